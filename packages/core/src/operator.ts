@@ -1,0 +1,25 @@
+import type { ByteWriter } from "./bytes.ts"
+
+/** Before any event: nothing is late. */
+export const NO_WATERMARK = Number.NEGATIVE_INFINITY
+/** End of input: every window is due. */
+export const END_OF_TIME = Number.POSITIVE_INFINITY
+
+/**
+ * What records and watermarks flow into, one record a call, within one partition. `timestamp` is event time in ms.
+ * A record may be a reusable view: who keeps it beyond the call must have been given a materialised one (the plan
+ * sees to that).
+ */
+export interface Input {
+  readonly next: (record: object, timestamp: number) => void
+  /** Monotonous: never called with a smaller value than before. */
+  readonly watermark: (watermark: number) => void
+}
+
+/** An operator with state of its own. All of it belongs to one partition. */
+export interface Stateful {
+  /** Writes what changed since the last call, as change entries (see state/changes.ts), and forgets it. */
+  readonly delta: (out: ByteWriter) => void
+  /** Puts back one entry of a checkpoint or changelog. Called before any record, in log order. */
+  readonly restore: (key: Uint8Array, value: Uint8Array | undefined) => void
+}
