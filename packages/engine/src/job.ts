@@ -1,0 +1,34 @@
+import { Schema } from "effect"
+
+/** A cluster of brokers: librdkafka settings beyond `bootstrap` (TLS, SASL …) pass through unchanged. */
+export const KafkaConfig = Schema.Struct({
+  bootstrap: Schema.String,
+  settings: Schema.Record(Schema.String, Schema.String)
+})
+
+/** Everything a thread needs to know to run its part of a job: plain values, the only thing that crosses threads. */
+export const JobConfig = Schema.Struct({
+  /** Prefix of groups, transactional ids and internal topics. */
+  app: Schema.String,
+  /** Unique among the running processes of this app; the same again after a restart. */
+  instance: Schema.String,
+  /** Absolute path of the pipeline module. */
+  module: Schema.String,
+  lanes: Schema.Int,
+  kafka: KafkaConfig,
+  registry: Schema.Struct({ url: Schema.String, auth: Schema.optionalKey(Schema.String) }),
+  clickhouse: Schema.optionalKey(
+    Schema.Struct({
+      url: Schema.String,
+      database: Schema.String,
+      username: Schema.optionalKey(Schema.String),
+      password: Schema.optionalKey(Schema.String)
+    })
+  ),
+  commitIntervalMs: Schema.Finite,
+  checkpoint: Schema.Struct({ directory: Schema.String, intervalMs: Schema.Finite, retained: Schema.Int }),
+  sessionTimeoutMs: Schema.Finite,
+  /** Replication factor of the internal topics that Headrace makes. */
+  replication: Schema.Int
+})
+export type JobConfig = typeof JobConfig.Type
