@@ -1,0 +1,271 @@
+import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { cached, cacheRoot, contentKey, type Log, silent } from "./cache.ts"
+import { classArchive, type JavaCommand, lightJvm } from "./java.ts"
+import { fetchArtifacts } from "./maven.ts"
+import {
+  disownScratch,
+  freePorts,
+  makeScratch,
+  type Program,
+  type ProgramSpec,
+  removeScratch,
+  retryPorts,
+  startProgram,
+  untilReady
+} from "./process.ts"
+import { findJava, run } from "./tools.ts"
+import { brokerAnswers } from "./wire.ts"
+
+/** The version that is fetched by default, and the logging library that its jars are made for. */
+export const kafkaVersion = "4.1.2"
+const log4jVersions: Readonly<Record<string, string>> = { "4.1.2": "2.25.3", "4.4.0": "2.25.5" }
+const clusterId = "headraceDevCluster0001"
+
+export interface KafkaOptions {
+  /** Apache Kafka's version; 4.1.2. */
+  readonly version?: string
+  /** Lines of server.properties that are added to, or replace, those of a single development node. */
+  readonly settings?: Readonly<Record<string, string>>
+  /** Keeps the data in this directory (made and formatted if missing) instead of one that goes with the broker. */
+  readonly dataDir?: string
+  /** The port of the plaintext listener; a free one. */
+  readonly port?: number
+  /** "light" (default): quick to start, 512 MB heap. "throughput": G1, the whole JIT and 1 GB, for load. */
+  readonly profile?: "light" | "throughput"
+  /** The broker outlives this process. */
+  readonly detached?: boolean
+  /** Told what is being done. */
+  readonly log?: Log
+}
+
+/** A running broker. */
+export interface Kafka {
+  /** `host:port` for clients. */
+  readonly bootstrap: string
+  readonly port: number
+  /** Log segments, server.properties and server.log; empty for a broker that was running before (HEADRACE_KAFKA). */
+  readonly dataDir: string
+  /** The JVM's process id; 0 for a broker that was running before. */
+  readonly pid: number
+  /** Orderly shutdown; the data goes too, unless `dataDir` was given. */
+  stop(): Promise<void>
+  /** `kill -9`; the data stays for `restart`. */
+  kill(): Promise<void>
+  /** Starts it again on the same port with the same data, after an orderly shutdown if it still runs. */
+  restart(): Promise<void>
+}
+
+/**
+ * Starts Apache Kafka (KRaft, one node) on a free port and waits until it serves; several may run at once. It ends when
+ * this process does, however that ends. With `HEADRACE_KAFKA=host:port` in the environment that running broker is
+ * given back, and `stop` does nothing to it.
+ *
+ * Throws MissingTool when Java, Maven or a C compiler is missing, StartFailed with the end of the broker's log.
+ */
+export async function startKafka(options: KafkaOptions = {}): Promise<Kafka> {
+  const running = process.env.HEADRACE_KAFKA
+  if (running) return runningKafka(running)
+  const installed = await ensureKafka(options.log, options.version)
+  return retryPorts(() => launch(installed, options))
+}
+
+async function runningKafka(bootstrap: string): Promise<Kafka> {
+  const [, host, port] = /^\[?([^,]+?)\]?:(\d+)(?:,|$)/.exec(bootstrap) ?? []
+  if (!host || !port) throw new Error(`HEADRACE_KAFKA=${bootstrap}: expected host:port`)
+  if (!(await brokerAnswers(host, Number(port)))) {
+    throw new Error(`HEADRACE_KAFKA=${bootstrap}: no Kafka broker answers there. Start it, or unset HEADRACE_KAFKA`)
+  }
+  const refuse = () => Promise.reject(new Error(`The broker of HEADRACE_KAFKA=${bootstrap} is not ours to stop`))
+  return { bootstrap, port: Number(port), dataDir: "", pid: 0, stop: async () => {}, kill: refuse, restart: refuse }
+}
+
+export interface InstalledKafka {
+  readonly java: string
+  /** The class path. */
+  readonly jars: string
+  /** Archive of classes (AppCDS). */
+  readonly archive: string
+  /** A formatted, empty log directory, to be copied. */
+  readonly formatted: string
+}
+
+/** Fetches the broker's jars and makes its class archive and formatted log directory, where the cache lacks them. */
+export async function ensureKafka(log: Log = silent, version = kafkaVersion): Promise<InstalledKafka> {
+  const home = join(cacheRoot(), `kafka-${version}`)
+  const java = await findJava("Apache Kafka")
+  if (!existsSync(join(home, "lib"))) log(`fetching Apache Kafka ${version} by Maven`)
+  const lib = await cached(join(home, "lib"), directory =>
+    fetchArtifacts(directory, artifacts(version), "Apache Kafka")
+  )
+  const jars = join(lib, "*")
+  const formatted = await cached(join(home, `formatted-${contentKey(clusterId)}`), directory =>
+    format(java.path, jars, directory)
+  )
+  const command = commandOf(jars, formatted)
+  return { java: java.path, jars, formatted, archive: await classArchive({ ...command, home }, log) }
+}
+
+function artifacts(version: string) {
+  const log4j = log4jVersions[version]
+  if (!log4j) throw new Error(`Kafka ${version}: known versions are ${Object.keys(log4jVersions).join(", ")}`)
+  return [
+    { group: "org.apache.kafka", name: "kafka_2.13", version },
+    // Without a logging library behind its logging face the broker keeps even fatal errors to itself.
+    { group: "org.apache.logging.log4j", name: "log4j-slf4j-impl", version: log4j }
+  ]
+}
+
+async function format(java: string, jars: string, directory: string): Promise<void> {
+  mkdirSync(directory)
+  const file = join(directory, "format.properties")
+  writeFileSync(file, properties(settingsOf([1, 2], directory)))
+  const args = [...lightJvm, "-cp", jars, "kafka.tools.StorageTool", "format", "-t", clusterId, "-c", file]
+  await run(java, args, { reason: "formatting Kafka's log directory" })
+  rmSync(file)
+}
+
+function commandOf(jars: string, formatted: string): Omit<JavaCommand, "home"> {
+  return {
+    name: "Apache Kafka",
+    args: (ports, dataDir) => {
+      cpSync(formatted, dataDir, { recursive: true })
+      return ["-Xmx512m", ...brokerArgs(jars, ports, dataDir, {})]
+    },
+    ready: ([port]) => brokerAnswers("127.0.0.1", port!)
+  }
+}
+
+function brokerArgs(
+  jars: string,
+  ports: readonly number[],
+  dataDir: string,
+  settings: Readonly<Record<string, string>>
+): string[] {
+  const file = join(dataDir, "server.properties")
+  writeFileSync(file, properties({ ...settingsOf(ports, dataDir), ...settings }))
+  return ["-Dlog4j2.level=WARN", "-cp", jars, "kafka.Kafka", file]
+}
+
+function properties(settings: Readonly<Record<string, string>>): string {
+  return Object.entries(settings)
+    .map(([key, value]) => `${key}=${value}\n`)
+    .join("")
+}
+
+/** One node that is broker and controller, for a machine that it shares with what it serves. */
+function settingsOf([port, controllerPort]: readonly number[], dataDir: string): Record<string, string> {
+  return {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.quorum.voters": `1@127.0.0.1:${controllerPort}`,
+    "controller.listener.names": "CONTROLLER",
+    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+    "advertised.listeners": `PLAINTEXT://127.0.0.1:${port}`,
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "log.dirs": dataDir,
+    "auto.create.topics.enable": "false",
+    // One node holds every replica that there is.
+    "default.replication.factor": "1",
+    "min.insync.replicas": "1",
+    "offsets.topic.replication.factor": "1",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    // The defaults of 50 partitions each cost seconds when the first group or transaction comes.
+    "offsets.topic.num.partitions": "4",
+    "transaction.state.log.num.partitions": "4",
+    "share.coordinator.state.topic.num.partitions": "1",
+    // Groups settle at once, and a member that was killed is given up quickly in both group protocols.
+    "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "1000",
+    "group.consumer.min.session.timeout.ms": "1000",
+    "group.consumer.session.timeout.ms": "6000",
+    "group.consumer.min.heartbeat.interval.ms": "100",
+    "group.consumer.heartbeat.interval.ms": "1000",
+    // After a kill the node is let in again only when its former self has timed out; the default is 9 s.
+    "broker.session.timeout.ms": "2500",
+    "broker.heartbeat.interval.ms": "500",
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
+    // The default of 128 MB for compaction is a quarter of the heap.
+    "log.cleaner.dedupe.buffer.size": "16777216",
+    "num.network.threads": "2",
+    "num.io.threads": "4",
+    "log.message.timestamp.after.max.ms": "9223372036854775807"
+  }
+}
+
+const jvmOf = {
+  light: [...lightJvm, "-Xmx512m"],
+  throughput: ["-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-Xms1g", "-Xmx1g"]
+} as const
+
+async function launch(installed: InstalledKafka, options: KafkaOptions): Promise<Kafka> {
+  const [freePort, controllerPort] = await freePorts(2)
+  const port = options.port ?? freePort!
+  const dataDir = options.dataDir ?? makeScratch("kafka")
+  if (!existsSync(join(dataDir, "meta.properties"))) cpSync(installed.formatted, dataDir, { recursive: true })
+  const { java, archive, jars } = installed
+  const jvm = [
+    ...jvmOf[options.profile ?? "light"],
+    `-XX:SharedArchiveFile=${archive}`,
+    "-Xlog:disable",
+    "-Xlog:all=error:stderr"
+  ]
+  const spec: ProgramSpec = {
+    name: "Apache Kafka",
+    command: [java, ...jvm, ...brokerArgs(jars, [port, controllerPort!], dataDir, options.settings ?? {})],
+    logFile: join(dataDir, "server.log"),
+    scratch: options.dataDir ? undefined : dataDir,
+    detached: options.detached ?? false,
+    graceMs: 0
+  }
+  return new Broker(port, dataDir, spec, await started(spec, port))
+}
+
+async function started(spec: ProgramSpec, port: number): Promise<Program> {
+  const program = await startProgram(spec)
+  try {
+    await untilReady(program, spec, () => brokerAnswers("127.0.0.1", port))
+  } catch (error) {
+    if (spec.scratch) removeScratch(spec.scratch)
+    throw error
+  }
+  if (spec.detached && spec.scratch) disownScratch(spec.scratch)
+  return program
+}
+
+class Broker implements Kafka {
+  readonly bootstrap: string
+  readonly port: number
+  readonly dataDir: string
+  readonly #spec: ProgramSpec
+  #program: Program
+
+  constructor(port: number, dataDir: string, spec: ProgramSpec, program: Program) {
+    this.bootstrap = `127.0.0.1:${port}`
+    this.port = port
+    this.dataDir = dataDir
+    this.#spec = spec
+    this.#program = program
+  }
+
+  get pid(): number {
+    return this.#program.pid
+  }
+
+  async stop(): Promise<void> {
+    await this.#program.stop()
+    if (this.#spec.scratch) removeScratch(this.#spec.scratch)
+  }
+
+  kill(): Promise<void> {
+    return this.#program.kill()
+  }
+
+  async restart(): Promise<void> {
+    await this.#program.stop()
+    this.#program = await started(this.#spec, this.port)
+  }
+}

@@ -1,0 +1,195 @@
+import { type ChildProcess, spawn } from "node:child_process"
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
+import { readFile } from "node:fs/promises"
+import { type AddressInfo, createServer, type Server } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import { cached, cacheRoot, contentKey } from "./cache.ts"
+import { findTool, run, tail } from "./tools.ts"
+
+export interface ProgramSpec {
+  /** For messages: "Kafka". */
+  readonly name: string
+  readonly command: readonly string[]
+  /** Where its output goes; overwritten at each start. */
+  readonly logFile: string
+  /** Removed if our process dies (or, when detached, once the program ends). */
+  readonly scratch: string | undefined
+  /** Lives on when our process ends. */
+  readonly detached: boolean
+  /** How long it may take to end by itself after our process died, in ms, before it is killed. */
+  readonly graceMs: number
+}
+
+/** A running child process. It dies with this process, even when that is killed by `kill -9`, unless it is detached. */
+export interface Program {
+  readonly pid: number
+  readonly running: boolean
+  /** Settles when the process has ended. */
+  readonly ended: Promise<void>
+  readonly lifeline: NodeJS.WritableStream | null
+  /** SIGTERM (or `how`), then SIGKILL after 10 s; settles when it has ended. */
+  stop(how?: () => void): Promise<void>
+  /** SIGKILL; settles when it has ended. */
+  kill(): Promise<void>
+}
+
+/** Keeps the pipes of living children from being collected, which would close them. */
+const living = new Set<ChildProcess>()
+
+/** Starts a program under the guard of `native/launch.c`, in a process group of its own so that Ctrl-C spares it. */
+export async function startProgram(spec: ProgramSpec): Promise<Program> {
+  const launcher = await compiled("launch")
+  const output = openSync(spec.logFile, "w")
+  const guard = [spec.detached ? "none" : "stdin", String(spec.graceMs), spec.scratch ?? ""]
+  const child = spawn(launcher, [...guard, ...spec.command], {
+    stdio: [spec.detached ? "ignore" : "pipe", output, output],
+    detached: true
+  })
+  closeSync(output)
+  await new Promise<void>((resolve, reject) => {
+    if (child.pid !== undefined) resolve()
+    else child.once("error", error => reject(new Error(`${spec.name} could not be started: ${error.message}`)))
+  })
+  return guarded(child, spec.name)
+}
+
+function guarded(child: ChildProcess, name: string): Program {
+  living.add(child)
+  let running = true
+  const ended = new Promise<void>(resolve => {
+    child.once("exit", () => {
+      running = false
+      living.delete(child)
+      resolve()
+    })
+  })
+  // The pipe breaks when the program dies first; its end is reported by "exit".
+  child.stdin?.on("error", () => {})
+  unref(child)
+  const end = async (how: () => void) => {
+    if (!running) return
+    child.ref()
+    how()
+    await ended
+  }
+  const stop = (how = () => void child.kill("SIGTERM")) =>
+    end(() => {
+      how()
+      const timer = setTimeout(() => child.kill("SIGKILL"), 10_000)
+      void ended.then(() => clearTimeout(timer))
+    })
+  if (child.pid === undefined) throw new Error(`${name} has no process id`)
+  return {
+    pid: child.pid,
+    get running() {
+      return running
+    },
+    ended,
+    lifeline: child.stdin,
+    stop,
+    kill: () => end(() => child.kill("SIGKILL"))
+  }
+}
+
+/** A server that somebody forgot to stop must not keep its starter from ending. */
+function unref(child: ChildProcess): void {
+  child.unref()
+  const pipe = child.stdin as (NodeJS.WritableStream & { unref?: () => void }) | null
+  pipe?.unref?.()
+}
+
+/** Compiles `native/<name>.c` into the cache, once for each content, and gives back the executable's path. */
+export function compiled(name: "launch" | "chdb"): Promise<string> {
+  const source = join(import.meta.dirname, "..", "native", `${name}.c`)
+  const key = contentKey(readFileSync(source, "utf8"), process.platform, process.arch)
+  return cached(join(cacheRoot(), "bin", `${name}-${key}`), async temporary => {
+    const reason = "starting development servers"
+    await run(findTool("cc", reason), ["-O2", "-o", temporary, source, "-ldl"], { reason })
+  })
+}
+
+/** Waits until `ready` says true, asking every 25 ms; throws with the log's last lines if the program ends before. */
+export async function untilReady(
+  program: Program,
+  spec: ProgramSpec,
+  ready: () => Promise<boolean>,
+  timeoutMs = 90_000
+): Promise<void> {
+  const deadline = performance.now() + timeoutMs
+  while (!(await ready())) {
+    if (!program.running) throw new StartFailed(spec.name, await logTail(spec.logFile), "ended while starting")
+    if (performance.now() > deadline) {
+      await program.kill()
+      throw new StartFailed(spec.name, await logTail(spec.logFile), `did not answer within ${timeoutMs / 1000} s`)
+    }
+    await sleep(25)
+  }
+}
+
+async function logTail(file: string): Promise<string> {
+  return tail(await readFile(file, "utf8"))
+}
+
+export class StartFailed extends Error {
+  override readonly name = "StartFailed"
+  /** Somebody else took the port between our choice and the bind: worth another try with other ports. */
+  readonly portTaken: boolean
+
+  constructor(server: string, log: string, what: string) {
+    super(`${server} ${what}. The last lines of its log:\n${log || "(empty)"}`)
+    this.portTaken = /address already in use|port.*already.*(use|bound)/i.test(log)
+  }
+}
+
+/** Tries `start` again with new ports when a port was taken meanwhile. */
+export async function retryPorts<A>(start: () => Promise<A>): Promise<A> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await start()
+    } catch (error) {
+      if (attempt === 4 || !(error instanceof StartFailed && error.portTaken)) throw error
+    }
+  }
+}
+
+/** `count` distinct TCP ports on 127.0.0.1 that are free now. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(Array.from({ length: count }, listen))
+  const ports = servers.map(server => (server.address() as AddressInfo).port)
+  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
+  return ports
+}
+
+function listen(): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once("error", reject)
+    server.listen(0, "127.0.0.1", () => resolve(server))
+  })
+}
+
+const scratches = new Set<string>()
+
+/** A new directory for the data of one server, removed by `removeScratch`, at the latest when this process exits. */
+export function makeScratch(name: string): string {
+  const directory = mkdtempSync(join(tmpdir(), `headrace-${name}-`))
+  if (scratches.size === 0) process.on("exit", removeAll)
+  scratches.add(directory)
+  return directory
+}
+
+export function removeScratch(directory: string): void {
+  scratches.delete(directory)
+  rmSync(directory, { recursive: true, force: true })
+}
+
+/** The directory now belongs to a server that outlives this process. */
+export function disownScratch(directory: string): void {
+  scratches.delete(directory)
+}
+
+function removeAll(): void {
+  for (const directory of scratches) removeScratch(directory)
+}
