@@ -1,0 +1,3 @@
+export { type Decoder, makeDecoder } from "./decoder.ts"
+export { makeEncoder } from "./encoder.ts"
+export { type AvroJson, published } from "./schema.ts"
