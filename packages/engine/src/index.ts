@@ -1,2 +1,3 @@
 export * from "./job.ts"
 export * from "./metrics.ts"
+export * from "./worker.ts"

@@ -1,0 +1,259 @@
+import { readFileSync } from "node:fs"
+import { availableParallelism, homedir, hostname } from "node:os"
+import { dirname, extname, join, resolve } from "node:path"
+import type { JobConfig } from "@headrace/engine"
+import { Config, Effect, Option, Schema, SchemaIssue } from "effect"
+import { LineCounter, parseDocument } from "yaml"
+import { Bootstrap, HttpUrl, millis, Name, NonEmpty, Scalar, whole } from "./value.ts"
+
+/** Something that was given by flag, environment or file is wrong. Shown to the user as it is. */
+export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError", { message: Schema.String }) {}
+
+const optional = <S extends Schema.Constraint>(schema: S) => Schema.optionalKey(schema)
+const withDefault = <A, I>(schema: Schema.Codec<A, I>, value: () => NoInfer<I>) =>
+  schema.pipe(Schema.withDecodingDefaultKey(Effect.sync(value)))
+
+const MAX_LANES = 256
+const defaultLanes = (): number => Math.min(availableParallelism(), 16)
+
+/** The host's name: the same after a restart, other than its neighbours'. */
+export const defaultInstance = (): string =>
+  hostname()
+    .replace(/[^A-Za-z0-9._-]/g, "-")
+    .slice(0, 100) || "host"
+
+const Clusters = Schema.Struct({
+  kafka: Schema.Struct({
+    bootstrap: Bootstrap,
+    settings: withDefault(Schema.Record(Schema.String, Scalar), () => ({}))
+  }),
+  registry: Schema.Struct({ url: HttpUrl, auth: optional(NonEmpty) }),
+  clickhouse: optional(
+    Schema.Struct({
+      url: HttpUrl,
+      database: withDefault(NonEmpty, () => "default"),
+      username: optional(NonEmpty),
+      password: optional(Schema.String)
+    })
+  )
+})
+
+/** A configuration file. Every default stands here, and only here. */
+export const Settings = Schema.Struct({
+  /** Prefix of groups, transactional ids and internal topics. Default: the pipeline's name. */
+  app: optional(Name),
+  instance: withDefault(Name, defaultInstance),
+  /** Path of the pipeline module, relative to the file. */
+  pipeline: NonEmpty,
+  lanes: withDefault(whole(0, MAX_LANES), defaultLanes),
+  /** Which ClickHouse sinks this process runs: "all", "none" or tables. */
+  sinks: withDefault(Schema.Union([Schema.Literals(["all", "none"]), Schema.Array(NonEmpty)]), () => "all" as const),
+  clusters: Clusters,
+  commit: withDefault(Schema.Struct({ interval: withDefault(millis(1, 60_000), () => "25 millis") }), () => ({})),
+  checkpoint: withDefault(
+    Schema.Struct({
+      /** Default: `<state directory of the user>/headrace/<app>/checkpoints`. */
+      directory: optional(NonEmpty),
+      interval: withDefault(millis(1000, 86_400_000), () => "60 seconds"),
+      retained: withDefault(whole(1, 1000), () => 3)
+    }),
+    () => ({})
+  ),
+  session: withDefault(
+    Schema.Struct({ timeout: withDefault(millis(1000, 1_800_000), () => "10 seconds") }),
+    () => ({})
+  ),
+  topics: withDefault(Schema.Struct({ replication: withDefault(whole(1, 15), () => 1) }), () => ({})),
+  http: withDefault(
+    Schema.Struct({
+      host: withDefault(NonEmpty, () => "127.0.0.1"),
+      /** 0: a free one, which is logged. */
+      port: withDefault(whole(0, 65535), () => 7400)
+    }),
+    () => ({})
+  ),
+  /** Set in the process's environment before the pipeline is imported. */
+  env: withDefault(Schema.Record(Schema.String, Scalar), () => ({}))
+})
+export type Settings = typeof Settings.Type
+
+/** One value that a flag or a variable sets, at its path in `Settings`. */
+interface Override {
+  readonly path: readonly string[]
+  readonly value: string
+  /** What the user wrote it in: `--lanes`, `HEADRACE_LANES`. */
+  readonly origin: string
+}
+
+/** Flags of `run` and the variables that stand for them. A flag wins over its variable, that over the file. */
+export const SETTINGS = [
+  { flag: "app", variable: "HEADRACE_APP", path: ["app"] },
+  { flag: "instance", variable: "HEADRACE_INSTANCE", path: ["instance"] },
+  { flag: "kafka", variable: "HEADRACE_KAFKA", path: ["clusters", "kafka", "bootstrap"] },
+  { flag: "registry", variable: "HEADRACE_REGISTRY", path: ["clusters", "registry", "url"] },
+  { flag: "clickhouse", variable: "HEADRACE_CLICKHOUSE", path: ["clusters", "clickhouse", "url"] },
+  { flag: "database", variable: "HEADRACE_DATABASE", path: ["clusters", "clickhouse", "database"] },
+  { flag: "lanes", variable: "HEADRACE_LANES", path: ["lanes"] },
+  { flag: "commit-interval", variable: "HEADRACE_COMMIT_INTERVAL", path: ["commit", "interval"] },
+  { flag: "checkpoints", variable: "HEADRACE_CHECKPOINTS", path: ["checkpoint", "directory"] },
+  { flag: "checkpoint-interval", variable: "HEADRACE_CHECKPOINT_INTERVAL", path: ["checkpoint", "interval"] },
+  { flag: "replication", variable: "HEADRACE_REPLICATION", path: ["topics", "replication"] },
+  { flag: "host", variable: "HEADRACE_HOST", path: ["http", "host"] },
+  { flag: "port", variable: "HEADRACE_PORT", path: ["http", "port"] }
+] as const
+export type SettingFlag = (typeof SETTINGS)[number]["flag"]
+
+/** The settings of one run: `file` is a pipeline module or a YAML file that names one. */
+export const loadSettings = Effect.fnUntraced(function* (
+  file: string,
+  flags: Readonly<Partial<Record<SettingFlag, string>>>
+) {
+  const path = resolve(file)
+  const written = isYaml(path) ? yield* readYaml(path) : { pipeline: path }
+  const overrides = [...(yield* fromEnvironment), ...fromFlags(flags)]
+  const settings = yield* decode(file, withOverrides({ clusters: {}, ...written }, overrides), overrides)
+  return { ...settings, pipeline: resolve(dirname(path), settings.pipeline) }
+})
+
+const isYaml = (path: string): boolean => [".yaml", ".yml"].includes(extname(path))
+
+const fromFlags = (flags: Readonly<Partial<Record<SettingFlag, string>>>): Override[] =>
+  SETTINGS.flatMap(({ flag, path }) => {
+    const value = flags[flag]
+    return value === undefined ? [] : [{ path, value, origin: `--${flag}` }]
+  })
+
+const fromEnvironment = Effect.forEach(SETTINGS, ({ variable, path }) =>
+  Effect.map(Config.option(Config.String(variable)), value =>
+    Option.isNone(value) || value.value === "" ? [] : [{ path, value: value.value, origin: variable }]
+  )
+).pipe(
+  Effect.map(overrides => overrides.flat()),
+  Effect.mapError(error => new ConfigError({ message: `the environment: ${error.message}` }))
+)
+
+const readYaml = Effect.fnUntraced(function* (path: string) {
+  const source = yield* Effect.try({
+    try: () => readFileSync(path, "utf8"),
+    catch: error => new ConfigError({ message: `${path} cannot be read: ${messageOf(error)}` })
+  })
+  const lineCounter = new LineCounter()
+  const document = parseDocument(source, { lineCounter, prettyErrors: false })
+  const [error] = document.errors
+  if (error !== undefined) {
+    const { line, col } = lineCounter.linePos(error.pos[0])
+    return yield* new ConfigError({ message: `${path}:${line}:${col}: not YAML: ${error.message}` })
+  }
+  const value: unknown = document.toJS() ?? {}
+  if (!isObject(value)) return yield* new ConfigError({ message: `${path}: expected settings like "lanes: 2"` })
+  return yield* substitute(path, value, [])
+})
+
+/** `${NAME}` in any text becomes the variable's value, so that secrets need not stand in files. */
+const substitute = (file: string, value: unknown, path: readonly string[]): Effect.Effect<Document, ConfigError> =>
+  Effect.try({
+    try: () => replaceIn(value, path) as Document,
+    catch: error => new ConfigError({ message: `${file}: ${messageOf(error)}` })
+  })
+
+const replaceIn = (value: unknown, path: readonly string[]): unknown => {
+  if (typeof value === "string") return value.replace(/\$\{([^}]*)\}/g, (_, name: string) => variable(name, path))
+  if (Array.isArray(value)) return value.map((item, i) => replaceIn(item, [...path, String(i)]))
+  if (!isObject(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, replaceIn(item, [...path, key])]))
+}
+
+const variable = (name: string, path: readonly string[]): string => {
+  const value = process.env[name]
+  if (value === undefined) {
+    throw new Error(`${path.join(".")}: the environment variable ${name} is not set; set it or write the value instead`)
+  }
+  return value
+}
+
+type Document = Readonly<Record<string, unknown>>
+const isObject = (value: unknown): value is Document =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+const withOverrides = (document: Document, overrides: readonly Override[]): Document =>
+  overrides.reduce<Document>((whole, { path, value }) => put(whole, path, value), document)
+
+const put = (document: Document, [key, ...rest]: readonly string[], value: string): Document => {
+  if (key === undefined) return document
+  if (rest.length === 0) return { ...document, [key]: value }
+  const inner = document[key]
+  return { ...document, [key]: put(isObject(inner) ? inner : {}, rest, value) }
+}
+
+const decode = (file: string, document: Document, overrides: readonly Override[]) =>
+  Schema.decodeUnknownEffect(Settings)(document, {
+    errors: "all",
+    onExcessProperty: "error",
+    reportInput: true
+  }).pipe(Effect.mapError(error => new ConfigError({ message: explainIssues(file, error.issue, overrides) })))
+
+/** A value of the wrong type is told what its own schema expects ("a duration …"), not just "string". */
+const standard = SchemaIssue.makeFormatterStandardSchemaV1({
+  leafHook: issue => {
+    const expected = issue._tag === "InvalidType" ? issue.ast.annotations?.expected : undefined
+    if (typeof expected !== "string" || !SchemaIssue.hasInput(issue)) return SchemaIssue.defaultLeafHook(issue)
+    return `Expected ${expected}, got ${JSON.stringify(issue.input)}`
+  }
+})
+
+/** Every problem on its own line: where it was written, and what was expected there. */
+const explainIssues = (file: string, issue: SchemaIssue.Issue, overrides: readonly Override[]): string => {
+  const lines = standard(issue).issues.map(({ path, message }) => {
+    const at = (path ?? []).map(String)
+    return `${origin(file, at, overrides)}: ${missing(at, message)}`
+  })
+  return [...new Set(lines)].join("\n")
+}
+
+const origin = (file: string, path: readonly string[], overrides: readonly Override[]): string => {
+  const last = overrides.findLast(override => override.path.join(".") === path.join("."))
+  if (last !== undefined) return last.origin
+  return isYaml(file) ? `${file}: ${path.join(".")}` : path.join(".")
+}
+
+const HOW: Readonly<Record<string, string>> = Object.fromEntries(
+  SETTINGS.flatMap(({ flag, variable: name, path }) =>
+    path.map((_, i) => [path.slice(0, i + 1).join("."), `give it by --${flag}, ${name} or in a YAML file`] as const)
+  ).reverse()
+)
+
+const missing = (path: readonly string[], message: string): string => {
+  if (/^Missing key/i.test(message)) return `is missing; ${HOW[path.join(".")] ?? "give it in the file"}`
+  if (/^(Unexpected|Excess) key/i.test(message)) return "is not a setting; see the README for the settings there are"
+  if (isSecret(path)) return message.replace(/, got .*$/s, "")
+  return message
+}
+const isSecret = (path: readonly string[]): boolean => /password|secret|auth|settings/i.test(path.join("."))
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+/** The plain values that threads get. `name` is the pipeline's. */
+export const jobOf = (settings: Settings, name: string): JobConfig => {
+  const app = settings.app ?? name
+  const { kafka, registry, clickhouse } = settings.clusters
+  return {
+    app,
+    instance: settings.instance,
+    module: settings.pipeline,
+    lanes: settings.lanes,
+    kafka: { bootstrap: kafka.bootstrap, settings: kafka.settings },
+    registry,
+    ...(clickhouse === undefined ? {} : { clickhouse }),
+    commitIntervalMs: settings.commit.interval,
+    checkpoint: {
+      directory: resolve(settings.checkpoint.directory ?? join(stateDirectory(), app, "checkpoints")),
+      intervalMs: settings.checkpoint.interval,
+      retained: settings.checkpoint.retained
+    },
+    sessionTimeoutMs: settings.session.timeout,
+    replication: settings.topics.replication
+  }
+}
+
+/** Where a user's programs keep state between runs (XDG): never the current directory by accident. */
+const stateDirectory = (): string => join(process.env.XDG_STATE_HOME || join(homedir(), ".local", "state"), "headrace")

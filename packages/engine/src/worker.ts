@@ -1,0 +1,37 @@
+import type { MessagePort } from "node:worker_threads"
+import type { JobConfig } from "./job.ts"
+
+/** What a thread of the pool does. */
+export type WorkerKind = "lane" | "clickhouse" | "checkpoint"
+
+/**
+ * One task of the pool. A worker file default-exports `(task: WorkerTask) => Promise<void>`: it resolves after a clean
+ * stop (or when a short task is done) and rejects when it failed. The supervisor then starts it again from what is
+ * committed, unless the error was made by `fatal`.
+ */
+export interface WorkerTask {
+  readonly kind: WorkerKind
+  readonly job: JobConfig
+  /** Lane number from 0, or the number of the sink. */
+  readonly index: number
+  /** A `LaneMetrics` buffer: written by the thread, read by the main thread at any time. */
+  readonly metrics: SharedArrayBuffer
+  /** Carries `WorkerMessage`s from the main thread. The worker closes it when it ends. */
+  readonly control: MessagePort
+  /** The plan's digest in the main thread: a thread that computes another one must not run. */
+  readonly digest: string
+  /** The plan node that a sink's thread serves. */
+  readonly nodeId?: string
+}
+
+/** Stop cleanly: commit, leave the group, resolve. */
+export type WorkerMessage = { readonly type: "stop" }
+
+const FATAL = "fatal: "
+
+/** An error after which starting again would not help: a person must act. Stops the whole job with exit code 1. */
+export const fatal = (message: string, options?: ErrorOptions): Error => new Error(FATAL + message, options)
+
+/** The message of an error made by `fatal`, also after it crossed threads (which keeps nothing but the message). */
+export const fatalMessage = (error: unknown): string | undefined =>
+  error instanceof Error && error.message.startsWith(FATAL) ? error.message.slice(FATAL.length) : undefined
