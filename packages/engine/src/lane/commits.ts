@@ -1,0 +1,165 @@
+import type { LaneMetrics } from "../metrics.ts"
+import type { Position } from "../ports/log.ts"
+import { Outputs } from "../task/outputs.ts"
+import type { Command, Turn } from "./events.ts"
+import { Transaction } from "./transaction.ts"
+
+/** Buffers kept for reuse; more are left to the collector. */
+const SPARE_BUFFERS = 4
+
+/**
+ * The commit protocol of a lane: two producers in turn. While one transaction commits, the next one fills. The open
+ * one produces only after the sealed one's flush is acknowledged (order within a key), and sends its offsets only after
+ * the sealed one's end (rule 1): at most one is sealed at a time.
+ */
+export class Commits {
+  private open = new Transaction(0)
+  private sealed: Transaction | undefined
+  /** Whether a producer has a session in which it may begin a transaction. */
+  private readonly ready: [boolean, boolean] = [false, false]
+  private filling = new Outputs()
+  private readonly spare: Outputs[] = []
+  private readonly metrics: LaneMetrics
+
+  constructor(metrics: LaneMetrics) {
+    this.metrics = metrics
+  }
+
+  /** Where operators write; changes identity with each `collect`. */
+  get outputs(): Outputs {
+    return this.filling
+  }
+  /** When the open transaction got its first record, in ms; -1 while it is empty. */
+  get openSince(): number {
+    return this.open.since
+  }
+  get committing(): boolean {
+    return this.sealed !== undefined
+  }
+  /** No call to a producer is under way. */
+  get quiet(): boolean {
+    return !this.open.calling && this.sealed?.calling !== true
+  }
+  get bothReady(): boolean {
+    return this.ready[0] && this.ready[1]
+  }
+  get bufferedBytes(): number {
+    return this.open.bufferedBytes + (this.sealed?.bufferedBytes ?? 0)
+  }
+  get sealable(): boolean {
+    return this.sealed === undefined && this.open.since >= 0 && this.ready[this.open.turn]
+  }
+
+  /** Moves what the operators wrote into the open transaction, which from now on has something to commit. */
+  collect(now: number): void {
+    if (this.open.since < 0) this.open.since = now
+    if (this.filling.count === 0) return
+    this.open.pending.push(this.filling)
+    this.filling = this.spare.pop() ?? new Outputs()
+  }
+
+  /** Fixes the open transaction with these offsets; the next one opens on the other producer. */
+  seal(offsets: readonly Position[], now: number): void {
+    this.collect(now)
+    this.open.offsets = offsets
+    this.open.stage = "producing"
+    this.open.sealedAt = now
+    this.sealed = this.open
+    this.open = new Transaction(this.sealed.turn === 0 ? 1 : 0)
+  }
+
+  produced(turn: Turn): void {
+    const transaction = this.transaction(turn)
+    transaction.calling = false
+    const outputs = transaction.pending.shift()
+    if (outputs === undefined) return
+    this.metrics.add("recordsOut", outputs.count)
+    outputs.clear()
+    if (this.spare.length < SPARE_BUFFERS) this.spare.push(outputs)
+  }
+
+  flushed(turn: Turn): void {
+    this.completed(turn).stage = "sendingOffsets"
+  }
+
+  offsetsSent(turn: Turn): void {
+    this.completed(turn).stage = "committing"
+  }
+
+  /** A producer with a request that ended unanswered gets a new session before its next transaction. */
+  committed(turn: Turn, poisoned: boolean, now: number): Command[] {
+    this.metrics.commitTook(now - this.completed(turn).sealedAt)
+    this.sealed = undefined
+    return poisoned ? [this.initialise(turn)] : []
+  }
+
+  failed(turn: Turn): void {
+    this.transaction(turn).calling = false
+  }
+
+  initialised(turn: Turn): void {
+    this.ready[turn] = true
+  }
+
+  /** Drops both transactions, as if they had never been, and asks for new sessions, which aborts them. */
+  reset(): Command[] {
+    this.sealed = undefined
+    this.open = new Transaction(0)
+    this.filling.clear()
+    return [this.initialise(0), this.initialise(1)]
+  }
+
+  /** The next calls of both transactions, as far as the rules allow. */
+  drive(): Command[] {
+    const commands = this.sealed === undefined ? [] : this.next(this.sealed)
+    if (this.sealed === undefined || this.sealed.flushed) commands.push(...this.next(this.open))
+    return commands
+  }
+
+  private next(transaction: Transaction): Command[] {
+    if (transaction.calling || !this.ready[transaction.turn]) return []
+    const command = nextCall(transaction)
+    if (command === undefined) return []
+    transaction.calling = true
+    return [command]
+  }
+
+  private initialise(turn: Turn): Command {
+    this.ready[turn] = false
+    return { type: "initialise", turn }
+  }
+
+  private completed(turn: Turn): Transaction {
+    const transaction = this.transaction(turn)
+    transaction.calling = false
+    return transaction
+  }
+
+  private transaction(turn: Turn): Transaction {
+    return this.sealed?.turn === turn ? this.sealed : this.open
+  }
+}
+
+/** Produce what is pending, then, once sealed: flush, offsets, commit. */
+const nextCall = (transaction: Transaction): Command | undefined => {
+  const { turn } = transaction
+  const outputs = transaction.pending[0]
+  if (outputs !== undefined) {
+    const begin = !transaction.begun
+    transaction.begun = true
+    return { type: "produce", turn, begin, outputs }
+  }
+  switch (transaction.stage) {
+    case "open":
+      return undefined
+    case "producing":
+      transaction.stage = "flushing"
+      return { type: "flush", turn }
+    case "sendingOffsets":
+      return { type: "sendOffsets", turn, offsets: transaction.offsets }
+    case "committing":
+      return { type: "commit", turn }
+    case "flushing":
+      return undefined
+  }
+}

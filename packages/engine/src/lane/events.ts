@@ -1,0 +1,40 @@
+import type { Batch, GroupChange, LogError, Position, TopicPartition } from "../ports/log.ts"
+import type { Outputs } from "../task/outputs.ts"
+import type { Task } from "../task/task.ts"
+
+/** Which of the lane's two producers, used in turn. */
+export type Turn = 0 | 1
+
+/** What happens to a lane. The interpreter feeds one at a time, each the completion of a command or a wish. */
+export type Event =
+  | { readonly type: "start" }
+  | { readonly type: "polled"; readonly batch: Batch; readonly changes: readonly GroupChange[] }
+  /** Runs the batch that was polled last; apart from `polled`, so that the next poll is already under way. */
+  | { readonly type: "process" }
+  | { readonly type: "produced" | "flushed" | "offsetsSent"; readonly turn: Turn }
+  | { readonly type: "committed"; readonly turn: Turn; readonly poisoned: boolean }
+  | { readonly type: "initialised"; readonly turn: Turn }
+  | { readonly type: "restored"; readonly positions: readonly Position[] }
+  | { readonly type: "assigned" | "unassigned" | "sought" | "closed" }
+  /** An asynchronous step finished. */
+  | { readonly type: "released" }
+  | { readonly type: "failed"; readonly command: Command["type"]; readonly turn?: Turn; readonly error: LogError }
+  | { readonly type: "stop" }
+
+/** What the lane wants done. Commands of one step are begun in order; each completes with one event. */
+export type Command =
+  | { readonly type: "poll"; readonly timeoutMs: number }
+  | { readonly type: "process" }
+  | { readonly type: "produce"; readonly turn: Turn; readonly begin: boolean; readonly outputs: Outputs }
+  | { readonly type: "flush"; readonly turn: Turn }
+  | { readonly type: "sendOffsets"; readonly turn: Turn; readonly offsets: readonly Position[] }
+  | { readonly type: "commit"; readonly turn: Turn }
+  /** Aborts what is open under this producer's id and makes it usable again, however long that takes. */
+  | { readonly type: "initialise"; readonly turn: Turn }
+  | { readonly type: "restore"; readonly tasks: readonly Task[] }
+  | { readonly type: "assign" | "seek"; readonly positions: readonly Position[] }
+  | { readonly type: "unassign"; readonly partitions: readonly TopicPartition[] }
+  /** Leaves the group; the lane is done. */
+  | { readonly type: "close" }
+  /** Nothing more can be done by itself: the lane ends with this error. */
+  | { readonly type: "fail"; readonly error: LogError }

@@ -1,0 +1,125 @@
+import { Cause, Effect, Queue, Schedule } from "effect"
+import type { Blobs } from "../ports/blobs.ts"
+import { LogError, type Producer, type Source } from "../ports/log.ts"
+import type { Task } from "../task/task.ts"
+import type { Command, Event } from "./events.ts"
+import type { Lane } from "./lane.ts"
+
+/** Commands under way are few (a poll, two transactions, a restore); this leaves room for releases and a stop. */
+const EVENT_QUEUE = 64
+const MAX_POLL_RECORDS = 8192
+
+export interface LaneParts {
+  readonly lane: Lane
+  readonly source: Source
+  readonly producers: readonly [Producer, Producer]
+  readonly restore: (task: Task) => Effect.Effect<Parameters<Source["seek"]>[0][number], LogError, Blobs>
+  /** Leaves the group. */
+  readonly close: Effect.Effect<void, LogError>
+  /** Partitions restored at the same time. */
+  readonly restoreConcurrency: number
+}
+
+/** How the outside reaches a running lane. */
+export interface LaneHandle {
+  readonly offer: (event: Event) => void
+}
+
+/** A new session is asked for until the broker answers; only what a person must mend ends it. */
+const untilAnswered = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")])
+
+/**
+ * Runs a lane: feeds it one event at a time and begins the commands that it answers with, each of which comes back as
+ * an event. Ends when the lane has closed, or with the error that it gave up for. What a user's function throws is a
+ * defect: it ends the lane, and its supervisor decides.
+ */
+export const runLane = (parts: LaneParts, attach: (handle: LaneHandle) => void): Effect.Effect<void, LogError, Blobs> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const events = yield* Queue.bounded<Event>(EVENT_QUEUE)
+      const offer = (event: Event): void => {
+        if (!Queue.offerUnsafe(events, event)) throw new Error(`The lane's event queue is full at ${event.type}`)
+      }
+      attach({ offer })
+      offer({ type: "start" })
+      const { lane } = parts
+      while (!lane.ended) {
+        let next: Event | undefined = yield* Queue.take(events)
+        while (next !== undefined) {
+          const commands = lane.step(next, performance.now())
+          next = undefined
+          for (const command of commands) {
+            if (command.type === "process") next = command
+            else if (command.type === "fail") return yield* Effect.fail(command.error)
+            else yield* Effect.forkScoped(complete(parts, command).pipe(Effect.map(offer)))
+          }
+        }
+      }
+    })
+  )
+
+/** Carries a command out; its failure is an event too. */
+const complete = (parts: LaneParts, command: Command): Effect.Effect<Event, never, Blobs> =>
+  perform(parts, command).pipe(
+    Effect.catch(error => Effect.succeed<Event>({ type: "failed", command: command.type, error, ...turnOf(command) })),
+    Effect.catchCause(cause =>
+      Effect.succeed<Event>({ type: "failed", command: command.type, error: new LogError("Stop", Cause.pretty(cause)) })
+    )
+  )
+
+const turnOf = (command: Command) => ("turn" in command ? { turn: command.turn } : {})
+
+const perform = (parts: LaneParts, command: Command): Effect.Effect<Event, LogError, Blobs> => {
+  const { source, producers } = parts
+  switch (command.type) {
+    case "poll":
+      return Effect.map(source.poll(MAX_POLL_RECORDS, command.timeoutMs), polled => ({ type: "polled", ...polled }))
+    case "produce":
+      return produce(producers[command.turn], command)
+    case "flush":
+      return Effect.as(producers[command.turn].flush(), { type: "flushed", turn: command.turn })
+    case "sendOffsets":
+      return Effect.suspend(() =>
+        Effect.as(producers[command.turn].sendOffsets(command.offsets, source.groupMetadata()), {
+          type: "offsetsSent",
+          turn: command.turn
+        })
+      )
+    case "commit":
+      return Effect.map(producers[command.turn].commit(), () => ({
+        type: "committed",
+        turn: command.turn,
+        poisoned: producers[command.turn].poisoned()
+      }))
+    case "initialise":
+      return Effect.as(initialise(producers[command.turn]), { type: "initialised", turn: command.turn })
+    case "restore":
+      return Effect.map(
+        Effect.forEach(command.tasks, parts.restore, { concurrency: parts.restoreConcurrency }),
+        positions => ({ type: "restored", positions })
+      )
+    case "assign":
+      return Effect.as(source.assign(command.positions), { type: "assigned" })
+    case "seek":
+      return Effect.as(source.seek(command.positions), { type: "sought" })
+    case "unassign":
+      return Effect.as(source.unassign(command.partitions), { type: "unassigned" })
+    case "close":
+      return Effect.as(parts.close, { type: "closed" })
+    case "process":
+    case "fail":
+      return Effect.die(new Error(`${command.type} is not a call`))
+  }
+}
+
+const produce = (producer: Producer, command: Extract<Command, { type: "produce" }>): Effect.Effect<Event, LogError> =>
+  Effect.as(
+    command.begin ? Effect.andThen(producer.begin(), producer.produce(command.outputs)) : producer.produce(command.outputs),
+    { type: "produced", turn: command.turn }
+  )
+
+const initialise = (producer: Producer): Effect.Effect<void, LogError> =>
+  producer.initialise().pipe(
+    Effect.tapError(error => Effect.logWarning(error.message)),
+    Effect.retry({ schedule: untilAnswered, while: error => error.failure !== "Stop" })
+  )

@@ -1,0 +1,390 @@
+import { type LaneMetrics, PHASES } from "../metrics.ts"
+import { type Batch, type GroupChange, LogError, PARTITION, type Position, STRIDE, TOPIC, type TopicPartition } from "../ports/log.ts"
+import { ChangelogWriter } from "../recovery/changelog.ts"
+import type { Outputs } from "../task/outputs.ts"
+import type { Task } from "../task/task.ts"
+import { Commits } from "./commits.ts"
+import type { Command, Event, Turn } from "./events.ts"
+
+export interface LaneOptions {
+  /** The least time between two commits, in ms. */
+  readonly commitIntervalMs: number
+  /** Unproduced output beyond this stops polling, in bytes. */
+  readonly maxBufferedBytes: number
+  /** Records in asynchronous steps beyond this stop polling. */
+  readonly maxInFlight: number
+  /** Goes into each changelog record, so that whoever takes over knows which producers to fence. */
+  readonly transactionalIds: readonly [string, string]
+  /** The name behind a topic id in `Batch.index`. */
+  readonly topic: (id: number) => string
+  readonly makeTask: (partition: TopicPartition, outputs: () => Outputs) => Task
+  /** The output topic id of a source topic's changelog. */
+  readonly changelogTopic: (source: string) => number
+  readonly metrics: LaneMetrics
+}
+
+/**
+ * `restoring`: state of newly assigned partitions comes back. `settling`: everything must be committed before
+ * partitions are given back or the lane ends; `leaving`: that is under way. After a failed transaction: `quieting`
+ * (calls under way come back), `resetting` (new producer sessions), `rebuilding` (state comes back from the log).
+ */
+type Phase =
+  | "starting"
+  | "joining"
+  | "restoring"
+  | "running"
+  | "settling"
+  | "leaving"
+  | "quieting"
+  | "resetting"
+  | "rebuilding"
+  | "ended"
+
+/** Fenced this often within the window: somebody else runs under the same instance name. */
+const FENCED_LIMIT = 3
+const FENCED_WINDOW_MS = 60_000
+const POLL_TIMEOUT_MS = 50
+
+/**
+ * A lane as a state machine without IO: `step(event, now)` returns the commands to begin. It owns the tasks of its
+ * partitions and the phases of its life; `Commits` owns the transactions. The interpreter owns clients, threads and
+ * time, so that a seed can drive every interleaving. The rules are those of docs/guarantees.md.
+ */
+export class Lane {
+  private phase: Phase = "starting"
+  private readonly options: LaneOptions
+  private readonly commits: Commits
+  private readonly changelog: ChangelogWriter
+  private readonly tasks = new Map<string, Task>()
+  /** Tasks by topic id and partition, for the loop over a batch. */
+  private routes: (Task | undefined)[][] = []
+  private polling = false
+  private inbox: Batch | undefined
+  /** Partitions that the group wants back. */
+  private revoked: readonly TopicPartition[] = []
+  private stopping = false
+  /** State was thrown away: all partitions come back from the log before anything runs. */
+  private torn = false
+  private fenced: number[] = []
+  private commands: Command[] = []
+  private now = 0
+
+  constructor(options: LaneOptions) {
+    this.options = options
+    this.commits = new Commits(options.metrics)
+    this.changelog = new ChangelogWriter(options.transactionalIds)
+  }
+
+  /** One event in, the commands to begin out. `now` in ms, from a monotonous clock. */
+  step(event: Event, now: number): readonly Command[] {
+    this.now = now
+    this.commands = []
+    this.take(event)
+    this.pump()
+    return this.commands
+  }
+
+  get ended(): boolean {
+    return this.phase === "ended"
+  }
+
+  private take(event: Event): void {
+    switch (event.type) {
+      case "start":
+        return this.emit(this.commits.reset())
+      case "polled":
+        return this.polled(event.batch, event.changes)
+      case "process":
+        return this.process()
+      case "produced":
+        return this.commits.produced(event.turn)
+      case "flushed":
+        return this.commits.flushed(event.turn)
+      case "offsetsSent":
+        return this.commits.offsetsSent(event.turn)
+      case "committed":
+        return this.emit(this.commits.committed(event.turn, event.poisoned, this.now))
+      case "initialised":
+        return this.initialised(event.turn)
+      case "restored":
+        return this.restored(event.positions)
+      case "assigned":
+      case "sought":
+        return this.run()
+      case "unassigned":
+        return this.unassigned()
+      case "closed":
+        return this.enter("ended")
+      case "released":
+        return this.released()
+      case "failed":
+        return this.failed(event)
+      case "stop":
+        this.stopping = true
+    }
+  }
+
+  private emit(commands: readonly Command[]): void {
+    this.commands.push(...commands)
+  }
+
+  private enter(phase: Phase): void {
+    this.phase = phase
+    this.options.metrics.set("phase", PHASES.indexOf(visible(phase)))
+    this.options.metrics.set("partitions", this.tasks.size)
+  }
+
+  // ── the group ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private changed(change: GroupChange): void {
+    if (change.type === "assign") return this.assign(change.partitions)
+    this.revoked = change.partitions
+    // Gone without warning: another member may own them already, so nothing of theirs may be committed.
+    if (change.type === "lost") this.recover()
+  }
+
+  private assign(partitions: readonly TopicPartition[]): void {
+    this.enter("restoring")
+    this.restore(partitions)
+  }
+
+  private restore(partitions: readonly TopicPartition[]): void {
+    const tasks = partitions.map(partition => this.options.makeTask(partition, () => this.commits.outputs))
+    for (const task of tasks) this.tasks.set(keyOf(task), task)
+    this.routes = []
+    this.emit([{ type: "restore", tasks }])
+  }
+
+  private restored(positions: readonly Position[]): void {
+    for (const position of positions) this.tasks.get(keyOf(position))?.start(position.offset)
+    this.emit([{ type: this.phase === "rebuilding" ? "seek" : "assign", positions }])
+  }
+
+  private run(): void {
+    this.torn = false
+    this.enter(this.tasks.size === 0 ? "joining" : "running")
+  }
+
+  private unassigned(): void {
+    for (const partition of this.revoked) {
+      this.tasks.get(keyOf(partition))?.interrupt()
+      this.tasks.delete(keyOf(partition))
+    }
+    this.revoked = []
+    this.routes = []
+    if (this.torn) this.rebuild()
+    else this.run()
+  }
+
+  // ── records ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private polled(batch: Batch, changes: readonly GroupChange[]): void {
+    this.polling = false
+    if (!this.torn && this.phase !== "ended") {
+      this.inbox = batch.count > 0 ? batch : undefined
+      if (changes.length === 0 && this.inbox !== undefined) {
+        this.poll()
+        this.emit([{ type: "process" }])
+        return
+      }
+      this.process()
+    }
+    for (const change of changes) this.changed(change)
+  }
+
+  /** Runs the batch, one run of records of the same partition after the other. */
+  private process(): void {
+    const batch = this.inbox
+    this.inbox = undefined
+    if (batch === undefined || this.torn) return
+    const { index, count } = batch
+    let from = 0
+    while (from < count) {
+      const topic = index[from * STRIDE + TOPIC]!
+      const partition = index[from * STRIDE + PARTITION]!
+      let to = from + 1
+      while (to < count && index[to * STRIDE + PARTITION] === partition && index[to * STRIDE + TOPIC] === topic) to++
+      this.taskAt(topic, partition).process(batch, from, to)
+      from = to
+    }
+    this.options.metrics.add("recordsIn", count)
+    this.commits.collect(this.now)
+  }
+
+  private taskAt(topic: number, partition: number): Task {
+    const ofTopic = (this.routes[topic] ??= [])
+    const known = ofTopic[partition]
+    if (known !== undefined) return known
+    const name = this.options.topic(topic)
+    const task = this.tasks.get(keyOf({ topic: name, partition }))
+    if (task === undefined) throw new Error(`Records of ${name}/${partition} arrived, which this lane does not own`)
+    ofTopic[partition] = task
+    return task
+  }
+
+  private released(): void {
+    if (this.torn || (this.phase !== "running" && this.phase !== "settling")) return
+    for (const task of this.tasks.values()) task.release()
+    this.commits.collect(this.now)
+  }
+
+  // ── commits and failures ───────────────────────────────────────────────────────────────────────────────────────
+
+  private sealDue(): boolean {
+    if (!this.commits.sealable) return false
+    if (this.phase !== "settling" && this.now - this.commits.openSince < this.options.commitIntervalMs) return false
+    for (const task of this.tasks.values()) if (!task.closable()) return false
+    return true
+  }
+
+  /**
+   * Each partition that the transaction touches gets an offset, also an unchanged one, and a changelog record, also an
+   * empty one (rules 2 and 3).
+   */
+  private seal(): void {
+    const offsets: Position[] = []
+    for (const task of this.tasks.values()) {
+      if (!task.touched()) continue
+      const offset = task.committable()
+      this.changelog.write(task, offset, this.commits.outputs, this.options.changelogTopic(task.topic))
+      offsets.push({ topic: task.topic, partition: task.partition, offset })
+    }
+    this.commits.seal(offsets, this.now)
+  }
+
+  private initialised(turn: Turn): void {
+    this.commits.initialised(turn)
+    if (!this.commits.bothReady) return
+    if (this.phase === "starting") this.enter("joining")
+    else if (this.phase === "resetting") this.rebuild()
+  }
+
+  private failed(event: Extract<Event, { type: "failed" }>): void {
+    if (event.command === "poll") this.polling = false
+    if (event.turn !== undefined) this.commits.failed(event.turn)
+    const { failure } = event.error
+    if (event.command === "poll" && failure === "Retry") return
+    if (failure === "Stop" || event.turn === undefined) return this.fail(event.error)
+    if (failure === "Fenced" && this.fencedTooOften()) {
+      return this.fail(sameName(this.options.transactionalIds[event.turn], event.error))
+    }
+    this.recover()
+  }
+
+  private fencedTooOften(): boolean {
+    this.fenced = [...this.fenced.filter(at => at > this.now - FENCED_WINDOW_MS), this.now]
+    return this.fenced.length >= FENCED_LIMIT
+  }
+
+  private fail(error: LogError): void {
+    this.enter("ended")
+    for (const task of this.tasks.values()) task.interrupt()
+    this.emit([{ type: "fail", error }])
+  }
+
+  /** Nothing uncommitted survives: both transactions are dropped, and state is rebuilt from what is committed. */
+  private recover(): void {
+    if (this.torn) return
+    this.torn = true
+    this.enter("quieting")
+    this.options.metrics.add("aborts", 1)
+    this.inbox = undefined
+    for (const task of this.tasks.values()) task.interrupt()
+  }
+
+  private rebuild(): void {
+    if (this.revoked.length > 0) return this.leave()
+    if (this.tasks.size === 0) return this.run()
+    this.enter("rebuilding")
+    this.options.metrics.add("restores", 1)
+    this.restore([...this.tasks.values()])
+  }
+
+  // ── what to do next ────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Derives from the state alone what can be begun now. */
+  private pump(): void {
+    switch (this.phase) {
+      case "quieting":
+        return this.resetWhenQuiet()
+      case "joining":
+      case "running":
+      case "settling":
+        return this.proceed()
+      case "restoring":
+        // Partitions that arrive later are restored while the transactions of the others end.
+        return this.emit(this.commits.drive())
+    }
+  }
+
+  private resetWhenQuiet(): void {
+    if (this.polling || !this.commits.quiet) return
+    this.enter("resetting")
+    this.emit(this.commits.reset())
+  }
+
+  private proceed(): void {
+    if (this.revoked.length > 0 || this.stopping) this.enter("settling")
+    if (this.sealDue()) this.seal()
+    this.emit(this.commits.drive())
+    if (this.phase !== "settling") this.poll()
+    else if (!this.polling && !this.commits.committing && this.commits.openSince < 0) this.leave()
+  }
+
+  private leave(): void {
+    this.enter("leaving")
+    if (this.revoked.length > 0) this.emit([{ type: "unassign", partitions: this.revoked }])
+    else this.emit([{ type: "close" }])
+  }
+
+  private poll(): void {
+    if (this.polling || (this.phase !== "running" && this.phase !== "joining") || this.congested()) return
+    this.polling = true
+    this.emit([{ type: "poll", timeoutMs: this.pollTimeout() }])
+  }
+
+  /** Until the open transaction is due; while another one commits, its end wakes the lane. */
+  private pollTimeout(): number {
+    const { openSince, committing } = this.commits
+    if (openSince < 0 || committing) return POLL_TIMEOUT_MS
+    return Math.max(1, Math.min(POLL_TIMEOUT_MS, openSince + this.options.commitIntervalMs - this.now))
+  }
+
+  private congested(): boolean {
+    const bytes = this.commits.bufferedBytes
+    this.options.metrics.set("bufferedBytes", bytes)
+    if (bytes > this.options.maxBufferedBytes) return true
+    let inFlight = 0
+    for (const task of this.tasks.values()) inFlight += task.inFlight()
+    return inFlight > this.options.maxInFlight
+  }
+}
+
+const keyOf = (partition: TopicPartition): string => `${partition.topic}/${partition.partition}`
+
+/** The phases that an operator is shown. */
+const visible = (phase: Phase): (typeof PHASES)[number] => {
+  switch (phase) {
+    case "starting":
+    case "joining":
+    case "restoring":
+    case "running":
+      return phase
+    case "settling":
+    case "leaving":
+      return "stopping"
+    case "quieting":
+    case "resetting":
+    case "rebuilding":
+      return "restoring"
+    case "ended":
+      return "failed"
+  }
+}
+
+const sameName = (id: string, error: LogError): LogError =>
+  new LogError(
+    "Stop",
+    `Another process uses the transactional id ${id}: two instances of this app run under one name. Give each its own instance name. (${error.message})`,
+    { cause: error }
+  )

@@ -1,0 +1,106 @@
+import type { Effect } from "effect"
+import type { Outputs } from "../task/outputs.ts"
+
+/** Numbers a record in `Batch.index`: topic, partition, key, value and headers as ranges of `Batch.bytes`. */
+export const STRIDE = 8
+export const TOPIC = 0
+export const PARTITION = 1
+export const KEY_START = 2
+/** -1: no key. */
+export const KEY_LENGTH = 3
+export const VALUE_START = 4
+/** -1: no value (a tombstone). */
+export const VALUE_LENGTH = 5
+export const HEADERS_START = 6
+export const HEADERS_LENGTH = 7
+
+/** Records as the native client hands them over: no object for each. Valid until the poll after next. */
+export interface Batch {
+  readonly bytes: Uint8Array
+  /** STRIDE numbers a record. */
+  readonly index: Int32Array
+  /** Two numbers a record: offset, Kafka timestamp in ms. */
+  readonly stamps: Float64Array
+  readonly count: number
+}
+
+export interface TopicPartition {
+  readonly topic: string
+  readonly partition: number
+}
+export interface Position extends TopicPartition {
+  /** The next offset to read. */
+  readonly offset: number
+}
+
+/** What the group did to the lane, in the order in which the client said it. */
+export type GroupChange =
+  | { readonly type: "assign" | "revoke" | "lost"; readonly partitions: readonly TopicPartition[] }
+
+export interface Polled {
+  readonly batch: Batch
+  readonly changes: readonly GroupChange[]
+}
+
+/**
+ * What became of a call. `Retry`: nothing happened, the same call may be made again. `Abort`: the transaction can only
+ * be aborted. `Unknown`: it may or may not have happened. `Fenced`: somebody else has this identity. `Stop`: a person
+ * must act.
+ */
+export type LogFailure = "Retry" | "Abort" | "Unknown" | "Fenced" | "Stop"
+
+/** A failed call to the log. `message` says what happened to what and what to do. */
+export class LogError extends Error {
+  readonly _tag = "LogError"
+  override readonly name = "LogError"
+  readonly failure: LogFailure
+  constructor(failure: LogFailure, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.failure = failure
+  }
+}
+
+/** The lane's membership in the job's consumer group. One call at a time; `poll` is the only one called all the time. */
+export interface Source {
+  /** The name behind an id in `Batch.index`. */
+  readonly topic: (id: number) => string
+  /** Answers with what is there, at the latest after `timeoutMs` with nothing. Two batches are valid at a time. */
+  readonly poll: (maxRecords: number, timeoutMs: number) => Effect.Effect<Polled, LogError>
+  /** Starts reading at explicit offsets; answers a pending assignment of the group. */
+  readonly assign: (positions: readonly Position[]) => Effect.Effect<void, LogError>
+  /** Gives partitions back; answers a pending revocation. */
+  readonly unassign: (partitions: readonly TopicPartition[]) => Effect.Effect<void, LogError>
+  readonly seek: (positions: readonly Position[]) => Effect.Effect<void, LogError>
+  /** The stable committed offsets (no transaction pending on them); undefined where there is none. */
+  readonly committed: (
+    partitions: readonly TopicPartition[]
+  ) => Effect.Effect<readonly (number | undefined)[], LogError>
+  /** First offset still in the log, and the end (last stable offset). */
+  readonly range: (partition: TopicPartition) => Effect.Effect<{ readonly start: number; readonly end: number }, LogError>
+  /** The member's identity, opaque, taken just before offsets are sent. */
+  readonly groupMetadata: () => Uint8Array
+}
+
+/** One transactional producer. Calls are made in the order of a transaction, one at a time. */
+export interface Producer {
+  readonly id: string
+  /** Aborts what a predecessor of the same id left open and fences it. Also after `poisoned` or a failure. */
+  readonly initialise: () => Effect.Effect<void, LogError>
+  readonly begin: () => Effect.Effect<void, LogError>
+  /** Copies all outputs; the buffer is free again when it returns. */
+  readonly produce: (outputs: Outputs) => Effect.Effect<void, LogError>
+  readonly flush: () => Effect.Effect<void, LogError>
+  readonly sendOffsets: (offsets: readonly Position[], group: Uint8Array) => Effect.Effect<void, LogError>
+  readonly commit: () => Effect.Effect<void, LogError>
+  /** A request ended unanswered, so a copy of it may still arrive: initialise before the next transaction. */
+  readonly poisoned: () => boolean
+}
+
+/** Reads a changelog partition from `offset` to its last stable offset, and hands over each committed record. */
+export interface ChangelogReader {
+  readonly read: (
+    partition: TopicPartition,
+    offset: number | "beginning",
+    record: (offset: number, bytes: Uint8Array, start: number, end: number) => void
+  ) => Effect.Effect<{ readonly start: number; readonly end: number }, LogError>
+}

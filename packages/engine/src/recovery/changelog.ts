@@ -1,0 +1,79 @@
+import { ByteWriter } from "@headrace/core"
+import type { Outputs } from "../task/outputs.ts"
+import type { Task } from "../task/task.ts"
+
+/** Change entries for one record; below Kafka's default limit of 1 MB with room for the rest of the record. */
+export const MAX_CHANGES_BYTES = 900_000
+const VERSION = 1
+const utf8 = new TextEncoder()
+const text = new TextDecoder()
+
+/** What stands before the change entries of a changelog record. */
+export interface ChangelogHeader {
+  /** The source offsets that the transaction covers: [from, to). Equal when only time passed. */
+  readonly from: number
+  readonly to: number
+  /** Large deltas are split: record `part` of `parts`, all in one transaction. */
+  readonly part: number
+  readonly parts: number
+  /** The producers of the lane that wrote it, to be fenced by whoever takes over. */
+  readonly transactionalIds: readonly [string, string]
+  /** Where the change entries begin. */
+  readonly changes: number
+}
+
+/**
+ * Writes a partition's changelog records: one a transaction, naming the source offsets and holding the state's delta,
+ * so that a gap shows and restore knows when it is complete (rule 3).
+ */
+export class ChangelogWriter {
+  private readonly delta = new ByteWriter(1 << 16)
+  private readonly committed = new WeakMap<Task, number>()
+  private readonly ids: Uint8Array
+
+  constructor(transactionalIds: readonly [string, string]) {
+    this.ids = utf8.encode(transactionalIds.join("\n"))
+  }
+
+  /** Ends the delta of `task` and appends it to the outputs. `to`: the next source offset. */
+  write(task: Task, to: number, outputs: Outputs, topic: number): void {
+    const from = this.committed.get(task) ?? task.startedAt()
+    this.committed.set(task, to)
+    this.delta.clear()
+    const cuts = task.delta(this.delta, MAX_CHANGES_BYTES)
+    const ends = [...cuts, this.delta.length]
+    ends.forEach((end, part) => {
+      const start = part === 0 ? 0 : ends[part - 1]!
+      const valueStart = outputs.data.length
+      this.header(outputs.data, from, to, part, ends.length)
+      outputs.data.copy(this.delta.bytes, start, end)
+      outputs.add(topic, task.partition, -1, valueStart, -1)
+    })
+  }
+
+  private header(out: ByteWriter, from: number, to: number, part: number, parts: number): void {
+    out.u8(VERSION)
+    out.f64(from)
+    out.f64(to)
+    out.u32(part)
+    out.u32(parts)
+    out.u32(this.ids.length)
+    out.copy(this.ids, 0, this.ids.length)
+  }
+}
+
+/** Reads the header of a changelog record at [start, end). Throws on damage or an unknown version. */
+export const readHeader = (bytes: Uint8Array, start: number, end: number): ChangelogHeader => {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + start, end - start)
+  if (view.getUint8(0) !== VERSION) throw new Error(`changelog record of unknown version ${view.getUint8(0)}`)
+  const size = view.getUint32(25)
+  const ids = text.decode(bytes.subarray(start + 29, start + 29 + size)).split("\n")
+  return {
+    from: view.getFloat64(1),
+    to: view.getFloat64(9),
+    part: view.getUint32(17),
+    parts: view.getUint32(21),
+    transactionalIds: [ids[0] ?? "", ids[1] ?? ""],
+    changes: start + 29 + size
+  }
+}

@@ -1,0 +1,80 @@
+import { Effect } from "effect"
+import type { Blobs } from "../ports/blobs.ts"
+import { type ChangelogReader, LogError, type Position, type Source, type TopicPartition } from "../ports/log.ts"
+import type { Task } from "../task/task.ts"
+import { applyChanges, readHeader } from "./changelog.ts"
+import { type Checkpoint, newestCheckpoint } from "./checkpoint.ts"
+
+export interface RestoreOptions {
+  readonly app: string
+  readonly source: Source
+  readonly changelog: ChangelogReader
+  readonly changelogTopic: (source: string) => string
+  /**
+   * How long the changelog may lag behind the committed offsets before that counts as damage: EndTxn is answered before
+   * its markers are written. Longer than the transaction time-out. ms
+   */
+  readonly patienceMs: number
+}
+
+/** Brings a task's state back, and answers with the source position to go on from. */
+export const restoreTask = (options: RestoreOptions, task: Task): Effect.Effect<Position, LogError, Blobs> =>
+  Effect.gen(function* () {
+    const [committed] = yield* options.source.committed([task])
+    const log = { topic: options.changelogTopic(task.topic), partition: task.partition }
+    const checkpoint = yield* newestCheckpoint(options.app, task)
+    if (checkpoint !== undefined) for (const [key, value] of checkpoint.entries()) task.restore(key, value)
+    const offset = yield* follow(options, task, log, checkpoint, committed)
+    return offset === undefined ? yield* fresh(options.source, task) : { topic: task.topic, partition: task.partition, offset }
+  })
+
+/** Reads the changelog until it stands for the same source offset as the group's committed one (Assignment, 2). */
+const follow = (
+  options: RestoreOptions,
+  task: Task,
+  log: TopicPartition,
+  checkpoint: Checkpoint | undefined,
+  stable: number | undefined
+): Effect.Effect<number | undefined, LogError> =>
+  Effect.gen(function* () {
+    let committed = stable
+    let reached = checkpoint?.sourceOffset
+    let next: number | "beginning" = checkpoint?.changelogOffset ?? "beginning"
+    const deadline = performance.now() + options.patienceMs
+    for (;;) {
+      const range: { start: number; end: number } = yield* options.changelog.read(log, next, (_, bytes, start, end) => {
+        const header = readHeader(bytes, start, end)
+        applyChanges(bytes, header.changes, end, task.restore)
+        reached = header.to
+      })
+      if (range.start > (next === "beginning" ? 0 : next)) return yield* trimmed(log, range.start, next)
+      next = range.end
+      if (reached === committed) return reached
+      if (performance.now() > deadline) return yield* disagree(task, log, reached, committed)
+      yield* Effect.sleep("20 millis")
+      // A predecessor's transaction may have ended in between: ask again, not only read on.
+      committed = (yield* options.source.committed([task]))[0]
+    }
+  })
+
+/** Nothing was ever committed for the partition: it starts at the beginning of its topic. */
+const fresh = (source: Source, task: Task): Effect.Effect<Position, LogError> =>
+  Effect.map(source.range(task), range => ({ topic: task.topic, partition: task.partition, offset: range.start }))
+
+const trimmed = (log: TopicPartition, start: number, next: number | "beginning") =>
+  Effect.fail(
+    stop(
+      `The changelog ${log.topic}/${log.partition} begins at ${start}, but ${next === "beginning" ? "there is no usable checkpoint" : `the newest usable checkpoint ends at ${next}`}: ` +
+        "state in between is lost. Restore the checkpoint directory, or reset the job by deleting the changelog topic and the group's offsets."
+    )
+  )
+
+const disagree = (task: TopicPartition, log: TopicPartition, reached: number | undefined, committed: number | undefined) =>
+  Effect.fail(
+    stop(
+      `The changelog ${log.topic}/${log.partition} stands for offset ${reached ?? "none"} of ${task.topic}/${task.partition}, but the group committed ${committed ?? "none"}. ` +
+        "They are written in one transaction, so one of them was changed from outside, or the offset expired (7 days without an active group). Put the group's offset back, or reset the job by deleting the changelog topic, the checkpoints and the group's offsets."
+    )
+  )
+
+const stop = (message: string): LogError => new LogError("Stop", message)

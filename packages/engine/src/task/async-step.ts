@@ -1,0 +1,153 @@
+import type { Input } from "@headrace/core"
+import { DeadLettered } from "headrace"
+import { Cause, type Context, Effect, Exit, type Fiber } from "effect"
+import { putBack, type RecordContext, type SavedContext, save } from "./context.ts"
+
+/** What waits in the ring: a record under way, or a watermark behind the records before it. */
+type Item =
+  | {
+      readonly kind: "record"
+      readonly record: object
+      readonly timestamp: number
+      readonly saved: SavedContext
+      readonly key: unknown
+      /** The source's clock before this record: what a commit of the prefix before it stands for. */
+      readonly clock: number
+      started: boolean
+      exit: Exit.Exit<object | DeadLettered> | undefined
+      fiber: Fiber.Fiber<object | DeadLettered> | undefined
+    }
+  | { readonly kind: "watermark"; readonly watermark: number }
+
+export interface AsyncStepOptions {
+  readonly run: (record: object) => Effect.Effect<object | DeadLettered, never, unknown>
+  readonly concurrency: number
+  readonly services: Context.Context<unknown>
+  readonly context: RecordContext
+  /** The key of a keyed stream goes along with the record. */
+  readonly saveKey: () => unknown
+  readonly restoreKey: (key: unknown) => void
+  readonly clock: () => number
+  readonly deadLetter: (topic: string, error: unknown) => void
+  /** Something finished: `release` is to be called, from outside of any other call. */
+  readonly onFinished: () => void
+  readonly downstream: Input
+}
+
+/**
+ * An asynchronous step: up to `concurrency` effects at a time, results in the order of the records, watermarks behind
+ * the records that they follow. The lane bounds what waits here by not polling. A result that is there at once costs no
+ * wait; late completions of an interrupted step are dropped.
+ */
+export class AsyncStep implements Input {
+  private readonly options: AsyncStepOptions
+  private items: Item[] = []
+  private head = 0
+  private running = 0
+  private nextToStart = 0
+  private closed = false
+
+  constructor(options: AsyncStepOptions) {
+    this.options = options
+  }
+
+  /** Records that have not left the step. */
+  get size(): number {
+    return this.items.length - this.head
+  }
+  /** The oldest record under way; undefined when there is none. */
+  get oldest(): { readonly offset: number; readonly clock: number } | undefined {
+    for (let i = this.head; i < this.items.length; i++) {
+      const item = this.items[i]!
+      if (item.kind === "record") return { offset: item.saved.offset, clock: item.clock }
+    }
+    return undefined
+  }
+
+  next(record: object, timestamp: number): void {
+    const { context, saveKey, clock } = this.options
+    const saved = save(context, true)
+    const key = saveKey()
+    this.items.push({ kind: "record", record, timestamp, saved, key, clock: clock(), started: false, exit: undefined, fiber: undefined })
+    this.begin()
+    this.release()
+  }
+
+  watermark(watermark: number): void {
+    if (this.size === 0) this.options.downstream.watermark(watermark)
+    else this.items.push({ kind: "watermark", watermark })
+  }
+
+  /** Hands on what is finished, in order. */
+  release(): void {
+    while (this.head < this.items.length) {
+      const item = this.items[this.head]!
+      if (item.kind === "record" && item.exit === undefined) break
+      this.head++
+      if (item.kind === "watermark") this.options.downstream.watermark(item.watermark)
+      else this.deliver(item)
+    }
+    this.compact()
+  }
+
+  interrupt(): void {
+    this.closed = true
+    for (let i = this.head; i < this.items.length; i++) {
+      const item = this.items[i]!
+      if (item.kind === "record") item.fiber?.interruptUnsafe()
+    }
+    this.items = []
+    this.head = this.nextToStart = 0
+  }
+
+  private begin(): void {
+    while (this.running < this.options.concurrency && this.nextToStart < this.items.length) {
+      const item = this.items[this.nextToStart++]!
+      if (item.kind === "record") this.start(item)
+    }
+  }
+
+  private start(item: Extract<Item, { kind: "record" }>): void {
+    item.started = true
+    const fiber = Effect.runForkWith(this.options.services)(this.options.run(item.record))
+    const exit = fiber.pollUnsafe()
+    if (exit !== undefined) {
+      item.exit = exit
+      return
+    }
+    item.fiber = fiber
+    this.running++
+    fiber.addObserver(result => this.finished(item, result))
+  }
+
+  private finished(item: Extract<Item, { kind: "record" }>, exit: Exit.Exit<object | DeadLettered>): void {
+    if (this.closed) return
+    item.exit = exit
+    item.fiber = undefined
+    this.running--
+    this.begin()
+    this.options.onFinished()
+  }
+
+  private deliver(item: Extract<Item, { kind: "record" }>): void {
+    const { context, restoreKey, downstream, deadLetter } = this.options
+    const exit = item.exit!
+    if (Exit.isFailure(exit)) throw new Error(`An asynchronous step failed: ${Cause.pretty(exit.cause)}`)
+    putBack(context, item.saved)
+    restoreKey(item.key)
+    if (exit.value instanceof DeadLettered) deadLetter(exit.value.topic, exit.value.error)
+    else downstream.next(exit.value, item.timestamp)
+  }
+
+  /** Forgets delivered items now and then, so that the array does not grow and delivering stays constant. */
+  private compact(): void {
+    if (this.head === this.items.length) {
+      this.items.length = 0
+      this.nextToStart = this.head = 0
+    } else if (this.head > 1024) {
+      this.items.splice(0, this.head)
+      this.nextToStart -= this.head
+      this.head = 0
+    }
+  }
+}

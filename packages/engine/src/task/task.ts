@@ -1,0 +1,28 @@
+import type { ByteWriter } from "@headrace/core"
+import type { Batch, TopicPartition } from "../ports/log.ts"
+
+/** The operator chain and the state of one source partition. Made when the partition is assigned, dropped when it goes. */
+export interface Task extends TopicPartition {
+  /** Runs records [from, to) of the batch, all of this partition, and then advances the watermark. */
+  readonly process: (batch: Batch, from: number, to: number) => void
+  /** Takes up what asynchronous steps finished since the last call. */
+  readonly release: () => void
+  /** The next offset to commit: every record below it is done, and its outputs are in the outputs. */
+  readonly committable: () => number
+  /** Records whose asynchronous step has not finished. */
+  readonly inFlight: () => number
+  /** Whether a transaction may close now: not while a record that touched state waits in an asynchronous step. */
+  readonly closable: () => boolean
+  /** Something happened since the last delta: the partition is part of the transaction. */
+  readonly touched: () => boolean
+  /** Writes the state's change entries since the last call. */
+  readonly delta: (out: ByteWriter) => void
+  /** Puts back one entry of a checkpoint or changelog; undefined removes it. */
+  readonly restore: (key: Uint8Array, value: Uint8Array | undefined) => void
+  /** The offset that processing began at. */
+  readonly startedAt: () => number
+  /** State is back: processing goes on at this offset. */
+  readonly start: (offset: number) => void
+  /** Drops what is in flight; its late completions are ignored. */
+  readonly interrupt: () => void
+}
