@@ -62,7 +62,7 @@ export class ByteWriter {
     this.length += size
   }
 
-  /** Unsigned LEB128 of a safe non-negative integer. */
+  /** Unsigned LEB128 of a safe non-negative integer: up to 8 bytes. */
   varint(value: number): void {
     this.reserve(8)
     let rest = value

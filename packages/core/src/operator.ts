@@ -16,10 +16,24 @@ export interface Input {
   readonly watermark: (watermark: number) => void
 }
 
-/** An operator with state of its own. All of it belongs to one partition. */
+/**
+ * An operator with state of its own. All of it belongs to one partition. The engine puts those of a partition into
+ * one `PartitionState` (state/partition.ts), which routes entries to them.
+ */
 export interface Stateful {
+  /** The operator's stable id, explicit or derived from names. */
+  readonly id: string
+  /** `operatorHash(id)`: the first four bytes of its entries' keys. */
+  readonly operator: number
   /** Writes what changed since the last call, as change entries (see state/changes.ts), and forgets it. */
   readonly delta: (out: ByteWriter) => void
-  /** Puts back one entry of a checkpoint or changelog. Called before any record, in log order. */
-  readonly restore: (key: Uint8Array, value: Uint8Array | undefined) => void
+  /** Writes everything, as change entries; what the next `delta` writes stays the same. */
+  readonly snapshot: (out: ByteWriter) => void
+  /**
+   * Puts back one entry of a checkpoint or changelog. Called before any record, in log order. Without a value the
+   * entry is a tombstone: of this very key, or with `prefix` of every key that starts with it. Throws StateError.
+   */
+  readonly restore: (key: Uint8Array, value: Uint8Array | undefined, prefix?: boolean) => void
+  /** Bytes of memory that the state holds, apart from values of custom aggregates. Cheap: no walk over the entries. */
+  readonly stateBytes: () => number
 }
