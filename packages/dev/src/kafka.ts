@@ -2,7 +2,7 @@ import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { cached, cacheRoot, contentKey, type Log, silent } from "./cache.ts"
 import { classArchive, type JavaCommand, lightJvm } from "./java.ts"
-import { fetchArtifacts } from "./maven.ts"
+import { fetchJars } from "./maven.ts"
 import {
   disownScratch,
   freePorts,
@@ -96,7 +96,7 @@ export async function ensureKafka(log: Log = silent, version = kafkaVersion): Pr
   const java = await findJava("Apache Kafka")
   if (!existsSync(join(home, "lib"))) log(`fetching Apache Kafka ${version} by Maven`)
   const lib = await cached(join(home, "lib"), directory =>
-    fetchArtifacts(directory, artifacts(version), "Apache Kafka")
+    fetchJars(directory, artifacts(version), "Apache Kafka")
   )
   const jars = join(lib, "*")
   const formatted = await cached(join(home, `formatted-${contentKey(clusterId)}`), directory =>

@@ -16,7 +16,7 @@ export function brokerAnswers(host: string, port: number, timeoutMs = 2000): Pro
     socket.once("error", () => finish(false))
     socket.once("close", () => finish(false))
     socket.once("connect", () => socket.write(metadataRequest()))
-    socket.on("data", chunk => {
+    socket.on("data", (chunk: Buffer) => {
       received = Buffer.concat([received, chunk])
       // Size, correlation id, number of brokers: four bytes each.
       if (received.length >= 12) finish(received.readInt32BE(8) > 0)
