@@ -138,9 +138,14 @@ class Writers {
   }
 
   private turnTo(id: number): void {
-    if (id === -1) throw new DecodeError("NotFramed", "not Avro with a schema id: the value does not start with a zero byte and four more")
+    if (id === -1)
+      throw new DecodeError(
+        "NotFramed",
+        "not Avro with a schema id: the value does not start with a zero byte and four more"
+      )
     const index = this.byId.get(id)
-    if (index === undefined) throw new DecodeError("UnknownSchema", `schema id ${id} was not fetched from the registry; prepare it first`)
+    if (index === undefined)
+      throw new DecodeError("UnknownSchema", `schema id ${id} was not fetched from the registry; prepare it first`)
     this.lastId = id
     this.lastScan = this.all[index]!.scan
     this.state.writer = index
@@ -148,5 +153,8 @@ class Writers {
 }
 
 const trailing = (): never => {
-  throw new DecodeError("TrailingBytes", "the record goes on after its last field: it was written with another schema than its id says")
+  throw new DecodeError(
+    "TrailingBytes",
+    "the record goes on after its last field: it was written with another schema than its id says"
+  )
 }

@@ -83,6 +83,7 @@ export const fieldCode = (field: Field, source: Source): string[] => {
   const value = `v = r[${name}]`
   const writer = WRITERS[field.type.kind]
   const bigint = field.type.kind === "long" && field.type.bigint
-  if (writer === undefined || bigint || field.default !== undefined) return [`${value}; writeField(${constant}, v, out)`]
+  if (writer === undefined || bigint || field.default !== undefined)
+    return [`${value}; writeField(${constant}, v, out)`]
   return [value, `try { ${writer}(v, out) } catch (e) { throw within(${name}, e) }`]
 }

@@ -5,7 +5,8 @@ import { type AvroJson, parse, type RecordType } from "./schema.ts"
 type AvscSchema = Parameters<typeof avsc.Type.forSchema>[0]
 
 /** avsc's own idea of a schema: it knows every rule for names, symbols and defaults. */
-export const avscType = (json: AvroJson): avsc.Type => avsc.Type.forSchema(json as AvscSchema, { noAnonymousTypes: false })
+export const avscType = (json: AvroJson): avsc.Type =>
+  avsc.Type.forSchema(json as AvscSchema, { noAnonymousTypes: false })
 
 /** Parses the schema of a topic's records. Throws DecodeError Incompatible where it is none. */
 export const typeOf = (json: AvroJson): RecordType => {
@@ -13,7 +14,8 @@ export const typeOf = (json: AvroJson): RecordType => {
     avscType(json)
     return parse(json)
   })
-  if (type.kind !== "record") throw new DecodeError("Incompatible", `a topic's schema must be a record, not ${type.kind}`)
+  if (type.kind !== "record")
+    throw new DecodeError("Incompatible", `a topic's schema must be a record, not ${type.kind}`)
   return type
 }
 

@@ -1,3 +1,15 @@
+export * as Avro from "./annotations.ts"
+export { Codecs, type TopicDecoder } from "./codecs.ts"
 export { type Decoder, makeDecoder } from "./decoder.ts"
+export { DeriveError, derive } from "./derive.ts"
 export { makeEncoder } from "./encoder.ts"
+export {
+  type Registered,
+  Registry,
+  RegistryError,
+  type RegistryOptions,
+  type RegistryReason,
+  valueSubject,
+  whileDown
+} from "./registry.ts"
 export { type AvroJson, published } from "./schema.ts"

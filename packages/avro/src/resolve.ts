@@ -1,5 +1,13 @@
 import { DecodeError } from "@headrace/core"
-import { type AvroType, type EnumType, type Field, minimumSize, type RecordType, sameName, unqualified } from "./schema.ts"
+import {
+  type AvroType,
+  type EnumType,
+  type Field,
+  minimumSize,
+  type RecordType,
+  sameName,
+  unqualified
+} from "./schema.ts"
 
 /** How to read what one writer's type wrote as a reader's type: Avro's schema resolution, done once. */
 export type Plan =
@@ -45,10 +53,18 @@ const pair = (writer: AvroType, reader: AvroType, path: readonly string[], known
   if (writer.kind === "record" && reader.kind === "record") return records(writer, reader, path, known)
   if (writer.kind === "enum" && reader.kind === "enum") return enums(writer, reader, path)
   if (writer.kind === "array" && reader.kind === "array") {
-    return { op: "array", items: pair(writer.items, reader.items, [...path, "[]"], known), least: minimumSize(writer.items) }
+    return {
+      op: "array",
+      items: pair(writer.items, reader.items, [...path, "[]"], known),
+      least: minimumSize(writer.items)
+    }
   }
   if (writer.kind === "map" && reader.kind === "map") {
-    return { op: "map", values: pair(writer.values, reader.values, [...path, "{}"], known), least: minimumSize(writer.values) }
+    return {
+      op: "map",
+      values: pair(writer.values, reader.values, [...path, "{}"], known),
+      least: minimumSize(writer.values)
+    }
   }
   if (writer.kind === "fixed" && reader.kind === "fixed" && writer.size === reader.size && sameName(reader, writer)) {
     return { op: "fixed", size: writer.size }
@@ -134,11 +150,19 @@ const sourceOf = (field: Field, writer: RecordType, path: readonly string[]): nu
   const found = writer.fields.flatMap((candidate, i) => (names.has(candidate.name) ? [i] : []))
   const place = [...path, field.name]
   if (found.length > 1) incompatible(place, "its aliases match several of the writer's fields")
-  if (found.length === 0 && field.default === undefined) incompatible(place, "the writer has no such field, and it has no default")
+  if (found.length === 0 && field.default === undefined)
+    incompatible(place, "the writer has no such field, and it has no default")
   return found[0] ?? -1
 }
 
-const readers = (field: Field, index: number, sources: readonly number[], reader: RecordType, path: readonly string[], known: Known) => {
+const readers = (
+  field: Field,
+  index: number,
+  sources: readonly number[],
+  reader: RecordType,
+  path: readonly string[],
+  known: Known
+) => {
   const wanted = sources.flatMap((source, i) => (source === index ? [i] : []))
   if (wanted.length > 1) incompatible([...path, field.name], "several of the reader's fields read it")
   const target = wanted[0]

@@ -38,7 +38,8 @@ const absent = (slot: Slot, source: Source): string[] => {
 }
 
 const toNull = ({ form, index }: Slot): string => (form === "scalar" ? `S.n${index} = true` : `S.s${index} = ${NULL}`)
-const present = ({ form, index, nullable }: Slot): string[] => (form === "scalar" && nullable ? [`S.n${index} = false`] : [])
+const present = ({ form, index, nullable }: Slot): string[] =>
+  form === "scalar" && nullable ? [`S.n${index} = false`] : []
 
 const fieldCode = (plan: Plan, slot: Slot | undefined, source: Source): string[] => {
   if (slot === undefined) return skipCode(plan, source)

@@ -199,7 +199,9 @@ export const defaultValue = (type: AvroType, json: unknown): unknown => {
     case "array":
       return (json as unknown[]).map(item => defaultValue(type.items, item))
     case "map":
-      return Object.fromEntries(Object.entries(json as Json).map(([key, value]) => [key, defaultValue(type.values, value)]))
+      return Object.fromEntries(
+        Object.entries(json as Json).map(([key, value]) => [key, defaultValue(type.values, value)])
+      )
     case "union":
       return defaultValue(type.branches[0]!, json)
     case "record":

@@ -1,5 +1,5 @@
-import { type Field, defaultValue } from "./schema.ts"
 import type { EnumPlan, Plan, RecordPlan } from "./resolve.ts"
+import { defaultValue, type Field } from "./schema.ts"
 import {
   at,
   invalid,
@@ -187,7 +187,13 @@ const readRecord = (plan: RecordPlan, b: Uint8Array, p: number, end: number): Re
   return record
 }
 
-const readField = (field: Field | undefined, plan: Plan, record: Record<string, unknown>, b: Uint8Array, end: number): void => {
+const readField = (
+  field: Field | undefined,
+  plan: Plan,
+  record: Record<string, unknown>,
+  b: Uint8Array,
+  end: number
+): void => {
   if (field === undefined) {
     at.p = check(plan, b, at.p, end)
     return

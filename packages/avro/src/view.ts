@@ -16,8 +16,14 @@ export const compileView = (slots: readonly Slot[], state: State): View => {
   source.bind("S", state)
   source.bind("read", read)
   const values = slots.map(slot => valueOf(slot, source))
-  source.add("class View {", ...slots.map((slot, i) => `get [${quote(slot.field.name)}]() { return ${values[i]} }`), "}")
-  source.add(`const materialise = () => ({ ${slots.map((slot, i) => `${property(slot.field.name)}: ${values[i]}`).join(", ")} })`)
+  source.add(
+    "class View {",
+    ...slots.map((slot, i) => `get [${quote(slot.field.name)}]() { return ${values[i]} }`),
+    "}"
+  )
+  source.add(
+    `const materialise = () => ({ ${slots.map((slot, i) => `${property(slot.field.name)}: ${values[i]}`).join(", ")} })`
+  )
   source.add("return { view: new View(), materialise }")
   return source.run<View>()
 }

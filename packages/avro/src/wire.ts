@@ -52,7 +52,8 @@ const approximate = (): number => {
 export const readLong = (b: Uint8Array, p: number, end: number): number => {
   varint(b, p, end)
   const value = approximate()
-  if (!Number.isSafeInteger(value)) outOfRange("a long beyond ±2^53 where the schema says number; declare it as a BigInt")
+  if (!Number.isSafeInteger(value))
+    outOfRange("a long beyond ±2^53 where the schema says number; declare it as a BigInt")
   return value
 }
 
