@@ -46,6 +46,8 @@ export interface MapEffectNode extends Step {
   readonly kind: "mapEffect"
   readonly run: Fn<Effect.Effect<object | DeadLettered, never, unknown>>
   readonly concurrency: number
+  /** The topics that `run` may name in a DeadLettered, sorted. */
+  readonly deadLetters: readonly string[]
 }
 export interface KeyByNode extends Step {
   readonly kind: "keyBy"
@@ -63,6 +65,7 @@ export interface WindowNode extends Step {
   /** The id of the KafkaSinkNode that late events go to; without it they are counted and dropped. */
   readonly late: string | undefined
 }
+/** One that is the `late` of a window gets what that window, its `input`, calls late, and none of its results. */
 export interface KafkaSinkNode extends Step {
   readonly kind: "kafkaSink"
   readonly topic: string

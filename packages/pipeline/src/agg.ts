@@ -1,0 +1,77 @@
+import type { Aggregate } from "@headrace/core"
+import type { Schema } from "effect"
+import { jsonCodec } from "./stateCodec.ts"
+
+/** Folds the records A of one key and window into a B. */
+export interface Agg<in A, out B> {
+  readonly aggregate: Aggregate
+  readonly "~fold"?: (record: A) => B
+}
+
+/** What a window of these aggregates adds to its record. */
+export type Results<Aggs> = { readonly [Name in keyof Aggs]: Aggs[Name] extends Agg<never, infer B> ? B : never }
+
+/**
+ * The number of records.
+ *
+ * ```ts
+ * import { Agg } from "headrace"
+ *
+ * Agg.count().aggregate // => { kind: "count" }
+ * ```
+ */
+export const count = (): Agg<unknown, number> => ({ aggregate: { kind: "count" } })
+
+/** The sum of a number; in floating point, so exact for whole numbers up to 2^53. Called once for each record. */
+export const sum = <A>(of: (record: A) => number): Agg<A, number> => ({ aggregate: { kind: "sum", of } })
+
+/** The smallest number. Called once for each record. */
+export const min = <A>(of: (record: A) => number): Agg<A, number> => ({ aggregate: { kind: "min", of } })
+
+/** The largest number. Called once for each record. */
+export const max = <A>(of: (record: A) => number): Agg<A, number> => ({ aggregate: { kind: "max", of } })
+
+/** The arithmetic mean. Called once for each record. */
+export const average = <A>(of: (record: A) => number): Agg<A, number> => ({ aggregate: { kind: "average", of } })
+
+/** How many different values there are, counted exactly: its state grows with them. Called once for each record. */
+export const distinctCount = <A>(of: (record: A) => string | number): Agg<A, number> => ({
+  aggregate: { kind: "distinctCount", of }
+})
+
+export interface Custom<S extends Schema.Codec<unknown, unknown>, A, B> {
+  /** What is kept for each key and window. It is stored as JSON, which is derived from the schema. */
+  readonly state: S
+  /** The state of a window without records. Called once for each key and window. */
+  readonly init: () => S["Type"]
+  /** The state with one record more: called once for each record. It may change and return the one it gets. */
+  readonly add: (state: S["Type"], record: A) => S["Type"]
+  /** Called once for each firing; must leave the state alone. */
+  readonly result: (state: S["Type"]) => B
+}
+
+/**
+ * An aggregate of your own.
+ *
+ * ```ts
+ * import { Schema } from "effect"
+ * import { Agg } from "headrace"
+ *
+ * const spread = Agg.custom({
+ *   state: Schema.Struct({ low: Schema.Number, high: Schema.Number }),
+ *   init: () => ({ low: Infinity, high: -Infinity }),
+ *   add: (s, p: { cents: number }) => ({ low: Math.min(s.low, p.cents), high: Math.max(s.high, p.cents) }),
+ *   result: s => s.high - s.low
+ * })
+ * spread.aggregate.kind // => "custom"
+ * ```
+ */
+export const custom = <S extends Schema.Codec<unknown, unknown>, A, B>(options: Custom<S, A, B>): Agg<A, B> => ({
+  aggregate: {
+    kind: "custom",
+    codec: jsonCodec(options.state),
+    init: options.init,
+    add: options.add,
+    result: options.result
+  }
+})

@@ -1,0 +1,53 @@
+import type { Duration } from "effect"
+import { milliseconds, plainName, topicName } from "./check.ts"
+import type { DeadLetter } from "./deadLetter.ts"
+import type { SourceNode } from "./plan.ts"
+import type { RecordSchema } from "./schema.ts"
+
+/** A topic to read, as typed records. */
+export interface Source<out A extends object> {
+  readonly id: string
+  readonly spec: Omit<SourceNode, "id">
+  readonly "~record"?: (_: never) => A
+}
+
+export interface KafkaOptions<A> {
+  /** Event time in ms since 1970. Called once for each record, on a view. Default: the Kafka timestamp. */
+  readonly eventTime?: (record: A) => number
+  /** How much later than a newer record of its partition a record may come and still be on time. Default: 0. */
+  readonly outOfOrderness?: Duration.Input
+  /** What happens to bytes that are not a record of the schema. Default: `fail`, which stops the job there. */
+  readonly onDecodeError?: "fail" | DeadLetter
+  /** Default: `source:<topic>`. */
+  readonly id?: string
+}
+
+/**
+ * Reads a topic. The schema is the reader schema, and so the projection: fields that it lacks are skipped.
+ *
+ * ```ts
+ * import { Schema } from "effect"
+ * import { Source } from "headrace"
+ *
+ * const Payment = Schema.Struct({ account: Schema.String, at: Schema.Number })
+ * Source.kafka("payments", Payment, { eventTime: p => p.at, outOfOrderness: "20 seconds" }).id // => "source:payments"
+ * ```
+ */
+export const kafka = <S extends RecordSchema>(
+  topic: string,
+  schema: S,
+  options: KafkaOptions<S["Type"]> = {}
+): Source<S["Type"]> => ({
+  id: options.id === undefined ? `source:${topic}` : plainName("an id", options.id),
+  spec: {
+    kind: "source",
+    topic: topicName(topic),
+    schema,
+    eventTime: options.eventTime,
+    outOfOrdernessMs: milliseconds(`outOfOrderness of source "${topic}"`, options.outOfOrderness ?? 0, 0),
+    onDecodeError: decodeErrors(options.onDecodeError)
+  }
+})
+
+const decodeErrors = (choice: "fail" | DeadLetter = "fail"): SourceNode["onDecodeError"] =>
+  choice === "fail" ? { kind: "fail" } : { kind: "deadLetter", topic: choice.topic }

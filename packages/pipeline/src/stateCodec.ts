@@ -1,0 +1,19 @@
+import type { ValueCodec } from "@headrace/core"
+import { Schema } from "effect"
+
+const utf8 = new TextEncoder()
+const text = new TextDecoder("utf-8", { fatal: true })
+
+/** Stores values of a schema as JSON. Dates, bigints, NaN and infinities survive, as the schema says how. */
+export const jsonCodec = <T>(schema: Schema.Codec<T, unknown>): ValueCodec<unknown> => {
+  const json = Schema.toCodecJson(schema)
+  const encode = Schema.encodeUnknownSync(json)
+  const decode = Schema.decodeUnknownSync(json)
+  return {
+    write: (value, out) => {
+      const bytes = utf8.encode(JSON.stringify(encode(value)))
+      out.copy(bytes, 0, bytes.length)
+    },
+    read: (bytes, start, end) => decode(JSON.parse(text.decode(bytes.subarray(start, end))))
+  }
+}

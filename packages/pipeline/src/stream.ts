@@ -1,0 +1,200 @@
+import type { Effect, Types } from "effect"
+import type { Agg, Results } from "./agg.ts"
+import {
+  type Spec as AsyncSpec,
+  attempting,
+  fatal,
+  type Handler,
+  hasTag,
+  type MapEffectOptions,
+  recovered
+} from "./attempt.ts"
+import { type DeadLetter, isDeadLetter } from "./deadLetter.ts"
+import { type Draft, rewrite, type Spec, step } from "./draft.ts"
+import { keyField } from "./keyField.ts"
+import { Pipeline } from "./pipeline.ts"
+import type { ClickHouseSink, KafkaSink } from "./sink.ts"
+import { sinkDrafts } from "./sinkDraft.ts"
+import type { Tumbling } from "./window.ts"
+import { windowDraft } from "./windowDraft.ts"
+
+/** What a stream without a handled error channel asks for in place of a sink: unreadable types are no help. */
+export interface UnhandledErrors<E> {
+  readonly "unhandled errors: handle them with catchTag or catch, or declare them fatal with orDie": E
+}
+/** What an unkeyed stream asks for in place of a window. */
+export interface NotKeyed {
+  readonly "a window needs a keyed stream: call keyBy before window": never
+}
+/** What `extend` asks for in place of a field that the record already has. */
+export interface FieldExists<Name> {
+  readonly "extend adds fields only: the record has this one already (use map to change it)": Name
+}
+
+type Fields<A> = Readonly<Record<string, (record: A) => unknown>>
+type Extended<A, F extends Fields<A>> = A & { readonly [N in keyof F]: ReturnType<F[N]> }
+type NewFields<A, F> = F & { readonly [N in keyof F & keyof A]: FieldExists<N> }
+export type Windowed<K, Aggs> = {
+  readonly key: K
+  readonly windowStart: number
+  readonly windowEnd: number
+} & Results<Aggs>
+/** What a handler gives in place of the failed result: a record, or an Effect of one. */
+type Replaced<Out extends Replacement> = Out extends Effect.Effect<infer A extends object, infer _E, infer _R> ? A : Out
+type ReplacedError<Out> = Out extends Effect.Effect<infer _A, infer E, infer _R> ? E : never
+type ReplacedServices<Out> = Out extends Effect.Effect<infer _A, infer _E, infer R> ? R : never
+type Replacement = object | Effect.Effect<object, unknown, unknown>
+
+/**
+ * Records A on their way, keyed by K (`never` until `keyBy`), with the errors E that asynchronous steps may still
+ * raise and the services R that they need. Immutable: a stream may be continued in several ways, as branches.
+ */
+export class Stream<out A extends object, out K = never, out E = never, out R = never> {
+  declare readonly "~stream": { readonly record: A; readonly key: K; readonly error: E; readonly services: R }
+  readonly name: string
+  readonly last: Draft
+
+  constructor(name: string, last: Draft) {
+    this.name = name
+    this.last = last
+  }
+
+  /** Keeps the records that the predicate (called once for each, on a view) says yes to. */
+  filter<B extends A>(predicate: (record: A) => record is B): Stream<B, K, E, R>
+  filter(predicate: (record: A) => boolean): Stream<A, K, E, R>
+  filter(predicate: (record: A) => boolean): Stream<A, K, E, R> {
+    return this.append(named("filter", predicate), { kind: "filter", predicate })
+  }
+
+  /** Makes another record of each. Called once for each, on a plain object. */
+  map<B extends object>(map: (record: A) => B): Stream<B, K, E, R> {
+    return this.append(named("map", map), { kind: "map", map })
+  }
+
+  /** Makes any number of records of each. Called once for each, on a plain object. */
+  flatMap<B extends object>(flatMap: (record: A) => Iterable<B>): Stream<B, K, E, R> {
+    return this.append(named("flatMap", flatMap), { kind: "flatMap", flatMap })
+  }
+
+  /**
+   * Adds fields. The rest of the record stays as it is, undecoded, which makes this much cheaper than a `map` that
+   * spreads it. Each function is called once for each record, on a view, and sees the record without the new fields.
+   */
+  extend<const F extends Fields<A>>(fields: NewFields<A, F>): Stream<Extended<A, F>, K, E, R> {
+    return this.append(`extend:${Object.keys(fields).join(",")}`, { kind: "extend", fields })
+  }
+
+  /**
+   * Makes another record of each by an Effect, with bounded concurrency and in order. It runs at least once for each
+   * record: after a crash it may run again. Its errors have to be handled (`catchTag`, `catch`) or declared fatal
+   * (`orDie`) before `to`; its services are given by `Pipeline.provide`.
+   */
+  mapEffect<B extends object, E1, R1, E2 = never, SE = never, SR = never>(
+    run: (record: A) => Effect.Effect<B, E1, R1>,
+    options: MapEffectOptions<A, E1, E2, SE, SR> = {}
+  ): AsyncStream<B, K, E, R | R1 | SR, E1 | E2 | SE> {
+    return new AsyncStream(this.name, step(this.last, named("mapEffect", run), attempting(run, options)))
+  }
+
+  /** Sends source records to a topic whose asynchronous step failed with this `_tag`, in any step up to here. */
+  catchTag<const Tag extends Types.Tags<E>>(tag: Tag, handler: DeadLetter): Stream<A, K, Types.ExcludeTag<E, Tag>, R> {
+    return new Stream(
+      this.name,
+      rewriteAsync(this.last, spec => recovered(spec, hasTag(tag), handler))
+    )
+  }
+
+  /** Sends source records to a topic whose asynchronous step failed, in any step up to here. */
+  catch(handler: DeadLetter): Stream<A, K, never, R> {
+    return new Stream(
+      this.name,
+      rewriteAsync(this.last, spec => recovered(spec, () => true, handler))
+    )
+  }
+
+  /** Declares what errors are left fatal: they stop the lane, which its supervisor restarts from what is committed. */
+  orDie(): Stream<A, K, never, R> {
+    return new Stream(this.name, rewriteAsync(this.last, fatal))
+  }
+
+  /** Says what belongs together in windows and keeps its order. Called once for each record, on a view. */
+  keyBy<K2 extends string | number | bigint>(key: (record: A) => K2): Stream<A, K2, E, R> {
+    const field = keyField(key)
+    return this.append(field === undefined ? named("keyBy", key) : `keyBy:${field}`, { kind: "keyBy", key, field })
+  }
+
+  /**
+   * Folds the records of each key and window, and emits `{ key, windowStart, windowEnd, ...aggregates }` when the
+   * watermark passes the window's end. Late records go to `late`; without it they are counted and dropped.
+   */
+  window<const Aggs extends Readonly<Record<string, Agg<A, unknown>>>>(
+    window: [K] extends [never] ? NotKeyed : Tumbling,
+    aggregates: Aggs,
+    options: { readonly late?: KafkaSink<A> } = {}
+  ): Stream<Windowed<K, Aggs>, K, E, R> {
+    return new Stream(this.name, windowDraft(this.last, window as Tumbling, aggregates, options.late))
+  }
+
+  /**
+   * Writes to a topic, and from that topic to tables. Asks for handled errors, and for records that fit the schema.
+   */
+  to(
+    first: [E] extends [never] ? KafkaSink<A> : UnhandledErrors<E>,
+    ...rest: ReadonlyArray<KafkaSink<A> | ClickHouseSink>
+  ): Pipeline<R> {
+    const sinks = [first as KafkaSink<A>, ...rest]
+    return new Pipeline(this.name, sinkDrafts(this.last, sinks), undefined)
+  }
+
+  private append<B extends object, K2>(id: string, spec: Spec): Stream<B, K2, E, R> {
+    return new Stream(this.name, step(this.last, id, spec))
+  }
+}
+
+/**
+ * The stream right behind a `mapEffect`. Errors E1 are those of that step: they may be replaced by a record too, since
+ * nothing else has happened to the result yet.
+ */
+export class AsyncStream<out A extends object, out K, out E, out R, out E1> extends Stream<A, K, E | E1, R> {
+  declare readonly "~async": E1
+
+  override catchTag<const Tag extends Types.Tags<E | E1>>(
+    tag: Tag,
+    handler: DeadLetter
+  ): AsyncStream<A, K, Types.ExcludeTag<E, Tag>, R, Types.ExcludeTag<E1, Tag>>
+  /** Puts a record in place of the failed result. */
+  override catchTag<const Tag extends Types.Tags<E1>, Out extends Replacement>(
+    tag: Tag,
+    handler: (error: Types.ExtractTag<E1, Tag>) => Out
+  ): AsyncStream<A | Replaced<Out>, K, E, R | ReplacedServices<Out>, Types.ExcludeTag<E1, Tag> | ReplacedError<Out>>
+  override catchTag(tag: string, handler: Handler): never {
+    return this.recover(hasTag(tag), handler)
+  }
+
+  override catch(handler: DeadLetter): AsyncStream<A, K, never, R, never>
+  /** Puts a record in place of the failed result. */
+  override catch<Out extends Replacement>(
+    handler: (error: E1) => Out
+  ): AsyncStream<A | Replaced<Out>, K, E, R | ReplacedServices<Out>, ReplacedError<Out>>
+  override catch(handler: Handler): never {
+    return this.recover(() => true, handler)
+  }
+
+  /** A dead letter stands for every step up to here, a replacement for the last one only. */
+  private recover(matches: (error: unknown) => boolean, handler: Handler): never {
+    const change = (spec: AsyncSpec) => recovered(spec, matches, handler)
+    const last = isDeadLetter(handler) ? rewriteAsync(this.last, change) : rewriteLast(this.last, change)
+    return new AsyncStream(this.name, last) as never
+  }
+}
+
+/** Steps are called after their function, if it has a name; else after what they do. */
+const named = (kind: string, fn: (record: never) => unknown): string => (fn.name === "" ? kind : `${kind}:${fn.name}`)
+
+const rewriteLast = (last: Draft, change: (spec: AsyncSpec) => AsyncSpec): Draft => ({
+  ...last,
+  spec: change(last.spec as AsyncSpec)
+})
+
+const rewriteAsync = (last: Draft, change: (spec: AsyncSpec) => AsyncSpec): Draft =>
+  rewrite(last, spec => (spec.kind === "mapEffect" ? change(spec) : spec))
