@@ -4,7 +4,10 @@ const HOUR_MS = 3_600_000
 
 /** Risk of an event, 0 to 100. Pure, and reads numbers and enums only: no string is made for it. */
 export const riskOf = (event: Pick<AccountEvent, "kind" | "channel" | "cents" | "at" | "ok">): number =>
-  Math.min(100, amountRisk(event.cents) + nightRisk(event.at) + (event.ok ? 0 : 30) + (event.channel === "atm" ? 10 : 0))
+  Math.min(
+    100,
+    amountRisk(event.cents) + nightRisk(event.at) + (event.ok ? 0 : 30) + (event.channel === "atm" ? 10 : 0)
+  )
 
 const amountRisk = (cents: number): number => Math.min(40, Math.floor(cents / 5_000))
 

@@ -1,0 +1,194 @@
+/** Quantiles in ms. */
+export interface Quantiles {
+  readonly p50: number
+  readonly p90: number
+  readonly p99: number
+  readonly p999: number
+  readonly max: number
+}
+
+/** What was found in one place of all that was sent. */
+export interface Counts {
+  readonly rows: number
+  readonly lost: number
+  readonly duplicated: number
+}
+
+/** The audit of the windows and of late events against what the generator knows that it sent. */
+export interface WindowAudit {
+  readonly windows: number
+  /** Windows of one account that came more than once. */
+  readonly duplicated: number
+  readonly payments: number
+  readonly expectedPayments: number
+  /** Whether each window holds exactly its own payments and cents, see checksum.ts. */
+  readonly exact: boolean
+}
+
+export interface ClickHouseAudit extends Counts {
+  /** From the intended send time until a query sees the row: an upper bound, by polling. */
+  readonly latencyMs: Quantiles
+  /** Rows of the spend table and the payments in them; undefined if it is not audited. */
+  readonly spend: { readonly rows: number; readonly payments: number; readonly exact: boolean } | undefined
+}
+
+/** What a run of the load showed. All of it measured outside the engine. */
+export interface LoadReport {
+  readonly rate: number
+  readonly forMs: number
+  readonly seed: number
+  /** Events handed to Kafka; `unacknowledged` of them have no answer (not counted as lost). */
+  readonly sent: number
+  readonly unacknowledged: number
+  /** Distinct events that came out. */
+  readonly processed: number
+  readonly lost: number
+  readonly duplicated: number
+  /** Events that came out in another order than they were sent, within one thread and partition. */
+  readonly disordered: number
+  readonly throughputEps: number
+  readonly latencyMs: Quantiles
+  readonly warmupMs: number
+  readonly late: { readonly planted: number; readonly seen: number }
+  readonly windows: WindowAudit
+  readonly clickhouse: ClickHouseAudit | undefined
+  /** How far the generator was behind its schedule at worst, and how often its queue was full. */
+  readonly behindMs: number
+  readonly queueFull: number
+  /** From the last event sent until everything had come out; infinite (null in JSON) if it never did. */
+  readonly drainMs: number
+  /** What was wrong, in words; empty when all is well. */
+  readonly problems: readonly string[]
+}
+
+/** What only the caller knows: figures of the pipeline's process. */
+export interface EngineFigures {
+  readonly commitMs: { readonly p50: number; readonly p99: number }
+  readonly rssMb: number
+  readonly startupMs: number
+  readonly lanes: number
+}
+
+/** The JSON of `--report`. */
+export interface Summary {
+  readonly sent: number
+  readonly processed: number
+  readonly lost: number
+  readonly duplicated: number
+  readonly throughput_eps: number
+  readonly latency_ms: Quantiles
+  readonly commit_ms: { readonly p50: number; readonly p99: number }
+  readonly rss_mb: number
+  readonly startup_ms: number
+  readonly lanes: number
+  readonly exactly_once: boolean
+  readonly clickhouse?: {
+    readonly rows: number
+    readonly lost: number
+    readonly duplicated: number
+    readonly latency_ms: Quantiles
+    readonly spend?: { readonly rows: number; readonly payments: number; readonly exact: boolean }
+  }
+  readonly rate: number
+  readonly for_ms: number
+  readonly seed: number
+  readonly warmup_ms: number
+  readonly disordered: number
+  readonly unacknowledged: number
+  readonly late: { readonly planted: number; readonly seen: number }
+  readonly windows: {
+    readonly emitted: number
+    readonly duplicated: number
+    readonly payments: number
+    readonly expected_payments: number
+    readonly exact: boolean
+  }
+  readonly generator: { readonly behind_ms: number; readonly queue_full: number }
+  readonly drain_ms: number
+  readonly problems: readonly string[]
+}
+
+/** The summary of a run, plain JSON. `exactly_once` is true when nothing at all was wrong. */
+export const summarise = (report: LoadReport, engine: EngineFigures): Summary => ({
+  sent: report.sent,
+  processed: report.processed,
+  lost: report.lost,
+  duplicated: report.duplicated,
+  throughput_eps: Math.round(report.throughputEps),
+  latency_ms: roundAll(report.latencyMs),
+  commit_ms: { p50: round(engine.commitMs.p50), p99: round(engine.commitMs.p99) },
+  rss_mb: Math.round(engine.rssMb),
+  startup_ms: Math.round(engine.startupMs),
+  lanes: engine.lanes,
+  exactly_once: report.problems.length === 0,
+  ...clickhousePart(report.clickhouse),
+  rate: report.rate,
+  for_ms: report.forMs,
+  seed: report.seed,
+  warmup_ms: report.warmupMs,
+  disordered: report.disordered,
+  unacknowledged: report.unacknowledged,
+  late: report.late,
+  windows: windowsPart(report.windows),
+  generator: { behind_ms: round(report.behindMs), queue_full: report.queueFull },
+  drain_ms: round(report.drainMs),
+  problems: report.problems
+})
+
+const clickhousePart = (audit: ClickHouseAudit | undefined): Pick<Summary, "clickhouse"> =>
+  audit === undefined
+    ? {}
+    : {
+        clickhouse: {
+          rows: audit.rows,
+          lost: audit.lost,
+          duplicated: audit.duplicated,
+          latency_ms: roundAll(audit.latencyMs),
+          ...(audit.spend === undefined ? {} : { spend: audit.spend })
+        }
+      }
+
+const windowsPart = (audit: WindowAudit): Summary["windows"] => ({
+  emitted: audit.windows,
+  duplicated: audit.duplicated,
+  payments: audit.payments,
+  expected_payments: audit.expectedPayments,
+  exact: audit.exact
+})
+
+const round = (ms: number): number => Math.round(ms * 10) / 10
+
+const roundAll = ({ p50, p90, p99, p999, max }: Quantiles): Quantiles => ({
+  p50: round(p50),
+  p90: round(p90),
+  p99: round(p99),
+  p999: round(p999),
+  max: round(max)
+})
+
+/** Everything that contradicts "exactly once" in a report, one sentence each. */
+export const problemsOf = (report: Omit<LoadReport, "problems">): readonly string[] =>
+  [
+    ...counted("Kafka", report),
+    ...(report.clickhouse === undefined ? [] : counted("ClickHouse", report.clickhouse)),
+    report.sent === 0 && "nothing was sent",
+    report.disordered > 0 && `${report.disordered} events came out in another order than they were sent in`,
+    report.unacknowledged > 0 &&
+      `${report.unacknowledged} events were never acknowledged by Kafka: the input is incomplete`,
+    ...windowProblems(report.windows),
+    report.late.seen < report.late.planted &&
+      `${report.late.planted} late events were planted, ${report.late.seen} came out as late`,
+    report.clickhouse?.spend?.exact === false && "the windows in ClickHouse do not add up to the payments sent"
+  ].filter(problem => problem !== false)
+
+const counted = (place: string, { lost, duplicated }: Pick<Counts, "lost" | "duplicated">) => [
+  lost > 0 && `${lost} events are missing in ${place}`,
+  duplicated > 0 && `${duplicated} events are more than once in ${place}`
+]
+
+const windowProblems = (audit: WindowAudit) => [
+  audit.payments !== audit.expectedPayments &&
+    `windows and late events hold ${audit.payments} payments, ${audit.expectedPayments} were sent`,
+  audit.payments === audit.expectedPayments && !audit.exact && "a window holds payments that are not its own",
+  audit.duplicated > 0 && `${audit.duplicated} windows were emitted more than once`
+]
