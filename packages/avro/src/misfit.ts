@@ -11,7 +11,7 @@ export class Misfit {
   }
 }
 
-export const misfit = (expected: string, value: unknown): never => {
+export function misfit(expected: string, value: unknown): never {
   throw new Misfit(expected, kindOf(value))
 }
 

@@ -15,7 +15,7 @@ export const compileView = (slots: readonly Slot[], state: State): View => {
   const source = new Source()
   source.bind("S", state)
   source.bind("read", read)
-  const values = slots.map(slot => valueOf(slot, source))
+  const values = slots.map(slot => getterOf(slot, source))
   source.add(
     "class View {",
     ...slots.map((slot, i) => `get [${quote(slot.field.name)}]() { return ${values[i]} }`),
@@ -28,7 +28,7 @@ export const compileView = (slots: readonly Slot[], state: State): View => {
   return source.run<View>()
 }
 
-const valueOf = (slot: Slot, source: Source): string => {
+const getterOf = (slot: Slot, source: Source): string => {
   const found = presentOf(slot, source)
   const absent = slot.field.optional ? "undefined" : "null"
   if (slot.form === "scalar") return slot.nullable ? `(S.n${slot.index} ? ${absent} : ${found})` : found

@@ -32,7 +32,7 @@ const writeInteger = (value: number, out: ByteWriter): void => {
 
 export const writeBigInt = (value: unknown, out: ByteWriter): void => {
   if (typeof value !== "bigint" || BigInt.asIntN(64, value) !== value) misfit("a bigint of 64 bits (long)", value)
-  let rest = BigInt.asUintN(64, ((value as bigint) << 1n) ^ ((value as bigint) >> 63n))
+  let rest = BigInt.asUintN(64, (value << 1n) ^ (value >> 63n))
   out.reserve(10)
   while (rest > 127n) {
     out.bytes[out.length++] = Number(rest & 127n) | 128
@@ -65,19 +65,23 @@ const encoder = new TextEncoder()
 
 /** Short ASCII text, the common case, is copied by character; its length then takes one byte. */
 export const writeString = (value: unknown, out: ByteWriter): void => {
-  if (typeof value !== "string") return misfit("a string", value)
+  if (typeof value !== "string") misfit("a string", value)
   const size = value.length
-  if (size > LONGEST_INLINE) return writeText(value, out)
+  if (size > LONGEST_INLINE || !writeAscii(value, size, out)) writeText(value, out)
+}
+
+const writeAscii = (value: string, size: number, out: ByteWriter): boolean => {
   out.reserve(size + 1)
   const bytes = out.bytes
   let p = out.length
   bytes[p++] = size * 2
   for (let i = 0; i < size; i++) {
     const code = value.charCodeAt(i)
-    if (code > 127) return writeText(value, out)
+    if (code > 127) return false
     bytes[p++] = code
   }
   out.length = p
+  return true
 }
 
 /** Any text. Half a surrogate pair becomes U+FFFD. */
@@ -107,13 +111,13 @@ const isPair = (value: string, code: number, i: number): boolean =>
   code >= 0xd800 && code < 0xdc00 && (value.charCodeAt(i + 1) & 0xfc00) === 0xdc00
 
 export const writeBytes = (value: unknown, out: ByteWriter): void => {
-  if (!(value instanceof Uint8Array)) return misfit("a Uint8Array (bytes)", value)
+  if (!(value instanceof Uint8Array)) misfit("a Uint8Array (bytes)", value)
   writeInteger(value.length, out)
   out.copy(value, 0, value.length)
 }
 
 const writeFixed = ({ size }: FixedType, value: unknown, out: ByteWriter): void => {
-  if (!(value instanceof Uint8Array)) return misfit(`a Uint8Array of ${size} bytes`, value)
+  if (!(value instanceof Uint8Array)) misfit(`a Uint8Array of ${size} bytes`, value)
   if (value.length !== size) throw new Misfit(`a Uint8Array of ${size} bytes`, `one of ${value.length}`)
   out.copy(value, 0, size)
 }
@@ -128,45 +132,60 @@ export const writeSymbol = (symbols: readonly string[], value: unknown, out: Byt
 export const write = (type: AvroType, value: unknown, out: ByteWriter): void => {
   switch (type.kind) {
     case "null":
-      return value === null || value === undefined ? undefined : misfit("null", value)
+      if (value !== null && value !== undefined) misfit("null", value)
+      break
     case "boolean":
-      return writeBoolean(value, out)
+      writeBoolean(value, out)
+      break
     case "int":
-      return writeInt(value, out)
+      writeInt(value, out)
+      break
     case "long":
-      return type.bigint ? writeBigInt(value, out) : writeLong(value, out)
+      if (type.bigint) writeBigInt(value, out)
+      else writeLong(value, out)
+      break
     case "float":
-      return writeFloat(value, out)
+      writeFloat(value, out)
+      break
     case "double":
-      return writeDouble(value, out)
+      writeDouble(value, out)
+      break
     case "string":
-      return writeString(value, out)
+      writeString(value, out)
+      break
     case "bytes":
-      return writeBytes(value, out)
+      writeBytes(value, out)
+      break
     case "enum":
-      return writeSymbol(type.symbols, value, out)
+      writeSymbol(type.symbols, value, out)
+      break
     case "fixed":
-      return writeFixed(type, value, out)
+      writeFixed(type, value, out)
+      break
     case "array":
-      return writeArray(type.items, value, out)
+      writeArray(type.items, value, out)
+      break
     case "map":
-      return writeMap(type.values, value, out)
+      writeMap(type.values, value, out)
+      break
     case "union":
-      return writeUnion(type.branches, value, out)
+      writeUnion(type.branches, value, out)
+      break
     case "record":
-      return writeRecord(type, value, out)
+      writeRecord(type, value, out)
+      break
   }
 }
 
 const writeArray = (item: AvroType, value: unknown, out: ByteWriter): void => {
-  if (!Array.isArray(value)) return misfit("an array", value)
+  if (!Array.isArray(value)) misfit("an array", value)
   if (value.length > 0) writeInteger(value.length, out)
   for (let i = 0; i < value.length; i++) writePart(item, value[i], `[${i}]`, out)
   out.u8(0)
 }
 
 const writeMap = (values: AvroType, value: unknown, out: ByteWriter): void => {
-  if (!isMap(value)) return misfit("an object (map)", value)
+  if (!isMap(value)) misfit("an object (map)", value)
   const keys = Object.keys(value)
   if (keys.length > 0) writeInteger(keys.length, out)
   for (const key of keys) {
@@ -188,7 +207,7 @@ const writePart = (type: AvroType, value: unknown, part: string, out: ByteWriter
 }
 
 const writeRecord = (type: RecordType, value: unknown, out: ByteWriter): void => {
-  if (!isMap(value)) return misfit(`an object (record ${unqualified(type.name)})`, value)
+  if (!isMap(value)) misfit(`an object (record ${unqualified(type.name)})`, value)
   for (const field of type.fields) writeField(field, value[field.name], out)
 }
 
@@ -201,9 +220,9 @@ export const writeField = (field: Field, value: unknown, out: ByteWriter): void 
 
 /** A union's default is of its first branch. */
 const writeDefault = ({ type, default: json }: Field, out: ByteWriter): void => {
-  if (type.kind !== "union") return write(type, defaultValue(type, json), out)
-  writeInteger(0, out)
-  write(type.branches[0]!, defaultValue(type.branches[0]!, json), out)
+  const first = type.kind === "union" ? type.branches[0]! : type
+  if (first !== type) writeInteger(0, out)
+  write(first, defaultValue(first, json), out)
 }
 
 export const writeUnion = (branches: readonly AvroType[], value: unknown, out: ByteWriter): void => {
