@@ -78,13 +78,18 @@ const fromUnion = (branches: readonly AvroType[], reader: AvroType, path: readon
   branches: branches.map(branch => pair(branch, reader, path, known))
 })
 
+/** The branch of the writer's own kind is preferred to an earlier one by promotion: what was a string stays one. */
 const intoUnion = (writer: AvroType, branches: readonly AvroType[], path: readonly string[], known: Known): Plan => {
-  for (const branch of branches) {
+  const own = branches.filter(branch => sameType(writer, branch))
+  for (const branch of [...own, ...branches]) {
     const plan = attempt(writer, branch, path, known)
     if (plan !== undefined) return plan
   }
   return incompatible(path, `${name(writer)} can be read as none of ${branches.map(name).join(", ")}`)
 }
+
+const sameType = (writer: AvroType, reader: AvroType): boolean =>
+  writer.kind === reader.kind && (!("name" in writer) || ("name" in reader && sameName(reader, writer)))
 
 const attempt = (writer: AvroType, reader: AvroType, path: readonly string[], known: Known): Plan | undefined => {
   const tried: Known = new Map([...known].map(([key, plans]) => [key, new Map(plans)]))

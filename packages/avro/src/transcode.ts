@@ -1,6 +1,72 @@
 import type { RecordDecoder } from "@headrace/core"
-import type { Body } from "./encoder.ts"
-import type { RecordType } from "./schema.ts"
+import { type Internals, internalsOf, type Writer } from "./decoder.ts"
+import { type Body, fieldCode, sourceOfWriters } from "./encoder.ts"
+import { type AvroType, type Field, type RecordType, shape } from "./schema.ts"
 
-export const transcoder = (_type: RecordType, body: Body, _decoder: RecordDecoder, _names: readonly string[]): Body =>
-  body
+/**
+ * Writes records that a decoder stands on: what means the same to the writer, the reader and `type` is copied as
+ * bytes, neighbours in one piece; the rest, and the added `names`, go through the record's properties. Compiled for
+ * each writer when its first record comes.
+ */
+export const transcoder = (type: RecordType, whole: Body, decoder: RecordDecoder, names: readonly string[]): Body => {
+  const source = internalsOf(decoder)
+  if (source === undefined) return whole
+  source.trace()
+  const bodies: Body[] = []
+  const { state, writers } = source
+  return (record, out) => {
+    const index = state.writer
+    const body = bodies[index] ?? (bodies[index] = compile(type, source, writers[index]!, names))
+    body(record, out)
+  }
+}
+
+/** The writer's fields `[from, to)`, which lie beside each other. */
+interface Run {
+  readonly from: number
+  readonly to: number
+}
+
+const compile = (type: RecordType, decoder: Internals, writer: Writer, names: readonly string[]): Body => {
+  const source = sourceOfWriters()
+  source.bind("S", decoder.state)
+  source.bind("P", writer.positions)
+  source.add("return (r, out) => {", "let v")
+  for (const part of partsOf(type, decoder, writer, names)) {
+    if ("from" in part) source.add(`out.copy(S.b, P[${part.from}], P[${part.to}])`)
+    else source.add(...fieldCode(part, source))
+  }
+  source.add("}")
+  return source.run<Body>()
+}
+
+const partsOf = (type: RecordType, decoder: Internals, writer: Writer, names: readonly string[]): (Run | Field)[] => {
+  const parts: (Run | Field)[] = []
+  for (const field of type.fields) {
+    const at = names.includes(field.name) ? -1 : copyable(field, decoder.reader, writer)
+    const last = parts.at(-1)
+    if (at === -1) parts.push(field)
+    else if (last !== undefined && "from" in last && last.to === at) parts[parts.length - 1] = { from: last.from, to: at + 1 }
+    else parts.push({ from: at, to: at + 1 })
+  }
+  return parts
+}
+
+/** The writer's field whose bytes are what encoding the reader's value would give; -1 if there is none. */
+const copyable = (field: Field, reader: RecordType, { type, plan }: Writer): number => {
+  const index = reader.fields.findIndex(candidate => candidate.name === field.name)
+  if (index === -1) return -1
+  const at = plan.steps.findIndex(step => step.field === index)
+  return at !== -1 && alike(type.fields[at]!.type, reader.fields[index]!.type, field.type) ? at : -1
+}
+
+/** An int lies on the wire as the long of the same value. */
+const alike = (writer: AvroType, reader: AvroType, output: AvroType): boolean => {
+  const wanted = shape(output)
+  if (shape(reader) !== wanted || !sameKinds(reader, output)) return false
+  return shape(writer) === wanted || (writer.kind === "int" && wanted === "long")
+}
+
+/** A bigint that a sink wants as a number must be refused by the sink, as without copying. */
+const sameKinds = (reader: AvroType, output: AvroType): boolean =>
+  reader.kind !== "long" || output.kind !== "long" || reader.bigint === output.bigint
