@@ -1,0 +1,49 @@
+/**
+ * Makes `dist/headrace`: one executable with the engine, its worker threads, the native client and what pipelines may
+ * import. Run from anywhere: `bun packages/app/build.ts [outfile]`.
+ */
+import { mkdirSync } from "node:fs"
+import { dirname, join, resolve } from "node:path"
+import { fileURLToPath } from "node:url"
+import type { BunPlugin } from "bun"
+
+const root = fileURLToPath(new URL("../../", import.meta.url))
+
+/** What runs in threads. In the binary each is found under EMBEDDED + its path from the root (see src/place.ts). */
+const WORKERS = ["workers/lane.ts", "workers/clickhouse.ts", "workers/checkpoint.ts", "loadtest/src/worker.ts"]
+const PISCINA_WORKER = "node_modules/piscina/dist/worker.js"
+const EMBEDDED = "/$bunfs/root/"
+
+/** Piscina looks for its worker beside itself, where a binary has nothing: the embedded path takes that place. */
+const embeddedPiscina: BunPlugin = {
+  name: "embedded-piscina",
+  setup(build) {
+    build.onLoad({ filter: /piscina\/dist\/index\.js$/ }, async ({ path }) => {
+      const source = await Bun.file(path).text()
+      const contents = source.replace(
+        "(0, node_path_1.resolve)(__dirname, 'worker.js')",
+        `"${EMBEDDED}${PISCINA_WORKER}"`
+      )
+      if (contents === source)
+        throw new Error(`${path} resolves its worker in another way now: adapt ${import.meta.path}`)
+      return { contents, loader: "js" }
+    })
+  }
+}
+
+const outfile = resolve(process.argv[2] ?? join(root, "dist/headrace"))
+mkdirSync(dirname(outfile), { recursive: true })
+process.chdir(root)
+const result = await Bun.build({
+  entrypoints: ["packages/app/src/main.ts", ...WORKERS, PISCINA_WORKER].map(path => join(root, path)),
+  root,
+  target: "bun",
+  define: { HEADRACE_COMPILED: "true" },
+  // The embedded ClickHouse (half a gigabyte) is for development; a binary talks to a server.
+  external: ["chdb", "chdb/*"],
+  compile: { outfile },
+  plugins: [embeddedPiscina]
+})
+for (const log of result.logs) console.error(String(log))
+if (!result.success) process.exit(1)
+console.log(outfile)

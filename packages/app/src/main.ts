@@ -1,0 +1,19 @@
+#!/usr/bin/env bun
+import { NodeRuntime, NodeServices } from "@effect/platform-node"
+import { Cause, Effect, Exit, Runtime } from "effect"
+import { layerLog } from "../../../workers/log.ts"
+import { cli } from "./cli.ts"
+
+/** The first Ctrl-C interrupts (NodeRuntime does), the second one does not wait. */
+let interrupts = 0
+process.on("SIGINT", () => {
+  if (++interrupts > 1) process.exit(130)
+})
+
+/** An interrupted command may have chosen the exit code: a pipeline that stopped cleanly did what it was asked. */
+const teardown: Runtime.Teardown = (exit, onExit) =>
+  Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
+    ? onExit(Number(process.exitCode ?? 130))
+    : Runtime.defaultTeardown(exit, onExit)
+
+cli.pipe(Effect.provide([NodeServices.layer, layerLog]), NodeRuntime.runMain({ disableErrorReporting: true, teardown }))

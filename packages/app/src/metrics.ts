@@ -1,0 +1,96 @@
+import { type MetricName, quantile } from "@headrace/engine"
+import { Effect } from "effect"
+import { PrometheusMetrics } from "effect/observability"
+import type { Status } from "./status.ts"
+
+type Kind = "counter" | "gauge" | "summary"
+interface Family {
+  readonly name: string
+  readonly kind: Kind
+  readonly help: string
+}
+
+const LANE_METRICS: readonly (Family & { readonly metric: MetricName; readonly scale?: number })[] = [
+  { metric: "recordsIn", name: "headrace_records_in_total", kind: "counter", help: "Records read" },
+  { metric: "recordsOut", name: "headrace_records_out_total", kind: "counter", help: "Records written" },
+  { metric: "late", name: "headrace_late_total", kind: "counter", help: "Records behind the watermark" },
+  {
+    metric: "lateDropped",
+    name: "headrace_late_dropped_total",
+    kind: "counter",
+    help: "Late records that were dropped"
+  },
+  {
+    metric: "deadLettered",
+    name: "headrace_dead_lettered_total",
+    kind: "counter",
+    help: "Records given up to a topic"
+  },
+  { metric: "commits", name: "headrace_commits_total", kind: "counter", help: "Committed transactions or blocks" },
+  { metric: "aborts", name: "headrace_aborts_total", kind: "counter", help: "Aborted transactions" },
+  { metric: "restores", name: "headrace_restores_total", kind: "counter", help: "Partitions restored" },
+  { metric: "partitions", name: "headrace_partitions", kind: "gauge", help: "Partitions assigned" },
+  { metric: "lag", name: "headrace_lag_records", kind: "gauge", help: "Offsets behind the end of the log" },
+  { metric: "watermark", name: "headrace_watermark_ms", kind: "gauge", help: "Lowest watermark, event time in ms" },
+  { metric: "stateBytes", name: "headrace_state_bytes", kind: "gauge", help: "State in memory" },
+  { metric: "bufferedBytes", name: "headrace_buffered_bytes", kind: "gauge", help: "Outputs not yet committed" },
+  { metric: "phase", name: "headrace_phase", kind: "gauge", help: "Index of what the unit does" }
+]
+
+/** Everything in Prometheus' text format: the threads' shared memory, this process, and Effect's own metrics. */
+export const renderMetrics = (status: Status): Effect.Effect<string> =>
+  Effect.map(PrometheusMetrics.format(), own =>
+    [...ofUnits(status), ...ofCommits(status), ...ofProcess(status), own].join("\n")
+  )
+
+const ofUnits = (status: Status): string[] =>
+  LANE_METRICS.flatMap(family => [
+    ...head(family),
+    ...status.units.map(
+      unit => `${family.name}{${label(unit.kind, unit.name)}} ${number(unit.metrics.get(family.metric))}`
+    )
+  ])
+
+/** Over all lanes, and for each of the tables. */
+const ofCommits = (status: Status): string[] => {
+  const family: Family = {
+    name: "headrace_commit_ms",
+    kind: "summary",
+    help: "From first flush to the broker's answer"
+  }
+  const lanes = status.units.filter(unit => unit.kind === "lane").map(unit => unit.metrics)
+  const tables = status.units.filter(unit => unit.kind !== "lane")
+  return [
+    ...head(family),
+    ...[0.5, 0.9, 0.99].map(q => `${family.name}{unit="lanes",quantile="${q}"} ${number(quantile(lanes, q))}`),
+    ...tables.flatMap(unit =>
+      [0.5, 0.9, 0.99].map(
+        q => `${family.name}{unit="${unit.name}",quantile="${q}"} ${number(quantile([unit.metrics], q))}`
+      )
+    )
+  ]
+}
+
+const ofProcess = (status: Status): string[] => [
+  ...single("process_resident_memory_bytes", "gauge", "Resident memory", process.memoryUsage.rss()),
+  ...single("process_cpu_seconds_total", "counter", "CPU time", cpuSeconds()),
+  ...single("process_start_time_seconds", "gauge", "Start of the process", status.startedAt / 1000),
+  ...single("headrace_ready", "gauge", "1 while every unit runs", status.reasons().length === 0 ? 1 : 0),
+  ...single("headrace_restarts_total", "counter", "Units started again", total(status.restarts))
+]
+
+const total = (counts: ReadonlyMap<string, number>): number => [...counts.values()].reduce((sum, n) => sum + n, 0)
+
+const cpuSeconds = (): number => {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1e6
+}
+
+const single = (name: string, kind: Kind, help: string, value: number): string[] => [
+  ...head({ name, kind, help }),
+  `${name} ${number(value)}`
+]
+const head = ({ name, kind, help }: Family): string[] => [`# HELP ${name} ${help}`, `# TYPE ${name} ${kind}`]
+const label = (kind: string, name: string): string => `kind="${kind}",unit="${name}"`
+const number = (value: number): string =>
+  Number.isFinite(value) ? String(value) : value > 0 ? "+Inf" : value < 0 ? "-Inf" : "NaN"

@@ -1,0 +1,77 @@
+import { connect } from "node:net"
+import type { JobConfig } from "@headrace/engine"
+import { Effect, Option } from "effect"
+import type { Status } from "./status.ts"
+
+/** Something outside of this process that a job needs. */
+export interface Need {
+  /** As it is logged: "Kafka at host:9092". */
+  readonly name: string
+  /** Undefined when it is there; else why not, and what to do. Asked again and again: it must not throw. */
+  readonly missing: () => Promise<string | undefined>
+}
+
+const RETRY_MS = 500
+const REMIND_MS = 5000
+
+/** Waits until everything that the job needs is there; says so at once and then every few seconds. */
+export const awaitNeeds = (needs: readonly Need[], status: Status): Effect.Effect<void> =>
+  Effect.forEach(needs, need => awaitNeed(need, status), { concurrency: "unbounded", discard: true })
+
+const awaitNeed = Effect.fnUntraced(function* (need: Need, status: Status) {
+  let said = 0
+  while (true) {
+    const reason = yield* Effect.promise(need.missing)
+    if (reason === undefined) break
+    status.waiting.set(need.name, reason)
+    if (Date.now() - said >= REMIND_MS) {
+      yield* Effect.logWarning(`waiting for ${need.name}: ${reason}`)
+      said = Date.now()
+    }
+    yield* Effect.sleep(RETRY_MS)
+  }
+  status.waiting.delete(need.name)
+  if (said > 0) yield* Effect.logInfo(`${need.name} is there`)
+})
+
+/** The servers that a job talks to. ClickHouse only where this process fills tables. */
+export const serversOf = (job: JobConfig, tables: boolean): Need[] => {
+  const { kafka, registry, clickhouse } = job
+  return [
+    { name: `Kafka at ${kafka.bootstrap}`, missing: () => brokers(kafka.bootstrap) },
+    { name: `the schema registry at ${registry.url}`, missing: () => http(`${registry.url}/subjects`, registry.auth) },
+    ...(tables && clickhouse !== undefined
+      ? [{ name: `ClickHouse at ${clickhouse.url}`, missing: () => http(new URL("/ping", clickhouse.url).href) }]
+      : [])
+  ]
+}
+
+/** One broker is enough: the others are found through it. */
+const brokers = async (bootstrap: string): Promise<string | undefined> => {
+  const answers = await Promise.all(bootstrap.split(",").map(broker => connectable(broker.trim())))
+  return answers.includes(undefined) ? undefined : answers.join("; ")
+}
+
+const connectable = (broker: string): Promise<string | undefined> =>
+  new Promise(resolve => {
+    const [, host, port] = /^\[?(.+?)\]?:(\d+)$/.exec(broker) ?? []
+    const socket = connect({ host: host ?? broker, port: Number(port), timeout: 3000 })
+    const end = (answer: string | undefined) => {
+      socket.destroy()
+      resolve(answer)
+    }
+    socket.once("connect", () => end(undefined))
+    socket.once("timeout", () => end("it does not answer within 3 s"))
+    socket.once("error", error => end(error.message))
+  })
+
+const http = async (url: string, auth?: string): Promise<string | undefined> => {
+  try {
+    const headers = auth === undefined ? {} : { authorization: `Basic ${Buffer.from(auth).toString("base64")}` }
+    const response = await fetch(url, { headers, signal: AbortSignal.timeout(3000) })
+    await response.body?.cancel()
+    return response.ok ? undefined : `${url} answers ${response.status} ${response.statusText}`
+  } catch (error) {
+    return Option.getOrElse(Option.liftThrowable(() => (error as Error).message)(), () => String(error))
+  }
+}

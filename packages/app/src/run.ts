@@ -1,0 +1,96 @@
+import { LaneMetrics, prepareTopics } from "@headrace/engine"
+import { kafkaClients } from "@headrace/kafka"
+import { Effect, Exit } from "effect"
+import type { Node, Plan } from "headrace"
+import { ConfigError, jobOf, type Settings } from "./config.ts"
+import { loadPipeline } from "./module.ts"
+import { awaitNeeds, serversOf } from "./preflight.ts"
+import { serve } from "./server.ts"
+import { Status } from "./status.ts"
+import { defaultRestarts, supervise, type Unit } from "./supervisor.ts"
+
+const STOP_WITHIN_MS = 8000
+
+/**
+ * Runs a pipeline in this process until it is interrupted (a clean stop) or a person must act (JobFailed). Sets the
+ * exit code of an interrupted process: 0 when everything stopped cleanly, else 1.
+ */
+export const run = Effect.fnUntraced(function* (settings: Settings) {
+  Object.assign(process.env, settings.env)
+  const { plan, digest } = yield* loadPipeline(settings.pipeline)
+  const job = jobOf(settings, plan.name)
+  const tables = yield* tablesOf(plan, settings)
+  const units = [...lanesOf(settings.lanes), ...tables]
+  if (units.length === 0) return yield* new ConfigError({ message: "nothing to run: 0 lanes and no sinks" })
+  const status = new Status(job.app, units)
+  const port = yield* serve(status, settings.http.host, settings.http.port)
+  yield* Effect.logInfo(`${job.app} as ${job.instance}: ${settings.lanes} lanes, ${tables.length} tables`)
+  yield* Effect.logInfo(
+    `health and metrics at http://${settings.http.host}:${port}, checkpoints in ${job.checkpoint.directory}`
+  )
+  yield* awaitNeeds(serversOf(job, tables.length > 0), status)
+  yield* prepareTopics(plan, job).pipe(Effect.provide(kafkaClients(job.kafka)))
+  yield* Effect.forkScoped(announce(status))
+  yield* supervise({
+    job,
+    digest,
+    units,
+    stopWithinMs: STOP_WITHIN_MS,
+    restarts: defaultRestarts,
+    checkpoints: settings.lanes > 0,
+    onEvent: (event, unit) => (event === "restart" ? status.restarted(unit) : void status.forced++)
+  }).pipe(Effect.onExit(exit => (Exit.hasInterrupts(exit) ? stopped(status) : Effect.void)))
+}, Effect.scoped)
+
+const stopped = Effect.fnUntraced(function* (status: Status) {
+  process.exitCode = status.forced === 0 ? 0 : 1
+  yield* Effect.logInfo(status.forced === 0 ? "stopped cleanly" : "stopped; what was not committed is read again")
+})
+
+/** Says once when everything runs. */
+const announce = Effect.fnUntraced(function* (status: Status) {
+  while (status.reasons().length > 0) yield* Effect.sleep(20)
+  yield* Effect.logInfo(`running, ${Math.round(Date.now() - status.startedAt)} ms after the start`)
+})
+
+const lanesOf = (count: number): Unit[] =>
+  Array.from({ length: count }, (_, index) => ({
+    kind: "lane",
+    index,
+    name: `lane ${index}`,
+    metrics: new LaneMetrics()
+  }))
+
+/** The tables that this process fills, as chosen by `sinks`. */
+const tablesOf = Effect.fnUntraced(function* (plan: Plan, settings: Settings) {
+  const all = plan.nodes.filter(isTable)
+  const chosen = all.filter(node => isChosen(node.table, settings.sinks))
+  if (chosen.length > 0 && settings.clusters.clickhouse === undefined) {
+    const names = chosen.map(node => node.table).join(", ")
+    const message = `the pipeline fills ClickHouse tables (${names}): give --clickhouse http://host:8123, or --sinks none`
+    return yield* new ConfigError({ message })
+  }
+  const unknown = unknownTables(all, settings.sinks)
+  if (unknown.length > 0) {
+    const message = `sinks: the pipeline has no table ${unknown.join(", ")}; it has ${all.map(n => n.table).join(", ") || "none"}`
+    return yield* new ConfigError({ message })
+  }
+  return chosen.map(unitOf)
+})
+
+type Table = Extract<Node, { kind: "clickhouseSink" }>
+const isTable = (node: Node): node is Table => node.kind === "clickhouseSink"
+
+const isChosen = (table: string, sinks: Settings["sinks"]): boolean =>
+  typeof sinks === "string" ? sinks === "all" : sinks.includes(table)
+
+const unknownTables = (all: readonly Table[], sinks: Settings["sinks"]): readonly string[] =>
+  typeof sinks === "string" ? [] : sinks.filter(name => !all.some(node => node.table === name))
+
+const unitOf = (node: Table, index: number): Unit => ({
+  kind: "clickhouse",
+  index,
+  name: `table ${node.table}`,
+  nodeId: node.id,
+  metrics: new LaneMetrics()
+})

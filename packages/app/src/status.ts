@@ -1,0 +1,35 @@
+import { PHASES, type Phase } from "@headrace/engine"
+import type { Unit } from "./supervisor.ts"
+
+/** What the main thread knows about the run, for health and metrics. Written by `run`, read by the server. */
+export class Status {
+  readonly app: string
+  readonly startedAt = Date.now() - process.uptime() * 1000
+  readonly units: readonly Unit[]
+  readonly restarts = new Map<string, number>()
+  /** What is being waited for, by name, with the reason. */
+  readonly waiting = new Map<string, string>()
+  forced = 0
+
+  constructor(app: string, units: readonly Unit[]) {
+    this.app = app
+    this.units = units
+  }
+
+  phase(unit: Unit): Phase {
+    return PHASES[unit.metrics.get("phase")] ?? "starting"
+  }
+
+  /** Why the job does not process at the moment; empty when every unit runs. */
+  reasons(): string[] {
+    const waiting = [...this.waiting].map(([name, reason]) => `${name}: ${reason}`)
+    const idle = this.units
+      .filter(unit => this.phase(unit) !== "running")
+      .map(unit => `${unit.name} is ${this.phase(unit)}`)
+    return [...waiting, ...idle]
+  }
+
+  restarted(unit: string): void {
+    this.restarts.set(unit, (this.restarts.get(unit) ?? 0) + 1)
+  }
+}

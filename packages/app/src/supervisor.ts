@@ -1,0 +1,190 @@
+import { MessageChannel, type MessagePort } from "node:worker_threads"
+import {
+  fatalMessage,
+  type JobConfig,
+  LaneMetrics,
+  PHASES,
+  type WorkerKind,
+  type WorkerMessage,
+  type WorkerTask
+} from "@headrace/engine"
+import { Clock, Effect, Result, Schema } from "effect"
+import { Piscina } from "piscina"
+import { workerFile } from "./place.ts"
+
+/** The job cannot go on: a person must act, or it failed too often. Ends the process with exit code 1. */
+export class JobFailed extends Schema.TaggedError<JobFailed>()("JobFailed", { message: Schema.String }) {}
+
+/** A thread's task ended with an error. */
+class TaskFailed extends Schema.TaggedError<TaskFailed>()("TaskFailed", { cause: Schema.Defect() }) {}
+
+/** What runs in one thread for as long as the job does. */
+export interface Unit {
+  readonly kind: Exclude<WorkerKind, "checkpoint">
+  readonly index: number
+  /** As people know it: "lane 0", "table spend". */
+  readonly name: string
+  readonly nodeId?: string
+  readonly metrics: LaneMetrics
+}
+
+/** When a failed unit is started again, and when that is given up. */
+export interface RestartPolicy {
+  readonly firstDelayMs: number
+  /** The delay doubles with each failure up to this. */
+  readonly maxDelayMs: number
+  /** A run of this length forgets the failures before it. */
+  readonly healthyMs: number
+  /** Failures without a healthy run between them after which the job is given up. */
+  readonly maxFailures: number
+}
+export const defaultRestarts: RestartPolicy = {
+  firstDelayMs: 250,
+  maxDelayMs: 15_000,
+  healthyMs: 60_000,
+  maxFailures: 20
+}
+
+export interface Supervised {
+  readonly job: JobConfig
+  readonly digest: string
+  readonly units: readonly Unit[]
+  /** Clean stops that take longer are ended by force. */
+  readonly stopWithinMs: number
+  readonly restarts: RestartPolicy
+  /** Whether full checkpoints are written by this process, in a thread of their own. */
+  readonly checkpoints: boolean
+  /** Told of each restart and of each stop by force. */
+  readonly onEvent: (event: "restart" | "forced", unit: string) => void
+  /** The file that a kind of thread runs. */
+  readonly file?: (kind: WorkerKind) => string
+}
+
+/**
+ * Runs the units, each in a thread of its own, until all have ended; restarts those that fail. Interrupt it to stop
+ * cleanly: every unit commits and leaves its group, within `stopWithinMs`. Fails with JobFailed.
+ */
+export const supervise = (options: Supervised): Effect.Effect<void, JobFailed> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const pool = yield* threads(options.units.length + 1)
+      const crew = { ...options, pool }
+      if (options.checkpoints) yield* Effect.forkScoped(checkpointing(crew))
+      yield* Effect.forEach(options.units, unit => keepRunning(crew, unit), { concurrency: "unbounded", discard: true })
+    })
+  )
+
+interface Crew extends Supervised {
+  readonly pool: Piscina
+}
+
+/** No file for the pool as a whole: a file that fails at import is then its task's failure, and no thread is lost. */
+const threads = (count: number) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const pool = new Piscina({ minThreads: 0, maxThreads: count, idleTimeout: 60_000, atomics: "disabled" })
+      // A thread that dies after its task has ended: there is nothing left that could fail.
+      pool.on("error", (error: unknown) => void Effect.runFork(Effect.logWarning("an idle thread died", error)))
+      return pool
+    }),
+    pool => Effect.promise(() => pool.destroy())
+  )
+
+/** Runs a unit again and again until it ends by itself. */
+const keepRunning = (crew: Crew, unit: Unit) =>
+  Effect.gen(function* () {
+    let failures = 0
+    while (true) {
+      const started = yield* Clock.currentTimeMillis
+      const result = yield* Effect.result(attempt(crew, unit))
+      if (Result.isSuccess(result)) return
+      const ran = (yield* Clock.currentTimeMillis) - started
+      failures = ran >= crew.restarts.healthyMs ? 1 : failures + 1
+      yield* restart(crew, unit, failures, result.failure.cause)
+    }
+  }).pipe(Effect.annotateLogs({ unit: unit.name }))
+
+/** Waits before the next attempt, or gives up. */
+const restart = Effect.fnUntraced(function* (crew: Crew, unit: Unit, failures: number, cause: unknown) {
+  unit.metrics.set("phase", FAILED)
+  const fatal = fatalMessage(cause)
+  if (fatal !== undefined) return yield* new JobFailed({ message: `${unit.name}: ${fatal}` })
+  const { maxFailures, maxDelayMs, firstDelayMs } = crew.restarts
+  if (failures >= maxFailures) {
+    const message = `${unit.name} failed ${failures} times in a row, the last time with: ${messageOf(cause)}`
+    return yield* new JobFailed({ message })
+  }
+  const delay = Math.min(maxDelayMs, firstDelayMs * 2 ** (failures - 1))
+  crew.onEvent("restart", unit.name)
+  yield* Effect.logWarning(`failed, starts again from what is committed in ${delay} ms: ${messageOf(cause)}`)
+  yield* Effect.sleep(delay)
+})
+
+const FAILED = PHASES.indexOf("failed")
+
+/** One run of a unit in a thread. Interrupting it stops the unit cleanly, or by force when that takes too long. */
+const attempt = (crew: Crew, unit: Unit) => runTask(crew, unit.kind, unit.name, taskOf(crew, unit))
+
+const taskOf = (crew: Crew, unit: Unit): Omit<WorkerTask, "control"> => ({
+  kind: unit.kind,
+  job: crew.job,
+  index: unit.index,
+  metrics: unit.metrics.buffer,
+  digest: crew.digest,
+  ...(unit.nodeId === undefined ? {} : { nodeId: unit.nodeId })
+})
+
+const runTask = (crew: Crew, kind: WorkerKind, name: string, task: Omit<WorkerTask, "control">) =>
+  Effect.suspend(() => {
+    const { port1: control, port2 } = new MessageChannel()
+    const abort = new AbortController()
+    const done: Promise<void> = crew.pool.run(
+      { ...task, control: port2 },
+      { filename: (crew.file ?? workerFile)(kind), signal: abort.signal, transferList: [port2] as never }
+    )
+    return Effect.tryPromise({ try: () => done, catch: cause => new TaskFailed({ cause }) }).pipe(
+      Effect.onInterrupt(() => stop(crew, name, done, control, abort)),
+      Effect.ensuring(Effect.sync(() => control.close()))
+    )
+  })
+
+const stop = Effect.fnUntraced(function* (
+  crew: Crew,
+  name: string,
+  done: Promise<void>,
+  control: MessagePort,
+  abort: AbortController
+) {
+  const message: WorkerMessage = { type: "stop" }
+  control.postMessage(message)
+  const ended = yield* Effect.promise(() => Promise.race([settled(done), after(crew.stopWithinMs)]))
+  if (ended === "ended") return
+  if (ended !== "late") yield* Effect.logWarning(`${name} failed while it stopped: ${messageOf(ended.error)}`)
+  else {
+    yield* Effect.logWarning(`${name} did not stop within ${crew.stopWithinMs} ms and is ended by force`)
+    abort.abort()
+  }
+  crew.onEvent("forced", name)
+})
+
+const settled = (done: Promise<void>): Promise<"ended" | { readonly error: unknown }> =>
+  done.then(
+    () => "ended" as const,
+    (error: unknown) => ({ error })
+  )
+
+const after = (ms: number): Promise<"late"> => new Promise(resolve => setTimeout(resolve, ms, "late" as const).unref())
+
+/** Writes a full checkpoint every interval. One that fails is reported; the next one covers what it did not. */
+const checkpointing = (crew: Crew) =>
+  Effect.gen(function* () {
+    const metrics = new LaneMetrics().buffer
+    const task = { kind: "checkpoint", job: crew.job, index: 0, metrics, digest: crew.digest } as const
+    while (true) {
+      yield* Effect.sleep(crew.job.checkpoint.intervalMs)
+      const result = yield* Effect.result(runTask(crew, "checkpoint", "checkpoint", task))
+      if (Result.isFailure(result)) yield* Effect.logWarning(`failed: ${messageOf(result.failure.cause)}`)
+    }
+  }).pipe(Effect.annotateLogs({ unit: "checkpoint" }))
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

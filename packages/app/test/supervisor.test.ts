@@ -1,0 +1,99 @@
+import { describe, expect, test } from "bun:test"
+import { fileURLToPath } from "node:url"
+import { type JobConfig, LaneMetrics } from "@headrace/engine"
+import { Effect, Exit, Fiber } from "effect"
+import { type Supervised, supervise, type Unit } from "../src/supervisor.ts"
+
+const file = () => fileURLToPath(new URL("./threads/unit.ts", import.meta.url))
+
+const job = (app: string): JobConfig => ({
+  app,
+  instance: "i",
+  module: "/none",
+  lanes: 2,
+  kafka: { bootstrap: "b:1", settings: {} },
+  registry: { url: "http://r" },
+  commitIntervalMs: 25,
+  checkpoint: { directory: "/none", intervalMs: 60_000, retained: 1 },
+  sessionTimeoutMs: 1000,
+  replication: 1
+})
+
+const crew = (app: string, lanes = 2) => {
+  const units = Array.from({ length: lanes }, (_, index): Unit => {
+    return { kind: "lane", index, name: `lane ${index}`, metrics: new LaneMetrics() }
+  })
+  const events: string[] = []
+  const options: Supervised = {
+    job: job(app),
+    digest: "d",
+    units,
+    stopWithinMs: 300,
+    restarts: { firstDelayMs: 1, maxDelayMs: 4, healthyMs: 60_000, maxFailures: 5 },
+    checkpoints: false,
+    onEvent: (event, unit) => void events.push(`${event} ${unit}`),
+    file
+  }
+  return { units, events, options }
+}
+
+const starts = (unit: Unit | undefined) => unit?.metrics.get("restores") ?? 0
+const until = (holds: () => boolean) =>
+  Effect.gen(function* () {
+    while (!holds()) yield* Effect.sleep(5)
+  })
+
+/** Runs until `holds`, then stops cleanly. */
+const runUntil = (options: Supervised, holds: () => boolean) =>
+  Effect.runPromise(
+    Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(supervise(options))
+      yield* until(holds)
+      yield* Fiber.interrupt(fiber)
+    })
+  )
+
+describe("a unit that dies", () => {
+  for (const how of ["throws", "exits"]) {
+    test(`is started again when it ${how}, and the others go on`, async () => {
+      const { units, events, options } = crew(how)
+      await runUntil(options, () => starts(units[0]) === 3 && starts(units[1]) === 1)
+      expect(events).toEqual(["restart lane 0", "restart lane 0"])
+      expect(starts(units[1])).toBe(1)
+      expect(units.map(unit => unit.metrics.get("commits"))).toEqual([1, 1])
+    })
+  }
+
+  test("again and again ends the job, naming the unit and its last error", async () => {
+    const { units, options } = crew("always")
+    const exit = await Effect.runPromise(Effect.exit(supervise(options)))
+    expect(Exit.isFailure(exit) && String(exit.cause)).toContain(
+      "lane 0 failed 5 times in a row, the last time with: again"
+    )
+    expect(starts(units[0])).toBe(5)
+    // The others were stopped cleanly.
+    expect(units[1]?.metrics.get("commits")).toBe(1)
+  })
+
+  test("by a fatal error ends the job at once", async () => {
+    const { units, options } = crew("fatal")
+    const exit = await Effect.runPromise(Effect.exit(supervise(options)))
+    expect(Exit.isFailure(exit) && String(exit.cause)).toContain("lane 0: a person must act")
+    expect(starts(units[0])).toBe(1)
+  })
+})
+
+describe("stopping", () => {
+  test("is clean: every unit ends by itself", async () => {
+    const { units, events, options } = crew("fine", 3)
+    await runUntil(options, () => units.every(unit => starts(unit) === 1))
+    expect(units.map(unit => unit.metrics.get("commits"))).toEqual([1, 1, 1])
+    expect(events).toEqual([])
+  })
+
+  test("ends a unit that does not listen by force, within bounded time", async () => {
+    const { units, events, options } = crew("deaf")
+    await runUntil(options, () => units.every(unit => starts(unit) === 1))
+    expect(events.sort()).toEqual(["forced lane 0", "forced lane 1"])
+  })
+})

@@ -1,0 +1,20 @@
+import { fatal, LaneMetrics, PHASES, type WorkerTask } from "@headrace/engine"
+
+/** A unit whose behaviour its `app` asks for, by the number of its starts (kept in shared memory as `restores`). */
+export default async (task: WorkerTask): Promise<void> => {
+  const metrics = new LaneMetrics(task.metrics)
+  metrics.add("restores", 1)
+  metrics.set("phase", PHASES.indexOf("running"))
+  const dies = task.index === 0 && metrics.get("restores") <= 2
+  if (dies && task.job.app === "throws") throw new Error("cannot go on")
+  if (dies && task.job.app === "exits") process.exit(3)
+  if (task.index === 0 && task.job.app === "always") throw new Error("again")
+  if (task.index === 0 && task.job.app === "fatal") throw fatal("a person must act")
+  await new Promise<void>(resolve => {
+    task.control.on("message", () => {
+      if (task.job.app !== "deaf") resolve()
+    })
+  })
+  metrics.add("commits", 1)
+  task.control.close()
+}

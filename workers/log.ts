@@ -1,0 +1,24 @@
+import { Formatter, Logger, References } from "effect"
+
+const LABELS: Readonly<Record<string, string>> = { Warn: "WARN ", Error: "ERROR", Fatal: "FATAL", Debug: "DEBUG" }
+
+/**
+ * One line an event: `12:00:01.250 WARN  lane 1: restarting in 500 ms  attempt=2`. Goes to stderr, so that stdout
+ * belongs to results.
+ */
+export const lineLogger = Logger.make<unknown, void>(({ date, fiber, logLevel, message }) => {
+  const { unit, ...annotations } = fiber.getRef(References.CurrentLogAnnotations)
+  const time = date.toISOString().slice(11, 23)
+  const subject = unit === undefined ? "" : `${String(unit)}: `
+  const details = Object.entries(annotations).map(([name, value]) => `  ${name}=${show(value)}`)
+  process.stderr.write(`${time} ${LABELS[logLevel] ?? "INFO "} ${subject}${text(message)}${details.join("")}\n`)
+})
+
+const text = (message: unknown): string => (Array.isArray(message) ? message : [message]).map(show).join(" ")
+
+const show = (value: unknown): string => {
+  if (typeof value === "string") return value
+  return value instanceof Error ? value.message : Formatter.format(value)
+}
+
+export const layerLog = Logger.layer([lineLogger])
