@@ -1,7 +1,14 @@
 import type { ByteWriter } from "./bytes.ts"
 
 /** Why the bytes of a record could not be read. */
-export type DecodeReason = "NotFramed" | "UnknownSchema" | "Truncated" | "TrailingBytes" | "OutOfRange" | "Invalid" | "Incompatible"
+export type DecodeReason =
+  | "NotFramed"
+  | "UnknownSchema"
+  | "Truncated"
+  | "TrailingBytes"
+  | "OutOfRange"
+  | "Invalid"
+  | "Incompatible"
 
 /** A record that cannot be decoded. Thrown by `RecordDecoder.view`, before any operator has seen the record. */
 export class DecodeError extends Error {

@@ -20,8 +20,8 @@ export const writeNumber = (out: ByteWriter, value: number): void => {
 /** Reads what the writers here and ByteWriter wrote, within one range. Throws StateError at its end. */
 export class ValueReader {
   at = 0
-  private bytes = new Uint8Array(0)
-  private view = new DataView(this.bytes.buffer)
+  private bytes: Uint8Array = new Uint8Array(0)
+  private view: DataView = new DataView(this.bytes.buffer)
 
   reset(bytes: Uint8Array): void {
     this.bytes = bytes

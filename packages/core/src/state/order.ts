@@ -18,8 +18,8 @@ const scratch = new DataView(new ArrayBuffer(8))
 /** A number in 8 bytes that compare like the number; -0 becomes 0, and every NaN the same greatest value. */
 export const writeOrdered = (out: ByteWriter, value: number): void => {
   scratch.setFloat64(0, value === 0 ? 0 : value)
-  const high = value === value ? scratch.getUint32(0) : 0x7ff80000
-  const low = value === value ? scratch.getUint32(4) : 0
+  const high = Number.isNaN(value) ? 0x7ff80000 : scratch.getUint32(0)
+  const low = Number.isNaN(value) ? 0 : scratch.getUint32(4)
   const negative = high >>> 31 === 1
   out.u32(negative ? ~high >>> 0 : (high | 0x80000000) >>> 0)
   out.u32(negative ? ~low >>> 0 : low)

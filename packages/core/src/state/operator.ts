@@ -1,0 +1,121 @@
+import { ByteWriter } from "../bytes.ts"
+import { writePut } from "./changes.ts"
+import { StateError } from "./error.ts"
+import { HANDLE_BYTES, NAMESPACE_BYTES, NO_NAMESPACE, operatorHash, readOrdered, writeStateKey } from "./order.ts"
+
+/** What an operator's state is: changing `version` or `shape` refuses state that was written before. */
+export interface StateDescriptor {
+  /** Stable: state is found again by it. */
+  readonly id: string
+  /** Of the meaning of the values. */
+  readonly version: number
+  /** Of the layout of the values, derived from it: for instance `spent:sum,payments:count`. */
+  readonly shape: string
+}
+
+/** One part of an operator's state, under one or more handle numbers (from 1). */
+export interface StateHandle {
+  readonly delta: (out: ByteWriter) => void
+  readonly snapshot: (out: ByteWriter) => void
+  /** Puts back an entry if the handle number is its own; false if not. The handle's own key is behind HANDLE_BYTES. */
+  readonly restore: (handle: number, namespace: number, key: Uint8Array, value: Uint8Array) => boolean
+  /** Forgets what it holds in a namespace, by a prefix tombstone in the log. */
+  readonly forget: (namespace: number) => void
+  readonly bytes: () => number
+}
+
+const DESCRIPTOR = 0
+const text = new TextEncoder()
+const utf8 = new TextDecoder()
+
+/**
+ * The state of one operator: handles, and the descriptor entry that stands before them in key order and in the log.
+ * It holds the id, so that an unknown operator can be named and a collision of hashes is seen.
+ */
+export class OperatorState {
+  readonly operator: number
+  private readonly descriptor: StateDescriptor
+  private readonly handles: readonly StateHandle[]
+  private described = false
+  private readonly key = new ByteWriter(HANDLE_BYTES)
+  private readonly value = new ByteWriter(64)
+
+  constructor(descriptor: StateDescriptor, handles: readonly StateHandle[]) {
+    this.descriptor = descriptor
+    this.operator = operatorHash(descriptor.id)
+    this.handles = handles
+    writeStateKey(this.key, this.operator, NO_NAMESPACE, DESCRIPTOR)
+    const json = text.encode(JSON.stringify([descriptor.id, descriptor.version, descriptor.shape]))
+    this.value.copy(json, 0, json.length)
+  }
+
+  delta(out: ByteWriter): void {
+    if (!this.described) this.describe(out)
+    this.described = true
+    for (const handle of this.handles) handle.delta(out)
+  }
+
+  snapshot(out: ByteWriter): void {
+    this.describe(out)
+    for (const handle of this.handles) handle.snapshot(out)
+  }
+
+  restore(key: Uint8Array, value: Uint8Array | undefined, prefix: boolean): void {
+    if (value === undefined) this.forget(key, prefix)
+    else if (isDescriptor(key)) this.check(value)
+    else this.put(key, value)
+  }
+
+  bytes(): number {
+    return this.handles.reduce((sum, handle) => sum + handle.bytes(), 0)
+  }
+
+  private put(key: Uint8Array, value: Uint8Array): void {
+    if (key.length < HANDLE_BYTES) throw this.unknown(key)
+    if (!this.described) throw new StateError("Damaged", `State of "${this.descriptor.id}" comes before its descriptor`)
+    const namespace = readOrdered(key, 4)
+    if (!this.handles.some(one => one.restore(key[NAMESPACE_BYTES]!, namespace, key, value))) throw this.unknown(key)
+  }
+
+  private describe(out: ByteWriter): void {
+    writePut(out, this.key, this.value)
+  }
+
+  private forget(key: Uint8Array, prefix: boolean): void {
+    if (!prefix || key.length !== NAMESPACE_BYTES) throw this.unknown(key)
+    for (const handle of this.handles) handle.forget(readOrdered(key, 4))
+  }
+
+  private check(value: Uint8Array): void {
+    const { id, version, shape } = readDescriptor(value)
+    const own = this.descriptor
+    if (id !== own.id)
+      throw new StateError("Collision", `Operators "${id}" and "${own.id}" share a hash: give one of them another id`)
+    if (version !== own.version || shape !== own.shape)
+      throw new StateError(
+        "Incompatible",
+        `State of "${id}" was written as version ${version} (${shape}), the pipeline has version ${own.version} ` +
+          `(${own.shape}): give the step another id to start it empty, or put the old definition back`
+      )
+    this.described = true
+  }
+
+  private unknown(key: Uint8Array): StateError {
+    const hex = Array.from(key.subarray(0, 32), byte => byte.toString(16).padStart(2, "0")).join("")
+    return new StateError("Damaged", `State of "${this.descriptor.id}" has an entry of unknown form, key ${hex}`)
+  }
+}
+
+/** Whether an entry describes an operator. */
+export const isDescriptor = (key: Uint8Array): boolean =>
+  key.length === HANDLE_BYTES && key[NAMESPACE_BYTES] === DESCRIPTOR
+
+/** Reads a descriptor entry's value. Throws StateError `Damaged`. */
+export const readDescriptor = (value: Uint8Array): StateDescriptor => {
+  try {
+    const [id, version, shape] = JSON.parse(utf8.decode(value)) as [string, number, string]
+    return { id, version, shape }
+  } catch (error) {
+    throw new StateError("Damaged", `The descriptor of an operator's state cannot be read: ${String(error)}`)
+  }
+}

@@ -1,0 +1,55 @@
+import { ByteWriter } from "../bytes.ts"
+import type { ValueCodec } from "../codec.ts"
+import { writePut } from "./changes.ts"
+import type { StateHandle } from "./operator.ts"
+import { HANDLE_BYTES, NO_NAMESPACE, operatorHash, writeStateKey } from "./order.ts"
+
+/** One value of an operator, one entry, under a handle number (1 …) of its own. Written when it was set. */
+export class ValueState<A> implements StateHandle {
+  private value: A
+  private dirty = false
+  private readonly handle: number
+  private readonly codec: ValueCodec<A>
+  private readonly key = new ByteWriter(HANDLE_BYTES)
+  private readonly encoded = new ByteWriter(16)
+
+  constructor(id: string, handle: number, codec: ValueCodec<A>, initial: A) {
+    this.handle = handle
+    this.codec = codec
+    this.value = initial
+    writeStateKey(this.key, operatorHash(id), NO_NAMESPACE, handle)
+  }
+
+  get(): A {
+    return this.value
+  }
+
+  set(value: A): void {
+    this.value = value
+    this.dirty = true
+  }
+
+  delta(out: ByteWriter): void {
+    if (this.dirty) this.snapshot(out)
+    this.dirty = false
+  }
+
+  snapshot(out: ByteWriter): void {
+    this.encoded.clear()
+    this.codec.write(this.value, this.encoded)
+    writePut(out, this.key, this.encoded)
+  }
+
+  restore(handle: number, _namespace: number, _key: Uint8Array, value: Uint8Array): boolean {
+    if (handle !== this.handle) return false
+    this.value = this.codec.read(value, 0, value.length)
+    return true
+  }
+
+  /** A value belongs to no namespace. */
+  forget(): void {}
+
+  bytes(): number {
+    return this.encoded.bytes.byteLength
+  }
+}

@@ -1,0 +1,64 @@
+import type { ByteWriter } from "./bytes.ts"
+import type { ValueCodec } from "./codec.ts"
+import { NO_WATERMARK, type Stateful } from "./operator.ts"
+import { OperatorState } from "./state/operator.ts"
+import { ValueState } from "./state/value.ts"
+
+/** A time in ms, infinities included. */
+export const timeCodec: ValueCodec<number> = {
+  write: (value, out) => out.f64(value),
+  read: (bytes, start, end) => {
+    if (end - start !== 8) throw new RangeError(`A time has 8 bytes, not ${end - start}`)
+    return new DataView(bytes.buffer, bytes.byteOffset + start, 8).getFloat64(0)
+  }
+}
+
+/**
+ * Event time of one source partition: how far it has come, and the watermark that follows under bounded disorder.
+ * It is state, so that a restart does not go back in time: after a restore pass `watermark()` on before any record.
+ */
+export class SourceClock implements Stateful {
+  readonly id: string
+  readonly operator: number
+  /** The greatest event time seen, in ms; -Infinity before any. */
+  maxTimestamp = NO_WATERMARK
+  private readonly outOfOrdernessMs: number
+  private readonly value: ValueState<number>
+  private readonly state: OperatorState
+
+  constructor(id: string, outOfOrdernessMs: number) {
+    this.id = id
+    this.outOfOrdernessMs = outOfOrdernessMs
+    this.value = new ValueState(id, 1, timeCodec, NO_WATERMARK)
+    this.state = new OperatorState({ id, version: 1, shape: "clock" }, [this.value])
+    this.operator = this.state.operator
+  }
+
+  /** Called for each record. What is not greater (NaN too) changes nothing. */
+  observe(timestamp: number): void {
+    if (timestamp > this.maxTimestamp) this.maxTimestamp = timestamp
+  }
+
+  /** No more events with a timestamp ≤ this are expected: maximum − bound − 1 ms. Never goes back. */
+  watermark(): number {
+    return this.maxTimestamp - this.outOfOrdernessMs - 1
+  }
+
+  delta(out: ByteWriter): void {
+    if (this.value.get() !== this.maxTimestamp) this.value.set(this.maxTimestamp)
+    this.state.delta(out)
+  }
+
+  snapshot(out: ByteWriter): void {
+    this.state.snapshot(out)
+  }
+
+  restore(key: Uint8Array, value: Uint8Array | undefined, prefix = false): void {
+    this.state.restore(key, value, prefix)
+    this.maxTimestamp = this.value.get()
+  }
+
+  stateBytes(): number {
+    return this.state.bytes()
+  }
+}
