@@ -1,3 +1,13 @@
-export * from "./kafka.ts"
-export { StartFailed } from "./process.ts"
+export { cacheRoot, type Log } from "./cache.ts"
+export {
+  type ClickHouse,
+  type ClickHouseOptions,
+  embeddedClickHouse,
+  ensureClickHouse,
+  startClickHouse
+} from "./clickhouse.ts"
+export { ensureKafka, type Kafka, type KafkaOptions, kafkaVersion, startKafka } from "./kafka.ts"
+export { freePorts, StartFailed } from "./process.ts"
+export { ensureRegistry, type Registry, type RegistryOptions, registryVersion, startRegistry } from "./registry.ts"
+export { ensureServers } from "./servers.ts"
 export { MissingTool } from "./tools.ts"

@@ -33,8 +33,7 @@ export async function classArchive(command: JavaCommand, log: Log): Promise<stri
         command: [java.path, ...args, ...command.args(ports, dataDir)],
         logFile: join(dataDir, "server.log"),
         scratch: dataDir,
-        detached: false,
-        graceMs: 0
+        detached: false
       }
       const program = await startProgram(spec)
       await untilReady(program, spec, () => command.ready(ports))

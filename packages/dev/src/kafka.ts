@@ -95,9 +95,7 @@ export async function ensureKafka(log: Log = silent, version = kafkaVersion): Pr
   const home = join(cacheRoot(), `kafka-${version}`)
   const java = await findJava("Apache Kafka")
   if (!existsSync(join(home, "lib"))) log(`fetching Apache Kafka ${version} by Maven`)
-  const lib = await cached(join(home, "lib"), directory =>
-    fetchJars(directory, artifacts(version), "Apache Kafka")
-  )
+  const lib = await cached(join(home, "lib"), directory => fetchJars(directory, artifacts(version), "Apache Kafka"))
   const jars = join(lib, "*")
   const formatted = await cached(join(home, `formatted-${contentKey(clusterId)}`), directory =>
     format(java.path, jars, directory)
@@ -218,8 +216,7 @@ async function launch(installed: InstalledKafka, options: KafkaOptions): Promise
     command: [java, ...jvm, ...brokerArgs(jars, [port, controllerPort!], dataDir, options.settings ?? {})],
     logFile: join(dataDir, "server.log"),
     scratch: options.dataDir ? undefined : dataDir,
-    detached: options.detached ?? false,
-    graceMs: 0
+    detached: options.detached ?? false
   }
   return new Broker(port, dataDir, spec, await started(spec, port))
 }

@@ -18,8 +18,6 @@ export interface ProgramSpec {
   readonly scratch: string | undefined
   /** Lives on when our process ends. */
   readonly detached: boolean
-  /** How long it may take to end by itself after our process died, in ms, before it is killed. */
-  readonly graceMs: number
 }
 
 /** A running child process. It dies with this process, even when that is killed by `kill -9`, unless it is detached. */
@@ -28,9 +26,8 @@ export interface Program {
   readonly running: boolean
   /** Settles when the process has ended. */
   readonly ended: Promise<void>
-  readonly lifeline: NodeJS.WritableStream | null
-  /** SIGTERM (or `how`), then SIGKILL after 10 s; settles when it has ended. */
-  stop(how?: () => void): Promise<void>
+  /** SIGTERM, then SIGKILL after 10 s; settles when it has ended. */
+  stop(): Promise<void>
   /** SIGKILL; settles when it has ended. */
   kill(): Promise<void>
 }
@@ -42,7 +39,7 @@ const living = new Set<ChildProcess>()
 export async function startProgram(spec: ProgramSpec): Promise<Program> {
   const launcher = await compiled("launch")
   const output = openSync(spec.logFile, "w")
-  const guard = [spec.detached ? "none" : "stdin", String(spec.graceMs), spec.scratch ?? ""]
+  const guard = [spec.detached ? "none" : "stdin", spec.scratch ?? ""]
   const child = spawn(launcher, [...guard, ...spec.command], {
     stdio: [spec.detached ? "ignore" : "pipe", output, output],
     detached: true
@@ -74,9 +71,9 @@ function guarded(child: ChildProcess, name: string): Program {
     how()
     await ended
   }
-  const stop = (how = () => void child.kill("SIGTERM")) =>
+  const stop = () =>
     end(() => {
-      how()
+      child.kill("SIGTERM")
       const timer = setTimeout(() => child.kill("SIGKILL"), 10_000)
       void ended.then(() => clearTimeout(timer))
     })
@@ -87,7 +84,6 @@ function guarded(child: ChildProcess, name: string): Program {
       return running
     },
     ended,
-    lifeline: child.stdin,
     stop,
     kill: () => end(() => child.kill("SIGKILL"))
   }
@@ -101,10 +97,11 @@ function unref(child: ChildProcess): void {
 }
 
 /** Compiles `native/<name>.c` into the cache, once for each content, and gives back the executable's path. */
-export function compiled(name: "launch" | "chdb"): Promise<string> {
+export function compiled(name: "launch" | "chdb", begin: () => void = () => {}): Promise<string> {
   const source = join(import.meta.dirname, "..", "native", `${name}.c`)
   const key = contentKey(readFileSync(source, "utf8"), process.platform, process.arch)
   return cached(join(cacheRoot(), "bin", `${name}-${key}`), async temporary => {
+    begin()
     const reason = "starting development servers"
     await run(findTool("cc", reason), ["-O2", "-o", temporary, source, "-ldl"], { reason })
   })

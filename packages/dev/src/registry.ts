@@ -55,7 +55,9 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Regi
 async function runningRegistry(given: string): Promise<Registry> {
   const url = given.replace(/\/+$/, "")
   if (!(await answers(url))) {
-    throw new Error(`HEADRACE_REGISTRY=${given}: no schema registry answers there. Start it, or unset HEADRACE_REGISTRY`)
+    throw new Error(
+      `HEADRACE_REGISTRY=${given}: no schema registry answers there. Start it, or unset HEADRACE_REGISTRY`
+    )
   }
   const refuse = () => Promise.reject(new Error(`The registry of HEADRACE_REGISTRY=${given} is not ours to stop`))
   return { url, pid: 0, stop: async () => {}, kill: refuse, restart: refuse }
@@ -126,8 +128,7 @@ async function launch(installed: InstalledRegistry, options: RegistryOptions): P
     command: [java, ...jvm, ...command.args([port], scratch)],
     logFile: join(scratch, "server.log"),
     scratch,
-    detached: options.detached ?? false,
-    graceMs: 0
+    detached: options.detached ?? false
   }
   return handle(spec, port, scratch, await started(spec, port))
 }
