@@ -51,9 +51,10 @@ export const makeDecoder = (readerSchema: AvroJson): Decoder => {
   const decoder = decoderOver(reader, slots, state, writers)
   internals.set(decoder, { reader, state, writers: writers.all, trace: () => writers.trace() })
   const learn = (schemaId: number, writerSchema: AvroJson): void => {
-    compatible(writerSchema, readerSchema)
     const type = typeOf(writerSchema)
-    writers.add(schemaId, type, resolve(type, reader) as RecordPlan)
+    const plan = resolve(type, reader) as RecordPlan
+    compatible(writerSchema, readerSchema)
+    writers.add(schemaId, type, plan)
   }
   return { decoder, learn }
 }
