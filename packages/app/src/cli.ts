@@ -52,12 +52,17 @@ const runCommand = Command.make(
     ),
     ...settingFlags
   },
-  Effect.fnUntraced(function* ({ file, sinks, stopWithStdin, ...flags }) {
-    if (stopWithStdin) process.stdin.once("close", () => process.kill(process.pid, "SIGTERM")).resume()
-    const given = Object.entries(flags).flatMap(([name, value]) => (Option.isSome(value) ? [[name, value.value]] : []))
-    const settings = yield* loadSettings(file, Object.fromEntries(given))
-    yield* run(Option.isNone(sinks) ? settings : { ...settings, sinks: sinksOf(sinks.value) })
-  }, userErrors)
+  Effect.fnUntraced(
+    function* ({ file, sinks, stopWithStdin, ...flags }) {
+      if (stopWithStdin) process.stdin.once("close", () => process.kill(process.pid, "SIGTERM")).resume()
+      const given = Object.entries(flags).flatMap(([name, value]) =>
+        Option.isSome(value) ? [[name, value.value]] : []
+      )
+      const settings = yield* loadSettings(file, Object.fromEntries(given))
+      yield* run(Option.isNone(sinks) ? settings : { ...settings, sinks: sinksOf(sinks.value) })
+    },
+    effect => userErrors(effect)
+  )
 ).pipe(
   Command.withDescription("Runs a pipeline until it is stopped (Ctrl-C: cleanly; twice: at once)"),
   Command.withExamples([
@@ -76,10 +81,13 @@ const sinksOf = (text: string): "all" | "none" | string[] =>
 const explainCommand = Command.make(
   "explain",
   { file: Argument.String("file").pipe(Argument.withDescription("A pipeline (.ts)")) },
-  Effect.fnUntraced(function* ({ file }) {
-    const { plan, digest } = yield* loadPipeline(resolve(file))
-    yield* Console.log(`${explain(plan)}\ndigest ${digest}`)
-  }, userErrors)
+  Effect.fnUntraced(
+    function* ({ file }) {
+      const { plan, digest } = yield* loadPipeline(resolve(file))
+      yield* Console.log(`${explain(plan)}\ndigest ${digest}`)
+    },
+    effect => userErrors(effect)
+  )
 ).pipe(
   Command.withDescription("Prints a pipeline's plan without running it"),
   Command.withExamples([{ command: "headrace explain spend.ts", description: "What the pipeline will do" }])

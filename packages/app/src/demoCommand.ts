@@ -19,11 +19,14 @@ export const demoCommand = Command.make(
       Flag.withDefault(false)
     )
   },
-  Effect.fnUntraced(function* (flags) {
-    if (compiled) return yield* new NoCheckout({ message: NO_CHECKOUT })
-    const { demo } = yield* Effect.promise(() => import("./demo.ts"))
-    yield* demo({ ...flags, lanes: Option.getOrUndefined(flags.lanes) })
-  }, userErrors)
+  Effect.fnUntraced(
+    function* (flags) {
+      if (compiled) return yield* new NoCheckout({ message: NO_CHECKOUT })
+      const { demo } = yield* Effect.promise(() => import("./demo.ts"))
+      yield* demo({ ...flags, lanes: Option.getOrUndefined(flags.lanes) })
+    },
+    effect => userErrors(effect)
+  )
 ).pipe(
   Command.withDescription(
     "Runs the payments pipeline at full load against real servers started for it (in a checkout)"

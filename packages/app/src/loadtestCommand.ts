@@ -14,7 +14,7 @@ export const loadtestCommand = Command.make(
     registry: Flag.String("registry").pipe(Flag.withMetavar("url"), Flag.withDescription("Schema registry")),
     settings: Flag.KeyValuePair("kafka-setting").pipe(
       Flag.withDescription("librdkafka's settings, such as security.protocol=SASL_SSL"),
-      Flag.withDefault({})
+      Flag.withDefault<Record<string, string>>({})
     ),
     clickhouse: url("clickhouse", "ClickHouse over HTTP; without it only Kafka is audited"),
     database: Flag.String("database").pipe(Flag.withDescription("ClickHouse database"), Flag.withDefault("default")),
@@ -42,8 +42,7 @@ export const loadtestCommand = Command.make(
       const summary = yield* drive({ ...options, ...(watched ? { engine: watched.snapshot } : {}) }, figures)
       yield* conclude(summary, flags.report)
     },
-    Effect.scoped,
-    userErrors
+    effect => userErrors(Effect.scoped(effect))
   )
 ).pipe(
   Command.withDescription("Sends the payments load to a running pipeline and audits what comes out"),

@@ -1,6 +1,6 @@
 import { connect } from "node:net"
 import type { JobConfig } from "@headrace/engine"
-import { Effect, Option } from "effect"
+import { Effect } from "effect"
 import type { Status } from "./status.ts"
 
 /** Something outside of this process that a job needs. */
@@ -62,7 +62,7 @@ const connectable = (broker: string): Promise<string | undefined> =>
     }
     socket.once("connect", () => end(undefined))
     socket.once("timeout", () => end("it does not answer within 3 s"))
-    socket.once("error", error => end(error.message))
+    socket.once("error", error => end(reasonOf(error)))
   })
 
 const http = async (url: string, auth?: string): Promise<string | undefined> => {
@@ -72,6 +72,17 @@ const http = async (url: string, auth?: string): Promise<string | undefined> => 
     await response.body?.cancel()
     return response.ok ? undefined : `${url} answers ${response.status} ${response.statusText}`
   } catch (error) {
-    return Option.getOrElse(Option.liftThrowable(() => (error as Error).message)(), () => String(error))
+    return reasonOf(error)
   }
 }
+
+/** Bun and Node say the same in different words. */
+const reasonOf = (error: unknown): string => {
+  const text = error instanceof Error ? `${codeOf(error)} ${codeOf(error.cause)} ${error.message}` : String(error)
+  if (/ECONNREFUSED|ConnectionRefused/.test(text)) return "connection refused"
+  if (/ENOTFOUND|EAI_AGAIN|DNS/.test(text)) return "the host's name is not known"
+  if (/timed? ?out/i.test(text)) return "it does not answer within 3 s"
+  return text.trim()
+}
+const codeOf = (error: unknown): string =>
+  typeof error === "object" && error !== null && "code" in error ? String(error.code) : ""
