@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import type { ClickHouseClient } from "@clickhouse/client"
+import type { ClickHouseClient, ClickHouseClientConfigOptions as ClientOptions } from "@clickhouse/client"
 import { type Log, silent } from "./cache.ts"
 import {
   compiled,
@@ -75,7 +75,8 @@ export interface InstalledClickHouse {
 export async function ensureClickHouse(log: Log = silent): Promise<InstalledClickHouse> {
   const { tryResolveLibchdb } = await import("chdb/libchdb")
   const library = tryResolveLibchdb()?.path
-  if (!library) throw new Error("ClickHouse: chdb's library is not in node_modules. Install it: npm ci --include=optional")
+  if (!library)
+    throw new Error("ClickHouse: chdb's library is not in node_modules. Install it: npm ci --include=optional")
   const launcher = await compiled("chdb", () => log("compiling the launcher of ClickHouse"))
   return { launcher, library }
 }
@@ -94,7 +95,12 @@ function commandLine(installed: InstalledClickHouse, port: number, dataDir: stri
   const configFile = join(dataDir, "server.xml")
   writeFileSync(configFile, configOf(options.memoryMb ?? 2048))
   const flags = Object.entries({ ...options.settings }).map(([name, value]) => `--${name}=${value}`)
-  const where = [`--path=${join(dataDir, "data")}`, "--listen_host=127.0.0.1", `--http_port=${port}`, `--config-file=${configFile}`]
+  const where = [
+    `--path=${join(dataDir, "data")}`,
+    "--listen_host=127.0.0.1",
+    `--http_port=${port}`,
+    `--config-file=${configFile}`
+  ]
   return [installed.launcher, installed.library, ...where, ...flags, "--query", serve]
 }
 
@@ -108,11 +114,7 @@ function configOf(memoryMb: number): string {
     asynchronous_metrics_update_period_s: 60
   }
   const lines = Object.entries(settings).map(([name, value]) => `  <${name}>${value}</${name}>`)
-  return `<clickhouse>
-${lines.join("
-")}
-</clickhouse>
-`
+  return `<clickhouse>\n${lines.join("\n")}\n</clickhouse>\n`
 }
 
 async function launch(installed: InstalledClickHouse, options: ClickHouseOptions): Promise<ClickHouse> {
@@ -146,26 +148,32 @@ function handle(spec: ProgramSpec, port: number, dataDir: string, first: Program
   return {
     url: `http://127.0.0.1:${port}`,
     dataDir,
-    get pid() 
-      return program.pid,
-    stop: async () => 
+    get pid() {
+      return program.pid
+    },
+    stop: async () => {
       await program.stop()
-      if (spec.scratch) removeScratch(spec.scratch),
+      if (spec.scratch) removeScratch(spec.scratch)
+    },
     kill: () => program.kill(),
-    restart: async () => 
+    restart: async () => {
       await program.stop()
       program = await started(spec, port)
+    }
   }
 }
 
 /**
  * ClickHouse inside of this process, behind the same client as a server: its tables live in `dataDir`, which one
- * process at a time may use. `client.close()` shuts it down.
+ * process at a time may use. `client.close()` shuts it down. Works in Bun and in
+ * Node alike. Results are held in memory whole, not streamed.
  */
 export async function embeddedClickHouse(dataDir: string): Promise<ClickHouseClient> {
   const [{ createClient }, { createChdbConnection }] = await Promise.all([
     import("@clickhouse/client"),
     import("chdb/connection")
   ])
-  return createClient({ connection: createChdbConnection({ path: dataDir }) })
+  // The same interface from two packages, which differ in how exactly they spell optional properties.
+  const connection = createChdbConnection({ path: dataDir }) as NonNullable<ClientOptions["connection"]>
+  return createClient({ connection })
 }
