@@ -5,10 +5,13 @@ export const red = ansi(31)
 export const green = ansi(32)
 export const yellow = ansi(33)
 
-const ESCAPES = new RegExp(`${String.fromCharCode(27)}\\[\\d+m`, "g")
+const ESCAPES = new RegExp(`(${String.fromCharCode(27)}\\[\\d+m)`, "g")
 
 /** Columns that a text takes on a terminal. */
 export const visibleLength = (text: string): number => text.replace(ESCAPES, "").length
+
+/** A text cut at its colour codes, which stay as parts of their own. */
+export const splitEscapes = (text: string): readonly string[] => text.split(ESCAPES)
 
 const grouped = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 })
 

@@ -1,5 +1,5 @@
 import type { EngineSnapshot, LoadSnapshot } from "./snapshot.ts"
-import { bold, count, dim, green, megabytes, ms, red, seconds, visibleLength, yellow } from "./text.ts"
+import { bold, count, dim, green, megabytes, ms, red, seconds, splitEscapes, visibleLength, yellow } from "./text.ts"
 
 /** Shows a running load. Called with each snapshot; `close` leaves the last picture and a free line below. */
 export interface LoadView {
@@ -118,7 +118,7 @@ const clip = (line: string, width: number): string => {
   if (visibleLength(line) <= width) return line
   let visible = 0
   let out = ""
-  for (const part of line.split(/(\x1b\[\d+m)/)) {
+  for (const part of splitEscapes(line)) {
     const kept = part.startsWith("\x1b") ? part : part.slice(0, Math.max(0, width - visible))
     if (!part.startsWith("\x1b")) visible += kept.length
     out += kept

@@ -40,12 +40,14 @@ export class Load {
   /** The intended time of the first event in the outbox, and whether any waits there. */
   private oldestAt = 0
   private pending = false
+  private total: number
 
   constructor(schedule: Schedule, share: Share, maker: EventMaker, outbox: Outbox) {
     this.schedule = schedule
     this.share = share
     this.maker = maker
     this.outbox = outbox
+    this.total = schedule.total
     this.nextEvent = share.thread
     this.nextAt = share.startAt + schedule.intendedMs(share.thread)
   }
@@ -56,7 +58,12 @@ export class Load {
 
   /** Every event of this thread is made and handed over. */
   get finished(): boolean {
-    return this.nextEvent >= this.schedule.total && !this.pending
+    return this.nextEvent >= this.total && !this.pending
+  }
+
+  /** No new events from now on: what was made is still handed over. */
+  stop(): void {
+    this.total = Math.min(this.total, this.nextEvent)
   }
 
   /** Sends what is due at `now` (ms since the epoch), as far as the producer takes it. Called every few ms. */
@@ -71,7 +78,7 @@ export class Load {
   }
 
   private isDue(now: number): boolean {
-    return this.nextAt <= now && this.nextEvent < this.schedule.total
+    return this.nextAt <= now && this.nextEvent < this.total
   }
 
   private fill(now: number): void {

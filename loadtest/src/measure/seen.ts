@@ -28,10 +28,3 @@ export class BitSet {
     this.words = words
   }
 }
-
-/** The smallest integers below `count` that are missing, at most `limit` of them: for an error message. */
-export const missingBelow = (seen: BitSet, count: number, limit: number): readonly number[] => {
-  const missing: number[] = []
-  for (let value = 0; value < count && missing.length < limit; value++) if (!seen.has(value)) missing.push(value)
-  return missing
-}

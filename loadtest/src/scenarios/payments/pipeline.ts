@@ -1,0 +1,22 @@
+import { Agg, Pipeline, Sink, Source, Window } from "headrace"
+import { riskOf } from "./risk.ts"
+import { AccountEvent, ScoredEvent, Spend } from "./schemas.ts"
+
+const events = Pipeline.make("payments").from(
+  Source.kafka("payments", AccountEvent, { eventTime: e => e.at, outOfOrderness: "20 seconds" })
+)
+
+const scored = events.extend({ risk: riskOf }).to(Sink.kafka("payments.scored", ScoredEvent), Sink.clickhouse("scored"))
+
+const spend = events
+  .filter(e => e.kind === "payment")
+  .keyBy(e => e.account)
+  .window(
+    Window.tumbling("10 seconds"),
+    { spent: Agg.sum(e => e.cents), payments: Agg.count(), largest: Agg.max(e => e.cents) },
+    { late: Sink.kafka("payments.late", AccountEvent) }
+  )
+  .to(Sink.kafka("payments.spend", Spend), Sink.clickhouse("spend"))
+
+/** Scores every event, and sums up what each account spends in 10 s. */
+export default Pipeline.all(scored, spend)

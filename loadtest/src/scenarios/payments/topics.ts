@@ -1,0 +1,10 @@
+/** The topics of the payments pipeline, as `pipeline.ts` names them. */
+export const TOPICS = {
+  events: "payments",
+  scored: "payments.scored",
+  spend: "payments.spend",
+  late: "payments.late"
+} as const
+
+/** Its tables in ClickHouse. */
+export const TABLES = { scored: "scored", spend: "spend" } as const
