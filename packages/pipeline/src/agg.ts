@@ -5,7 +5,7 @@ import { jsonCodec } from "./stateCodec.ts"
 /** Folds the records A of one key and window into a B. */
 export interface Agg<in A, out B> {
   readonly aggregate: Aggregate
-  readonly "~fold"?: (record: A) => B
+  readonly "~fold"?: ((record: A) => B) | undefined
 }
 
 /** What a window of these aggregates adds to its record. */

@@ -8,7 +8,7 @@ export interface KafkaSink<in A> {
   readonly topic: string
   readonly schema: RecordSchema
   readonly key: ((record: never) => string) | undefined
-  readonly "~accepts"?: (record: A) => void
+  readonly "~accepts"?: ((record: A) => void) | undefined
 }
 
 /** A table that gets what the Kafka sink before it wrote. */

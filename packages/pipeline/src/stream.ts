@@ -33,7 +33,7 @@ export interface FieldExists<Name> {
 
 type Fields<A> = Readonly<Record<string, (record: A) => unknown>>
 type Extended<A, F extends Fields<A>> = A & { readonly [N in keyof F]: ReturnType<F[N]> }
-type NewFields<A, F> = F & { readonly [N in keyof F & keyof A]: FieldExists<N> }
+type NewFields<A> = { readonly [N in keyof A]?: FieldExists<N> }
 export type Windowed<K, Aggs> = {
   readonly key: K
   readonly windowStart: number
@@ -80,7 +80,7 @@ export class Stream<out A extends object, out K = never, out E = never, out R = 
    * Adds fields. The rest of the record stays as it is, undecoded, which makes this much cheaper than a `map` that
    * spreads it. Each function is called once for each record, on a view, and sees the record without the new fields.
    */
-  extend<const F extends Fields<A>>(fields: NewFields<A, F>): Stream<Extended<A, F>, K, E, R> {
+  extend<const F extends Fields<A>>(fields: F & NewFields<A>): Stream<Extended<A, F>, K, E, R> {
     return this.append(`extend:${Object.keys(fields).join(",")}`, { kind: "extend", fields })
   }
 
@@ -89,10 +89,10 @@ export class Stream<out A extends object, out K = never, out E = never, out R = 
    * record: after a crash it may run again. Its errors have to be handled (`catchTag`, `catch`) or declared fatal
    * (`orDie`) before `to`; its services are given by `Pipeline.provide`.
    */
-  mapEffect<B extends object, E1, R1, E2 = never, SE = never, SR = never>(
-    run: (record: A) => Effect.Effect<B, E1, R1>,
-    options: MapEffectOptions<A, E1, E2, SE, SR> = {}
-  ): AsyncStream<B, K, E, R | R1 | SR, E1 | E2 | SE> {
+  mapEffect<Out extends Effect.Effect<object, unknown, unknown>, E2 = never, SE = never, SR = never>(
+    run: (record: A) => Out,
+    options: MapEffectOptions<A, Effect.Error<Out>, E2, SE, SR> = {}
+  ): AsyncStream<Effect.Success<Out>, K, E, R | Effect.Services<Out> | SR, Effect.Error<Out> | E2 | SE> {
     return new AsyncStream(this.name, step(this.last, named("mapEffect", run), attempting(run, options)))
   }
 

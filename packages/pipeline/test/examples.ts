@@ -1,0 +1,24 @@
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+
+const PACKAGE = join(import.meta.dirname, "..")
+
+/** Every example of the docstrings and of the README, by a file name that says where it stands. */
+export const examples = (): Readonly<Record<string, string>> => {
+  const sources = readdirSync(join(PACKAGE, "src")).map(name => `src/${name}`)
+  const found = [...sources, "README.md"].flatMap(file =>
+    blocks(file).map((text, i) => [nameOf(file, i), text] as const)
+  )
+  return Object.fromEntries(found)
+}
+
+const nameOf = (file: string, index: number): string => `${file.replace(/\W/g, "-")}-${index}.ts`
+
+const blocks = (file: string): readonly string[] => {
+  const text = readFileSync(join(PACKAGE, file), "utf8")
+  return [...text.matchAll(/```ts\n(.*?)```/gs)].map(match => match[1]!.replaceAll(/^ \* ?/gm, ""))
+}
+
+/** Turns `expression // => value` lines into assertions. */
+export const asserting = (example: string): string =>
+  `import { expect as same } from "bun:test"\n${example.replaceAll(/^(.*\S) \/\/ => (.*)$/gm, "same($1).toEqual($2)")}`

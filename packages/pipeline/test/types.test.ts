@@ -1,0 +1,159 @@
+/** tsc is the judge here: each `@ts-expect-error` fails the type check if its line compiles. */
+import { describe, expect, test } from "bun:test"
+import { Context, Effect, Layer, Schedule, Schema } from "effect"
+import { Agg, DeadLetter, Pipeline, Sink, Source, toPlan, Window } from "../src/index.ts"
+import { enrich, Payment, payments, Spend, spendPerAccount, type UnknownMerchant } from "./payments.ts"
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+const holds = <_T extends true>(): void => undefined
+type RecordOf<S> = S extends { readonly "~stream": { readonly record: infer A } } ? A : never
+type KeyOf<S> = S extends { readonly "~stream": { readonly key: infer K } } ? K : never
+type ErrorOf<S> = S extends { readonly "~stream": { readonly error: infer E } } ? E : never
+type ServicesOf<S> = S extends { readonly "~stream": { readonly services: infer R } } ? R : never
+
+class Merchants extends Context.Service<Merchants, { readonly risk: (id: string) => Effect.Effect<number> }>()(
+  "test/Merchants"
+) {
+  static readonly layer = Layer.succeed(Merchants, { risk: () => Effect.succeed(1) })
+}
+class Declined extends Schema.TaggedError<Declined>()("Declined", { why: Schema.String }) {}
+class TooSlow extends Schema.TaggedError<TooSlow>()("TooSlow", {}) {}
+
+const score = (p: Payment) =>
+  Effect.map(
+    Merchants.use(m => m.risk(p.merchant)),
+    risk => ({ account: p.account, risk })
+  )
+const decline = (p: Payment) => (p.cents > 0 ? Effect.succeed(p) : Effect.fail(new Declined({ why: "empty" })))
+const WithRisk = Schema.Struct({ account: Schema.String, risk: Schema.Number })
+const isCapture = (p: Payment): p is Payment & { readonly kind: "capture" } => p.kind === "capture"
+
+describe("each step's type follows from the one before", () => {
+  test("records", () => {
+    const guarded = payments().filter(isCapture)
+    holds<Equal<RecordOf<typeof guarded>["kind"], "capture">>()
+    const extended = payments().extend({ risk: p => p.cents / 2, large: p => p.cents > 100 })
+    holds<Equal<RecordOf<typeof extended>["risk"], number>>()
+    holds<Equal<RecordOf<typeof extended>["large"], boolean>>()
+    holds<Equal<RecordOf<typeof extended>["account"], string>>()
+    const exploded = payments().flatMap(p => [{ half: p.cents / 2 }])
+    holds<Equal<RecordOf<typeof exploded>, { half: number }>>()
+    expect(exploded.last.id).toBe("flatMap")
+  })
+
+  test("keys and windows", () => {
+    const keyed = payments().keyBy(p => p.cents)
+    holds<Equal<KeyOf<typeof keyed>, number>>()
+    const windowed = keyed.window(Window.tumbling("1 minute"), {
+      spent: Agg.sum(p => p.cents),
+      seen: Agg.count(),
+      widest: Agg.custom({
+        state: Schema.Array(Schema.String),
+        init: () => [],
+        add: (kinds, p) => [...kinds, p.kind],
+        result: kinds => kinds.join()
+      })
+    })
+    type Out = RecordOf<typeof windowed>
+    holds<Equal<Out["key"], number>>()
+    holds<Equal<Out["windowStart"], number>>()
+    holds<Equal<Out["spent"], number>>()
+    holds<Equal<Out["widest"], string>>()
+    expect(windowed.last.id).toBe("window:payments/cents/60s")
+  })
+
+  test("errors and services", () => {
+    const open = payments().mapEffect(enrich)
+    holds<Equal<ErrorOf<typeof open>, UnknownMerchant>>()
+    const both = payments()
+      .mapEffect(decline)
+      .mapEffect(enrich, { timeoutError: () => new TooSlow() })
+    holds<Equal<ErrorOf<typeof both>, Declined | UnknownMerchant | TooSlow>>()
+    const one = both.catchTag("Declined", DeadLetter.to("dlq"))
+    holds<Equal<ErrorOf<typeof one>, UnknownMerchant | TooSlow>>()
+    const rest = one.catch(DeadLetter.to("dlq"))
+    holds<Equal<ErrorOf<typeof rest>, never>>()
+    const later = both.filter(p => p.cents > 0).catchTag("UnknownMerchant", DeadLetter.to("dlq"))
+    holds<Equal<ErrorOf<typeof later>, Declined | TooSlow>>()
+    const fatal = both.orDie()
+    holds<Equal<ErrorOf<typeof fatal>, never>>()
+    const needs = payments().mapEffect(score)
+    holds<Equal<ServicesOf<typeof needs>, Merchants>>()
+    expect(needs.last.id).toBe("mapEffect:score")
+  })
+
+  test("a replacement joins the record, its own errors the errors", () => {
+    const replaced = payments()
+      .mapEffect(enrich)
+      .catchTag("UnknownMerchant", error => ({ missing: error.merchant }))
+    holds<Equal<ErrorOf<typeof replaced>, never>>()
+    holds<Equal<Extract<RecordOf<typeof replaced>, { missing: string }>, { missing: string }>>()
+    const again = payments()
+      .mapEffect(enrich)
+      .catchTag("UnknownMerchant", error => Effect.fail(new Declined({ why: error.merchant })))
+    holds<Equal<ErrorOf<typeof again>, Declined>>()
+    expect(again.last.spec.kind).toBe("mapEffect")
+  })
+})
+
+/** Never called: these lines are here for the compiler. */
+export const rejected = () => {
+  const stream = payments()
+  const keyed = stream.keyBy(p => p.account)
+  const enriched = stream.mapEffect(enrich)
+  const both = stream.mapEffect(decline).mapEffect(enrich)
+  const minute = Window.tumbling("1 minute")
+  const dlq = DeadLetter.to("dlq")
+  const needs = stream.mapEffect(score).to(Sink.kafka("risk", WithRisk))
+  // @ts-expect-error a field that the event lacks
+  stream.filter(p => p.amount > 1)
+  // @ts-expect-error map must give an object
+  stream.map(p => p.cents)
+  // @ts-expect-error extend must not change a field
+  stream.extend({ cents: p => `${p.cents}` })
+  // @ts-expect-error a key is a string, number or bigint
+  stream.keyBy(p => new Date(p.at))
+  // @ts-expect-error windows need a key
+  stream.window(minute, { n: Agg.count() })
+  // @ts-expect-error an aggregate reads a field that the event lacks
+  keyed.window(minute, { n: Agg.sum(p => p.amount) })
+  // @ts-expect-error a sum needs numbers
+  keyed.window(minute, { n: Agg.sum(p => p.account) })
+  // @ts-expect-error the record lacks what the sink's schema demands
+  stream.to(Sink.kafka("spend", Spend))
+  // @ts-expect-error the event time is a number
+  Source.kafka("payments", Payment, { eventTime: p => p.account })
+  // @ts-expect-error not a duration
+  Window.tumbling("10 secs")
+  // @ts-expect-error a table is filled from a topic
+  stream.to(Sink.clickhouse("payments"))
+  // @ts-expect-error unhandled error
+  enriched.to(Sink.kafka("out", Payment))
+  // @ts-expect-error one of two errors is unhandled
+  both.catchTag("Declined", dlq).to(Sink.kafka("out", Payment))
+  // @ts-expect-error no step fails with this tag
+  enriched.catchTag("Declined", dlq)
+  // @ts-expect-error a replacement stands right behind its step
+  enriched.filter(p => p.cents > 0).catchTag("UnknownMerchant", () => ({ cents: 0 }))
+  // @ts-expect-error a replacement is for the last step's errors, not for those before
+  both.catchTag("Declined", () => ({ cents: 0 }))
+  // @ts-expect-error late records have the type of the window's input
+  keyed.window(minute, { n: Agg.count() }, { late: Sink.kafka("late", Spend) })
+  // @ts-expect-error services are missing
+  toPlan(needs)
+  // @ts-expect-error services of one branch are missing
+  toPlan(Pipeline.all(needs, stream.to(Sink.kafka("copy", Payment))))
+}
+
+describe("what compiles", () => {
+  test("services provided, errors fatal", () => {
+    const provided = payments().mapEffect(score).to(Sink.kafka("risk", WithRisk)).provide(Merchants.layer)
+    expect(toPlan(provided).nodes).toHaveLength(3)
+    const retried = payments()
+      .mapEffect(enrich, { retry: Schedule.exponential("50 millis"), timeout: "1 second" })
+      .orDie()
+      .to(Sink.kafka("out", Payment), Sink.clickhouse("out"))
+    expect(toPlan(Pipeline.all(retried)).nodes).toHaveLength(4)
+    expect(toPlan(spendPerAccount()).name).toBe("spend-per-account")
+  })
+})
