@@ -3,7 +3,8 @@ import { startClickHouse, startKafka, startRegistry } from "@headrace/dev"
 import { paymentsModule } from "@headrace/loadtest"
 import { Effect, type Scope } from "effect"
 import { childPipeline } from "./child.ts"
-import { conclude, drive, ensureTopics, LoadFailed, type LoadFlags, loadOptions } from "./load.ts"
+import { conclude, drive, ensureTopics, LoadFailed, loadOptions } from "./load.ts"
+import type { LoadFlags } from "./loadFlags.ts"
 import { watch } from "./watch.ts"
 
 export interface DemoFlags extends LoadFlags {

@@ -1,4 +1,4 @@
-import { LaneMetrics, prepareTopics } from "@headrace/engine"
+import { type JobConfig, LaneMetrics, prepareTopics } from "@headrace/engine"
 import { kafkaClients } from "@headrace/kafka"
 import { Effect, Exit } from "effect"
 import type { Node, Plan } from "headrace"
@@ -28,19 +28,33 @@ export const run = Effect.fnUntraced(function* (settings: Settings) {
   yield* Effect.logInfo(
     `health and metrics at http://${settings.http.host}:${port}, checkpoints in ${job.checkpoint.directory}`
   )
-  yield* awaitNeeds(serversOf(job, tables.length > 0), status)
+  const settle = (exit: Exit.Exit<void, unknown>) => (Exit.hasInterrupts(exit) ? stopped(status) : Effect.void)
+  yield* Effect.onExit(work({ job, plan, digest, status }), settle)
+}, Effect.scoped)
+
+interface Work {
+  readonly job: JobConfig
+  readonly plan: Plan
+  readonly digest: string
+  readonly status: Status
+}
+
+/** Waits for what the job needs, then runs it. */
+const work = Effect.fnUntraced(function* ({ job, plan, digest, status }: Work) {
+  const has = (kind: Unit["kind"]) => status.units.some(unit => unit.kind === kind)
+  yield* awaitNeeds(serversOf(job, has("clickhouse")), status)
   yield* prepareTopics(plan, job).pipe(Effect.provide(kafkaClients(job.kafka)))
   yield* Effect.forkScoped(announce(status))
   yield* supervise({
     job,
     digest,
-    units,
+    units: status.units,
     stopWithinMs: STOP_WITHIN_MS,
     restarts: defaultRestarts,
-    checkpoints: settings.lanes > 0,
+    checkpoints: has("lane"),
     onEvent: (event, unit) => (event === "restart" ? status.restarted(unit) : void status.forced++)
-  }).pipe(Effect.onExit(exit => (Exit.hasInterrupts(exit) ? stopped(status) : Effect.void)))
-}, Effect.scoped)
+  })
+})
 
 const stopped = Effect.fnUntraced(function* (status: Status) {
   process.exitCode = status.forced === 0 ? 0 : 1
