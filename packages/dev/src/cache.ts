@@ -9,9 +9,10 @@ export type Log = (line: string) => void
 
 export const silent: Log = () => {}
 
-/** The directory that outlives the checkout: `$HEADRACE_CACHE/headrace`, else `~/.cache/headrace`. */
+/** The directory that outlives the checkout: `$HEADRACE_CACHE`, else `~/.cache/headrace`. The native build has the same. */
 export function cacheRoot(): string {
-  return join(process.env.HEADRACE_CACHE || join(homedir(), ".cache"), "headrace")
+  const { HEADRACE_CACHE, XDG_CACHE_HOME } = process.env
+  return HEADRACE_CACHE || join(XDG_CACHE_HOME || join(homedir(), ".cache"), "headrace")
 }
 
 /** A short name for some content: the first 12 hex digits of its SHA-256. */

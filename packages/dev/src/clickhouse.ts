@@ -174,6 +174,6 @@ export async function embeddedClickHouse(dataDir: string): Promise<ClickHouseCli
     import("chdb/connection")
   ])
   // The same interface from two packages, which differ in how exactly they spell optional properties.
-  const connection = createChdbConnection({ path: dataDir }) as NonNullable<ClientOptions["connection"]>
+  const connection = createChdbConnection({ path: dataDir }) as unknown as NonNullable<ClientOptions["connection"]>
   return createClient({ connection })
 }

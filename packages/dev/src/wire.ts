@@ -19,10 +19,12 @@ export function brokerAnswers(host: string, port: number, timeoutMs = 2000): Pro
     socket.on("data", (chunk: Buffer) => {
       received = Buffer.concat([received, chunk])
       // Size, correlation id, number of brokers: four bytes each.
-      if (received.length >= 12) finish(received.readInt32BE(8) > 0)
+      if (received.length >= 12) finish(received.readInt32BE(4) === correlation && received.readInt32BE(8) > 0)
     })
   })
 }
+
+const correlation = 0x68646576
 
 function metadataRequest(): Buffer {
   const client = "headrace-dev"
@@ -30,7 +32,7 @@ function metadataRequest(): Buffer {
   let at = request.writeInt32BE(request.length - 4, 0)
   at = request.writeInt16BE(3, at)
   at = request.writeInt16BE(1, at)
-  at = request.writeInt32BE(1, at)
+  at = request.writeInt32BE(correlation, at)
   at = request.writeInt16BE(client.length, at)
   at += request.write(client, at, "latin1")
   request.writeInt32BE(0, at)
