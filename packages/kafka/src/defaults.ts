@@ -1,0 +1,42 @@
+/** Settings of librdkafka by name; see its CONFIGURATION.md. */
+export type KafkaSettings = Readonly<Record<string, string>>
+
+/** For reading fast with small latency. Group, isolation and offsets are the caller's business. */
+export const SOURCE_DEFAULTS: KafkaSettings = {
+  // The default of 1 s lets a fast reader starve after each full queue: half of its throughput.
+  "fetch.queue.backoff.ms": "5",
+  // How long the broker holds back an answer that would be small: latency against requests.
+  "fetch.wait.max.ms": "10",
+  // Enough for a lane's next few batches; memory is bounded by the size below.
+  "queued.min.messages": "100000",
+  "queued.max.messages.kbytes": "65536",
+  // A lost connection is tried again soon: the defaults (100 ms, 10 s) make a short outage long.
+  "reconnect.backoff.ms": "50",
+  "reconnect.backoff.max.ms": "1000",
+  "socket.nagle.disable": "true",
+  // A static member that was killed is replaced at once; others are missed after this time.
+  "session.timeout.ms": "10000",
+  "heartbeat.interval.ms": "1000"
+}
+
+/** For a transactional or idempotent producer: order and no duplicates, batched for a few milliseconds. */
+export const PRODUCER_DEFAULTS: KafkaSettings = {
+  "enable.idempotence": "true",
+  acks: "all",
+  // Java's partitioner, so that keys land where other clients look for them; without a key: any partition.
+  partitioner: "murmur2_random",
+  // 1 ms with 8 partitions drowns the broker in requests.
+  "linger.ms": "5",
+  "batch.size": "262144",
+  "compression.type": "lz4",
+  // Bounds memory; produce() then takes fewer records than it was given.
+  "queue.buffering.max.messages": "500000",
+  "queue.buffering.max.kbytes": "131072",
+  "delivery.report.only.error": "true",
+  // Below the transaction's own limit, so that a failed delivery is known before the coordinator aborts.
+  "message.timeout.ms": "8000",
+  "transaction.timeout.ms": "10000",
+  "reconnect.backoff.ms": "50",
+  "reconnect.backoff.max.ms": "1000",
+  "socket.nagle.disable": "true"
+}

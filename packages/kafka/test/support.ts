@@ -1,0 +1,169 @@
+import {
+  Admin,
+  Arena,
+  Consumer,
+  type ConsumerEvent,
+  HEADERS,
+  HEADERS_LENGTH,
+  type Header,
+  headersLength,
+  KafkaError,
+  type KafkaReason,
+  KEY,
+  KEY_LENGTH,
+  type OutArena,
+  PARTITION,
+  PRODUCER_DEFAULTS,
+  Producer,
+  readHeaders,
+  SOURCE_DEFAULTS,
+  STRIDE,
+  TOPIC,
+  type TopicPartition,
+  VALUE,
+  VALUE_LENGTH,
+  writeHeaders
+} from "../src/index.ts"
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
+export interface Outgoing {
+  readonly topic: number
+  readonly partition?: number
+  readonly key?: string | null
+  readonly value?: string | null
+  readonly headers?: readonly Header[]
+  readonly timestampMs?: number
+}
+
+/** Records packed into an arena to send. */
+export const pack = (records: readonly Outgoing[]): OutArena => {
+  const parts = records.map(({ key, value, headers }) => ({
+    key: key == null ? null : encoder.encode(key),
+    value: value == null ? null : encoder.encode(value),
+    headers: headers ?? []
+  }))
+  const size = parts.reduce(
+    (sum, part) => sum + (part.key?.length ?? 0) + (part.value?.length ?? 0) + headersLength(part.headers),
+    0
+  )
+  const bytes = new Uint8Array(size)
+  const index = new Int32Array(records.length * STRIDE)
+  let at = 0
+  const put = (data: Uint8Array | null): [number, number] => {
+    if (data === null) return [at, -1]
+    bytes.set(data, at)
+    at += data.length
+    return [at - data.length, data.length]
+  }
+  parts.forEach((part, i) => {
+    const record = records[i]!
+    const [key, value] = [put(part.key), put(part.value)]
+    const written = part.headers.length === 0 ? 0 : writeHeaders(part.headers, bytes, at)
+    index.set([record.topic, record.partition ?? -1, ...key, ...value, at, written], i * STRIDE)
+    at += written
+  })
+  return { bytes, index, stamps: Float64Array.from(records, ({ timestampMs }) => timestampMs ?? Number.NaN) }
+}
+
+export interface Received {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly timestampMs: number
+  readonly key: string | null
+  readonly value: string | null
+  readonly headers: readonly Header[]
+}
+
+const text = (bytes: Uint8Array, at: number, length: number) =>
+  length < 0 ? null : decoder.decode(bytes.subarray(at, at + length))
+
+/** The messages of a poll as objects. */
+export const unpack = (consumer: Consumer, arena: Arena, count: number): Received[] =>
+  Array.from({ length: count }, (_, i) => {
+    const at = (k: number) => arena.index[i * STRIDE + k]!
+    return {
+      topic: consumer.topic(at(TOPIC)),
+      partition: at(PARTITION),
+      offset: arena.stamps[i * 2]!,
+      timestampMs: arena.stamps[i * 2 + 1]!,
+      key: text(arena.bytes, at(KEY), at(KEY_LENGTH)),
+      value: text(arena.bytes, at(VALUE), at(VALUE_LENGTH)),
+      headers: readHeaders(arena.bytes, at(HEADERS), at(HEADERS_LENGTH))
+    }
+  })
+
+export const DEADLINE_MS = 20_000
+
+/** Polls until `done` says so; in between, group changes are answered as `assignFrom` says. */
+export const readUntil = async (
+  consumer: Consumer,
+  done: (received: readonly Received[], events: readonly ConsumerEvent[]) => boolean,
+  { arena = new Arena(1 << 20, 4096), answer = true } = {}
+): Promise<{ received: Received[]; events: ConsumerEvent[] }> => {
+  const received: Received[] = []
+  const events: ConsumerEvent[] = []
+  const until = performance.now() + DEADLINE_MS
+  while (!done(received, events)) {
+    if (performance.now() > until)
+      throw new Error(`gave up after ${received.length} messages: ${JSON.stringify(events)}`)
+    const polled = await consumer.poll(arena, arena.messages, 200)
+    received.push(...unpack(consumer, arena, polled.count))
+    events.push(...polled.events)
+    if (answer) for (const event of polled.events) await answerChange(consumer, event)
+  }
+  return { received, events }
+}
+
+/** Takes on what the group gives, from the beginning; gives up what it takes. */
+export const answerChange = async (consumer: Consumer, event: ConsumerEvent): Promise<void> => {
+  if (event.type === "assign")
+    await consumer.assign(event.partitions.map(p => ({ ...p, offset: "beginning" as const })))
+  if (event.type === "revoke" || event.type === "lost") await consumer.unassign(event.partitions)
+}
+
+let made = 0
+
+/** A name that no other test uses. */
+export const fresh = (what: string): string => `${what}-${process.pid}-${Date.now().toString(36)}-${made++}`
+
+export const openConsumer = (bootstrap: string, config: Record<string, string> = {}): Consumer =>
+  Consumer.open({
+    ...SOURCE_DEFAULTS,
+    "bootstrap.servers": bootstrap,
+    "group.id": fresh("group"),
+    "enable.auto.commit": "false",
+    "auto.offset.reset": "error",
+    "isolation.level": "read_committed",
+    ...config
+  })
+
+export const openProducer = (bootstrap: string, config: Record<string, string> = {}): Producer =>
+  Producer.open({ ...PRODUCER_DEFAULTS, "bootstrap.servers": bootstrap, ...config })
+
+export const createTopic = async (bootstrap: string, partitions = 1, config: Record<string, string> = {}) => {
+  const admin = Admin.open({ "bootstrap.servers": bootstrap })
+  const topic = fresh("topic")
+  await admin.createTopics([{ topic, partitions, replication: 1, config }])
+  await admin.close()
+  return topic
+}
+
+export const partitionsOf = (topic: string, count: number): TopicPartition[] =>
+  Array.from({ length: count }, (_, partition) => ({ topic, partition }))
+
+export const fromBeginning = (topic: string, count = 1) =>
+  partitionsOf(topic, count).map(p => ({ ...p, offset: "beginning" as const }))
+
+/** The reason with which a call fails; "none" if it does not. */
+export const reasonOf = async (call: () => unknown): Promise<KafkaReason | "none"> => {
+  try {
+    await call()
+    return "none"
+  } catch (error) {
+    if (error instanceof KafkaError) return error.reason
+    throw error
+  }
+}
