@@ -13,3 +13,4 @@ export {
   whileDown
 } from "./registry.ts"
 export { type AvroJson, published } from "./schema.ts"
+export { avroCodecs } from "./port.ts"

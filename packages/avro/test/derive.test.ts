@@ -1,8 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { ByteWriter } from "@headrace/core"
 import avsc from "avsc"
-import { Schema } from "effect"
-import fc from "fast-check"
+import { Arbitrary, Effect, Schema } from "effect"
 import { Avro, type AvroJson, DeriveError, derive, makeDecoder, makeEncoder, published } from "../src/index.ts"
 import { plain } from "./schemas.ts"
 
@@ -39,7 +38,7 @@ const Everything = Schema.Struct({
   mixed: Schema.Union([Schema.String, Schema.Finite, Schema.Boolean])
 })
 
-const values = Schema.toArbitrary(Everything)
+const values = Arbitrary.schema(Everything)
 
 const through = (schema: AvroJson, value: object): object => {
   const out = new ByteWriter()
@@ -50,10 +49,11 @@ const through = (schema: AvroJson, value: object): object => {
   return decoder.materialise()
 }
 
-/** Without keys that are undefined: an absent field comes back as one. */
+/** Without keys that are undefined (an absent field comes back as one) and without halves of surrogate pairs. */
 const present = (value: unknown): unknown => JSON.parse(JSON.stringify(plain(value), replacer))
 const replacer = (_: string, value: unknown): unknown => {
   if (typeof value === "bigint") return `${value}n`
+  if (typeof value === "string") return value.toWellFormed()
   if (Object.is(value, -0)) return 0
   return Array.isArray(value) ? value.filter(entry => !(Array.isArray(entry) && entry.length === 2 && entry[1] === undefined)) : value
 }
@@ -65,14 +65,14 @@ describe("a derived schema", () => {
     expect(() => avsc.Type.forSchema(published(schema) as never)).not.toThrow()
   })
 
-  test("carries every value of the Effect Schema there and back", () => {
-    fc.assert(
-      fc.property(values, value => {
-        const small = { ...value, small: value.small | 0, half: Math.fround(value.half) }
-        expect(present(through(schema, small))).toEqual(present(small))
-      }),
-      { numRuns: 300 }
-    )
+  test("carries every value of the Effect Schema there and back", async () => {
+    const returns = (value: typeof Everything.Type): boolean => {
+      const totals = Object.fromEntries(Object.entries(value.totals).map(([key, total]) => [key.toWellFormed(), total]))
+      const small = { ...value, totals, small: value.small | 0, half: Math.fround(value.half) }
+      return Bun.deepEquals(present(through(schema, small)), present(small))
+    }
+    const result = await Effect.runPromise(Arbitrary.checkEffect(values, returns, { runs: 500 }))
+    expect(Arbitrary.formatCheckFailure(result)).toBeUndefined()
   })
 
   test("names what was not named by where it is", () => {
