@@ -80,7 +80,9 @@ export const benchAvro = (): Record<string, number> => {
   const some = reading(THREE, arena, offsets)
   return {
     "avsc: whole record": measure(() => sum(bodies, body => (whole.fromBuffer(body) as Payment).cents)),
-    "avsc: projection on 3 fields": measure(() => sum(bodies, body => (three.fromBuffer(body, resolver) as Payment).cents)),
+    "avsc: projection on 3 fields": measure(() =>
+      sum(bodies, body => (three.fromBuffer(body, resolver) as Payment).cents)
+    ),
     "view of 10, no field read": measure(() => all(() => 1)),
     "view of 10, 3 read": measure(() => all(p => (p.kind === "capture" ? p.cents + p.account.length : 0))),
     "view of 3, 3 read": measure(() => some(p => (p.kind === "capture" ? p.cents + p.account.length : 0))),
@@ -139,5 +141,6 @@ const transcoding = (arena: Uint8Array, offsets: Int32Array): number => {
 }
 
 if (import.meta.main) {
-  for (const [what, ns] of Object.entries(benchAvro())) console.log(`${what.padEnd(32)} ${ns.toFixed(0).padStart(6)} ns`)
+  for (const [what, ns] of Object.entries(benchAvro()))
+    console.log(`${what.padEnd(32)} ${ns.toFixed(0).padStart(6)} ns`)
 }

@@ -1,11 +1,10 @@
 import type { ByteWriter, RecordDecoder, RecordEncoder } from "@headrace/core"
 import { FRAME } from "./decoder.ts"
+import { bodyCode, sourceOfWriters } from "./emit.ts"
 import { typeOf } from "./evolution.ts"
-import { encodeError, within } from "./misfit.ts"
-import type { AvroJson, Field, RecordType } from "./schema.ts"
-import { quote, Source } from "./source.ts"
+import { encodeError } from "./misfit.ts"
+import type { AvroJson, RecordType } from "./schema.ts"
 import { transcoder } from "./transcode.ts"
-import * as writers from "./write.ts"
 
 /** Appends one record's body. Throws a Misfit, and may then have written a part of it. */
 export type Body = (record: object, out: ByteWriter) => void
@@ -55,35 +54,6 @@ const framed = (name: string, schemaId: number, body: Body): ((record: object, o
 /** Compiles the writing of whole records. */
 const compileBody = (type: RecordType): Body => {
   const source = sourceOfWriters()
-  source.add("return (r, out) => {", "let v, x", ...type.fields.flatMap(field => fieldCode(field, source)), "}")
+  source.add(...bodyCode(type.fields, source))
   return source.run<Body>()
-}
-
-export const sourceOfWriters = (): Source => {
-  const source = new Source()
-  for (const [name, value] of Object.entries(writers)) source.bind(name, value)
-  source.bind("within", within)
-  return source
-}
-
-const WRITERS: Partial<Record<string, string>> = {
-  boolean: "writeBoolean",
-  int: "writeInt",
-  long: "writeLong",
-  float: "writeFloat",
-  double: "writeDouble",
-  string: "writeString",
-  bytes: "writeBytes"
-}
-
-/** Writes one field of `r` to `out`. */
-export const fieldCode = (field: Field, source: Source): string[] => {
-  const constant = source.constant(field)
-  const name = quote(field.name)
-  const value = `v = r[${name}]`
-  const writer = WRITERS[field.type.kind]
-  const bigint = field.type.kind === "long" && field.type.bigint
-  if (writer === undefined || bigint || field.default !== undefined)
-    return [`${value}; writeField(${constant}, v, out)`]
-  return [value, `try { ${writer}(v, out) } catch (e) { throw within(${name}, e) }`]
 }

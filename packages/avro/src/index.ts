@@ -3,6 +3,7 @@ export { Codecs, type TopicDecoder } from "./codecs.ts"
 export { type Decoder, makeDecoder } from "./decoder.ts"
 export { DeriveError, derive } from "./derive.ts"
 export { makeEncoder } from "./encoder.ts"
+export { avroCodecs } from "./port.ts"
 export {
   type Registered,
   Registry,
@@ -13,4 +14,3 @@ export {
   whileDown
 } from "./registry.ts"
 export { type AvroJson, published } from "./schema.ts"
-export { avroCodecs } from "./port.ts"

@@ -1,6 +1,7 @@
 import type { RecordDecoder } from "@headrace/core"
 import { type Internals, internalsOf, type Writer } from "./decoder.ts"
-import { type Body, fieldCode, sourceOfWriters } from "./encoder.ts"
+import { bodyCode, type Part, sourceOfWriters } from "./emit.ts"
+import type { Body } from "./encoder.ts"
 import { type AvroType, type Field, type RecordType, shape } from "./schema.ts"
 
 /**
@@ -21,32 +22,22 @@ export const transcoder = (type: RecordType, whole: Body, decoder: RecordDecoder
   }
 }
 
-/** The writer's fields `[from, to)`, which lie beside each other. */
-interface Run {
-  readonly from: number
-  readonly to: number
-}
-
 const compile = (type: RecordType, decoder: Internals, writer: Writer, names: readonly string[]): Body => {
   const source = sourceOfWriters()
   source.bind("S", decoder.state)
   source.bind("P", writer.positions)
-  source.add("return (r, out) => {", "let v")
-  for (const part of partsOf(type, decoder, writer, names)) {
-    if ("from" in part) source.add(`out.copy(S.b, P[${part.from}], P[${part.to}])`)
-    else source.add(...fieldCode(part, source))
-  }
-  source.add("}")
+  source.add(...bodyCode(partsOf(type, decoder, writer, names), source))
   return source.run<Body>()
 }
 
-const partsOf = (type: RecordType, decoder: Internals, writer: Writer, names: readonly string[]): (Run | Field)[] => {
-  const parts: (Run | Field)[] = []
+const partsOf = (type: RecordType, decoder: Internals, writer: Writer, names: readonly string[]): readonly Part[] => {
+  const parts: Part[] = []
   for (const field of type.fields) {
     const at = names.includes(field.name) ? -1 : copyable(field, decoder.reader, writer)
     const last = parts.at(-1)
     if (at === -1) parts.push(field)
-    else if (last !== undefined && "from" in last && last.to === at) parts[parts.length - 1] = { from: last.from, to: at + 1 }
+    else if (last !== undefined && "from" in last && last.to === at)
+      parts[parts.length - 1] = { from: last.from, to: at + 1 }
     else parts.push({ from: at, to: at + 1 })
   }
   return parts

@@ -90,7 +90,8 @@ const readTimestamp = (b: Uint8Array, p: number, end: number, first: number): nu
 const readAnyLong = (b: Uint8Array, p: number, end: number): number => {
   varint(b, p, end)
   const value = approximate()
-  if (!Number.isSafeInteger(value)) outOfRange("a long beyond ±2^53 where the schema says number; declare it as a BigInt")
+  if (!Number.isSafeInteger(value))
+    outOfRange("a long beyond ±2^53 where the schema says number; declare it as a BigInt")
   return value
 }
 

@@ -62,7 +62,9 @@ describe("a record of any schema", () => {
         const bytes = frame(avscOf(type).toBuffer(buffers(value)))
         const decoder = decoderOf(type)
         for (let length = 0; length < bytes.length; length++) {
-          expect(reasonOf(() => decoder.view(inArena(bytes, 0), 40, length))).toBe(length < 5 ? "NotFramed" : "Truncated")
+          expect(reasonOf(() => decoder.view(inArena(bytes, 0), 40, length))).toBe(
+            length < 5 ? "NotFramed" : "Truncated"
+          )
         }
         expect(reasonOf(() => decoder.view(inArena(bytes, 0), 40, bytes.length + 1))).toBe("TrailingBytes")
       }),
@@ -72,14 +74,18 @@ describe("a record of any schema", () => {
 
   test("damaged in any way gives a DecodeError or a value, and never looks at its surroundings", () => {
     fc.assert(
-      fc.property(recordAndValue, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 }), ([type, value], edits) => {
-        const body = Uint8Array.from(avscOf(type).toBuffer(buffers(value)))
-        for (const [at, byte] of edits) if (body.length > 0) body[at % body.length] = byte
-        const decoder = decoderOf(type)
-        const outcomes = [0, 0x7f, 0xff].map(poison => outcome(decoder, frame(body), poison))
-        expect(outcomes[1]).toEqual(outcomes[0])
-        expect(outcomes[2]).toEqual(outcomes[0])
-      }),
+      fc.property(
+        recordAndValue,
+        fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 }),
+        ([type, value], edits) => {
+          const body = Uint8Array.from(avscOf(type).toBuffer(buffers(value)))
+          for (const [at, byte] of edits) if (body.length > 0) body[at % body.length] = byte
+          const decoder = decoderOf(type)
+          const outcomes = [0, 0x7f, 0xff].map(poison => outcome(decoder, frame(body), poison))
+          expect(outcomes[1]).toEqual(outcomes[0])
+          expect(outcomes[2]).toEqual(outcomes[0])
+        }
+      ),
       { numRuns: 1000 }
     )
   })

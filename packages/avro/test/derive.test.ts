@@ -55,7 +55,9 @@ const replacer = (_: string, value: unknown): unknown => {
   if (typeof value === "bigint") return `${value}n`
   if (typeof value === "string") return value.toWellFormed()
   if (Object.is(value, -0)) return 0
-  return Array.isArray(value) ? value.filter(entry => !(Array.isArray(entry) && entry.length === 2 && entry[1] === undefined)) : value
+  return Array.isArray(value)
+    ? value.filter(entry => !(Array.isArray(entry) && entry.length === 2 && entry[1] === undefined))
+    : value
 }
 
 describe("a derived schema", () => {
@@ -76,7 +78,10 @@ describe("a derived schema", () => {
   })
 
   test("names what was not named by where it is", () => {
-    const named = derive(Schema.Struct({ kind: Schema.Literals(["a"]), in: Schema.Struct({ x: Schema.Int }) }), "my.topic-1")
+    const named = derive(
+      Schema.Struct({ kind: Schema.Literals(["a"]), in: Schema.Struct({ x: Schema.Int }) }),
+      "my.topic-1"
+    )
     expect(JSON.stringify(named)).toBe(
       '{"type":"record","name":"my_topic_1","fields":[{"name":"kind","type":{"type":"enum","name":"my_topic_1_kind","symbols":["a"]}},' +
         '{"name":"in","type":{"type":"record","name":"my_topic_1_in","fields":[{"name":"x","type":"long"}]}}]}'
@@ -106,7 +111,12 @@ describe("what Avro cannot hold", () => {
     ["a tuple", Schema.Struct({ a: Schema.Struct({ t: Schema.Tuple([Schema.String]) }) }), "t.a.t", "make it a struct"],
     ["a literal that is no symbol", Schema.Struct({ k: Schema.Literals(["a-b"]) }), "t.k", "Avro.string"],
     ["unknown", Schema.Struct({ list: Schema.Array(Schema.Unknown) }), "t.list[]", "concrete schema"],
-    ["two of a kind", Schema.Struct({ u: Schema.Union([Schema.Array(Schema.String), Schema.Array(Schema.Int)]) }), "t.u", "tell"],
+    [
+      "two of a kind",
+      Schema.Struct({ u: Schema.Union([Schema.Array(Schema.String), Schema.Array(Schema.Int)]) }),
+      "t.u",
+      "tell"
+    ],
     ["an option", Schema.Struct({ o: Schema.Option(Schema.String) }), "t.o", "struct of its parts"],
     ["a field with a dash", Schema.Struct({ "a-b": Schema.String }), "t.a-b", "letters"],
     ["a wrong annotation", Schema.Struct({ s: Schema.String.annotate(Avro.int) }), "t.s", "does not fit"],

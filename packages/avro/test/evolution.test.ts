@@ -22,7 +22,9 @@ const evolved = (type: Spec, choose: Choose): Spec => {
     case "same":
       return type
     case "wrap":
-      return type.kind === "union" || type.kind === "null" ? type : { kind: "union", branches: [{ kind: "null" }, type] }
+      return type.kind === "union" || type.kind === "null"
+        ? type
+        : { kind: "union", branches: [{ kind: "null" }, type] }
     case "unwrap":
       return type.kind === "union" ? choose(type.branches) : type
     case "other":
@@ -47,7 +49,11 @@ const inside = (type: Spec, choose: Choose): Spec => {
       return { kind: "string" }
     case "enum": {
       const symbols = choose([["NEW", ...type.symbols], [...type.symbols].reverse(), ["NEW", ...type.symbols.slice(1)]])
-      return choose([{ ...type, symbols }, { ...type, symbols, default: symbols[0]! }, { ...type, name: `Other${type.name}` }])
+      return choose([
+        { ...type, symbols },
+        { ...type, symbols, default: symbols[0]! },
+        { ...type, name: `Other${type.name}` }
+      ])
     }
     case "fixed":
       return { ...type, size: type.size + 1 }
@@ -55,7 +61,10 @@ const inside = (type: Spec, choose: Choose): Spec => {
     case "map":
       return { ...type, item: evolved(type.item, choose) }
     case "union":
-      return { ...type, branches: type.branches.map(branch => (branch.kind === "union" ? branch : sameBucket(branch, choose))) }
+      return {
+        ...type,
+        branches: type.branches.map(branch => (branch.kind === "union" ? branch : sameBucket(branch, choose)))
+      }
     case "record":
       return evolvedRecord(type, choose)
     default:
@@ -73,8 +82,16 @@ const ADDED: readonly FieldSpec[] = [
   { name: "added_bytes", type: { kind: "bytes" }, default: { json: "\u00ff\u0001" } },
   { name: "added_enum", type: { kind: "enum", name: "Added", symbols: ["X", "Y"] }, default: { json: "Y" } },
   { name: "added_list", type: { kind: "array", item: { kind: "int" } }, default: { json: [1, 2] } },
-  { name: "added_null", type: { kind: "union", branches: [{ kind: "null" }, { kind: "string" }] }, default: { json: null } },
-  { name: "added_union", type: { kind: "union", branches: [{ kind: "double" }, { kind: "null" }] }, default: { json: 1.5 } },
+  {
+    name: "added_null",
+    type: { kind: "union", branches: [{ kind: "null" }, { kind: "string" }] },
+    default: { json: null }
+  },
+  {
+    name: "added_union",
+    type: { kind: "union", branches: [{ kind: "double" }, { kind: "null" }] },
+    default: { json: 1.5 }
+  },
   { name: "added_required", type: { kind: "int" } }
 ]
 
@@ -83,8 +100,17 @@ const evolvedRecord = (type: RecordSpec, choose: Choose): RecordSpec => {
   const at = fields.length === 0 ? 0 : choose(fields.map((_, i) => i))
   if (choose([true, false])) fields = [...fields.slice(at), ...fields.slice(0, at)]
   if (choose([true, false])) fields = fields.slice(0, at)
-  if (choose([true, true, false])) fields = fields.map((field, i) => (i === at ? { ...field, name: `${field.name}_new`, aliases: [field.name] } : field))
-  const named = choose([type, type, type, { ...type, name: `New${type.name}` }, { ...type, name: `New${type.name}`, aliases: [type.name] }])
+  if (choose([true, true, false]))
+    fields = fields.map((field, i) =>
+      i === at ? { ...field, name: `${field.name}_new`, aliases: [field.name] } : field
+    )
+  const named = choose([
+    type,
+    type,
+    type,
+    { ...type, name: `New${type.name}` },
+    { ...type, name: `New${type.name}`, aliases: [type.name] }
+  ])
   const added = type.name === "Top0" ? [choose(ADDED), ...(choose([true, false]) ? [choose(ADDED)] : [])] : []
   return { ...named, fields: [...fields, ...new Set(added)] }
 }
@@ -180,7 +206,9 @@ describe("evolution by hand", () => {
   test("a skipped recursive field is stepped over, and one that is too deep is refused", () => {
     const node = { type: "record", name: "Node", fields: [field("next", ["null", "Node"])] }
     const writer = record([field("list", node), field("id", "string")])
-    expect(through(writer, { list: { next: { next: { next: null } } }, id: "x" }, record([field("id", "string")]))).toEqual({ id: "x" })
+    expect(
+      through(writer, { list: { next: { next: { next: null } } }, id: "x" }, record([field("id", "string")]))
+    ).toEqual({ id: "x" })
     const { decoder, learn } = makeDecoder(record([field("id", "string")]))
     learn(1, writer)
     const deep = Uint8Array.from([0, 0, 0, 0, 1, ...new Array(100_000).fill(2), 0, 2, 120])

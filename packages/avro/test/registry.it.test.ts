@@ -31,13 +31,18 @@ describe("against a real registry", () => {
     const again = await run(Effect.flatMap(Registry, registry => registry.register(subject, V1)))
     expect(again).toBe(id)
     expect(await run(Effect.flatMap(Registry, registry => registry.byId(id)))).toEqual(V1)
-    expect(await run(Effect.flatMap(Registry, registry => registry.latest(subject)))).toEqual({ id, version: 1, schema: V1 })
+    expect(await run(Effect.flatMap(Registry, registry => registry.latest(subject)))).toEqual({
+      id,
+      version: 1,
+      schema: V1
+    })
   })
 
   test("evolution is allowed or refused by the subject's rule", async () => {
     const subject = "evolved-value"
     await run(Effect.flatMap(Registry, registry => registry.register(subject, V1)))
-    const compatible = (schema: AvroJson) => run(Effect.flatMap(Registry, registry => registry.compatible(subject, schema)))
+    const compatible = (schema: AvroJson) =>
+      run(Effect.flatMap(Registry, registry => registry.compatible(subject, schema)))
     expect([await compatible(V2), await compatible(BROKEN)]).toEqual([true, false])
     const error = await run(refused(Effect.flatMap(Registry, registry => registry.register(subject, BROKEN))))
     expect([error.reason, error.subject]).toEqual(["Incompatible", subject])
@@ -54,7 +59,9 @@ describe("against a real registry", () => {
   })
 
   test("a schema that is none is Invalid", async () => {
-    const error = await run(refused(Effect.flatMap(Registry, registry => registry.register("none-value", { type: "nonsense" }))))
+    const error = await run(
+      refused(Effect.flatMap(Registry, registry => registry.register("none-value", { type: "nonsense" })))
+    )
     expect(error.reason).toBe("Invalid")
   })
 
@@ -93,7 +100,9 @@ describe("the codecs of a topic", () => {
     const Wanting = Schema.Struct({ id: Schema.String, merchant: Schema.String })
     const program = Effect.gen(function* () {
       const codecs = yield* Codecs
-      const id = yield* Effect.flatMap(Registry, registry => registry.register("wanting-value", { ...(V1 as object), name: "wanting" }))
+      const id = yield* Effect.flatMap(Registry, registry =>
+        registry.register("wanting-value", { ...(V1 as object), name: "wanting" })
+      )
       const decoder = yield* codecs.decoder(Wanting, "wanting")
       return yield* Effect.exit(decoder.prepare(id))
     })

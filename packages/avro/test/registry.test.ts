@@ -31,7 +31,10 @@ describe("the registry's client", () => {
     const { requests, run } = serve(() => json(200, text))
     const found = await run(registry =>
       Effect.gen(function* () {
-        const together = yield* Effect.all(Array.from({ length: 20 }, () => registry.byId(7)), { concurrency: "unbounded" })
+        const together = yield* Effect.all(
+          Array.from({ length: 20 }, () => registry.byId(7)),
+          { concurrency: "unbounded" }
+        )
         return [...together, yield* registry.byId(7)]
       })
     )
@@ -49,7 +52,11 @@ describe("the registry's client", () => {
   test("registers a schema once for a subject", async () => {
     const { requests, run } = serve(() => json(200, { id: 3 }))
     const ids = await run(registry =>
-      Effect.all([registry.register("a b-value", "string"), registry.register("a b-value", "string"), registry.register("c-value", "string")])
+      Effect.all([
+        registry.register("a b-value", "string"),
+        registry.register("a b-value", "string"),
+        registry.register("c-value", "string")
+      ])
     )
     expect(ids).toEqual([3, 3, 3])
     expect(requests.map(request => request.url)).toEqual([

@@ -69,16 +69,30 @@ const { spec } = fc.letrec<{ spec: Spec; record: RecordSpec }>(tie => ({
   spec: fc.oneof(
     { maxDepth: 3, depthSize: "small", withCrossShrink: true },
     { weight: 8, arbitrary: primitive },
-    { weight: 2, arbitrary: fc.record({ kind: fc.constant("enum"), name: fc.constant("E"), symbols }) as fc.Arbitrary<Spec> },
+    {
+      weight: 2,
+      arbitrary: fc.record({ kind: fc.constant("enum"), name: fc.constant("E"), symbols }) as fc.Arbitrary<Spec>
+    },
     {
       weight: 1,
-      arbitrary: fc.record({ kind: fc.constant("fixed"), name: fc.constant("F"), size: fc.nat(9) }) as fc.Arbitrary<Spec>
+      arbitrary: fc.record({
+        kind: fc.constant("fixed"),
+        name: fc.constant("F"),
+        size: fc.nat(9)
+      }) as fc.Arbitrary<Spec>
     },
-    { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom("array", "map"), item: tie("spec") }) as fc.Arbitrary<Spec> },
+    {
+      weight: 2,
+      arbitrary: fc.record({ kind: fc.constantFrom("array", "map"), item: tie("spec") }) as fc.Arbitrary<Spec>
+    },
     {
       weight: 4,
       arbitrary: fc
-        .uniqueArray(tie("spec") as fc.Arbitrary<Spec>, { minLength: 1, maxLength: 4, selector: branch => BUCKETS[branch.kind] })
+        .uniqueArray(tie("spec") as fc.Arbitrary<Spec>, {
+          minLength: 1,
+          maxLength: 4,
+          selector: branch => BUCKETS[branch.kind]
+        })
         .map(branches => branches.filter(branch => branch.kind !== "union"))
         .map((branches): Spec => ({ kind: "union", branches: branches.length > 0 ? branches : [{ kind: "null" }] }))
     },
@@ -120,7 +134,12 @@ export const toJson = (type: Spec): AvroJson => {
     case "time":
       return { type: "long", logicalType: "timestamp-millis" }
     case "enum":
-      return { type: "enum", name: type.name, symbols: type.symbols, ...(type.default !== undefined && { default: type.default }) }
+      return {
+        type: "enum",
+        name: type.name,
+        symbols: type.symbols,
+        ...(type.default !== undefined && { default: type.default })
+      }
     case "fixed":
       return { type: "fixed", name: type.name, size: type.size }
     case "array":
@@ -148,7 +167,11 @@ export const toJson = (type: Spec): AvroJson => {
 
 /** Beyond it avsc writes wrong bytes for negative longs; those have a test of their own. */
 const LIMIT = 2 ** 52
-const text = fc.oneof(fc.string(), fc.string({ unit: "binary" }), fc.string({ unit: "grapheme", minLength: 20, maxLength: 90 }))
+const text = fc.oneof(
+  fc.string(),
+  fc.string({ unit: "binary" }),
+  fc.string({ unit: "grapheme", minLength: 20, maxLength: 90 })
+)
 
 export const valueOf = (type: Spec): fc.Arbitrary<unknown> => {
   switch (type.kind) {
@@ -176,7 +199,11 @@ export const valueOf = (type: Spec): fc.Arbitrary<unknown> => {
     case "array":
       return fc.array(valueOf(type.item), { maxLength: 4 })
     case "map":
-      return fc.dictionary(text.filter(key => key !== "__proto__"), valueOf(type.item), { maxKeys: 4, noNullPrototype: true })
+      return fc.dictionary(
+        text.filter(key => key !== "__proto__"),
+        valueOf(type.item),
+        { maxKeys: 4, noNullPrototype: true }
+      )
     case "union":
       return fc.oneof(...type.branches.map(valueOf))
     case "record":

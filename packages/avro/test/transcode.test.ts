@@ -56,10 +56,21 @@ describe("an encoder made for a decoder", () => {
   const kind = (symbols: readonly string[]) => field("kind", { type: "enum", name: "Kind", symbols })
 
   test("copies only what the writer at hand wrote as the output wants it", () => {
-    const reader = record([field("id", "string"), field("cents", "long"), kind(["a", "b", "c"]), field("rate", "double")])
+    const reader = record([
+      field("id", "string"),
+      field("cents", "long"),
+      kind(["a", "b", "c"]),
+      field("rate", "double")
+    ])
     const writers = [
       record([field("id", "string"), field("cents", "long"), kind(["a", "b", "c"]), field("rate", "double")]),
-      record([field("rate", "float"), kind(["c", "b"]), field("more", "string"), field("cents", "int"), field("id", "bytes")]),
+      record([
+        field("rate", "float"),
+        kind(["c", "b"]),
+        field("more", "string"),
+        field("cents", "int"),
+        field("id", "bytes")
+      ]),
       record([field("cents", "int"), kind(["a", "b"]), field("id", "string"), field("rate", "long")])
     ]
     const { decoder, learn } = makeDecoder(reader)
