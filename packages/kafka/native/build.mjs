@@ -3,7 +3,16 @@
 // Plain Node without dependencies, since it runs before anything else is there.
 import { spawn, spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync
+} from "node:fs"
 import { homedir } from "node:os"
 import { dirname, join, relative } from "node:path"
 import { createInterface } from "node:readline"
@@ -15,14 +24,18 @@ const target = join(crate, "headrace_kafka.node")
 /** Everything that decides what the add-on is. */
 function sources() {
   const code = readdirSync(join(crate, "src"), { recursive: true, withFileTypes: true })
-  const files = code.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath ?? entry.path, entry.name))
-  return [...["Cargo.toml", "Cargo.lock", "build.rs"].map((name) => join(crate, name)), ...files.sort()]
+  const files = code.filter(entry => entry.isFile()).map(entry => join(entry.parentPath ?? entry.path, entry.name))
+  return [...["Cargo.toml", "Cargo.lock", "build.rs"].map(name => join(crate, name)), ...files.sort()]
 }
 
 /** A name for the crate's content, this platform included. */
 export function contentHash() {
   const hash = createHash("sha256").update(`${process.platform}-${process.arch}\0`)
-  for (const file of sources()) hash.update(`${relative(crate, file)}\0`).update(readFileSync(file)).update("\0")
+  for (const file of sources())
+    hash
+      .update(`${relative(crate, file)}\0`)
+      .update(readFileSync(file))
+      .update("\0")
   return hash.digest("hex").slice(0, 20)
 }
 
@@ -57,15 +70,19 @@ function copyAtomically(from, to) {
 function cargo(directory, log) {
   return new Promise((resolve, reject) => {
     const env = { ...process.env, CARGO_TARGET_DIR: directory }
-    const child = spawn("cargo", ["build", "--release", "--locked"], { cwd: crate, env, stdio: ["ignore", "ignore", "pipe"] })
+    const child = spawn("cargo", ["build", "--release", "--locked"], {
+      cwd: crate,
+      env,
+      stdio: ["ignore", "ignore", "pipe"]
+    })
     const tail = []
-    createInterface({ input: child.stderr }).on("line", (line) => {
+    createInterface({ input: child.stderr }).on("line", line => {
       tail.push(line)
       if (tail.length > 60) tail.shift()
       if (/^\s*(Compiling|Blocking|Downloading|Finished)/.test(line)) log(`native: ${line.trim()}`)
     })
     child.once("error", reject)
-    child.once("close", (code) => {
+    child.once("close", code => {
       if (code === 0) resolve()
       else reject(new Error(`cargo build failed with exit code ${code} in ${crate}:\n${tail.join("\n")}`))
     })
@@ -113,7 +130,7 @@ function stamp(hash) {
 }
 
 if (process.argv[1] && fileURLToPath(import.meta.url) === process.argv[1]) {
-  ensureNative({ log: console.log }).catch((error) => {
+  ensureNative({ log: console.log }).catch(error => {
     console.error(error.message)
     process.exitCode = 1
   })
