@@ -4,7 +4,7 @@ import { Schema } from "effect"
 const utf8 = new TextEncoder()
 const text = new TextDecoder("utf-8", { fatal: true })
 
-/** Stores values of a schema as JSON. Dates, bigints, NaN and infinities survive, as the schema says how. */
+/** Stores values of a schema as JSON. Dates, bigints, NaN and infinities survive, as the schema says how; -0 becomes 0. */
 export const jsonCodec = <T>(schema: Schema.Codec<T, unknown>): ValueCodec<unknown> => {
   const json = Schema.toCodecJson(schema)
   const encode = Schema.encodeUnknownSync(json)

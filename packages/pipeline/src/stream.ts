@@ -188,8 +188,9 @@ export class AsyncStream<out A extends object, out K, out E, out R, out E1> exte
   }
 }
 
-/** Steps are called after their function, if it has a name; else after what they do. */
-const named = (kind: string, fn: (record: never) => unknown): string => (fn.name === "" ? kind : `${kind}:${fn.name}`)
+/** Steps are called after their function, if it has a plain name; else after what they do. */
+const named = (kind: string, fn: (record: never) => unknown): string =>
+  /^[\w$]+$/.test(fn.name) ? `${kind}:${fn.name}` : kind
 
 const rewriteLast = (last: Draft, change: (spec: AsyncSpec) => AsyncSpec): Draft => ({
   ...last,

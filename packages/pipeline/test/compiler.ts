@@ -8,7 +8,12 @@ export const ROOT = resolve(import.meta.dirname, "../../..")
 
 const tsconfig = {
   extends: join(ROOT, "tsconfig.json"),
-  compilerOptions: { paths: { "test-events": [join(import.meta.dirname, "payments.ts")] } },
+  compilerOptions: {
+    paths: {
+      "test-events": [join(import.meta.dirname, "payments.ts")],
+      "type-tests": [join(import.meta.dirname, "types.test.ts")]
+    }
+  },
   include: ["*.ts"]
 }
 

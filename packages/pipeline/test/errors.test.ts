@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { Schema } from "effect"
+import { Layer, Schema } from "effect"
 import { Agg, DeadLetter, Pipeline, PipelineError, Sink, Source, toPlan, Window } from "../src/index.ts"
 import { enrich, Payment, payments } from "./payments.ts"
 
@@ -81,6 +81,16 @@ describe("branches", () => {
     expect(refused(() => Pipeline.all(payments().to(Sink.kafka("a", Payment)), other))).toContain(
       'branches of "spend-per-account" and of "other"'
     )
+  })
+})
+
+describe("layers", () => {
+  test("of branches are given once, to the whole", () => {
+    const start = payments()
+    const out = (topic: string) => start.to(Sink.kafka(topic, Payment))
+    const message = refused(() => Pipeline.all(out("a"), out("b").provide(Layer.empty)))
+    expect(message).toContain("call provide once, on what Pipeline.all returns")
+    expect(toPlan(Pipeline.all(out("a").provide(Layer.empty), out("b").provide(Layer.empty))).nodes).toHaveLength(3)
   })
 })
 

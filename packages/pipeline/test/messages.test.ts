@@ -23,7 +23,7 @@ const snippets: Readonly<Record<string, string>> = {
 let output = ""
 beforeAll(async () => {
   const files = Object.entries(snippets).map(([name, text]) => [`${name}.ts`, `${header}\n${text}\n`] as const)
-  output = await compile(Object.fromEntries(files))
+  output = await compile({ ...Object.fromEntries(files), "all.ts": `export * from "type-tests"\n` })
 }, 60_000)
 
 /** The compiler's message about one snippet: its first line, which editors show, and what belongs to it. */
@@ -45,4 +45,8 @@ test.each([
 ])("%s", (snippet, parts) => {
   for (const part of parts) expect(message(snippet)).toContain(part)
   expect(message(snippet).split("\n").length).toBeLessThanOrEqual(6)
+})
+
+test("the type tests hold: what must not compile does not", () => {
+  expect(output.split("\n").filter(line => line.includes("types.test.ts"))).toEqual([])
 })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { ByteWriter } from "@headrace/core"
-import { Effect, Layer, Schema } from "effect"
+import { Context, Effect, Layer, Schema } from "effect"
 import fc from "fast-check"
 import { Agg, DeadLetter, digest, explain, type Node, Pipeline, Sink, Source, toPlan, Window } from "../src/index.ts"
 import { enrich, Payment, payments, Spend, spendPerAccount } from "./payments.ts"
@@ -274,7 +274,8 @@ describe("state of a custom aggregate", () => {
   test("survives its codec, wherever in the buffer it stands", () => {
     const state = fc.record({
       total: fc.bigInt(),
-      seen: fc.array(fc.oneof(fc.double(), fc.constantFrom(Number.NaN, Infinity, -Infinity))),
+      // JSON has no -0: it comes back as 0.
+      seen: fc.array(fc.double().map(value => (value === 0 ? 0 : value))),
       last: fc.date({ noInvalidDate: true })
     })
     fc.assert(
@@ -291,10 +292,24 @@ describe("state of a custom aggregate", () => {
 })
 
 describe("layers", () => {
-  test("none is the empty one; several are one", () => {
+  class Rates extends Context.Service<Rates, { readonly rate: number }>()("test/Rates") {}
+  class Fees extends Context.Service<Fees, { readonly fee: number }>()("test/Fees") {}
+  const fees = Layer.effect(
+    Fees,
+    Effect.map(Rates, ({ rate }) => ({ fee: rate * 2 }))
+  )
+  const rates = Layer.succeed(Rates, { rate: 21 })
+  const charge = (p: Payment) => Effect.map(Effect.all([Fees, Rates]), ([{ fee }]) => ({ ...p, cents: fee }))
+
+  test("none is the empty one", () => {
     expect(toPlan(payments().to(out())).layer).toBe(Layer.empty as never)
-    const provided = payments().to(out()).provide(Layer.empty)
-    expect(Layer.isLayer(toPlan(provided.provide(Layer.empty)).layer)).toBe(true)
+  })
+
+  test("one provided later serves those before it, and the steps", async () => {
+    const plan = toPlan(payments().mapEffect(charge).to(out()).provide(fees).provide(rates))
+    const run = node(plan.nodes, "mapEffect").run as (record: object) => Effect.Effect<object, never, unknown>
+    const layer = plan.layer as Layer.Layer<unknown, unknown>
+    expect(await Effect.runPromise(Effect.provide(run({}), layer) as Effect.Effect<object>)).toEqual({ cents: 42 })
   })
 })
 
