@@ -75,5 +75,4 @@ export const quantile = (lanes: readonly LaneMetrics[], q: number): number => {
   return 0
 }
 
-const bucketOf = (lane: LaneMetrics, bucket: number): number =>
-  new Float64Array(lane.buffer)[NAMES.length + bucket]!
+const bucketOf = (lane: LaneMetrics, bucket: number): number => new Float64Array(lane.buffer)[NAMES.length + bucket]!

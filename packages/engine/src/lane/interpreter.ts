@@ -114,7 +114,9 @@ const perform = (parts: LaneParts, command: Command): Effect.Effect<Event, LogEr
 
 const produce = (producer: Producer, command: Extract<Command, { type: "produce" }>): Effect.Effect<Event, LogError> =>
   Effect.as(
-    command.begin ? Effect.andThen(producer.begin(), producer.produce(command.outputs)) : producer.produce(command.outputs),
+    command.begin
+      ? Effect.andThen(producer.begin(), producer.produce(command.outputs))
+      : producer.produce(command.outputs),
     { type: "produced", turn: command.turn }
   )
 

@@ -1,5 +1,14 @@
 import { type LaneMetrics, PHASES } from "../metrics.ts"
-import { type Batch, type GroupChange, LogError, PARTITION, type Position, STRIDE, TOPIC, type TopicPartition } from "../ports/log.ts"
+import {
+  type Batch,
+  type GroupChange,
+  LogError,
+  PARTITION,
+  type Position,
+  STRIDE,
+  TOPIC,
+  type TopicPartition
+} from "../ports/log.ts"
 import { ChangelogWriter } from "../recovery/changelog.ts"
 import type { Outputs } from "../task/outputs.ts"
 import type { Task } from "../task/task.ts"

@@ -34,8 +34,10 @@ export interface Position extends TopicPartition {
 }
 
 /** What the group did to the lane, in the order in which the client said it. */
-export type GroupChange =
-  | { readonly type: "assign" | "revoke" | "lost"; readonly partitions: readonly TopicPartition[] }
+export type GroupChange = {
+  readonly type: "assign" | "revoke" | "lost"
+  readonly partitions: readonly TopicPartition[]
+}
 
 export interface Polled {
   readonly batch: Batch
@@ -76,7 +78,9 @@ export interface Source {
     partitions: readonly TopicPartition[]
   ) => Effect.Effect<readonly (number | undefined)[], LogError>
   /** First offset still in the log, and the end (last stable offset). */
-  readonly range: (partition: TopicPartition) => Effect.Effect<{ readonly start: number; readonly end: number }, LogError>
+  readonly range: (
+    partition: TopicPartition
+  ) => Effect.Effect<{ readonly start: number; readonly end: number }, LogError>
   /** The member's identity, opaque, taken just before offsets are sent. */
   readonly groupMetadata: () => Uint8Array
 }

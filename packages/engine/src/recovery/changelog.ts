@@ -1,4 +1,4 @@
-import { ByteWriter } from "@headrace/core"
+import { ByteWriter, ChangeReader, PREFIX_TOMBSTONE } from "@headrace/core"
 import type { Outputs } from "../task/outputs.ts"
 import type { Task } from "../task/task.ts"
 
@@ -40,8 +40,8 @@ export class ChangelogWriter {
     const from = this.committed.get(task) ?? task.startedAt()
     this.committed.set(task, to)
     this.delta.clear()
-    const cuts = task.delta(this.delta, MAX_CHANGES_BYTES)
-    const ends = [...cuts, this.delta.length]
+    task.delta(this.delta)
+    const ends = pieces(this.delta)
     ends.forEach((end, part) => {
       const start = part === 0 ? 0 : ends[part - 1]!
       const valueStart = outputs.data.length
@@ -60,6 +60,29 @@ export class ChangelogWriter {
     out.u32(this.ids.length)
     out.copy(this.ids, 0, this.ids.length)
   }
+}
+
+/** Where to cut changes so that no piece, unless of a single entry, is larger than one record may be. */
+const pieces = (delta: ByteWriter): readonly number[] => {
+  if (delta.length <= MAX_CHANGES_BYTES) return [delta.length]
+  const ends: number[] = []
+  let start = 0
+  let end = 0
+  const changes = new ChangeReader(delta.bytes, 0, delta.length)
+  while (changes.next()) {
+    if (changes.valueEnd - start > MAX_CHANGES_BYTES && end > start) {
+      ends.push(end)
+      start = end
+    }
+    end = changes.valueEnd
+  }
+  return [...ends, delta.length]
+}
+
+/** Hands the change entries at [start, end) to a task, in their order. Throws StateError where they are damaged. */
+export const applyChanges = (bytes: Uint8Array, start: number, end: number, task: Task): void => {
+  const changes = new ChangeReader(bytes, start, end)
+  while (changes.next()) task.restore(changes.key(), changes.value(), changes.kind === PREFIX_TOMBSTONE)
 }
 
 /** Reads the header of a changelog record at [start, end). Throws on damage or an unknown version. */

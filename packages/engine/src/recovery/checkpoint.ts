@@ -67,7 +67,8 @@ export const encodeCheckpoint = (
 /** Throws with what is wrong: the caller falls back to an older checkpoint. */
 export const decodeCheckpoint = (bytes: Uint8Array): Checkpoint => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  if (bytes.length < 8 + DIGEST_BYTES || view.getUint32(0) !== MAGIC) throw new Error("it is not a checkpoint or was cut off")
+  if (bytes.length < 8 + DIGEST_BYTES || view.getUint32(0) !== MAGIC)
+    throw new Error("it is not a checkpoint or was cut off")
   const end = bytes.length - DIGEST_BYTES
   const digest = createHash("sha256").update(bytes.subarray(0, end)).digest()
   if (!digest.equals(bytes.subarray(end))) throw new Error("its checksum does not fit its content")
@@ -106,7 +107,10 @@ export const newestCheckpoint = (
       const bytes = yield* blobs.get(name)
       const checkpoint = yield* Effect.try({ try: () => decodeCheckpoint(bytes), catch: asError }).pipe(
         Effect.catch(damage =>
-          Effect.as(Effect.logError(`Checkpoint ${name} is damaged: ${damage.message}. Falling back to the one before.`), undefined)
+          Effect.as(
+            Effect.logError(`Checkpoint ${name} is damaged: ${damage.message}. Falling back to the one before.`),
+            undefined
+          )
         )
       )
       if (checkpoint !== undefined) return checkpoint

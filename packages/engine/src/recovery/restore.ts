@@ -25,7 +25,9 @@ export const restoreTask = (options: RestoreOptions, task: Task): Effect.Effect<
     const checkpoint = yield* newestCheckpoint(options.app, task)
     if (checkpoint !== undefined) for (const [key, value] of checkpoint.entries()) task.restore(key, value)
     const offset = yield* follow(options, task, log, checkpoint, committed)
-    return offset === undefined ? yield* fresh(options.source, task) : { topic: task.topic, partition: task.partition, offset }
+    return offset === undefined
+      ? yield* fresh(options.source, task)
+      : { topic: task.topic, partition: task.partition, offset }
   })
 
 /** Reads the changelog until it stands for the same source offset as the group's committed one (Assignment, 2). */
@@ -44,7 +46,7 @@ const follow = (
     for (;;) {
       const range: { start: number; end: number } = yield* options.changelog.read(log, next, (_, bytes, start, end) => {
         const header = readHeader(bytes, start, end)
-        applyChanges(bytes, header.changes, end, task.restore)
+        applyChanges(bytes, header.changes, end, task)
         reached = header.to
       })
       if (range.start > (next === "beginning" ? 0 : next)) return yield* trimmed(log, range.start, next)
@@ -69,7 +71,12 @@ const trimmed = (log: TopicPartition, start: number, next: number | "beginning")
     )
   )
 
-const disagree = (task: TopicPartition, log: TopicPartition, reached: number | undefined, committed: number | undefined) =>
+const disagree = (
+  task: TopicPartition,
+  log: TopicPartition,
+  reached: number | undefined,
+  committed: number | undefined
+) =>
   Effect.fail(
     stop(
       `The changelog ${log.topic}/${log.partition} stands for offset ${reached ?? "none"} of ${task.topic}/${task.partition}, but the group committed ${committed ?? "none"}. ` +

@@ -1,6 +1,6 @@
 import type { Input } from "@headrace/core"
-import { DeadLettered } from "headrace"
 import { Cause, type Context, Effect, Exit, type Fiber } from "effect"
+import { DeadLettered } from "headrace"
 import { putBack, type RecordContext, type SavedContext, save } from "./context.ts"
 
 /** What waits in the ring: a record under way, or a watermark behind the records before it. */
@@ -13,14 +13,13 @@ type Item =
       readonly key: unknown
       /** The source's clock before this record: what a commit of the prefix before it stands for. */
       readonly clock: number
-      started: boolean
       exit: Exit.Exit<object | DeadLettered> | undefined
       fiber: Fiber.Fiber<object | DeadLettered> | undefined
     }
   | { readonly kind: "watermark"; readonly watermark: number }
 
 export interface AsyncStepOptions {
-  readonly run: (record: object) => Effect.Effect<object | DeadLettered, never, unknown>
+  readonly run: (record: never) => Effect.Effect<object | DeadLettered, never, unknown>
   readonly concurrency: number
   readonly services: Context.Context<unknown>
   readonly context: RecordContext
@@ -68,7 +67,16 @@ export class AsyncStep implements Input {
     const { context, saveKey, clock } = this.options
     const saved = save(context, true)
     const key = saveKey()
-    this.items.push({ kind: "record", record, timestamp, saved, key, clock: clock(), started: false, exit: undefined, fiber: undefined })
+    this.items.push({
+      kind: "record",
+      record,
+      timestamp,
+      saved,
+      key,
+      clock: clock(),
+      exit: undefined,
+      fiber: undefined
+    })
     this.begin()
     this.release()
   }
@@ -108,8 +116,12 @@ export class AsyncStep implements Input {
   }
 
   private start(item: Extract<Item, { kind: "record" }>): void {
-    item.started = true
-    const fiber = Effect.runForkWith(this.options.services)(this.options.run(item.record))
+    const effect = this.options.run(item.record as never)
+    if (Exit.isExit(effect)) {
+      item.exit = effect as Exit.Exit<object | DeadLettered>
+      return
+    }
+    const fiber = Effect.runForkWith(this.options.services)(effect)
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) {
       item.exit = exit

@@ -9,7 +9,13 @@ const utf8 = new TextEncoder()
  * Sends the source record on as it was read, key and value unchanged, with headers that say what happened:
  * `headrace.error`, `headrace.message`, `headrace.topic`, `headrace.partition`, `headrace.offset`.
  */
-export const deadLetter = (outputs: Outputs, topic: number, from: TopicPartition, context: RecordContext, error: unknown): void => {
+export const deadLetter = (
+  outputs: Outputs,
+  topic: number,
+  from: TopicPartition,
+  context: RecordContext,
+  error: unknown
+): void => {
   const { data } = outputs
   const start = data.length
   if (context.keyLength > 0) data.copy(context.bytes, context.keyStart, context.keyStart + context.keyLength)

@@ -25,7 +25,7 @@ export class Outputs {
     const index = this.index
     index[at] = topic
     index[at + 1] = partition
-    index[at + 2] = keyStart < 0 ? 0 : keyStart
+    index[at + 2] = Math.max(keyStart, 0)
     index[at + 3] = keyStart < 0 ? -1 : valueStart - keyStart
     index[at + 4] = valueStart
     index[at + 5] = valueEnd - valueStart

@@ -1,4 +1,4 @@
-import type { Input, RecordEncoder } from "@headrace/core"
+import type { Input, Keyed, RecordEncoder } from "@headrace/core"
 import type { RecordContext } from "./context.ts"
 import type { Outputs } from "./outputs.ts"
 
@@ -27,7 +27,7 @@ export class KafkaSink implements Input {
     const keyed = writeKey(record, outputs)
     const valueStart = outputs.data.length
     encoder.encode(record, outputs.data)
-    outputs.add(topic, -1, keyed ? start : -1, valueStart, timestamp < 0 ? 0 : timestamp)
+    outputs.add(topic, -1, keyed ? start : -1, valueStart, Math.max(timestamp, 0))
   }
 
   watermark(): void {}
@@ -39,6 +39,14 @@ export const sourceKey =
   (_, outputs) => {
     if (context.keyLength < 0) return false
     outputs.data.copy(context.bytes, context.keyStart, context.keyStart + context.keyLength)
+    return true
+  }
+
+/** The key of a keyed stream, as the bytes that it already is. */
+export const streamKey =
+  (key: Keyed): WriteKey =>
+  (_, outputs) => {
+    outputs.data.copy(key.bytes, key.start, key.end)
     return true
   }
 

@@ -17,10 +17,14 @@ export interface Task extends TopicPartition {
   readonly touched: () => boolean
   /** Writes the state's change entries since the last call. */
   readonly delta: (out: ByteWriter) => void
-  /** Puts back one entry of a checkpoint or changelog; undefined removes it. */
-  readonly restore: (key: Uint8Array, value: Uint8Array | undefined) => void
+  /** Puts back one entry of a checkpoint or changelog; see `Stateful.restore` in core. */
+  readonly restore: (key: Uint8Array, value: Uint8Array | undefined, prefix?: boolean) => void
   /** The offset that processing began at. */
   readonly startedAt: () => number
+  /** Memory that the state takes. */
+  readonly stateBytes: () => number
+  /** Event time in ms, -Infinity before the first record. */
+  readonly watermark: () => number
   /** State is back: processing goes on at this offset. */
   readonly start: (offset: number) => void
   /** Drops what is in flight; its late completions are ignored. */

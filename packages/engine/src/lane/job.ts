@@ -1,0 +1,116 @@
+import type { RecordEncoder } from "@headrace/core"
+import { Effect, Layer, type Scope } from "effect"
+import type { Plan } from "headrace"
+import type { JobConfig } from "../job.ts"
+import type { LaneMetrics } from "../metrics.ts"
+import { changelogName, groupName, laneName, of, sinkTopics, sourceTopics, transactionalIds } from "../names.ts"
+import type { Blobs } from "../ports/blobs.ts"
+import { Clients } from "../ports/clients.ts"
+import { type CodecError, Codecs, type PreparedDecoder } from "../ports/codecs.ts"
+import type { LogError } from "../ports/log.ts"
+import { restoreTask } from "../recovery/restore.ts"
+import type { ChainParts } from "../task/chain.ts"
+import { preparing } from "../task/decoders.ts"
+import { makeTask } from "../task/source-task.ts"
+import { type LaneHandle, runLane } from "./interpreter.ts"
+import { Lane } from "./lane.ts"
+
+/** Unproduced output beyond this stops polling: the broker is slower than the lane, or away. */
+const MAX_BUFFERED_BYTES = 16 << 20
+/** Longer than the transaction time-out, after which the coordinator aborts what a dead lane left open. */
+const RESTORE_PATIENCE_MS = 30_000
+const RESTORE_CONCURRENCY = 4
+
+export interface LaneJob {
+  readonly plan: Plan
+  readonly job: JobConfig
+  readonly lane: number
+  readonly metrics: LaneMetrics
+}
+
+/**
+ * One lane of a job, from joining the group until it is told to stop through its handle. `attach` gets the handle as
+ * soon as the lane listens.
+ */
+export const runLaneJob = (
+  options: LaneJob,
+  attach: (handle: LaneHandle) => void
+): Effect.Effect<void, LogError | CodecError, Clients | Codecs | Blobs> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const { plan, job, metrics } = options
+      const ids = transactionalIds(job, options.lane)
+      const outputTopics = [...sinkTopics(plan), ...sourceTopics(plan).map(topic => changelogName(job.app, topic))]
+      const clients = yield* Clients
+      const membership = yield* clients.source({
+        topics: sourceTopics(plan),
+        group: groupName(job),
+        member: laneName(job, options.lane),
+        sessionTimeoutMs: job.sessionTimeoutMs
+      })
+      const producers = yield* Effect.all([
+        clients.producer(ids[0], outputTopics),
+        clients.producer(ids[1], outputTopics)
+      ])
+      const changelog = yield* clients.changelog
+      let handle: LaneHandle | undefined
+      const parts = yield* chainParts(options, outputTopics, () => handle?.offer({ type: "released" }))
+      const source = preparing(membership, parts.decoders)
+      const lane = new Lane({
+        commitIntervalMs: job.commitIntervalMs,
+        maxBufferedBytes: MAX_BUFFERED_BYTES,
+        maxInFlight: maxInFlight(plan),
+        transactionalIds: ids,
+        topic: source.topic,
+        makeTask: (partition, outputs) => makeTask(parts, partition, outputs),
+        changelogTopic: topic => outputTopics.indexOf(changelogName(job.app, topic)),
+        metrics
+      })
+      const restore = {
+        app: job.app,
+        source,
+        changelog,
+        changelogTopic: (topic: string) => changelogName(job.app, topic),
+        patienceMs: RESTORE_PATIENCE_MS
+      }
+      const laneParts = {
+        lane,
+        source,
+        producers,
+        restore: (task: Parameters<typeof restoreTask>[1]) => restoreTask(restore, task),
+        close: membership.close,
+        restoreConcurrency: RESTORE_CONCURRENCY
+      }
+      yield* runLane(laneParts, attached => {
+        handle = attached
+        attach(attached)
+      })
+    })
+  )
+
+/** Decoders, encoders and services: made once for a lane and shared by its partitions. */
+const chainParts = (
+  { plan, metrics }: LaneJob,
+  outputTopics: readonly string[],
+  onFinished: () => void
+): Effect.Effect<ChainParts, CodecError, Codecs | Scope.Scope> =>
+  Effect.gen(function* () {
+    const codecs = yield* Codecs
+    const decoders = new Map<string, PreparedDecoder>()
+    for (const node of of(plan, "source")) decoders.set(node.topic, yield* codecs.decoder(node.schema, node.topic))
+    const encoders = new Map<string, RecordEncoder>()
+    for (const node of of(plan, "kafkaSink")) encoders.set(node.id, yield* codecs.encoder(node.schema, node.topic))
+    const services = yield* Layer.build(plan.layer as Layer.Layer<unknown>)
+    return {
+      plan,
+      decoders,
+      encoders,
+      services,
+      topicId: (name: string) => outputTopics.indexOf(name),
+      onFinished,
+      metrics
+    }
+  })
+
+/** Enough that asynchronous steps never run dry between two polls, and no more. */
+const maxInFlight = (plan: Plan): number => of(plan, "mapEffect").reduce((sum, node) => sum + 4 * node.concurrency, 0)

@@ -1,0 +1,47 @@
+import { Context, type Effect, type Scope } from "effect"
+import type { ChangelogReader, LogError, Producer, Source, TopicPartition } from "./log.ts"
+
+export interface NewTopic {
+  readonly topic: string
+  readonly partitions: number
+  readonly replication: number
+  readonly config: Readonly<Record<string, string>>
+}
+
+/** Topics as such. */
+export interface Admin {
+  /** The number of partitions of each topic that exists. */
+  readonly partitions: (topics: readonly string[]) => Effect.Effect<ReadonlyMap<string, number>, LogError>
+  /** One that exists already is no error. */
+  readonly create: (topics: readonly NewTopic[]) => Effect.Effect<void, LogError>
+  /** Drops the records of a partition below `offset`. */
+  readonly trim: (partition: TopicPartition, offset: number) => Effect.Effect<void, LogError>
+}
+
+export interface SourceOptions {
+  readonly topics: readonly string[]
+  readonly group: string
+  /** Static membership: the same name again takes over at once. */
+  readonly member: string
+  readonly sessionTimeoutMs: number
+}
+
+/** A member of a group that can leave it. */
+export interface Membership extends Source {
+  readonly close: Effect.Effect<void, LogError>
+}
+
+/** Makes the clients of one cluster. What a scope made, it closes. */
+export class Clients extends Context.Service<
+  Clients,
+  {
+    readonly source: (options: SourceOptions) => Effect.Effect<Membership, LogError, Scope.Scope>
+    /** Output topic ids are the places in `topics`. */
+    readonly producer: (
+      transactionalId: string,
+      topics: readonly string[]
+    ) => Effect.Effect<Producer, LogError, Scope.Scope>
+    readonly changelog: Effect.Effect<ChangelogReader, LogError, Scope.Scope>
+    readonly admin: Effect.Effect<Admin, LogError, Scope.Scope>
+  }
+>()("@headrace/engine/Clients") {}

@@ -1,0 +1,72 @@
+import { Effect, Schedule } from "effect"
+import type { Plan } from "headrace"
+import type { JobConfig } from "../job.ts"
+import { changelogName, sinkTopics, sourceTopics } from "../names.ts"
+import { type Admin, Clients, type NewTopic } from "../ports/clients.ts"
+import { LogError } from "../ports/log.ts"
+
+/** How often a broker or topic that is not there yet is asked for again. */
+const PATIENCE = Schedule.spaced("2 seconds")
+
+/**
+ * Before the lanes start: waits for the brokers and the source topics, and makes the topics that the job writes to and
+ * its changelogs where they are missing. Changelogs are never compacted and never expire: only checkpoints trim them.
+ */
+export const prepareTopics = (plan: Plan, job: JobConfig): Effect.Effect<void, LogError, Clients> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const admin = yield* Effect.flatMap(Clients, clients => clients.admin)
+      const sources = yield* sourcePartitions(admin, sourceTopics(plan))
+      const changelogs = [...sources].map(([topic, partitions]) => changelog(job, topic, partitions))
+      const most = Math.max(...sources.values())
+      const sinks = sinkTopics(plan).map(topic => ({
+        topic,
+        partitions: most,
+        replication: job.replication,
+        config: {}
+      }))
+      const wanted = [...changelogs, ...sinks]
+      const there = yield* admin.partitions(wanted.map(topic => topic.topic))
+      const missing = wanted.filter(topic => !there.has(topic.topic))
+      if (missing.length > 0) yield* Effect.logInfo(`Creating topics: ${missing.map(topic => topic.topic).join(", ")}`)
+      yield* admin.create(missing)
+      for (const { topic, partitions } of changelogs) yield* checkPartitions(topic, partitions, there.get(topic))
+    })
+  )
+
+const changelog = (job: JobConfig, source: string, partitions: number): NewTopic => ({
+  topic: changelogName(job.app, source),
+  partitions,
+  replication: job.replication,
+  config: { "cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1" }
+})
+
+const sourcePartitions = (
+  admin: Admin,
+  topics: readonly string[]
+): Effect.Effect<ReadonlyMap<string, number>, LogError> =>
+  admin.partitions(topics).pipe(
+    Effect.flatMap(found => {
+      const missing = topics.filter(topic => !found.has(topic))
+      return missing.length === 0
+        ? Effect.succeed(found)
+        : Effect.fail(
+            new LogError(
+              "Retry",
+              `Topic ${missing.join(", ")} does not exist. Waiting; create it or correct its name in the pipeline.`
+            )
+          )
+    }),
+    Effect.tapError(error => Effect.logWarning(error.message)),
+    Effect.retry({ schedule: PATIENCE, while: error => error.failure !== "Stop" })
+  )
+
+const checkPartitions = (topic: string, expected: number, found: number | undefined): Effect.Effect<void, LogError> =>
+  found === undefined || found === expected
+    ? Effect.void
+    : Effect.fail(
+        new LogError(
+          "Stop",
+          `${topic} has ${found} partitions, but its source now has ${expected}: state would go to the wrong place. Give the source its ${found} partitions back, or start under another app name.`
+        )
+      )

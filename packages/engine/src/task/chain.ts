@@ -1,0 +1,253 @@
+import {
+  filter,
+  flatMap,
+  type Input,
+  type Keyed,
+  keyBy,
+  keyByField,
+  keyed,
+  map,
+  type RecordDecoder,
+  type RecordEncoder,
+  type Stateful,
+  TumblingWindow
+} from "@headrace/core"
+import type { Context } from "effect"
+import type { KafkaSinkNode, Node, Plan, SourceNode } from "headrace"
+import type { LaneMetrics } from "../metrics.ts"
+import { of } from "../names.ts"
+import type { PreparedDecoder } from "../ports/codecs.ts"
+import type { TopicPartition } from "../ports/log.ts"
+import { AsyncStep } from "./async-step.ts"
+import { RecordContext } from "./context.ts"
+import { deadLetter } from "./dead-letter.ts"
+import type { Outputs } from "./outputs.ts"
+import { Deferred, ExtendObject, ExtendView, FanOut, Materialise } from "./shapes.ts"
+import { computedKey, KafkaSink, sourceKey, streamKey, type WriteKey } from "./sink.ts"
+
+/** What all partitions of a lane share: compiled once. */
+export interface ChainParts {
+  readonly plan: Plan
+  /** By source topic. */
+  readonly decoders: ReadonlyMap<string, PreparedDecoder>
+  /** By the id of the sink's node. */
+  readonly encoders: ReadonlyMap<string, RecordEncoder>
+  readonly services: Context.Context<unknown>
+  /** The output topic's id. */
+  readonly topicId: (name: string) => number
+  /** An asynchronous step finished something. */
+  readonly onFinished: () => void
+  readonly metrics: LaneMetrics
+}
+
+/**
+ * How a record looks at a place in the chain: the decoder's view, the view with added fields, or a plain object.
+ * Steps that may keep a record are given plain objects; sinks behind a view copy bytes instead of making strings.
+ */
+type Shape =
+  | { readonly kind: "view"; readonly decoder: RecordDecoder; readonly names: readonly string[] }
+  | { readonly kind: "object" }
+
+/** A place in the chain while it is built: what flows there. */
+interface Place {
+  readonly shape: Shape
+  /** The key of a keyed stream. */
+  readonly keyed: Keyed | undefined
+  /** Behind an operator with state. */
+  readonly stateful: boolean
+}
+
+/** The operators of one partition, from its source's node on. */
+export interface Chain {
+  readonly head: Input
+  readonly context: RecordContext
+  readonly decoder: PreparedDecoder
+  readonly stateful: readonly Stateful[]
+  readonly windows: readonly TumblingWindow[]
+  readonly asyncSteps: readonly AsyncStep[]
+  /** Whether a commit may cover the records before the oldest one under way: nothing has run ahead of it. */
+  readonly prefixSafe: boolean
+  readonly deadLetter: (topic: string, error: unknown) => void
+}
+
+/** Builds the chain of one partition. `clock` is the source's largest event time so far. */
+export const buildChain = (
+  parts: ChainParts,
+  source: SourceNode,
+  partition: TopicPartition,
+  outputs: () => Outputs,
+  clock: () => number
+): Chain => new ChainBuilder(parts, source, partition, outputs, clock).build()
+
+class ChainBuilder {
+  private readonly parts: ChainParts
+  private readonly source: SourceNode
+  private readonly partition: TopicPartition
+  private readonly outputs: () => Outputs
+  private readonly clock: () => number
+  private readonly context = new RecordContext()
+  private readonly stateful: Stateful[] = []
+  private readonly windows: TumblingWindow[] = []
+  private readonly asyncSteps: AsyncStep[] = []
+  /** Something happens before, or beside, an asynchronous step that a second reading would repeat. */
+  private effectOutsideStep = false
+
+  constructor(
+    parts: ChainParts,
+    source: SourceNode,
+    partition: TopicPartition,
+    outputs: () => Outputs,
+    clock: () => number
+  ) {
+    this.parts = parts
+    this.source = source
+    this.partition = partition
+    this.outputs = outputs
+    this.clock = clock
+  }
+
+  build(): Chain {
+    const decoder = this.parts.decoders.get(this.source.topic)
+    if (decoder === undefined) throw new Error(`No decoder was made for ${this.source.topic}`)
+    this.effectOutsideStep = this.source.onDecodeError.kind === "deadLetter"
+    const place: Place = { shape: { kind: "view", decoder, names: [] }, keyed: undefined, stateful: false }
+    const head = this.behind(this.source.id, place, false)
+    return {
+      head,
+      context: this.context,
+      decoder,
+      stateful: this.stateful,
+      windows: this.windows,
+      asyncSteps: this.asyncSteps,
+      prefixSafe: !this.effectOutsideStep,
+      deadLetter: (topic, error) => this.deadLetter(topic, error)
+    }
+  }
+
+  /** Everything that reads from node `id`, as one input. `after`: behind an asynchronous step. */
+  private behind(id: string, place: Place, after: boolean): Input {
+    const readers = this.parts.plan.nodes.filter(node => "input" in node && node.input === id && !this.isLateSink(node))
+    const inputs = readers.map(node => this.operator(node, place, after))
+    return inputs.length === 1 ? inputs[0]! : new FanOut(inputs)
+  }
+
+  private isLateSink(node: Node): boolean {
+    return of(this.parts.plan, "window").some(window => window.late === node.id)
+  }
+
+  private operator(node: Node, place: Place, after: boolean): Input {
+    switch (node.kind) {
+      case "filter":
+        return filter(node.predicate, this.behind(node.id, place, after))
+      case "map":
+        return this.plain(place, map(node.map, this.behind(node.id, object(place), after)))
+      case "flatMap":
+        return this.plain(place, flatMap(node.flatMap, this.behind(node.id, object(place), after)))
+      case "extend":
+        return this.extend(node, place, after)
+      case "mapEffect":
+        return this.plain(place, this.asyncStep(node, place))
+      case "keyBy":
+        return this.keyBy(node, place, after)
+      case "window":
+        return this.window(node, place, after)
+      case "kafkaSink":
+        return this.sink(node, place, after)
+      default:
+        throw new Error(`A ${node.kind} cannot read from another step`)
+    }
+  }
+
+  /** In front of a step that may keep its records: makes a plain object of a view. */
+  private plain(place: Place, downstream: Input): Input {
+    return place.shape.kind === "object"
+      ? downstream
+      : new Materialise(place.shape.decoder, place.shape.names, downstream)
+  }
+
+  private extend(node: Extract<Node, { kind: "extend" }>, place: Place, after: boolean): Input {
+    const names = Object.keys(node.fields)
+    const functions = Object.values(node.fields) as ((record: object) => unknown)[]
+    if (place.shape.kind === "object") return new ExtendObject(names, functions, this.behind(node.id, place, after))
+    const { decoder, names: earlier } = place.shape
+    const all = [...earlier, ...names]
+    const downstream = this.behind(node.id, { ...place, shape: { kind: "view", decoder, names: all } }, after)
+    return new ExtendView(decoder.extended(all), earlier, names, functions, downstream)
+  }
+
+  private asyncStep(node: Extract<Node, { kind: "mapEffect" }>, place: Place): Input {
+    const { keyed: key } = place
+    if (place.stateful) this.effectOutsideStep = true
+    const step = new AsyncStep({
+      run: node.run,
+      concurrency: node.concurrency,
+      services: this.parts.services,
+      context: this.context,
+      saveKey: () =>
+        key === undefined
+          ? undefined
+          : { ...key, bytes: key.bytes.slice(key.start, key.end), start: 0, end: key.end - key.start },
+      restoreKey: saved => {
+        if (key !== undefined) Object.assign(key, saved)
+      },
+      clock: this.clock,
+      deadLetter: (topic, error) => this.deadLetter(topic, error),
+      onFinished: this.parts.onFinished,
+      downstream: this.behind(node.id, object(place), true)
+    })
+    this.asyncSteps.push(step)
+    return step
+  }
+
+  private keyBy(node: Extract<Node, { kind: "keyBy" }>, place: Place, after: boolean): Input {
+    const key = keyed()
+    const downstream = this.behind(node.id, { ...place, keyed: key }, after)
+    const { shape } = place
+    const ownField = node.field !== undefined && shape.kind === "view" && !shape.names.includes(node.field)
+    const span = ownField ? shape.decoder.span(node.field) : undefined
+    return span === undefined ? keyBy(node.key, key, downstream) : keyByField(span, this.context, key, downstream)
+  }
+
+  private window(node: Extract<Node, { kind: "window" }>, place: Place, after: boolean): Input {
+    if (!after) this.effectOutsideStep = true
+    if (place.keyed === undefined) throw new Error(`The window ${node.id} has no keyed stream before it`)
+    const late = node.late === undefined ? undefined : this.sink(this.sinkNode(node.late), place, after)
+    // The window's results need its key, and the window needs what reads its results: the key is there first.
+    const behind = new Deferred()
+    const window = new TumblingWindow({ ...node, key: place.keyed, late, output: behind })
+    behind.input = this.behind(node.id, { shape: { kind: "object" }, keyed: window.outputKey, stateful: true }, after)
+    this.stateful.push(window)
+    this.windows.push(window)
+    return window
+  }
+
+  private sinkNode(id: string): KafkaSinkNode {
+    const node = of(this.parts.plan, "kafkaSink").find(sink => sink.id === id)
+    if (node === undefined) throw new Error(`The plan has no sink ${id}`)
+    return node
+  }
+
+  private sink(node: KafkaSinkNode, place: Place, after: boolean): Input {
+    if (!after) this.effectOutsideStep = true
+    const encoder = this.parts.encoders.get(node.id)
+    if (encoder === undefined) throw new Error(`No encoder was made for ${node.id}`)
+    return new KafkaSink({
+      topic: this.parts.topicId(node.topic),
+      encoder: place.shape.kind === "view" ? encoder.from(place.shape.decoder, place.shape.names) : encoder,
+      writeKey: this.keyOf(node, place),
+      outputs: this.outputs
+    })
+  }
+
+  private keyOf(node: KafkaSinkNode, place: Place): WriteKey {
+    if (node.key !== undefined) return computedKey(node.key)
+    return place.keyed === undefined ? sourceKey(this.context) : streamKey(place.keyed)
+  }
+
+  private deadLetter(topic: string, error: unknown): void {
+    this.parts.metrics.add("deadLettered", 1)
+    deadLetter(this.outputs(), this.parts.topicId(topic), this.partition, this.context, error)
+  }
+}
+
+const object = (place: Place): Place => ({ ...place, shape: { kind: "object" } })

@@ -1,0 +1,206 @@
+import {
+  type ByteWriter,
+  DecodeError,
+  type Input,
+  NO_WATERMARK,
+  PartitionState,
+  SourceClock,
+  type Stateful
+} from "@headrace/core"
+import type { SourceNode } from "headrace"
+import {
+  type Batch,
+  KEY_LENGTH,
+  KEY_START,
+  LogError,
+  STRIDE,
+  type TopicPartition,
+  VALUE_LENGTH,
+  VALUE_START
+} from "../ports/log.ts"
+import { buildChain, type Chain, type ChainParts } from "./chain.ts"
+import type { Outputs } from "./outputs.ts"
+import type { Task } from "./task.ts"
+
+/** Builds the task of a partition from the plan. */
+export const makeTask = (parts: ChainParts, partition: TopicPartition, outputs: () => Outputs): Task => {
+  const source = parts.plan.nodes.find(
+    (node): node is SourceNode => node.kind === "source" && node.topic === partition.topic
+  )
+  if (source === undefined) throw new Error(`The plan has no source ${partition.topic}`)
+  return new SourceTask(parts, source, partition, outputs)
+}
+
+/** A source partition: decodes, takes event time, runs the chain and advances the watermark. */
+class SourceTask implements Task {
+  readonly topic: string
+  readonly partition: number
+  private readonly source: SourceNode
+  private readonly eventTime: ((record: object) => number) | undefined
+  private readonly metrics: ChainParts["metrics"]
+  private readonly clock: SourceClock
+  private readonly chain: Chain
+  private readonly head: Input
+  private readonly state: PartitionState
+  private position = -1
+  private beganAt = -1
+  private current = NO_WATERMARK
+  private isTouched = false
+  private reported = { late: 0, dropped: 0 }
+
+  constructor(parts: ChainParts, source: SourceNode, partition: TopicPartition, outputs: () => Outputs) {
+    this.topic = partition.topic
+    this.partition = partition.partition
+    this.source = source
+    this.eventTime = source.eventTime as typeof this.eventTime
+    this.metrics = parts.metrics
+    this.clock = new SourceClock(source.id, source.outOfOrdernessMs)
+    this.chain = buildChain(parts, source, partition, outputs, () => this.clock.maxTimestamp)
+    this.head = this.chain.head
+    const stateful: Stateful[] = [this.clock, ...this.chain.stateful]
+    this.state = new PartitionState(stateful)
+  }
+
+  start(offset: number): void {
+    this.position = offset
+    this.beganAt = offset
+    this.current = this.clock.watermark()
+    if (this.current > NO_WATERMARK) this.head.watermark(this.current)
+  }
+
+  startedAt(): number {
+    return this.beganAt
+  }
+
+  process(batch: Batch, from: number, to: number): void {
+    this.isTouched = true
+    const { context } = this.chain
+    context.bytes = batch.bytes
+    const { index, stamps } = batch
+    for (let i = from; i < to; i++) {
+      const at = i * STRIDE
+      context.keyStart = index[at + KEY_START]!
+      context.keyLength = index[at + KEY_LENGTH]!
+      context.valueStart = index[at + VALUE_START]!
+      context.valueLength = index[at + VALUE_LENGTH]!
+      context.offset = stamps[i * 2]!
+      context.timestamp = stamps[i * 2 + 1]!
+      this.record()
+      context.bytes = batch.bytes
+    }
+    this.position = stamps[(to - 1) * 2]! + 1
+    this.advance()
+  }
+
+  release(): void {
+    for (const step of this.chain.asyncSteps) step.release()
+    this.isTouched = true
+  }
+
+  committable(): number {
+    const oldest = this.oldest()
+    return oldest === undefined ? this.position : oldest.offset
+  }
+
+  inFlight(): number {
+    return this.chain.asyncSteps.reduce((sum, step) => sum + step.size, 0)
+  }
+
+  closable(): boolean {
+    return this.chain.prefixSafe || this.inFlight() === 0
+  }
+
+  touched(): boolean {
+    return this.isTouched
+  }
+
+  /** The clock goes to what the committed records made it, not to what records still under way did. */
+  delta(out: ByteWriter): void {
+    const { maxTimestamp } = this.clock
+    this.clock.maxTimestamp = this.oldest()?.clock ?? maxTimestamp
+    this.state.delta(out)
+    this.clock.maxTimestamp = maxTimestamp
+    this.isTouched = false
+    this.report()
+  }
+
+  restore(key: Uint8Array, value: Uint8Array | undefined, prefix = false): void {
+    this.state.restore(key, value, prefix)
+  }
+
+  stateBytes(): number {
+    return this.state.stateBytes()
+  }
+
+  watermark(): number {
+    return this.current
+  }
+
+  interrupt(): void {
+    for (const step of this.chain.asyncSteps) step.interrupt()
+  }
+
+  private oldest(): { readonly offset: number; readonly clock: number } | undefined {
+    let oldest: { readonly offset: number; readonly clock: number } | undefined
+    for (const step of this.chain.asyncSteps) {
+      const one = step.oldest
+      if (one !== undefined && (oldest === undefined || one.offset < oldest.offset)) oldest = one
+    }
+    return oldest
+  }
+
+  /** One record through the chain. What is thrown names the record: it is all that a person has to go by. */
+  private record(): void {
+    const { context, decoder } = this.chain
+    let view: object
+    try {
+      view = decoder.view(context.bytes, context.valueStart, Math.max(0, context.valueLength))
+    } catch (error) {
+      return this.undecodable(error)
+    }
+    try {
+      const timestamp = this.eventTime === undefined ? context.timestamp : this.eventTime(view)
+      this.clock.observe(timestamp)
+      this.head.next(view, timestamp)
+    } catch (cause) {
+      throw new LogError("Stop", `The pipeline failed at ${this.where()}: ${messageOf(cause)}`, { cause })
+    }
+  }
+
+  private undecodable(error: unknown): void {
+    const { onDecodeError } = this.source
+    if (!(error instanceof DecodeError)) throw error
+    if (onDecodeError.kind === "deadLetter") return this.chain.deadLetter(onDecodeError.topic, error)
+    throw new LogError(
+      "Stop",
+      `Cannot decode ${this.where()}: ${error.message} (${error.reason}). ` +
+        "Nothing after it was processed. Set onDecodeError: DeadLetter.to(topic) on the source to divert such records.",
+      { cause: error }
+    )
+  }
+
+  private where(): string {
+    return `${this.topic}/${this.partition} at offset ${this.chain.context.offset}`
+  }
+
+  private advance(): void {
+    const watermark = this.clock.watermark()
+    if (watermark <= this.current) return
+    this.current = watermark
+    this.head.watermark(watermark)
+  }
+
+  private report(): void {
+    let late = 0
+    let dropped = 0
+    for (const window of this.chain.windows) {
+      late += window.lateEvents
+      dropped += window.lateDropped
+    }
+    this.metrics.add("late", late - this.reported.late)
+    this.metrics.add("lateDropped", dropped - this.reported.dropped)
+    this.reported = { late, dropped }
+  }
+}
+
+const messageOf = (cause: unknown): string => (cause instanceof Error ? (cause.stack ?? cause.message) : String(cause))

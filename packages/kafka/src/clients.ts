@@ -1,0 +1,57 @@
+import { type Admin as AdminPort, Clients, type KafkaConfig, type SourceOptions } from "@headrace/engine"
+import { Effect, Layer } from "effect"
+import { Admin, type TopicSpec } from "./admin.ts"
+import { openChangelog } from "./changelog.ts"
+import { KafkaError } from "./error.ts"
+import { openMembership } from "./membership.ts"
+import { attempt } from "./port-error.ts"
+import { openProducer } from "./transactional.ts"
+
+/** The engine's clients, on librdkafka. Nothing is connected until one is made. */
+export const kafkaClients = (config: typeof KafkaConfig.Type): Layer.Layer<Clients> =>
+  Layer.succeed(
+    Clients,
+    Clients.of({
+      source: (options: SourceOptions) => openMembership(config, options),
+      producer: (transactionalId, topics) => openProducer(config, transactionalId, topics),
+      changelog: openChangelog(config),
+      admin: openAdmin(config)
+    })
+  )
+
+const METADATA_TIMEOUT_MS = 10_000
+
+const openAdmin = (config: typeof KafkaConfig.Type) =>
+  Effect.map(
+    Effect.acquireRelease(
+      attempt("open an admin client", async () =>
+        Admin.open({ ...config.settings, "bootstrap.servers": config.bootstrap })
+      ),
+      admin => Effect.promise(() => admin.close())
+    ),
+    (admin): AdminPort => ({
+      partitions: topics =>
+        attempt("read metadata", async () => {
+          const found = await admin.metadata(topics, METADATA_TIMEOUT_MS)
+          const there = found.topics.filter(topic => topic.error === undefined && topic.partitions.length > 0)
+          return new Map(there.map(topic => [topic.topic, topic.partitions.length]))
+        }),
+      create: topics =>
+        attempt("create topics", async () => {
+          for (const topic of topics) await createUnlessThere(admin, topic)
+        }),
+      trim: (partition, offset) =>
+        attempt(`trim ${partition.topic}/${partition.partition}`, () =>
+          admin.deleteRecords([{ ...partition, offset }], METADATA_TIMEOUT_MS)
+        )
+    })
+  )
+
+/** Another lane may have been quicker. */
+const createUnlessThere = async (admin: Admin, topic: TopicSpec): Promise<void> => {
+  try {
+    await admin.createTopics([topic], METADATA_TIMEOUT_MS)
+  } catch (error) {
+    if (!(error instanceof KafkaError) || error.reason !== "TopicExists") throw error
+  }
+}

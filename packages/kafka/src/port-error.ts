@@ -1,0 +1,35 @@
+import { LogError, type LogFailure } from "@headrace/engine"
+import { Effect } from "effect"
+import { KafkaError } from "./error.ts"
+
+/** A call to the native client as an Effect; what it rejects with becomes the engine's error. */
+export const attempt = <A>(what: string, call: () => Promise<A>): Effect.Effect<A, LogError> =>
+  Effect.tryPromise({ try: call, catch: cause => logError(what, cause) })
+
+/** The same for a call that answers at once. */
+export const attemptSync = <A>(what: string, call: () => A): Effect.Effect<A, LogError> =>
+  Effect.try({ try: call, catch: cause => logError(what, cause) })
+
+/** What the engine may do after a failed call. */
+export const logError = (what: string, cause: unknown): LogError => {
+  if (cause instanceof KafkaError) return new LogError(failureOf(cause), `Cannot ${what}: ${cause.message}`, { cause })
+  const message = cause instanceof Error ? cause.message : String(cause)
+  return new LogError("Stop", `Cannot ${what}: ${message}`, { cause })
+}
+
+const failureOf = (error: KafkaError): LogFailure => {
+  switch (error.reason) {
+    case "Fenced":
+      return "Fenced"
+    case "AuthFailed":
+    case "InvalidArgument":
+    case "RecordTooLarge":
+    case "OffsetOutOfRange":
+      return "Stop"
+    case "TimedOut":
+      return "Unknown"
+    default:
+      if (error.abortable) return "Abort"
+      return error.fatal ? "Unknown" : "Retry"
+  }
+}

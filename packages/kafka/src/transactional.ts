@@ -1,0 +1,79 @@
+import { type KafkaConfig, LogError, type Outputs, type Producer as ProducerPort } from "@headrace/engine"
+import { Effect, type Scope } from "effect"
+import { PRODUCER_DEFAULTS } from "./defaults.ts"
+import { attempt, attemptSync } from "./port-error.ts"
+import { Producer } from "./producer.ts"
+
+/** Below the transaction time-out, so that a call which hangs is noticed before the coordinator aborts. */
+const FLUSH_TIMEOUT_MS = 8_000
+const CALL_TIMEOUT_MS = 8_000
+const INIT_TIMEOUT_MS = 10_000
+/** librdkafka's queue is full: how long to wait for its threads to send some of it. */
+const QUEUE_FULL_PAUSE = "2 millis"
+
+/**
+ * A lane's transactional producer. `initialise` opens a new native producer under the same id, whatever became of the
+ * one before: that fences it, aborts what it left open, and mends every state that librdkafka may be in.
+ */
+export const openProducer = (
+  config: typeof KafkaConfig.Type,
+  id: string,
+  topics: readonly string[]
+): Effect.Effect<ProducerPort, LogError, Scope.Scope> =>
+  Effect.gen(function* () {
+    let current: Producer | undefined
+    const close = Effect.suspend(() => {
+      const closing = current
+      current = undefined
+      return closing === undefined ? Effect.void : Effect.promise(() => closing.close())
+    })
+    yield* Effect.addFinalizer(() => close)
+
+    const open = Effect.gen(function* () {
+      yield* close
+      const producer = yield* attemptSync(`open the producer ${id}`, () => Producer.open(settings(config, id)))
+      current = producer
+      for (const topic of topics) producer.topicId(topic)
+      yield* attempt(`initialise the transactions of ${id}`, () => producer.initTransactions(INIT_TIMEOUT_MS))
+    })
+
+    const use = <A>(what: string, call: (producer: Producer) => Promise<A>): Effect.Effect<A, LogError> =>
+      Effect.suspend(() => {
+        const producer = current
+        if (producer === undefined) return Effect.fail(new LogError("Abort", `Producer ${id} is not initialised`))
+        return attempt(`${what} (${id})`, () => call(producer))
+      })
+
+    return {
+      id,
+      initialise: () => open,
+      begin: () => use("begin a transaction", async producer => producer.begin()),
+      produce: outputs =>
+        use("produce", async producer => producer).pipe(Effect.flatMap(producer => produceAll(producer, outputs, id))),
+      flush: () => use("flush", producer => producer.flush(FLUSH_TIMEOUT_MS)),
+      sendOffsets: (offsets, group) =>
+        use("send offsets to the transaction", producer => producer.sendOffsets(offsets, group, CALL_TIMEOUT_MS)),
+      commit: () => use("commit the transaction", producer => producer.commit(CALL_TIMEOUT_MS)),
+      poisoned: () => current?.poisoned ?? false
+    } satisfies ProducerPort
+  })
+
+const settings = (config: typeof KafkaConfig.Type, id: string): Record<string, string> => ({
+  ...PRODUCER_DEFAULTS,
+  ...config.settings,
+  "bootstrap.servers": config.bootstrap,
+  "transactional.id": id,
+  "client.id": id,
+  "enable.idempotence": "true"
+})
+
+/** librdkafka copies as much as its queue takes; the rest waits until its threads have sent some. */
+const produceAll = (producer: Producer, outputs: Outputs, id: string): Effect.Effect<void, LogError> =>
+  Effect.gen(function* () {
+    const arena = { bytes: outputs.data.bytes, index: outputs.index, stamps: outputs.stamps }
+    let from = 0
+    while (from < outputs.count) {
+      from += yield* attemptSync(`produce (${id})`, () => producer.produce(arena, from, outputs.count - from))
+      if (from < outputs.count) yield* Effect.sleep(QUEUE_FULL_PAUSE)
+    }
+  })

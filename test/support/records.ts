@@ -1,0 +1,119 @@
+import { derive, makeDecoder, makeEncoder, Registry, valueSubject } from "@headrace/avro"
+import { Outputs } from "@headrace/engine"
+import { Arena, Consumer, KEY, KEY_LENGTH, PARTITION, Producer, STRIDE, VALUE, VALUE_LENGTH } from "@headrace/kafka"
+import { Effect, type Schema } from "effect"
+
+/** Servers that a test talks to. */
+export interface Servers {
+  readonly bootstrap: string
+  readonly registry: string
+}
+
+/** Sends records in this order; answers when the broker has all of them. */
+export const send = async <A extends object>(
+  { bootstrap, registry }: Servers,
+  topic: string,
+  schema: Schema.Top,
+  records: readonly (A & { readonly key: string; readonly partition?: number })[]
+): Promise<void> => {
+  const json = derive(schema, topic)
+  const id = await Effect.runPromise(
+    Effect.flatMap(Registry, one => one.register(valueSubject(topic), json)).pipe(
+      Effect.provide(Registry.layer({ url: registry }))
+    )
+  )
+  const encoder = makeEncoder(json, id)
+  const outputs = new Outputs()
+  const producer = Producer.open({ "bootstrap.servers": bootstrap, partitioner: "murmur2_random" })
+  const topicId = producer.topicId(topic)
+  for (const record of records) {
+    const start = outputs.data.length
+    const key = new TextEncoder().encode(record.key)
+    outputs.data.copy(key, 0, key.length)
+    const valueStart = outputs.data.length
+    encoder.encode(record, outputs.data)
+    outputs.add(topicId, record.partition ?? -1, start, valueStart, Date.now())
+  }
+  const arena = { bytes: outputs.data.bytes, index: outputs.index, stamps: outputs.stamps }
+  for (let from = 0; from < outputs.count; ) {
+    from += producer.produce(arena, from, outputs.count - from)
+    await producer.flush(30_000)
+  }
+  await producer.close()
+}
+
+export interface Received {
+  readonly partition: number
+  readonly offset: number
+  readonly key: string | null
+  readonly value: Record<string, unknown>
+}
+
+/** All committed records of a topic, in offset order within a partition. Decodes with the newest schema. */
+export const receive = async (
+  { bootstrap, registry }: Servers,
+  topic: string,
+  schema: Schema.Top
+): Promise<Received[]> => {
+  const { decoder, learn } = makeDecoder(derive(schema, topic))
+  const byId = (id: number) =>
+    Effect.runPromise(
+      Effect.flatMap(Registry, one => one.byId(id)).pipe(Effect.provide(Registry.layer({ url: registry })))
+    )
+  const found: Received[] = []
+  await readAll(bootstrap, topic, async (arena, i) => {
+    const at = i * STRIDE
+    const start = arena.index[at + VALUE]!
+    const length = arena.index[at + VALUE_LENGTH]!
+    const id = decoder.schemaId(arena.bytes, start, length)
+    if (!decoder.knows(id)) learn(id, await byId(id))
+    decoder.view(arena.bytes, start, length)
+    const keyStart = arena.index[at + KEY]!
+    const keyLength = arena.index[at + KEY_LENGTH]!
+    found.push({
+      partition: arena.index[at + PARTITION]!,
+      offset: arena.stamps[i * 2]!,
+      key: keyLength < 0 ? null : new TextDecoder().decode(arena.bytes.subarray(keyStart, keyStart + keyLength)),
+      value: decoder.materialise() as Record<string, unknown>
+    })
+  })
+  return found
+}
+
+/** Reads every partition, read_committed, to its end as it is now. */
+const readAll = async (
+  bootstrap: string,
+  topic: string,
+  record: (arena: Arena, i: number) => Promise<void>
+): Promise<void> => {
+  const consumer = Consumer.open({
+    "bootstrap.servers": bootstrap,
+    "group.id": "test-reader",
+    "enable.partition.eof": "true",
+    "enable.auto.commit": "false",
+    "isolation.level": "read_committed"
+  })
+  const arena = new Arena(4 << 20, 4096)
+  const partitions = await partitionsOf(consumer, topic)
+  await consumer.assign(partitions.map(partition => ({ topic, partition, offset: "beginning" })))
+  const open = new Set(partitions)
+  while (open.size > 0) {
+    const { count, events } = await consumer.poll(arena, 4096, 1000)
+    for (let i = 0; i < count; i++) await record(arena, i)
+    for (const event of events) if (event.type === "end") open.delete(event.partition)
+  }
+  await consumer.close()
+}
+
+/** A partition that does not exist answers with an error. */
+const partitionsOf = async (consumer: Consumer, topic: string): Promise<number[]> => {
+  const partitions: number[] = []
+  for (;;) {
+    const there = await consumer.watermarkOffsets(topic, partitions.length, 5000).then(
+      () => true,
+      () => false
+    )
+    if (!there) return partitions
+    partitions.push(partitions.length)
+  }
+}

@@ -1,0 +1,21 @@
+import { NodeFileSystem, NodePath } from "@effect/platform-node"
+import { avroCodecs } from "@headrace/avro"
+import { directoryBlobs, fatal, type JobConfig, LogError } from "@headrace/engine"
+import { kafkaClients } from "@headrace/kafka"
+import { Layer, Redacted } from "effect"
+import { layerLog } from "./log.ts"
+
+/** What the engine needs of the world, for one thread: the cluster, the registry and the checkpoint store of a job. */
+export const servicesOf = (job: JobConfig) => {
+  const { url, auth } = job.registry
+  return Layer.mergeAll(
+    layerLog,
+    kafkaClients(job.kafka),
+    avroCodecs({ url, auth: auth === undefined ? undefined : Redacted.make(auth) }),
+    directoryBlobs(job.checkpoint.directory).pipe(Layer.provide([NodeFileSystem.layer, NodePath.layer]))
+  )
+}
+
+/** An error that no restart mends, so that the supervisor stops the job with it. */
+export const asFatal = <E>(error: E): E | Error =>
+  error instanceof LogError && error.failure === "Stop" ? fatal(error.message, { cause: error }) : error
