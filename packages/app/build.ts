@@ -10,7 +10,7 @@ import type { BunPlugin } from "bun"
 const root = fileURLToPath(new URL("../../", import.meta.url))
 
 /** What runs in threads. In the binary each is found under EMBEDDED + its path from the root (see src/place.ts). */
-const WORKERS = ["workers/lane.ts", "workers/clickhouse.ts", "workers/checkpoint.ts", "loadtest/src/worker.ts"]
+const WORKERS = ["workers/task.ts", "loadtest/src/worker.ts"]
 const PISCINA_WORKER = "node_modules/piscina/dist/worker.js"
 const EMBEDDED = "/$bunfs/root/"
 

@@ -1,5 +1,4 @@
 import { fileURLToPath } from "node:url"
-import type { WorkerKind } from "@headrace/engine"
 
 /** Set by build.ts: inside the compiled binary files have other places. */
 declare const HEADRACE_COMPILED: boolean | undefined
@@ -12,8 +11,8 @@ const fileAt = (path: string): string =>
     ? `/$bunfs/root/${path.replace(/\.ts$/, ".js")}`
     : fileURLToPath(new URL(`../../../${path}`, import.meta.url))
 
-/** What a thread of this kind runs. */
-export const workerFile = (kind: WorkerKind): string => fileAt(`workers/${kind}.ts`)
+/** What every thread of the pool runs. */
+export const workerFile = (): string => fileAt("workers/task.ts")
 
 /** What the load generator's threads run. */
 export const loadWorkerFile = (): string => fileAt("loadtest/src/worker.ts")

@@ -56,8 +56,8 @@ export interface Supervised {
   readonly checkpoints: boolean
   /** Told of each restart and of each stop by force. */
   readonly onEvent: (event: "restart" | "forced", unit: string) => void
-  /** The file that a kind of thread runs. */
-  readonly file?: (kind: WorkerKind) => string
+  /** The file that a thread runs, if not workers/task.ts. */
+  readonly file?: string
 }
 
 /**
@@ -123,7 +123,7 @@ const restart = Effect.fnUntraced(function* (crew: Crew, unit: Unit, failures: n
 const FAILED = PHASES.indexOf("failed")
 
 /** One run of a unit in a thread. Interrupting it stops the unit cleanly, or by force when that takes too long. */
-const attempt = (crew: Crew, unit: Unit) => runTask(crew, unit.kind, unit.name, taskOf(crew, unit))
+const attempt = (crew: Crew, unit: Unit) => runTask(crew, unit.name, taskOf(crew, unit))
 
 const taskOf = (crew: Crew, unit: Unit): Omit<WorkerTask, "control"> => ({
   kind: unit.kind,
@@ -134,13 +134,13 @@ const taskOf = (crew: Crew, unit: Unit): Omit<WorkerTask, "control"> => ({
   ...(unit.nodeId === undefined ? {} : { nodeId: unit.nodeId })
 })
 
-const runTask = (crew: Crew, kind: WorkerKind, name: string, task: Omit<WorkerTask, "control">) =>
+const runTask = (crew: Crew, name: string, task: Omit<WorkerTask, "control">) =>
   Effect.suspend(() => {
     const { port1: control, port2 } = new MessageChannel()
     const abort = new AbortController()
     const done: Promise<void> = crew.pool.run(
       { ...task, control: port2 },
-      { filename: (crew.file ?? workerFile)(kind), signal: abort.signal, transferList: [port2] as never }
+      { filename: crew.file ?? workerFile(), signal: abort.signal, transferList: [port2] as never }
     )
     return Effect.tryPromise({ try: () => done, catch: cause => new TaskFailed({ cause }) }).pipe(
       Effect.onInterrupt(() => stop(crew, name, done, control, abort)),
@@ -182,7 +182,7 @@ const checkpointing = (crew: Crew) =>
     const task = { kind: "checkpoint", job: crew.job, index: 0, metrics, digest: crew.digest } as const
     while (true) {
       yield* Effect.sleep(crew.job.checkpoint.intervalMs)
-      const result = yield* Effect.result(runTask(crew, "checkpoint", "checkpoint", task))
+      const result = yield* Effect.result(runTask(crew, "checkpoint", task))
       if (Result.isFailure(result)) yield* Effect.logWarning(`failed: ${messageOf(result.failure.cause)}`)
     }
   }).pipe(Effect.annotateLogs({ unit: "checkpoint" }))

@@ -4,7 +4,7 @@ import { type JobConfig, LaneMetrics } from "@headrace/engine"
 import { Effect, Exit, Fiber } from "effect"
 import { type Supervised, supervise, type Unit } from "../src/supervisor.ts"
 
-const file = () => fileURLToPath(new URL("./threads/unit.ts", import.meta.url))
+const file = fileURLToPath(new URL("./threads/unit.ts", import.meta.url))
 
 const job = (app: string): JobConfig => ({
   app,
