@@ -1,0 +1,56 @@
+import { type Plan, parsePlan, planText } from "./block.ts"
+import { Diverged, Eaten } from "./errors.ts"
+import type { Mark } from "./ports.ts"
+
+/** What is known about a partition that was just assigned. */
+export interface Known {
+  readonly partition: number
+  readonly committed: Mark | undefined
+  /** From the ledger: everything before is in the table. */
+  readonly finished: number | undefined
+  /** First offset still in the log. */
+  readonly start: number
+}
+
+/** Where reading goes on, and the block that must be sent again before. */
+export interface Start {
+  readonly partition: number
+  readonly offset: number
+  readonly open: Plan | undefined
+}
+
+/** Throws Diverged or Eaten: both stop the sink, since guessing could lose or double rows. */
+export const startOf = (topic: string, known: Known): Start => {
+  const { partition, committed, finished = 0, start } = known
+  if (committed === undefined) return fresh(topic, known)
+  const plan = parsePlan(committed.metadata)
+  const range = plan?.ranges.find(found => found.partition === partition)
+  const next = range === undefined ? committed.offset : range.last + 1
+  if (finished > next) throw diverged(topic, partition, next, finished)
+  const open = range !== undefined && finished < next ? plan : undefined
+  const needed = open === undefined ? next : range!.first
+  if (start > needed) throw eaten(topic, partition, needed, start)
+  return { partition, offset: next, open }
+}
+
+/** Nothing was ever committed: from the beginning of what is there. */
+const fresh = (topic: string, { partition, finished = 0, start }: Known): Start => {
+  if (finished > 0) throw diverged(topic, partition, undefined, finished)
+  return { partition, offset: start, open: undefined }
+}
+
+/** Partitions of one block share its plan: it is sent again once. */
+export const openPlans = (starts: readonly Start[]): readonly Plan[] => {
+  const plans = new Map(starts.flatMap(({ open }) => (open === undefined ? [] : [[planText(open), open] as const])))
+  return [...plans.values()]
+}
+
+const diverged = (topic: string, partition: number, next: number | undefined, finished: number): Diverged =>
+  new Diverged({
+    message: `${topic}[${partition}]: the ledger _headrace_blocks says that everything before offset ${finished} is in the table, but the group ${next === undefined ? "has no committed offset" : `stands at ${next}`}. Was the topic made anew, or the group reset? To go on from ${finished} set the group's offset to it; to fill the table again, drop it (a new one has a ledger of its own)`
+  })
+
+const eaten = (topic: string, partition: number, needed: number, start: number): Eaten =>
+  new Eaten({
+    message: `${topic}[${partition}]: offset ${needed} is needed, but the log begins at ${start}: retention deleted records before they were in the table. Set the group's offset to ${start} to go on without them, and give the topic a longer retention`
+  })

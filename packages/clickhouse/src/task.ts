@@ -1,0 +1,117 @@
+import type { JobConfig, LaneMetrics, LogError, PreparedDecoder } from "@headrace/engine"
+import { Effect, Schedule, type Scope } from "effect"
+import type { ClickHouseSinkNode } from "headrace"
+import { type Column, columnsOf } from "./columns.ts"
+import { ClickHouseError, LogStopped } from "./errors.ts"
+import { appendWith } from "./intake.ts"
+import { type CommittedLog, CommittedLogs } from "./ports.ts"
+import { compileRows } from "./rows.ts"
+import { type CallError, connect, type ServerConfig, type ServerShape } from "./server.ts"
+import { runSink, type SinkOptions } from "./sink.ts"
+import { prepareTable, type TableOptions } from "./tables.ts"
+import { makeTarget, type Target } from "./target.ts"
+
+export interface ClickHouseSink {
+  readonly node: Pick<ClickHouseSinkNode, "id" | "table" | "topic" | "schema">
+  readonly server: ServerConfig
+  readonly decoder: PreparedDecoder
+  readonly log: CommittedLog
+  readonly metrics: LaneMetrics
+  readonly options?: SinkOptions & TableOptions
+}
+
+/**
+ * One sink, from the connection to the last row: runs until it is interrupted (which leaves everything in order), or
+ * fails with what a person must mend. A server that is down, at start too, is waited for.
+ */
+export const runClickHouseSink = (sink: ClickHouseSink): Effect.Effect<never, ClickHouseError> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const { node, decoder, options } = sink
+      const columns = yield* Effect.try({
+        try: () => columnsOf(node.schema, node.table),
+        catch: error => error as ClickHouseError
+      })
+      const target = yield* prepareTarget(sink, columns)
+      const append = appendWith(node.topic, decoder, compileRows(columns, decoder, node.topic))
+      return yield* runSink({ ...sink, ...node, target, append, ...(options && { options }) })
+    })
+  )
+
+/** The group that a sink reads with: one for each job and sink, whatever instances run it. */
+export const sinkGroup = (job: Pick<JobConfig, "app">, nodeId: string): string => `${job.app}-${nodeId}`
+
+/** `runClickHouseSink` for a job: opens the log by the service, takes server and group from the configuration. */
+export const runJobSink = (
+  job: JobConfig,
+  node: ClickHouseSink["node"],
+  decoder: PreparedDecoder,
+  metrics: LaneMetrics,
+  options?: SinkOptions & TableOptions
+): Effect.Effect<never, ClickHouseError, CommittedLogs> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const log = yield* openLog(job, node)
+      const server = serverOf(job)
+      return yield* runClickHouseSink({ node, server, decoder, log, metrics, ...(options && { options }) })
+    })
+  )
+
+const openLog = (
+  job: JobConfig,
+  node: ClickHouseSink["node"]
+): Effect.Effect<CommittedLog, ClickHouseError, CommittedLogs | Scope.Scope> =>
+  Effect.gen(function* () {
+    const logs = yield* CommittedLogs
+    const open = logs.open({
+      topic: node.topic,
+      group: sinkGroup(job, node.id),
+      member: `${job.app}-${job.instance}-${node.id}`,
+      sessionTimeoutMs: job.sessionTimeoutMs
+    })
+    return yield* Effect.mapError(open, error => logFailure(node.table, error))
+  })
+
+const logFailure = (table: string, error: LogError): ClickHouseError =>
+  new ClickHouseError({ table, reason: new LogStopped({ message: error.message, cause: error }) })
+
+const serverOf = (job: JobConfig): ServerConfig =>
+  job.clickhouse ?? { url: "http://127.0.0.1:8123", database: "default" }
+
+const prepareTarget = (
+  { node, server: config, metrics, options }: ClickHouseSink,
+  columns: readonly Column[]
+): Effect.Effect<Target, ClickHouseError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const server = yield* connect(config)
+    return yield* onceUp(metrics, node.table, makeReady(server, node, columns, options))
+  }).pipe(Effect.mapError(reason => new ClickHouseError({ table: node.table, reason })))
+
+const makeReady = (
+  server: ServerShape,
+  node: ClickHouseSink["node"],
+  columns: readonly Column[],
+  options: TableOptions | undefined
+) =>
+  Effect.flatMap(prepareTable(server, node.table, columns, options), table =>
+    makeTarget(server, table, columns, node.topic)
+  )
+
+/** Repeats while the server is away. */
+const onceUp = <A, E extends { readonly _tag: string; readonly message: string }>(
+  metrics: LaneMetrics,
+  table: string,
+  effect: Effect.Effect<A, E | CallError>
+) =>
+  effect.pipe(
+    Effect.tapError(error => {
+      metrics.set("phase", 4)
+      return error._tag === "Unavailable"
+        ? Effect.logWarning(`${table}: waiting for ClickHouse: ${error.message}`)
+        : Effect.void
+    }),
+    Effect.retry({
+      schedule: Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")]),
+      while: error => error._tag === "Unavailable"
+    })
+  )
