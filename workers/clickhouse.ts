@@ -1,0 +1,40 @@
+import { ClickHouseError, runJobSink } from "@headrace/clickhouse"
+import { Codecs, fatal, LaneMetrics, type WorkerMessage, type WorkerTask } from "@headrace/engine"
+import { Effect } from "effect"
+import type { ClickHouseSinkNode, Plan } from "headrace"
+import { planOf } from "./plan.ts"
+import { asFatal, servicesOf } from "./services.ts"
+
+/** One table, for as long as the job runs: the task of a pool's thread. */
+export default async (task: WorkerTask): Promise<void> => {
+  const node = nodeOf(await planOf(task), task.nodeId)
+  await Effect.runPromise(
+    Effect.raceFirst(sink(task, node), stopped(task)).pipe(
+      Effect.mapError(error =>
+        error instanceof ClickHouseError ? fatal(error.message, { cause: error }) : asFatal(error)
+      ),
+      Effect.provide(servicesOf(task.job)),
+      Effect.ensuring(Effect.sync(() => task.control.close()))
+    )
+  )
+}
+
+/** Runs until it is interrupted, which leaves everything in order; what it fails with, a person must mend. */
+const sink = Effect.fnUntraced(function* ({ job, metrics }: WorkerTask, node: ClickHouseSinkNode) {
+  const codecs = yield* Codecs
+  const decoder = yield* codecs.decoder(node.schema, node.topic)
+  return yield* runJobSink(job, node, decoder, new LaneMetrics(metrics))
+})
+
+const stopped = ({ control }: WorkerTask): Effect.Effect<void> =>
+  Effect.callback(resume => {
+    control.on("message", (message: WorkerMessage) => {
+      if (message.type === "stop") resume(Effect.void)
+    })
+  })
+
+const nodeOf = (plan: Plan, id: string | undefined): ClickHouseSinkNode => {
+  const node = plan.nodes.find(each => each.id === id)
+  if (node?.kind === "clickhouseSink") return node
+  throw fatal(`the plan of ${plan.name} has no ClickHouse sink ${id}`)
+}
