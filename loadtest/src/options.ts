@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url"
 import type { Burst } from "./generator/schedule.ts"
 import type { EngineSnapshot, LoadSnapshot } from "./snapshot.ts"
 
@@ -55,10 +56,10 @@ export interface LoadOptions {
 }
 
 /** The module that generator and meter threads run. */
-export const workerPath = new URL("./worker.ts", import.meta.url).pathname
+export const workerPath = fileURLToPath(new URL("./worker.ts", import.meta.url))
 
 /** The payments pipeline's module. */
-export const paymentsModule = new URL("./scenarios/payments/pipeline.ts", import.meta.url).pathname
+export const paymentsModule = fileURLToPath(new URL("./scenarios/payments/pipeline.ts", import.meta.url))
 
 /** A run of a minute at 60,000 events/s. */
 export const defaults = {

@@ -57,5 +57,5 @@ export const COUNTRIES: readonly string[] = [
 ]
 export const DEVICES: readonly string[] = Array.from(
   { length: 1024 },
-  (_, i) => `dev-${(0xa000 + i * 17).toString(16)}`
+  (_, i) => `dev-${(0x1a2b3c4d + i * 0x9e37).toString(16)}-${String(i).padStart(4, "0")}`
 )
