@@ -149,19 +149,25 @@ const drain = Effect.fnUntraced(function* (run: Run, expected: Expectation) {
   return true
 })
 
-const isComplete = Effect.fnUntraced(function* ({ progress }: Run, expected: Expectation) {
-  const { meter, tables } = progress
+const isComplete = Effect.fnUntraced(function* (run: Run, expected: Expectation) {
+  const { meter, tables } = run.progress
   if (meter.get("received") < expected.sent || meter.get("payments") < expected.windows.payments) return false
   if (tables === undefined) return true
   if (tables.rows < expected.sent) return false
-  const spend = yield* fromTables("read the spend table", () => tables.spend())
+  const spend = yield* patiently(run, "read the spend table", () => tables.spend())
   return spend.rows >= meter.get("windows")
 })
 
 const fromTables = <A>(what: string, ask: () => Promise<A>): Effect.Effect<A, LoadError> =>
   Effect.tryPromise({ try: ask, catch: cause => loadError(`cannot ${what} in ClickHouse`, cause) })
 
-/** Polls the tables beside the run. A ClickHouse that is away for a moment is asked again. */
+/** The same with patience for a server that is away for a moment. */
+const patiently = <A>(run: Run, what: string, ask: () => Promise<A>): Effect.Effect<A, LoadError> =>
+  fromTables(what, ask).pipe(
+    Effect.retry({ schedule: Schedule.spaced("1 second"), times: Math.ceil(run.options.patienceMs / 1000) })
+  )
+
+/** Polls the tables beside the run, whatever becomes of one poll. */
 const watchTables = Effect.fnUntraced(function* (run: Run, firstWindow: number, latencyFrom: number) {
   const access = run.options.clickhouse
   if (access === undefined) return
@@ -190,7 +196,9 @@ const report = Effect.fnUntraced(function* (run: Run, expected: Expectation, sta
   const found = yield* run.meter.ask("result", { sent: expected.sentBy })
   const tables = run.progress.tables
   const clickhouse =
-    tables === undefined ? undefined : yield* fromTables("audit the tables", () => auditTables(tables, expected, found))
+    tables === undefined
+      ? undefined
+      : yield* patiently(run, "audit the tables", () => auditTables(tables, expected, found))
   run.progress.phase = "done"
   return reportOf(run, expected, found, clickhouse, startAt, drainMs)
 })
