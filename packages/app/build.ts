@@ -31,6 +31,17 @@ const embeddedPiscina: BunPlugin = {
   }
 }
 
+/** Bun has a `ws` of its own, and its bundler trips over `export *` from it: the names are written out. */
+const builtInWs: BunPlugin = {
+  name: "built-in-ws",
+  setup(build) {
+    build.onLoad({ filter: /platform-node-shared\/dist\/NodeWS\.js$/ }, () => ({
+      contents: 'export { default, WebSocket, WebSocketServer } from "ws"',
+      loader: "js"
+    }))
+  }
+}
+
 const outfile = resolve(process.argv[2] ?? join(root, "dist/headrace"))
 mkdirSync(dirname(outfile), { recursive: true })
 process.chdir(root)
@@ -41,8 +52,9 @@ const result = await Bun.build({
   define: { HEADRACE_COMPILED: "true" },
   // The embedded ClickHouse (half a gigabyte) is for development; a binary talks to a server.
   external: ["chdb", "chdb/*"],
-  compile: { outfile },
-  plugins: [embeddedPiscina]
+  // What a pipeline sees must not depend on the directory that the binary is started from.
+  compile: { outfile, autoloadDotenv: false, autoloadBunfig: false },
+  plugins: [embeddedPiscina, builtInWs]
 })
 for (const log of result.logs) console.error(String(log))
 if (!result.success) process.exit(1)
