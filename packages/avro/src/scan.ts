@@ -1,5 +1,5 @@
 import type { Plan, RecordPlan } from "./resolve.ts"
-import { DEFAULT, NULL, type Slot, type State } from "./slots.ts"
+import { DEFAULT, isNumber, NULL, type Slot, type State } from "./slots.ts"
 import { Source } from "./source.ts"
 import { check, defaultOf } from "./value.ts"
 import * as wire from "./wire.ts"
@@ -14,6 +14,7 @@ export type Scan = (b: Uint8Array, p: number, end: number) => number
 export const compileScan = (plan: RecordPlan, slots: readonly Slot[], state: State, positions?: Int32Array): Scan => {
   const source = new Source()
   source.bind("S", state)
+  source.bind("F", state.numbers)
   source.bind("P", positions)
   source.bind("check", check)
   for (const [name, value] of Object.entries(wire)) source.bind(name, value)
@@ -34,7 +35,7 @@ const absent = (slot: Slot, source: Source): string[] => {
   if (value === null && slot.nullable) return [toNull(slot)]
   if (slot.form !== "scalar") return [`S.s${slot.index} = ${DEFAULT}`]
   const kept = slot.inner.kind === "enum" ? slot.inner.symbols.indexOf(value as string) : value
-  return [`S.v${slot.index} = ${source.constant(kept)}`, ...present(slot)]
+  return [`${isNumber(slot) ? `F[${slot.index}]` : `S.v${slot.index}`} = ${source.constant(kept)}`, ...present(slot)]
 }
 
 const toNull = ({ form, index }: Slot): string => (form === "scalar" ? `S.n${index} = true` : `S.s${index} = ${NULL}`)
@@ -47,7 +48,7 @@ const fieldCode = (plan: Plan, slot: Slot | undefined, source: Source): string[]
   if (slot.form === "lazy" && !(plan.op === "union" && slot.nullable)) return lazyCode(plan, slot, source)
   if (plan.op === "union") return unionCode(plan.branches, branch => fieldCode(branch, slot, source))
   if (slot.form === "span") return [...lengthCode, `S.s${slot.index} = p`, "p += n", `S.e${slot.index} = p`]
-  return [...atomCode(plan, `S.v${slot.index}`, source), ...present(slot)]
+  return [...atomCode(plan, slot, source), ...present(slot)]
 }
 
 const lazyCode = (plan: Plan, { index }: Slot, source: Source): string[] => {
@@ -61,7 +62,6 @@ const skipCode = (plan: Plan, source: Source): string[] => {
   if (plan.op === "string" || plan.op === "bytes") return [...lengthCode, "p += n"]
   if (plan.op === "union") return unionCode(plan.branches, branch => skipCode(branch, source))
   if (plan.op === "varint") return ["if (p < end && b[p] < 128) p++", "else p = skipVarint(b, p, end)"]
-  if (plan.op === "boolean" || plan.op === "double") return atomCode(plan, "x", source)
   return [`p = check(${source.constant(plan)}, b, p, end)`]
 }
 
@@ -79,34 +79,29 @@ const unionCode = (branches: readonly Plan[], code: (branch: Plan) => string[]):
   "}"
 ]
 
-const READERS = {
-  int: "readInt",
-  long: "readLong",
-  approximate: "readApproximate",
-  float: "readFloat",
-  double: "readDouble"
-} as const
-
-const atomCode = (plan: Plan, target: string, source: Source): string[] => {
-  switch (plan.op) {
-    case "int":
-    case "long":
-    case "approximate":
-      return [
-        `if (p < end && (x = b[p]) < 128) { ${target} = (x >>> 1) ^ -(x & 1); p++ }`,
-        `else { ${target} = ${READERS[plan.op]}(b, p, end); p = at.p }`
-      ]
-    case "float":
-    case "double":
-      return [`${target} = ${READERS[plan.op]}(b, p, end); p = at.p`]
-    case "boolean":
-      return [`if (p < end && (x = b[p]) < 2) { ${target} = x === 1; p++ }`, "else readBoolean(b, p, end)"]
-    case "enum":
-      return enumCode(plan.table, target, source)
-    default:
-      throw new TypeError(`no scalar: ${plan.op}`)
-  }
+const NUMBERS: Partial<Record<Plan["op"], string>> = {
+  int: "intInto",
+  long: "longInto",
+  approximate: "approximateInto",
+  float: "floatInto",
+  double: "doubleInto"
 }
+
+/** A value of fixed form into its slot. */
+const atomCode = (plan: Plan, { index }: Slot, source: Source): string[] => {
+  if (plan.op === "enum") return enumCode(plan.table, `S.v${index}`, source)
+  if (plan.op === "boolean") {
+    return [`if (p < end && (x = b[p]) < 2) { S.v${index} = x === 1; p++ }`, "else readBoolean(b, p, end)"]
+  }
+  const reader = NUMBERS[plan.op]
+  if (reader === undefined) throw new TypeError(`no scalar: ${plan.op}`)
+  return [...oneByte(plan, index), `p = ${reader}(b, p, end, F, ${index})`]
+}
+
+const oneByte = ({ op }: Plan, index: number): string[] =>
+  op === "float" || op === "double"
+    ? []
+    : [`if (p < end && (x = b[p]) < 128) { F[${index}] = (x >>> 1) ^ -(x & 1); p++ } else`]
 
 const enumCode = (table: readonly number[], target: string, source: Source): string[] => {
   const same = table.every((to, from) => to === from)

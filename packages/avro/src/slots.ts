@@ -49,20 +49,25 @@ const formOf = (type: AvroType): Slot["form"] => {
   }
 }
 
+/** Whether a scalar lies among the state's `numbers`. */
+export const isNumber = ({ inner }: Pick<Slot, "inner">): boolean => inner.kind !== "boolean" && inner.kind !== "enum"
+
 /** What the scan of a record leaves for the getters. Made once for each decoder, with a fixed set of properties. */
 export interface State {
   b: Uint8Array
   end: number
   /** Which of the known writers wrote the record. */
   writer: number
+  /** Numbers by slot; symbols' indices, booleans and positions are properties. */
+  readonly numbers: Float64Array
   [slot: string]: unknown
 }
 
 export const stateOf = (slots: readonly Slot[]): State => {
-  const state: State = { b: new Uint8Array(0), end: 0, writer: -1 }
+  const state: State = { b: new Uint8Array(0), end: 0, writer: -1, numbers: new Float64Array(slots.length) }
   for (const { index, form, inner } of slots) {
     if (form === "scalar") {
-      state[`v${index}`] = inner.kind === "boolean" ? false : 0
+      if (!isNumber({ inner })) state[`v${index}`] = inner.kind === "boolean" ? false : 0
       state[`n${index}`] = true
     } else {
       state[`s${index}`] = NULL

@@ -17,8 +17,8 @@ export const transcoder = (type: RecordType, whole: Body, decoder: RecordDecoder
   const { state, writers } = source
   return (record, out) => {
     const index = state.writer
-    const body = bodies[index] ?? (bodies[index] = compile(type, source, writers[index]!, names))
-    body(record, out)
+    bodies[index] ??= compile(type, source, writers[index]!, names)
+    bodies[index](record, out)
   }
 }
 

@@ -1,6 +1,5 @@
 import { Interner } from "./intern.ts"
-import type { AvroType } from "./schema.ts"
-import { DEFAULT, NULL, type Slot, type State } from "./slots.ts"
+import { DEFAULT, isNumber, NULL, type Slot, type State } from "./slots.ts"
 import { property, quote, Source } from "./source.ts"
 import { defaultOf, read } from "./value.ts"
 
@@ -14,6 +13,7 @@ export interface View {
 export const compileView = (slots: readonly Slot[], state: State): View => {
   const source = new Source()
   source.bind("S", state)
+  source.bind("F", state.numbers)
   source.bind("read", read)
   const values = slots.map(slot => getterOf(slot, source))
   source.add(
@@ -42,11 +42,13 @@ const defaultIn = (slot: Slot, source: Source): string => `${source.constant(() 
 
 const presentOf = (slot: Slot, source: Source): string => {
   const i = slot.index
-  if (slot.form === "scalar") return scalarOf(slot.inner, i, source)
+  if (slot.form === "scalar") return scalarOf(slot, source)
   if (slot.form === "lazy") return `(read(S.r${i}, S.b, S.s${i}, S.end)${slot.field.optional ? " ?? undefined" : ""})`
   if (slot.inner.kind === "bytes") return `Uint8Array.prototype.slice.call(S.b, S.s${i}, S.e${i})`
   return `${source.constant(new Interner())}.get(S.b, S.s${i}, S.e${i})`
 }
 
-const scalarOf = (type: AvroType, i: number, source: Source): string =>
-  type.kind === "enum" ? `${source.constant(type.symbols)}[S.v${i}]` : `S.v${i}`
+const scalarOf = (slot: Slot, source: Source): string => {
+  if (isNumber(slot)) return `F[${slot.index}]`
+  return slot.inner.kind === "enum" ? `${source.constant(slot.inner.symbols)}[S.v${slot.index}]` : `S.v${slot.index}`
+}

@@ -49,30 +49,34 @@ const approximate = (): number => {
   return low & 1 ? -magnitude - 1 : magnitude
 }
 
-/** Counts, cents and lengths end within four bytes, timestamps within eight: those are read without a loop's state. */
-export const readLong = (b: Uint8Array, p: number, end: number): number => {
-  if (end - p < 8) return readAnyLong(b, p, end)
+/**
+ * Reads a long into `into[slot]` and returns the position after it: a double that is returned or kept in a property
+ * would be an allocation under V8. Counts, cents and lengths end within four bytes, timestamps within seven.
+ */
+export const longInto = (b: Uint8Array, p: number, end: number, into: Float64Array, slot: number): number => {
+  if (end - p < 8) return anyLongInto(b, p, end, into, slot)
   let byte = b[p]!
   let bits = byte & 127
-  if (byte < 128) return done(p + 1, bits)
-  byte = b[p + 1]!
-  bits |= (byte & 127) << 7
-  if (byte < 128) return done(p + 2, bits)
-  byte = b[p + 2]!
-  bits |= (byte & 127) << 14
-  if (byte < 128) return done(p + 3, bits)
-  byte = b[p + 3]!
-  bits |= (byte & 127) << 21
-  return byte < 128 ? done(p + 4, bits) : readTimestamp(b, p, end, bits)
-}
-
-const done = (p: number, bits: number): number => {
-  at.p = p
-  return (bits >>> 1) ^ -(bits & 1)
+  let size = 1
+  while (byte > 127 && size < 4) {
+    byte = b[p + size]!
+    bits |= (byte & 127) << (7 * size)
+    size++
+  }
+  if (byte > 127) return timestampInto(b, p, end, into, slot, bits)
+  into[slot] = (bits >>> 1) ^ -(bits & 1)
+  return p + size
 }
 
 /** The integer whose first 28 bits are known; at least eight bytes are there. */
-const readTimestamp = (b: Uint8Array, p: number, end: number, first: number): number => {
+const timestampInto = (
+  b: Uint8Array,
+  p: number,
+  end: number,
+  into: Float64Array,
+  slot: number,
+  first: number
+): number => {
   let byte = b[p + 4]!
   let bits = byte & 127
   let size = 5
@@ -81,31 +85,66 @@ const readTimestamp = (b: Uint8Array, p: number, end: number, first: number): nu
     bits |= (byte & 127) << (7 * (size - 4))
     size++
   }
-  if (byte > 127) return readAnyLong(b, p, end)
-  at.p = p + size
+  if (byte > 127) return anyLongInto(b, p, end, into, slot)
   const magnitude = (first >>> 1) + bits * TWO_27
-  return first & 1 ? -magnitude - 1 : magnitude
+  into[slot] = first & 1 ? -magnitude - 1 : magnitude
+  return p + size
 }
 
-const readAnyLong = (b: Uint8Array, p: number, end: number): number => {
+const anyLongInto = (b: Uint8Array, p: number, end: number, into: Float64Array, slot: number): number => {
   varint(b, p, end)
   const value = approximate()
   if (!Number.isSafeInteger(value))
     outOfRange("a long beyond ±2^53 where the schema says number; declare it as a BigInt")
-  return value
+  into[slot] = value
+  return at.p
 }
 
-export const readInt = (b: Uint8Array, p: number, end: number): number => {
-  const value = readLong(b, p, end)
+export const intInto = (b: Uint8Array, p: number, end: number, into: Float64Array, slot: number): number => {
+  const next = longInto(b, p, end, into, slot)
+  const value = into[slot]!
   if (value !== (value | 0)) outOfRange("an int beyond 32 bits")
-  return value
+  return next
 }
 
 /** A long promoted to float or double: rounded where it is large. */
-export const readApproximate = (b: Uint8Array, p: number, end: number): number => {
+export const approximateInto = (b: Uint8Array, p: number, end: number, into: Float64Array, slot: number): number => {
   varint(b, p, end)
-  return approximate()
+  into[slot] = approximate()
+  return at.p
 }
+
+const scratch = new Uint8Array(8)
+const scratchView = new DataView(scratch.buffer)
+
+export const floatInto = (b: Uint8Array, p: number, end: number, into: Float64Array, slot: number): number => {
+  if (end - p < 4) truncated()
+  for (let i = 0; i < 4; i++) scratch[i] = b[p + i]!
+  into[slot] = scratchView.getFloat32(0, true)
+  return p + 4
+}
+
+export const doubleInto = (b: Uint8Array, p: number, end: number, into: Float64Array, slot: number): number => {
+  if (end - p < 8) truncated()
+  for (let i = 0; i < 8; i++) scratch[i] = b[p + i]!
+  into[slot] = scratchView.getFloat64(0, true)
+  return p + 8
+}
+
+const single = new Float64Array(1)
+type Into = typeof longInto
+const returning =
+  (into: Into) =>
+  (b: Uint8Array, p: number, end: number): number => {
+    at.p = into(b, p, end, single, 0)
+    return single[0]!
+  }
+
+export const readLong = returning(longInto)
+export const readInt = returning(intInto)
+export const readApproximate = returning(approximateInto)
+export const readFloat = returning(floatInto)
+export const readDouble = returning(doubleInto)
 
 export const readBigInt = (b: Uint8Array, p: number, end: number): bigint => {
   varint(b, p, end)
@@ -140,23 +179,6 @@ export const readBoolean = (b: Uint8Array, p: number, end: number): boolean => {
   if (byte > 1) invalid("a boolean that is neither 0 nor 1")
   at.p = p + 1
   return byte === 1
-}
-
-const scratch = new Uint8Array(8)
-const scratchView = new DataView(scratch.buffer)
-
-export const readFloat = (b: Uint8Array, p: number, end: number): number => {
-  if (end - p < 4) truncated()
-  for (let i = 0; i < 4; i++) scratch[i] = b[p + i]!
-  at.p = p + 4
-  return scratchView.getFloat32(0, true)
-}
-
-export const readDouble = (b: Uint8Array, p: number, end: number): number => {
-  if (end - p < 8) truncated()
-  for (let i = 0; i < 8; i++) scratch[i] = b[p + i]!
-  at.p = p + 8
-  return scratchView.getFloat64(0, true)
 }
 
 /** Nulls and empty records take no bytes, so that a few bytes could ask for a million million of them. */

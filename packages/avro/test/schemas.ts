@@ -173,7 +173,7 @@ const text = fc.oneof(
   fc.string({ unit: "grapheme", minLength: 20, maxLength: 90 })
 )
 
-export const valueOf = (type: Spec): fc.Arbitrary<unknown> => {
+export const anyValue = (type: Spec): fc.Arbitrary<unknown> => {
   switch (type.kind) {
     case "null":
       return fc.constant(null)
@@ -197,17 +197,17 @@ export const valueOf = (type: Spec): fc.Arbitrary<unknown> => {
     case "fixed":
       return fc.uint8Array({ minLength: type.size, maxLength: type.size })
     case "array":
-      return fc.array(valueOf(type.item), { maxLength: 4 })
+      return fc.array(anyValue(type.item), { maxLength: 4 })
     case "map":
       return fc.dictionary(
         text.filter(key => key !== "__proto__"),
-        valueOf(type.item),
+        anyValue(type.item),
         { maxKeys: 4, noNullPrototype: true }
       )
     case "union":
-      return fc.oneof(...type.branches.map(valueOf))
+      return fc.oneof(...type.branches.map(anyValue))
     case "record":
-      return fc.tuple(...type.fields.map(field => valueOf(field.type))).map(values => recordOf(type, values))
+      return fc.tuple(...type.fields.map(field => anyValue(field.type))).map(values => recordOf(type, values))
   }
 }
 
@@ -216,7 +216,7 @@ const recordOf = (type: RecordSpec, values: readonly unknown[]): object =>
 
 /** A record's type and a value of it. */
 export const recordAndValue: fc.Arbitrary<readonly [RecordSpec, object]> = recordSpec.chain(type =>
-  fc.tuple(fc.constant(type), valueOf(type) as fc.Arbitrary<object>)
+  fc.tuple(fc.constant(type), anyValue(type) as fc.Arbitrary<object>)
 )
 
 /** Plain data to compare: no prototypes, no difference between Buffer and Uint8Array, no lost `__proto__`. */
