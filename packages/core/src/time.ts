@@ -45,11 +45,12 @@ export class SourceClock implements Stateful {
   }
 
   delta(out: ByteWriter): void {
-    if (this.value.get() !== this.maxTimestamp) this.value.set(this.maxTimestamp)
+    this.note()
     this.state.delta(out)
   }
 
   snapshot(out: ByteWriter): void {
+    this.note()
     this.state.snapshot(out)
   }
 
@@ -60,5 +61,10 @@ export class SourceClock implements Stateful {
 
   stateBytes(): number {
     return this.state.bytes()
+  }
+
+  /** `observe` runs for each record, so the value only follows when it is written. */
+  private note(): void {
+    if (this.value.get() !== this.maxTimestamp) this.value.set(this.maxTimestamp)
   }
 }

@@ -95,12 +95,12 @@ export class TumblingWindow implements Input, Stateful {
   }
 
   delta(out: ByteWriter): void {
-    if (this.clock.get() !== this.current) this.clock.set(this.current)
+    this.note()
     this.state.delta(out)
   }
 
   snapshot(out: ByteWriter): void {
-    if (this.clock.get() !== this.current) this.clock.set(this.current)
+    this.note()
     this.state.snapshot(out)
   }
 
@@ -112,6 +112,10 @@ export class TumblingWindow implements Input, Stateful {
 
   stateBytes(): number {
     return this.state.bytes()
+  }
+
+  private note(): void {
+    if (this.clock.get() !== this.current) this.clock.set(this.current)
   }
 
   private include(window: Open, record: object): void {

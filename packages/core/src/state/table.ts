@@ -5,6 +5,12 @@ const MAX_KEY_BYTES = 0x7fffffff
 /** Column 0 of each row: the epoch that touched it last. */
 const STAMP = 0
 
+/** Numbers in a place of the index, and where they stand in it behind the hash. */
+const PLACE = 4
+const SLOT = 1
+const START = 2
+const LENGTH = 3
+
 /** A fast hash of short keys, four bytes a step. Not against an adversary: it has no secret. */
 export const hashBytes = (bytes: Uint8Array, start: number, end: number): number => {
   let hash = end - start
@@ -38,7 +44,10 @@ export class Table {
   dirty = new Int32Array(16)
   dirtyCount = 0
   private readonly hash: typeof hashBytes
-  /** Pairs (hash, slot + 1), so that a probe reads one cache line; 0 in the second place is free. */
+  /**
+   * Four numbers a place, so that a probe reads one cache line and the key and the row can then be fetched at the same
+   * time: hash, slot + 1 (0 is free), where the key starts in `keys`, its length.
+   */
   private index: Int32Array
   private mask: number
 
@@ -49,7 +58,7 @@ export class Table {
     this.rows = new Float64Array(expected * this.stride)
     this.keys = new Uint8Array(expected * 16)
     this.offsets = new Uint32Array(expected + 1)
-    this.index = new Int32Array(places * 2)
+    this.index = new Int32Array(places * PLACE)
     this.mask = places - 1
     this.hash = hash
   }
@@ -58,9 +67,9 @@ export class Table {
   find(bytes: Uint8Array, start: number, end: number): number {
     const hash = this.hash(bytes, start, end)
     for (let at = hash & this.mask; ; at = (at + 1) & this.mask) {
-      const slot = this.index[at * 2 + 1]! - 1
+      const slot = this.index[at * PLACE + SLOT]! - 1
       if (slot < 0) return -1
-      if (this.index[at * 2] === hash && this.holds(slot, bytes, start, end)) return slot
+      if (this.index[at * PLACE] === hash && this.holds(at, bytes, start, end)) return slot
     }
   }
 
@@ -68,9 +77,9 @@ export class Table {
   upsert(bytes: Uint8Array, start: number, end: number): number {
     const hash = this.hash(bytes, start, end)
     for (let at = hash & this.mask; ; at = (at + 1) & this.mask) {
-      const slot = this.index[at * 2 + 1]! - 1
+      const slot = this.index[at * PLACE + SLOT]! - 1
       if (slot < 0) return this.insert(at, hash, bytes, start, end)
-      if (this.index[at * 2] === hash && this.holds(slot, bytes, start, end)) return slot
+      if (this.index[at * PLACE] === hash && this.holds(at, bytes, start, end)) return slot
     }
   }
 
@@ -99,22 +108,24 @@ export class Table {
     )
   }
 
-  private holds(slot: number, bytes: Uint8Array, start: number, end: number): boolean {
-    const from = this.offsets[slot]!
-    if (this.offsets[slot + 1]! - from !== end - start) return false
+  private holds(at: number, bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.index[at * PLACE + LENGTH] !== end - start) return false
     const keys = this.keys
-    for (let i = start, j = from; i < end; i++, j++) if (bytes[i] !== keys[j]) return false
+    for (let i = start, j = this.index[at * PLACE + START]!; i < end; i++, j++) if (bytes[i] !== keys[j]) return false
     return true
   }
 
   private insert(at: number, hash: number, bytes: Uint8Array, start: number, end: number): number {
     const slot = this.count
     this.makeRoom(end - start)
+    const place = at * PLACE
     let write = this.offsets[slot]!
+    this.index[place] = hash
+    this.index[place + SLOT] = slot + 1
+    this.index[place + START] = write
+    this.index[place + LENGTH] = end - start
     for (let i = start; i < end; i++) this.keys[write++] = bytes[i]!
     this.offsets[slot + 1] = write
-    this.index[at * 2] = hash
-    this.index[at * 2 + 1] = slot + 1
     this.count = slot + 1
     if (this.count * 3 > (this.mask + 1) * 2) this.rehash()
     return slot
@@ -133,14 +144,13 @@ export class Table {
   private rehash(): void {
     const before = this.index
     const places = (this.mask + 1) * 2
-    const index = new Int32Array(places * 2)
+    const index = new Int32Array(places * PLACE)
     const mask = places - 1
-    for (let from = 0; from < before.length; from += 2) {
-      if (before[from + 1] === 0) continue
+    for (let from = 0; from < before.length; from += PLACE) {
+      if (before[from + SLOT] === 0) continue
       let at = before[from]! & mask
-      while (index[at * 2 + 1] !== 0) at = (at + 1) & mask
-      index[at * 2] = before[from]!
-      index[at * 2 + 1] = before[from + 1]!
+      while (index[at * PLACE + SLOT] !== 0) at = (at + 1) & mask
+      for (let i = 0; i < PLACE; i++) index[at * PLACE + i] = before[from + i]!
     }
     this.index = index
     this.mask = mask

@@ -8,6 +8,8 @@ import { HANDLE_BYTES, NO_NAMESPACE, operatorHash, writeStateKey } from "./order
 export class ValueState<A> implements StateHandle {
   private value: A
   private dirty = false
+  /** An initial value that was never set is no entry. */
+  private present = false
   private readonly handle: number
   private readonly codec: ValueCodec<A>
   private readonly key = new ByteWriter(HANDLE_BYTES)
@@ -27,6 +29,7 @@ export class ValueState<A> implements StateHandle {
   set(value: A): void {
     this.value = value
     this.dirty = true
+    this.present = true
   }
 
   delta(out: ByteWriter): void {
@@ -35,6 +38,7 @@ export class ValueState<A> implements StateHandle {
   }
 
   snapshot(out: ByteWriter): void {
+    if (!this.present) return
     this.encoded.clear()
     this.codec.write(this.value, this.encoded)
     writePut(out, this.key, this.encoded)
@@ -43,6 +47,7 @@ export class ValueState<A> implements StateHandle {
   restore(handle: number, _namespace: number, _key: Uint8Array, value: Uint8Array): boolean {
     if (handle !== this.handle) return false
     this.value = this.codec.read(value, 0, value.length)
+    this.present = true
     return true
   }
 

@@ -1,0 +1,212 @@
+import { describe, expect, test } from "bun:test"
+import fc from "fast-check"
+import { KeyError } from "../src/key.ts"
+import { END_OF_TIME } from "../src/operator.ts"
+import { ChangeReader, PREFIX_TOMBSTONE } from "../src/state/changes.ts"
+import { StateError } from "../src/state/error.ts"
+import type { Entry } from "../src/state/merge.ts"
+import { Chain, type Emitted, type Event, merged, restored, type WindowSpec } from "./harness.ts"
+
+const anyKey = fc.oneof(
+  fc.array(fc.constantFrom("", "a", "b", "ab", "ä", "key-of-some-length-0", "\u0000", "💶"), {
+    minLength: 1,
+    maxLength: 6
+  }),
+  fc.array(
+    fc.double({ noNaN: true }).map(key => key + 0),
+    { minLength: 1, maxLength: 6 }
+  ),
+  fc.array(fc.bigInt(), { minLength: 1, maxLength: 6 })
+) as fc.Arbitrary<readonly (string | number | bigint)[]>
+
+const anySpec: fc.Arbitrary<WindowSpec> = fc.record({
+  size: fc.integer({ min: 1, max: 40 }),
+  offset: fc.integer({ min: -50, max: 50 }),
+  allowedLateness: fc.integer({ min: 0, max: 30 })
+})
+
+const anyEvents: fc.Arbitrary<readonly Event[]> = anyKey.chain(keys =>
+  fc.array(
+    fc.record({
+      key: fc.constantFrom(...keys),
+      value: fc.oneof(
+        fc.integer({ min: -5, max: 5 }),
+        fc.maxSafeInteger().map(n => Math.trunc(n / 1000)),
+        fc.constant(-0),
+        fc.double({ noNaN: true })
+      ),
+      ts: fc.integer({ min: -200, max: 200 })
+    }),
+    { maxLength: 60 }
+  )
+)
+
+/** The naive model: all windows of a list of events, each key in order of its first event. */
+const model = (events: readonly Event[], spec: WindowSpec): Emitted[] => {
+  const groups = new Map<string, Event[]>()
+  const startOf = (event: Event) => Math.floor((event.ts - spec.offset) / spec.size) * spec.size + spec.offset + 0
+  for (const event of events) {
+    const name = `${startOf(event)} ${typeof event.key} ${event.key}`
+    groups.set(name, [...(groups.get(name) ?? []), event])
+  }
+  const results = Array.from(groups.values(), group => result(group, startOf(group[0]!), spec))
+  return results.sort((a, b) => a.start - b.start)
+}
+
+const result = (group: readonly Event[], start: number, { size }: WindowSpec): Emitted => {
+  const list = group.map(event => event.value)
+  const sum = list.reduce((total, one) => total + one, 0)
+  return {
+    key: typeof group[0]!.key === "number" ? group[0]!.key + 0 : group[0]!.key,
+    start,
+    end: start + size,
+    ts: start + size - 1,
+    count: list.length,
+    sum,
+    min: Math.min(...list),
+    max: Math.max(...list),
+    average: sum / list.length,
+    distinct: new Set(list).size,
+    list
+  }
+}
+
+/** Feeds events, each followed by the watermark of the bound, and lets `between` replace the chain. */
+const run = (first: Chain, events: readonly Event[], between: (chain: Chain) => Chain = chain => chain): Output => {
+  const output: Output = { emits: [], late: [] }
+  let chain = first
+  const collect = () => {
+    const { emits, late } = chain.take()
+    output.emits.push(...emits)
+    output.late.push(...late)
+  }
+  for (const event of events) {
+    chain.event(event)
+    chain.watermark(chain.clock.watermark())
+    collect()
+    chain = between(chain)
+  }
+  chain.watermark(END_OF_TIME)
+  collect()
+  return output
+}
+interface Output {
+  readonly emits: Emitted[]
+  readonly late: Event[]
+}
+
+const kindsOf = (changes: Uint8Array): number[] => {
+  const kinds: number[] = []
+  for (const reader = new ChangeReader(changes); reader.next(); ) kinds.push(reader.kind)
+  return kinds
+}
+
+describe("tumbling window", () => {
+  test("without late events it emits what the model says, in its order", () => {
+    fc.assert(
+      fc.property(anyEvents, anySpec, (events, spec) => {
+        const { emits, late } = run(new Chain(spec, 1000), events)
+        expect(late).toEqual([])
+        expect(emits).toEqual(model(events, spec))
+      })
+    )
+  })
+
+  test("each event is in the last result of its window or late, never both", () => {
+    fc.assert(
+      fc.property(anyEvents, anySpec, fc.integer({ min: 0, max: 100 }), (events, spec, bound) => {
+        const { emits, late } = run(new Chain(spec, bound), events)
+        const last = new Map(emits.map(one => [`${one.start} ${one.key}`, one]))
+        const taken = events.filter(
+          event => !late.some(one => one.key === event.key && one.ts === event.ts && Object.is(one.value, event.value))
+        )
+        const counted = Array.from(last.values()).reduce((sum, one) => sum + one.count, 0)
+        expect(counted + late.length).toBe(events.length)
+        for (const one of model(taken, spec)) {
+          const found = last.get(`${one.start} ${one.key}`)!
+          expect(found.count).toBeGreaterThanOrEqual(one.count)
+        }
+      })
+    )
+  })
+
+  test("restored after each step it emits the same in the same order", () => {
+    fc.assert(
+      fc.property(anyEvents, anySpec, fc.integer({ min: 0, max: 100 }), (events, spec, bound) => {
+        let checkpoint: Entry[] = []
+        const restart = (chain: Chain): Chain => {
+          checkpoint = merged(checkpoint, [chain.delta()])
+          return restored(spec, checkpoint, [], bound)
+        }
+        expect(run(new Chain(spec, bound), events, restart)).toEqual(run(new Chain(spec, bound), events))
+      })
+    )
+  })
+
+  test("checkpoint and changelog agree with the live state, wherever the checkpoint was taken", () => {
+    fc.assert(
+      fc.property(anyEvents, anySpec, fc.nat(60), fc.integer({ min: 1, max: 5 }), (events, spec, at, every) => {
+        const changelog: Uint8Array[] = []
+        const chain = new Chain(spec, 20)
+        events.forEach((event, i) => {
+          chain.event(event)
+          chain.watermark(chain.clock.watermark())
+          if (i % every === 0) changelog.push(chain.delta())
+        })
+        changelog.push(chain.delta())
+        const checkpoint = merged([], changelog.slice(0, at))
+        const next = merged(checkpoint, changelog.slice(at))
+        expect(next).toEqual(merged([], [chain.snapshot()]))
+        expect(next).toEqual(merged([], [restored(spec, checkpoint, changelog.slice(at), 20, 2).snapshot()]))
+      })
+    )
+  })
+
+  test("a closed window leaves one prefix tombstone, and nothing if no delta ever named it", () => {
+    const chain = new Chain({ size: 10, offset: 0, allowedLateness: 0 })
+    const tombstones = () => kindsOf(chain.delta()).filter(kind => kind === PREFIX_TOMBSTONE).length
+    for (const key of ["a", "b", "c"]) chain.event({ key, value: 1, ts: 5 })
+    expect(tombstones()).toBe(0)
+    chain.watermark(9)
+    expect(tombstones()).toBe(1)
+    for (const key of ["a", "b", "c"]) chain.event({ key, value: 1, ts: 15 })
+    chain.watermark(19)
+    expect(tombstones()).toBe(0)
+  })
+
+  test("an untouched state writes no change", () => {
+    const chain = new Chain({ size: 10, offset: 0, allowedLateness: 0 })
+    chain.event({ key: "a", value: 1, ts: 5 })
+    chain.delta()
+    expect(chain.delta().length).toBe(0)
+  })
+
+  test("keys of two kinds are refused", () => {
+    const chain = new Chain({ size: 10, offset: 0, allowedLateness: 0 })
+    chain.event({ key: "a", value: 1, ts: 5 })
+    expect(() => chain.event({ key: 1, value: 1, ts: 5 })).toThrow(KeyError)
+  })
+
+  test("a timestamp that is no time is refused", () => {
+    const chain = new Chain({ size: 10, offset: 0, allowedLateness: 0 })
+    expect(() => chain.event({ key: "a", value: 1, ts: Number.NaN })).toThrow(RangeError)
+  })
+
+  test("state of another window size is refused", () => {
+    const chain = new Chain({ size: 10, offset: 0, allowedLateness: 0 })
+    chain.event({ key: "a", value: 1, ts: 5 })
+    const changes = chain.delta()
+    expect(() => restored({ size: 20, offset: 0, allowedLateness: 0 }, [], [changes])).toThrow(StateError)
+  })
+
+  test("100,000 keys survive growth and a restore, in order", () => {
+    const spec = { size: 10, offset: 0, allowedLateness: 0 }
+    const chain = new Chain(spec)
+    for (let i = 0; i < 100_000; i++) chain.event({ key: `account-${(i * 7919) % 100_003}`, value: i, ts: 5 })
+    const again = restored(spec, merged([], [chain.delta()]), [])
+    chain.watermark(9)
+    again.watermark(9)
+    expect(again.take().emits.map(one => one.list[0])).toEqual(chain.emitted.map(one => one.list[0]))
+    expect(chain.emitted.length).toBe(100_000)
+  })
+})
