@@ -23,6 +23,10 @@ export const SOURCE_DEFAULTS: KafkaSettings = {
 export const PRODUCER_DEFAULTS: KafkaSettings = {
   "enable.idempotence": "true",
   acks: "all",
+  // A topic that is missing is an error, not a topic with the broker's default settings.
+  "allow.auto.create.topics": "false",
+  // How long a topic may be missing (it was made just now) before records for it fail; below message.timeout.ms.
+  "topic.metadata.propagation.max.ms": "4000",
   // Java's partitioner, so that keys land where other clients look for them; without a key: any partition.
   partitioner: "murmur2_random",
   // 1 ms with 8 partitions drowns the broker in requests.

@@ -123,7 +123,7 @@ const advice: Partial<Record<KafkaReason, string>> = {
   Fenced: "Another client with the same id has taken over: close this one.",
   Fatal: "Close this client and open another.",
   RecordTooLarge: "Make the record smaller, or raise message.max.bytes here and max.message.bytes of the topic.",
-  QueueFull: "Wait for deliveries (drain or flush), then go on.",
+  QueueFull: "Wait until some of it is done, then go on.",
   UnknownTopic: "Create the topic, or check its name and its number of partitions.",
   ArenaTooSmall: "Poll with an arena of at least that many bytes.",
   OffsetOutOfRange: "The records there are gone: seek to an offset that the log still has.",

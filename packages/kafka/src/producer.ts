@@ -112,7 +112,7 @@ export class Producer {
     return native.producerPoisoned(this.#handle)
   }
 
-  /** Messages that are not delivered yet. */
+  /** Messages that are not delivered yet, and (for a moment) events that the producer's thread has not served. */
   get pending(): number {
     return native.producerPending(this.#handle)
   }

@@ -157,6 +157,18 @@ describe("records", () => {
   })
 })
 
+test("producing to a topic that is missing fails, and does not make it", async () => {
+  const producer = openProducer(bootstrap)
+  const missing = fresh("missing")
+  const id = producer.topicId(missing)
+  producer.produce(pack([{ topic: id, value: "v" }]), 0, 1)
+  expect(await reasonOf(() => producer.flush(40_000))).toBe("UnknownTopic")
+  await producer.close()
+  const admin = Admin.open({ "bootstrap.servers": bootstrap })
+  expect((await admin.metadata([missing])).topics[0]!.error?.reason).toBe("UnknownTopic")
+  await admin.close()
+})
+
 describe("an arena", () => {
   test("that is too small for a message keeps it and says how large it must be", async () => {
     const topic = await createTopic(bootstrap)
@@ -445,6 +457,7 @@ describe("the admin client", () => {
     expect(brokers.length).toBeGreaterThan(0)
     expect(topics[0]!.partitions.map(({ partition }) => partition).sort()).toEqual([0, 1, 2])
     expect(topics[1]!.error?.reason).toBe("UnknownTopic")
+    expect((await admin.metadata(["there-is-no-such-topic"])).topics[0]!.error?.reason).toBe("UnknownTopic")
     expect((await admin.metadata("all")).topics.map(one => one.topic)).toContain(topic)
     await admin.deleteTopics([topic])
     expect(await reasonOf(() => admin.deleteTopics([topic]))).toBe("UnknownTopic")

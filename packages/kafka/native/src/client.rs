@@ -11,7 +11,7 @@ use rdkafka_sys::bindings::*;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 pub type Outcome = std::result::Result<Answer, Fault>;
 
@@ -117,11 +117,13 @@ impl<S: Desk> Client<S> {
 
   /// Queues a job for the client's thread; its outcome settles promise `id` of this client's listener.
   pub fn request(&self, id: u32, body: impl FnOnce(&mut S) -> Outcome + Send + 'static) {
-    let promise = Promise::new(&self.port, id);
-    let job = move |desk: &mut S| promise.settle(guarded(|| body(desk)));
+    // Shared, so that a job which is refused (and dropped) leaves the promise for the reason.
+    let promise = Arc::new(Mutex::new(Some(Promise::new(&self.port, id))));
+    let mine = promise.clone();
+    let job = move |desk: &mut S| settle(&mine, guarded(|| body(desk)));
     match self.jobs.post(Box::new(job)) {
       Ok(()) => self.wake(),
-      Err(fault) => Promise::new(&self.port, id).settle(Err(fault)),
+      Err(fault) => settle(&promise, Err(fault)),
     }
   }
 
@@ -136,27 +138,30 @@ impl<S: Desk> Client<S> {
   /// Closes after the jobs that wait already. A second close is answered at once.
   pub fn close(self: &Arc<Self>, id: u32, timeout_ms: i32) {
     let promise = Promise::new(&self.port, id);
-    let posted = self.end(timeout_ms, move |outcome| promise.settle(outcome));
-    if !posted {
-      // The promise above was dropped with its job, and said "closed".
-    }
+    // Refused when it closes already: then the promise goes with the job, and says "closed".
+    self.end(timeout_ms, move |outcome| promise.settle(outcome));
   }
 
   fn abandon(self: &Arc<Self>) {
     self.end(FORGOTTEN_MS, |_| {});
   }
 
-  fn end(self: &Arc<Self>, timeout_ms: i32, done: impl FnOnce(Outcome) + Send + 'static) -> bool {
+  fn end(self: &Arc<Self>, timeout_ms: i32, done: impl FnOnce(Outcome) + Send + 'static) {
     let client = self.clone();
     let job = move |desk: &mut S| {
       client.signals.closing.store(true, Ordering::Release);
       let outcome = guarded(|| desk.leave(timeout_ms).map(|_| Answer::default()));
-      client.destroy();
-      done(outcome);
+      // After a time-out librdkafka may go on waiting for its cluster; nobody else needs to.
+      if outcome.is_err() {
+        done(outcome);
+        client.destroy();
+      } else {
+        client.destroy();
+        done(outcome);
+      }
     };
-    let posted = self.jobs.post_last(Box::new(job));
+    self.jobs.post_last(Box::new(job));
     self.wake();
-    posted
   }
 
   /// Waits for calls on other threads that use the handle, then destroys it.
@@ -169,6 +174,12 @@ impl<S: Desk> Client<S> {
         rd_kafka_destroy_flags(raw.rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE as i32);
       }
     }
+  }
+}
+
+fn settle(promise: &Mutex<Option<Promise>>, outcome: Outcome) {
+  if let Some(promise) = promise.lock().unwrap_or_else(|e| e.into_inner()).take() {
+    promise.settle(outcome);
   }
 }
 

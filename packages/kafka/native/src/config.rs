@@ -99,8 +99,9 @@ fn wants_tokens(settings: &[Setting]) -> bool {
 
 fn create(conf: &mut Conf, role: Role) -> Result<*mut rd_kafka_t, Fault> {
   let kind = match role {
-    Role::Consumer => rd_kafka_type_t::RD_KAFKA_CONSUMER,
-    _ => rd_kafka_type_t::RD_KAFKA_PRODUCER,
+    // An admin client that were a producer would create the topics that it only asks about.
+    Role::Consumer | Role::Admin => rd_kafka_type_t::RD_KAFKA_CONSUMER,
+    Role::Producer => rd_kafka_type_t::RD_KAFKA_PRODUCER,
   };
   let mut text = [0 as c_char; 512];
   let rk = unsafe { rd_kafka_new(kind, conf.0, text.as_mut_ptr(), text.len()) };

@@ -45,15 +45,13 @@ impl<S> Mailbox<S> {
     Ok(())
   }
 
-  /// The last job: what comes after it is refused. False if another one was the last already.
-  pub fn post_last(&self, job: Job<S>) -> bool {
+  /// The last job: what comes after it is refused, and so is it after another last one.
+  pub fn post_last(&self, job: Job<S>) {
     let mut inner = self.lock();
-    if inner.closed {
-      return false;
+    if !inner.closed {
+      inner.closed = true;
+      self.push(&mut inner, job);
     }
-    inner.closed = true;
-    self.push(&mut inner, job);
-    true
   }
 
   fn push(&self, inner: &mut Inner<S>, job: Job<S>) {
