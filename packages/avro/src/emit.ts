@@ -78,7 +78,7 @@ const atomCode = (type: AvroType, rest: number, branch: string, source: Source):
     case "boolean":
       return [`if (v === true || v === false) { ${branch}b[p++] = v ? 1 : 0 }`, or]
     case "int":
-      return [`if (v === (v | 0)) { ${branch}p = putInt(b, p, (v << 1) ^ (v >> 31)) }`, or]
+      return [`if (typeof v === "number" && v === (v | 0)) { ${branch}p = putInt(b, p, (v << 1) ^ (v >> 31)) }`, or]
     case "long":
       return type.bigint ? [] : longCode(branch, or)
     case "float":
@@ -95,7 +95,7 @@ const atomCode = (type: AvroType, rest: number, branch: string, source: Source):
 }
 
 const longCode = (branch: string, or: string): string[] => [
-  `if (v === (v | 0)) { ${branch}p = putInt(b, p, (v << 1) ^ (v >> 31)) }`,
+  `if (typeof v === "number" && v === (v | 0)) { ${branch}p = putInt(b, p, (v << 1) ^ (v >> 31)) }`,
   `else if (Number.isSafeInteger(v)) { ${branch}p = putLong(b, p, v) }`,
   or
 ]
