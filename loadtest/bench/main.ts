@@ -1,0 +1,114 @@
+import { parseArgs } from "node:util"
+import { Worker } from "node:worker_threads"
+import { startKafka, startRegistry } from "@headrace/dev"
+import { Effect } from "effect"
+import { defaults, ensureTopics } from "../src/index.ts"
+import { count } from "../src/text.ts"
+import { type Measured, measured, median } from "./figures.ts"
+import { measureStages } from "./stages.ts"
+import type { BenchAnswer, BenchTask } from "./thread.ts"
+
+/**
+ * `npm run bench`: in one run, on one machine, what the parts cost and how fast whole lanes are. Every rate stands
+ * beside the rate at which the same number of threads merely consumes the same topic, since that ratio is what a
+ * noisy machine leaves intact.
+ */
+const { values: flags } = parseArgs({
+  options: {
+    events: { type: "string", default: "6000000" },
+    lanes: { type: "string", default: "1,2" },
+    rounds: { type: "string", default: "3" }
+  }
+})
+
+/** Where the measured runs happen. */
+export interface Bench {
+  readonly bootstrap: string
+  readonly registry: string
+  readonly brokerPid: number
+  readonly partitions: number
+  readonly events: number
+}
+
+/** One job over the whole topic; the answer is how many events it took and from the first to the last of them. */
+export interface Job {
+  readonly name: string
+  readonly run: (bench: Bench, lanes: number, round: number) => Promise<{ events: number; seconds: number }>
+}
+
+const inThread = (task: BenchTask): Promise<BenchAnswer> =>
+  new Promise((resolve, reject) => {
+    const worker = new Worker(new URL("./thread.ts", import.meta.url), { workerData: task })
+    worker.once("message", resolve)
+    worker.once("error", reject)
+  })
+
+const consumeOnly: Job = {
+  name: "consume only",
+  run: async ({ bootstrap, partitions }, lanes) => {
+    const kafka = { bootstrap, settings: {} }
+    const answers = await Promise.all(
+      Array.from({ length: lanes }, (_, lane) => inThread({ role: "consume", kafka, partitions, lane, lanes }))
+    )
+    const longest = Math.max(...answers.map(({ beginAt, endAt }) => endAt - beginAt))
+    return { events: answers.reduce((sum, { events }) => sum + events, 0), seconds: longest / 1000 }
+  }
+}
+
+/** The first is what the others are compared with. */
+const jobs: readonly [Job, ...Job[]] = [consumeOnly]
+
+const row = (name: string, lanes: number, rounds: readonly Measured[], base: number) => {
+  const rate = median(rounds.map(({ events, seconds }) => events / seconds))
+  const perMillion = (of: (round: Measured) => number) =>
+    median(rounds.map(round => (of(round) * 1e6) / round.events)).toFixed(2)
+  return {
+    job: name,
+    lanes,
+    "events/s": count(rate),
+    "of consume": base === 0 ? "100 %" : `${Math.round((100 * rate) / base)} %`,
+    "CPU s/M": perMillion(round => round.ownCpu),
+    "broker CPU s/M": perMillion(round => round.brokerCpu),
+    rate
+  }
+}
+
+const runJobs = async (bench: Bench, lanes: number, rounds: number) => {
+  const rows: ReturnType<typeof row>[] = []
+  for (const job of jobs) {
+    const results: Measured[] = []
+    for (let round = 0; round < rounds; round++) {
+      results.push(await measured(bench.brokerPid, () => job.run(bench, lanes, round)))
+    }
+    rows.push(row(job.name, lanes, results, rows[0]?.rate ?? 0))
+  }
+  return rows.map(({ rate: _, ...shown }) => shown)
+}
+
+const main = async (): Promise<void> => {
+  console.log("The cost of each stage, one thread, events in memory:")
+  console.table(
+    measureStages().map(({ stage, nsPerEvent, addsNs }) => ({
+      stage,
+      "ns/event": Math.round(nsPerEvent),
+      adds: Math.round(addsNs)
+    }))
+  )
+  const [kafka, registry] = await Promise.all([startKafka({ profile: "throughput" }), startRegistry()])
+  try {
+    const events = Number(flags.events)
+    const access = { kafka: { bootstrap: kafka.bootstrap, settings: {} }, registry: { url: registry.url } }
+    await Effect.runPromise(ensureTopics({ ...defaults, ...access }))
+    const filled = await inThread({ role: "fill", ...access, partitions: defaults.partitions, events })
+    console.log(`Filled with ${count(events)} events at ${count((events * 1000) / (filled.endAt - filled.beginAt))}/s.`)
+    const { partitions } = defaults
+    const bench = { bootstrap: kafka.bootstrap, registry: registry.url, brokerPid: kafka.pid, partitions, events }
+    for (const lanes of flags.lanes.split(",").map(Number)) {
+      console.table(await runJobs(bench, lanes, Number(flags.rounds)))
+    }
+  } finally {
+    await Promise.all([kafka.stop(), registry.stop()])
+  }
+}
+
+await main()

@@ -1,0 +1,95 @@
+import { parentPort, workerData } from "node:worker_threads"
+import { type Consumer, Producer } from "@headrace/kafka"
+import { openEncoder } from "../src/codecs.ts"
+import { Accounts } from "../src/generator/accounts.ts"
+import { EventMaker } from "../src/generator/events.ts"
+import { ArenaOutbox } from "../src/generator/outbox.ts"
+import { Tally } from "../src/generator/tally.ts"
+import { Zipf } from "../src/generator/zipf.ts"
+import { endsOf, openReader, Reading } from "../src/measure/reading.ts"
+import type { KafkaAccess, RegistryAccess } from "../src/options.ts"
+import { AccountEvent } from "../src/scenarios/payments/schemas.ts"
+import { TOPICS } from "../src/scenarios/payments/topics.ts"
+
+/** What a thread of the bench does. */
+export type BenchTask =
+  | {
+      readonly role: "fill"
+      readonly kafka: KafkaAccess
+      readonly registry: RegistryAccess
+      readonly partitions: number
+      readonly events: number
+    }
+  | {
+      readonly role: "consume"
+      readonly kafka: KafkaAccess
+      readonly partitions: number
+      readonly lane: number
+      readonly lanes: number
+    }
+/** What it answers at its end: events, and from the first to the last of them. */
+export interface BenchAnswer {
+  readonly events: number
+  readonly beginAt: number
+  readonly endAt: number
+}
+
+const EVENTS_PER_MS = 100
+const START = 1_790_000_000_000
+const ACCOUNTS = 100_000
+const FLUSH_MS = 60_000
+const POLL_MS = 100
+
+/** Fills the source topic as fast as it goes: 100,000 events a second of event time. */
+const fill = async (task: Extract<BenchTask, { role: "fill" }>): Promise<BenchAnswer> => {
+  const encoder = await openEncoder(task.registry, AccountEvent, TOPICS.events)
+  const producer = Producer.open({
+    "bootstrap.servers": task.kafka.bootstrap,
+    "enable.idempotence": "true",
+    "compression.type": "lz4",
+    "linger.ms": "20",
+    "queue.buffering.max.messages": "200000"
+  })
+  const accounts = new Accounts(ACCOUNTS, task.partitions)
+  const outbox = new ArenaOutbox(producer, producer.topicId(TOPICS.events), encoder, accounts)
+  const options = { seed: 1, disorderMs: 2_000, lateFraction: 0, eventTimeShiftMs: 0 }
+  const maker = new EventMaker(0, 0, options, accounts, new Zipf(ACCOUNTS, 0), new Tally(task.partitions))
+  const beginAt = performance.now()
+  for (let n = 0; n < task.events; n++) {
+    if (!outbox.hasRoom()) await sendAll(producer, outbox)
+    outbox.add(maker, maker.next(START + n / EVENTS_PER_MS))
+  }
+  await sendAll(producer, outbox)
+  await producer.flush(FLUSH_MS)
+  await producer.close()
+  return { events: task.events, beginAt, endAt: performance.now() }
+}
+
+const sendAll = async (producer: Producer, outbox: ArenaOutbox): Promise<void> => {
+  while (!outbox.send()) await producer.drain(100_000, FLUSH_MS)
+}
+
+/** Reads one lane's share of the partitions from beginning to end, and does nothing with it. */
+const consume = async (task: Extract<BenchTask, { role: "consume" }>): Promise<BenchAnswer> => {
+  const consumer = openReader(task.kafka)
+  const ends = (await endsOf(consumer, [TOPICS.events], task.partitions)).filter(
+    ({ partition }) => partition % task.lanes === task.lane
+  )
+  const total = ends.reduce((sum, { offset }) => sum + offset, 0)
+  const beginAt = performance.now()
+  await consumer.assign(ends.map(place => ({ ...place, offset: 0 })))
+  const events = await readAll(consumer, total)
+  const endAt = performance.now()
+  await consumer.close()
+  return { events, beginAt, endAt }
+}
+
+const readAll = async (consumer: Consumer, total: number): Promise<number> => {
+  const reading = new Reading(consumer)
+  let events = 0
+  while (events < total) events += (await reading.poll(POLL_MS)).count
+  return events
+}
+
+const task = workerData as BenchTask
+parentPort!.postMessage(await (task.role === "fill" ? fill(task) : consume(task)))
