@@ -25,11 +25,11 @@ afterAll(async () => {
   home[Symbol.dispose]()
 }, 60_000)
 
-const start = (args: readonly string[], stdio: "pipe" | "ignore" = "pipe") =>
+const start = (args: readonly string[]) =>
   Bun.spawn([home.file("headrace"), ...args], {
     cwd: home.directory,
     env: { HOME: home.directory, CLICKHOUSE_URL: clickhouse.url },
-    stdout: stdio,
+    stdout: "pipe",
     stderr: "pipe"
   })
 
@@ -38,8 +38,9 @@ const until = async (stream: ReadableStream<Uint8Array>, pattern: RegExp) => {
   let log = ""
   const found = Promise.withResolvers<RegExpExecArray>()
   const read = async () => {
-    for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
-      log += chunk
+    const decoder = new TextDecoder()
+    for await (const chunk of stream) {
+      log += decoder.decode(chunk, { stream: true })
       const match = pattern.exec(log)
       if (match) found.resolve(match)
     }
