@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test"
 import fc from "fast-check"
-import { KeyError } from "../src/key.ts"
+import { KeyError, keyed } from "../src/key.ts"
 import { END_OF_TIME } from "../src/operator.ts"
+import { keyBy } from "../src/operators/keyBy.ts"
+import { TumblingWindow } from "../src/operators/tumblingWindow.ts"
 import { ChangeReader, PREFIX_TOMBSTONE } from "../src/state/changes.ts"
 import { StateError } from "../src/state/error.ts"
 import type { Entry } from "../src/state/merge.ts"
@@ -172,6 +174,64 @@ describe("tumbling window", () => {
     for (const key of ["a", "b", "c"]) chain.event({ key, value: 1, ts: 15 })
     chain.watermark(19)
     expect(tombstones()).toBe(0)
+  })
+
+  test("what a restored window held is gone once it has closed", () => {
+    const spec = { size: 10, offset: 0, allowedLateness: 0 }
+    const chain = new Chain(spec)
+    for (const key of ["a", "b", "c"]) chain.event({ key, value: 1, ts: 5 })
+    const checkpoint = merged([], [chain.delta()])
+    const again = restored(spec, checkpoint, [])
+    again.watermark(9)
+    const after = merged(checkpoint, [again.delta()])
+    // Two descriptors, the source's clock, the window's watermark.
+    expect(after.length).toBe(4)
+  })
+
+  test("distinct values of one key are never taken for those of another", () => {
+    const seen: unknown[] = []
+    const key = keyed()
+    const window = new TumblingWindow({
+      id: "distinct",
+      sizeMs: 10,
+      offsetMs: 0,
+      allowedLatenessMs: 0,
+      aggregates: { distinct: { kind: "distinctCount", of: (r: { v: string | number }) => r.v } },
+      key,
+      output: { next: record => seen.push((record as { distinct: number }).distinct), watermark: () => {} },
+      late: undefined
+    })
+    const head = keyBy((r: { k: string }) => r.k, key, window)
+    const values = [
+      ["k", "v\u0001w"],
+      ["k\u0001v", "w"],
+      ["k", 1],
+      ["k", "1"],
+      ["k", 1]
+    ] as const
+    for (const [k, v] of values) head.next({ k, v }, 1)
+    head.watermark(END_OF_TIME)
+    expect(seen).toEqual([3, 1])
+  })
+
+  test("late events that have nowhere to go are counted", () => {
+    const key = keyed()
+    const output = { next: () => {}, watermark: () => {} }
+    const window = new TumblingWindow({
+      id: "late",
+      sizeMs: 10,
+      offsetMs: 0,
+      allowedLatenessMs: 0,
+      aggregates: { n: { kind: "count" } },
+      key,
+      output,
+      late: undefined
+    })
+    const head = keyBy(() => "a", key, window)
+    head.watermark(9)
+    head.next({}, 9)
+    head.next({}, 10)
+    expect([window.lateEvents, window.lateDropped]).toEqual([1, 1])
   })
 
   test("an untouched state writes no change", () => {
