@@ -122,6 +122,8 @@ class Writers {
     if (this.traced) return
     this.traced = true
     this.lastId = -1
+    // The record at hand was scanned without positions: until the next one nothing of it may be copied.
+    this.state.writer = -1
     for (const writer of this.all) {
       writer.positions = new Int32Array(writer.plan.steps.length + 1)
       writer.scan = compileScan(writer.plan, this.slots, this.state, writer.positions)

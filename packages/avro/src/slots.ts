@@ -56,7 +56,7 @@ export const isNumber = ({ inner }: Pick<Slot, "inner">): boolean => inner.kind 
 export interface State {
   b: Uint8Array
   end: number
-  /** Which of the known writers wrote the record. */
+  /** Which of the known writers wrote the record; -1 where its positions were not noted. */
   writer: number
   /** Numbers by slot; symbols' indices, booleans and positions are properties. */
   readonly numbers: Float64Array

@@ -17,6 +17,7 @@ export const transcoder = (type: RecordType, whole: Body, decoder: RecordDecoder
   const { state, writers } = source
   return (record, out) => {
     const index = state.writer
+    if (index === -1) return void whole(record, out)
     bodies[index] ??= compile(type, source, writers[index]!, names)
     bodies[index](record, out)
   }

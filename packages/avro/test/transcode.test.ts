@@ -86,6 +86,21 @@ describe("an encoder made for a decoder", () => {
     }
   })
 
+  test("may be made while the decoder stands on a record already", () => {
+    const schema = record([field("id", "string"), field("cents", "long")])
+    const { decoder, learn } = makeDecoder(schema)
+    learn(1, schema)
+    const bytes = encoded(schema, { id: "x", cents: 3 }, 1)
+    const view = decoder.view(bytes, 0, bytes.length)
+    const copying = makeEncoder(schema, 9).from(decoder, [])
+    for (let i = 0; i < 2; i++) {
+      const out = new ByteWriter()
+      copying.encode(view, out)
+      expect([...out.written()]).toEqual([...encoded(schema, { id: "x", cents: 3 }, 9)])
+      decoder.view(bytes, 0, bytes.length)
+    }
+  })
+
   test("says which added field is wrong, and writes nothing then", () => {
     const { decoder, learn } = makeDecoder(record([field("id", "string")]))
     learn(1, record([field("id", "string")]))
