@@ -95,7 +95,8 @@ class Sink {
   /** Ends of finished blocks that no commit has told the group yet. */
   private readonly settled = new Map<number, number>()
   private finishedAt = 0
-  private paused = false
+  /** Undefined: some of the partitions are, some are not. */
+  private paused: boolean | undefined = false
 
   constructor(parts: SinkParts) {
     this.parts = parts
@@ -331,7 +332,7 @@ class Sink {
       this.pending.delete(partition)
       this.intake.owned.add(partition)
     }
-    this.paused = false
+    this.paused = undefined
     this.gauge()
   }
 

@@ -1,0 +1,227 @@
+import { expect, test } from "bun:test"
+import { LogError } from "@headrace/engine"
+import { Effect, Exit } from "effect"
+import { countSql } from "../src/audit.ts"
+import { type Plan, parsePlan } from "../src/block.ts"
+import { LEDGER } from "../src/index.ts"
+import type { ServerShape } from "../src/server.ts"
+import type { Target } from "../src/target.ts"
+import { fill, rowsIn, start, targetOf, uniqueName, until } from "./harness.ts"
+import { MemoryMember, MemoryTopic } from "./memory-log.ts"
+
+const CRASH = "crash"
+const die = Effect.die(CRASH)
+
+/** Where a process can be killed: what has happened by then differs. */
+const POINTS = ["before plan", "after plan", "after insert", "after ledger"] as const
+type Point = (typeof POINTS)[number]
+
+/** A target that kills the sink at the n-th passage of a point. */
+const dying = (target: Target, point: Point, passages: number): Target => {
+  let left = passages
+  const now = (where: Point) => Effect.suspend(() => (where === point && --left === 0 ? die : Effect.void))
+  return {
+    ...target,
+    insert: block => Effect.andThen(now("after plan"), Effect.andThen(target.insert(block), now("after insert"))),
+    record: plan => Effect.andThen(target.record(plan), now("after ledger"))
+  }
+}
+
+/** The contract of the sink, run against each kind of server. */
+export const sinkSuite = (name: string, server: () => ServerShape): void => {
+  const setup = async (records: number, window?: number) => {
+    const topic = new MemoryTopic(uniqueName("topic"), 4)
+    const table = uniqueName("events")
+    const target = await targetOf(server(), table, topic.name, window ? { deduplicationWindow: window } : {})
+    fill(topic, records)
+    const count = () => rowsIn(server(), countSql(server().database, table))
+    return { topic, table, target, count }
+  }
+  const exactly = (rows: number) => ({ rows, distinct: rows })
+
+  test(`${name}: every record becomes a row, once, and the group ends behind the last`, async () => {
+    const { topic, table, target, count } = await setup(1000)
+    const sink = start(topic, table, target)
+    await until(() => sink.metrics.get("recordsOut") === topic.records)
+    await sink.stop()
+    expect(await count()).toEqual(exactly(topic.records))
+    for (const [p, records] of topic.partitions.entries()) {
+      expect(topic.committed.get(p)).toMatchObject({ offset: records.at(-1)!.offset + 1, metadata: "" })
+    }
+  })
+
+  for (const point of POINTS) {
+    test(`${name}: killed ${point}, again and again`, async () => {
+      const { topic, table, target, count } = await setup(5000)
+      for (let crash = 1; crash <= 4; crash++) {
+        if (point === "before plan") {
+          let left = crash
+          topic.onCommit = () => {
+            if (--left === 0) throw CRASH
+          }
+        }
+        const sink = start(topic, table, dying(target, point, crash))
+        const ended = await sink.ended
+        sink.member.fenced = true
+        expect(Exit.isFailure(ended)).toBe(true)
+        topic.onCommit = () => {}
+      }
+      const last = start(topic, table, target)
+      await until(async () => (await count()).rows >= topic.records)
+      await last.stop()
+      expect(await count()).toEqual(exactly(topic.records))
+    })
+  }
+
+  test(`${name}: a plan whose commit was not answered holds`, async () => {
+    const { topic, table, target, count } = await setup(600)
+    let failures = 6
+    topic.onCommit = marks => {
+      if (failures-- <= 0) return
+      if (failures % 2) for (const mark of marks) topic.committed.set(mark.partition, mark)
+      throw new LogError("Unknown", "timed out")
+    }
+    const sink = start(topic, table, target)
+    await until(() => sink.metrics.get("recordsOut") >= topic.records)
+    await sink.stop()
+    expect(await count()).toEqual(exactly(topic.records))
+  })
+
+  test(`${name}: partitions of an open block go to two other members`, async () => {
+    const { topic, table, target, count } = await setup(900)
+    const first = start(topic, table, dying(target, "after insert", 2))
+    await first.ended
+    first.member.fenced = true
+    fill(topic, 300)
+    const members = [
+      [0, 1],
+      [2, 3]
+    ].map(owned => start(topic, table, target, {}, new MemoryMember(topic, owned)))
+    await until(async () => (await count()).rows >= topic.records)
+    for (const member of members) await member.stop()
+    expect(await count()).toEqual(exactly(topic.records))
+  })
+
+  test(`${name}: partitions taken away in mid-run, and given back`, async () => {
+    const { topic, table, target, count } = await setup(400)
+    const sink = start(topic, table, target)
+    for (let round = 0; round < 5; round++) {
+      fill(topic, 200)
+      sink.member.change("revoke", [1, 3])
+      const before = sink.member.polls
+      await until(() => sink.member.polls > before + 3)
+      sink.member.change("assign", [1, 3])
+    }
+    await until(async () => (await count()).rows >= topic.records)
+    await sink.stop()
+    expect(await count()).toEqual(exactly(topic.records))
+  })
+
+  test(`${name}: a partition taken away while its plan's outcome is unknown`, async () => {
+    const { topic, table, target, count } = await setup(400)
+    let unknown = true
+    topic.onCommit = marks => {
+      if (!unknown) return
+      for (const mark of marks) topic.committed.set(mark.partition, mark)
+      throw new LogError("Unknown", "timed out")
+    }
+    const sink = start(topic, table, target)
+    await until(() => topic.committed.size > 0)
+    sink.member.change("revoke", [0])
+    const other = new MemoryMember(topic, [0])
+    const before = sink.member.polls
+    await until(() => sink.member.polls > before + 2)
+    unknown = false
+    const second = start(topic, table, target, {}, other)
+    await until(async () => (await count()).rows >= topic.records)
+    await sink.stop()
+    await second.stop()
+    expect(await count()).toEqual(exactly(topic.records))
+  })
+
+  test(`${name}: a zombie that wakes after the deduplication window moved on`, async () => {
+    const { topic, table, target, count } = await setup(2000, 2)
+    const asleep: { insert: Effect.Effect<void, unknown>; plan: Plan }[] = []
+    const drowsy: Target = {
+      ...target,
+      insert: block => {
+        const copy = {
+          ...block,
+          parts: block.parts.map(part => Object.assign(Object.create(part), { out: frozen(part.out) }))
+        }
+        if (asleep.length < 3) asleep.push({ insert: target.insert(copy), plan: block.plan })
+        return target.insert(block)
+      }
+    }
+    const sink = start(topic, table, drowsy)
+    await until(() => sink.metrics.get("recordsOut") === topic.records)
+    await sink.stop()
+    expect(sink.metrics.get("commits")).toBeGreaterThan(5)
+    for (const { insert } of asleep) await Effect.runPromise(insert as Effect.Effect<void>)
+    expect(await count()).toEqual(exactly(topic.records))
+    // Without the ledger the same requests double rows: the test can fail.
+    const ledger = `${server().database}.${LEDGER}`
+    await Effect.runPromise(
+      server().command(`ALTER TABLE ${ledger} DELETE WHERE topic = '${topic.name}' SETTINGS mutations_sync = 2`)
+    )
+    await Effect.runPromise(asleep[0]!.insert as Effect.Effect<void>)
+    expect((await count()).rows).toBeGreaterThan(topic.records)
+  })
+
+  test(`${name}: retention has eaten part of an open plan`, async () => {
+    const { topic, table, target } = await setup(400)
+    await start(topic, table, dying(target, "after plan", 1)).ended
+    const plan = parsePlan(topic.committed.get(0)!.metadata)!
+    topic.deleteBefore(0, plan.ranges[0]!.first + 2)
+    const reason = await failureOf(start(topic, table, target).ended)
+    expect(reason._tag).toBe("Eaten")
+    expect(reason.message).toContain(`${topic.name}[0]`)
+  })
+
+  test(`${name}: compaction has eaten a record within an open plan`, async () => {
+    const { topic, table, target } = await setup(400)
+    await start(topic, table, dying(target, "after plan", 1)).ended
+    const { first } = parsePlan(topic.committed.get(0)!.metadata)!.ranges[0]!
+    const victim = topic.partitions[0]!.findIndex(record => record.offset > first)
+    topic.partitions[0]!.splice(victim, 1)
+    expect((await failureOf(start(topic, table, target).ended))._tag).toBe("Eaten")
+  })
+
+  test(`${name}: a group that was reset contradicts the ledger`, async () => {
+    const { topic, table, target } = await setup(200)
+    const sink = start(topic, table, target)
+    await until(() => sink.metrics.get("recordsOut") === topic.records)
+    await sink.stop()
+    topic.committed.clear()
+    expect((await failureOf(start(topic, table, target).ended))._tag).toBe("Diverged")
+  })
+
+  test(`${name}: a table that refuses the rows stops the sink, naming table and offsets`, async () => {
+    const { topic, table, target } = await setup(40)
+    await Effect.runPromise(server().command(`DROP TABLE ${server().database}.${table} SYNC`))
+    const reason = await failureOf(start(topic, table, target).ended)
+    expect(reason._tag).toBe("Refused")
+    expect(reason.message).toContain(table)
+    expect(reason.message).toContain(`${topic.name}[0] `)
+  })
+
+  test(`${name}: a record that cannot be read stops the sink at its position`, async () => {
+    const { topic, table, target } = await setup(40)
+    const offset = topic.append(2, Uint8Array.of(1, 2, 3))
+    const reason = await failureOf(start(topic, table, target).ended)
+    expect(reason).toMatchObject({ _tag: "BadRecord", partition: 2, offset })
+  })
+}
+
+const frozen = (out: { written(): Uint8Array }) => {
+  const bytes = out.written().slice()
+  return { written: () => bytes }
+}
+
+const failureOf = async (ended: ReturnType<typeof start>["ended"]) => {
+  const exit = await ended
+  if (Exit.isSuccess(exit)) throw new Error("the sink ended without a failure")
+  const found = exit.cause.reasons.find(reason => reason._tag === "Fail")
+  if (found?._tag !== "Fail") throw new Error(`no typed failure: ${String(exit.cause)}`)
+  return found.error.reason
+}

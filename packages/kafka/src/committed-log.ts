@@ -1,0 +1,194 @@
+import { type KafkaConfig, LogError, type Polled, type TopicPartition } from "@headrace/engine"
+import { Effect, Layer, Scope, Semaphore } from "effect"
+// The engine's face does not name this port yet.
+import {
+  type CommittedLog,
+  type CommittedLogOptions,
+  CommittedLogs,
+  type Mark
+} from "../../engine/src/ports/committed-log.ts"
+import { Arena } from "./arena.ts"
+import { Consumer, type ConsumerEvent } from "./consumer.ts"
+import { SOURCE_DEFAULTS } from "./defaults.ts"
+import { KafkaError } from "./error.ts"
+import { attempt, attemptSync, logError } from "./port-error.ts"
+import type { FoundOffset } from "./request.ts"
+
+const ARENA_BYTES = 4 << 20
+const ARENA_RECORDS = 16_384
+const CALL_TIMEOUT_MS = 10_000
+const POLL_MS = 500
+/** A range that does not come within this much time without a record: the broker is away. */
+const QUIET_LIMIT_MS = 30_000
+const NO_OFFSET = -1001
+
+type Config = typeof KafkaConfig.Type
+
+/** Committed topics for sinks, on librdkafka. */
+export const kafkaCommittedLogs = (config: Config): Layer.Layer<CommittedLogs> =>
+  Layer.succeed(CommittedLogs, CommittedLogs.of({ open: options => openCommittedLog(config, options) }))
+
+/** A member of a sink's group. Offsets are committed by the sink alone, and never reset by the client. */
+export const openCommittedLog = (
+  config: Config,
+  options: CommittedLogOptions
+): Effect.Effect<CommittedLog, LogError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const scope = yield* Effect.scope
+    const consumer = yield* openConsumer(memberSettings(config, options))
+    yield* attempt(`subscribe to ${options.topic}`, () => consumer.subscribe([options.topic]))
+    const one = yield* Semaphore.make(1)
+    const openReader = yield* Effect.cached(Scope.provide(openConsumer(readerSettings(config)), scope))
+    return {
+      ...member(consumer),
+      read: (from, last, visit) =>
+        one.withPermit(Effect.flatMap(openReader, reader => readRange(reader, from, from.offset, last, visit)))
+    }
+  })
+
+const openConsumer = (settings: Record<string, string>) =>
+  Effect.acquireRelease(
+    attemptSync("open a consumer", () => Consumer.open(settings)),
+    opened => Effect.promise(() => opened.close(CALL_TIMEOUT_MS))
+  )
+
+const common = (config: Config): Record<string, string> => ({
+  ...SOURCE_DEFAULTS,
+  // A sink takes blocks of half a second: fewer, larger fetches, and a smaller queue, cost less.
+  "fetch.wait.max.ms": "50",
+  "fetch.min.bytes": "65536",
+  "queued.max.messages.kbytes": "16384",
+  ...config.settings,
+  "bootstrap.servers": config.bootstrap,
+  "isolation.level": "read_committed",
+  "enable.auto.commit": "false",
+  "enable.auto.offset.store": "false",
+  "auto.offset.reset": "error"
+})
+
+const memberSettings = (config: Config, options: CommittedLogOptions): Record<string, string> => ({
+  ...common(config),
+  "session.timeout.ms": String(options.sessionTimeoutMs),
+  "group.id": options.group,
+  "group.instance.id": options.member,
+  "client.id": options.member
+})
+
+const readerSettings = (config: Config): Record<string, string> => ({
+  ...common(config),
+  "group.id": "headrace-recovery-reader",
+  "enable.partition.eof": "true"
+})
+
+const member = (consumer: Consumer): Omit<CommittedLog, "read"> => {
+  const fetch = polling(consumer)
+  return {
+    poll: (maxRecords, timeoutMs) =>
+      attempt("poll", async (): Promise<Polled> => {
+        const { batch, events } = await fetch(maxRecords, timeoutMs)
+        return { batch, changes: events.flatMap(change) }
+      }),
+    assign: positions => attempt("assign partitions", () => consumer.assign(positions)),
+    unassign: partitions => attempt("give partitions back", () => consumer.unassign(partitions)),
+    seek: positions => attempt("seek", () => consumer.seek(positions, CALL_TIMEOUT_MS)),
+    pause: partitions => attempt("pause partitions", () => consumer.pause(partitions)),
+    resume: partitions => attempt("resume partitions", () => consumer.resume(partitions)),
+    committed: partitions =>
+      Effect.flatMap(
+        attempt("read committed offsets", () => consumer.committed(partitions, CALL_TIMEOUT_MS)),
+        marksOf
+      ),
+    commit: marks => commit(consumer, marks),
+    range: ({ topic, partition }) =>
+      Effect.map(
+        attempt(`read the range of ${topic}[${partition}]`, () =>
+          consumer.watermarkOffsets(topic, partition, CALL_TIMEOUT_MS)
+        ),
+        ({ low, high }) => ({ start: low, end: high })
+      )
+  }
+}
+
+const marksOf = (found: readonly FoundOffset[]): Effect.Effect<readonly (Mark | undefined)[], LogError> => {
+  const failed = found.find(one => one.error !== undefined)
+  if (failed !== undefined)
+    return Effect.fail(logError(`read the committed offset of ${failed.topic}[${failed.partition}]`, failed.error))
+  return Effect.succeed(found.map(one => (one.offset === NO_OFFSET ? undefined : markOf(one))))
+}
+
+const markOf = ({ topic, partition, offset, metadata }: FoundOffset): Mark => ({
+  topic,
+  partition,
+  offset,
+  metadata: metadata ?? ""
+})
+
+const commit = (consumer: Consumer, marks: readonly Mark[]): Effect.Effect<void, LogError> =>
+  attempt("commit the plan", () => consumer.commit(marks, CALL_TIMEOUT_MS)).pipe(
+    Effect.mapError(error => (movedOn(error.cause) ? new LogError("Fenced", error.message, { cause: error }) : error))
+  )
+
+/** The member is not known to the group in this generation any more. */
+const movedOn = (cause: unknown): boolean => cause instanceof KafkaError && cause.reason === "IllegalGeneration"
+
+/** Reads on from `offset` until `last` was handed over, or the log says that nothing is left before it. */
+const readRange = <E>(
+  consumer: Consumer,
+  partition: TopicPartition,
+  offset: number,
+  last: number,
+  visit: Parameters<CommittedLog["read"]>[2] extends (batch: infer B) => unknown
+    ? (batch: B) => Effect.Effect<void, E>
+    : never
+): Effect.Effect<void, LogError | E> =>
+  Effect.gen(function* () {
+    const where = `${partition.topic}[${partition.partition}]`
+    yield* attempt(`read ${where} again`, () => consumer.assign([{ ...partition, offset }]))
+    const fetch = polling(consumer)
+    let quietSince = performance.now()
+    for (let reached = -1; reached < last; ) {
+      const { batch, events } = yield* attempt(`read ${where} again`, () => fetch(ARENA_RECORDS, POLL_MS))
+      yield* visit(batch)
+      reached = Math.max(lastOf(batch), ...events.map(endOf), reached)
+      if (batch.count > 0) quietSince = performance.now()
+      else if (performance.now() - quietSince > QUIET_LIMIT_MS)
+        return yield* Effect.fail(
+          new LogError("Retry", `Cannot read ${where} again: no answer in ${QUIET_LIMIT_MS} ms`)
+        )
+    }
+  }).pipe(Effect.ensuring(Effect.ignore(attempt("end reading", () => consumer.unassign([partition])))))
+
+const lastOf = ({ count, stamps }: Polled["batch"]): number => (count === 0 ? -1 : stamps[(count - 1) * 2]!)
+
+/** What the end of the log says: everything before was handed over. Errors that the client cannot mend are thrown. */
+const endOf = (event: ConsumerEvent): number => {
+  change(event)
+  return event.type === "end" ? event.offset - 1 : -1
+}
+
+/** Polls into two arenas in turn; one that is too small for a record is replaced. */
+const polling = (consumer: Consumer) => {
+  const arenas = [new Arena(ARENA_BYTES, ARENA_RECORDS), new Arena(ARENA_BYTES, ARENA_RECORDS)]
+  let turn = 0
+  const fetch = async (maxRecords: number, timeoutMs: number) => {
+    turn = 1 - turn
+    const arena = arenas[turn]!
+    try {
+      const { count, events } = await consumer.poll(arena, Math.min(maxRecords, ARENA_RECORDS), timeoutMs)
+      const { bytes, index, stamps } = arena
+      return { batch: { bytes, index, stamps, count }, events }
+    } catch (cause) {
+      if (!(cause instanceof KafkaError) || cause.reason !== "ArenaTooSmall") throw cause
+      arenas[turn] = new Arena(Math.max(cause.needed ?? 0, arena.bytes.length * 2), ARENA_RECORDS)
+      return fetch(maxRecords, 0)
+    }
+  }
+  return fetch
+}
+
+const change = (event: ConsumerEvent): Polled["changes"] => {
+  if (event.type === "assign" || event.type === "revoke" || event.type === "lost")
+    return [{ type: event.type, partitions: event.partitions }]
+  if (event.type === "error" && (event.error.fatal || event.error.reason === "OffsetOutOfRange")) throw event.error
+  return []
+}
