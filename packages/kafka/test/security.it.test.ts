@@ -1,0 +1,175 @@
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { startKafka } from "@headrace/kafka/dev"
+import { Arena, type ClientOptions, Consumer, PRODUCER_DEFAULTS, Producer, SOURCE_DEFAULTS } from "../src/index.ts"
+import { createTopic, fresh, fromBeginning, pack, readUntil, reasonOf } from "./support.ts"
+
+setDefaultTimeout(60_000)
+
+const T = 10_000
+const directory = mkdtempSync(join(tmpdir(), "headrace-security-"))
+let plaintext = ""
+let sasl = ""
+let tls = ""
+let stop = async () => {}
+
+const freePort = () =>
+  new Promise<number>(resolve => {
+    const server = createServer()
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
+    })
+  })
+
+const run = async (command: readonly string[]) => {
+  const child = Bun.spawn([...command], { stdout: "pipe", stderr: "pipe" })
+  const [out, err, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited
+  ])
+  if (code !== 0) throw new Error(`${command[0]} failed: ${out}${err}`)
+}
+
+const keystore = join(directory, "broker.p12")
+const certificate = join(directory, "broker.pem")
+const makeCertificate = async () => {
+  const store = ["-keystore", keystore, "-storetype", "PKCS12", "-storepass", "secret", "-alias", "broker"]
+  const names = ["-dname", "CN=localhost", "-ext", "SAN=ip:127.0.0.1,dns:localhost"]
+  await run(["keytool", "-genkeypair", "-keyalg", "RSA", "-keysize", "2048", "-validity", "30", ...store, ...names])
+  await run(["keytool", "-exportcert", "-rfc", "-file", certificate, ...store])
+}
+
+/** With the jars of the running broker: there is no other way to make a SCRAM user. */
+const addScramUser = async (pid: number) => {
+  const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0")
+  const jars = command[command.indexOf("-cp") + 1]!
+  const user = ["--entity-type", "users", "--entity-name", "scram", "--alter", "--add-config"]
+  const tool = ["kafka.admin.ConfigCommand", "--bootstrap-server", plaintext, ...user, "SCRAM-SHA-512=[password=pw]"]
+  await run([command[0]!, "-XX:TieredStopAtLevel=1", "-cp", jars, ...tool])
+}
+
+const jaas = "org.apache.kafka.common.security"
+const listener = "listener.name.sasl_plaintext"
+
+const settings = (ports: { plain: number; sasl: number; tls: number; controller: number }) => {
+  const of = (name: string, port: number) => `${name}://127.0.0.1:${port}`
+  const open = [of("PLAINTEXT", ports.plain), of("SASL_PLAINTEXT", ports.sasl), of("SSL", ports.tls)].join(",")
+  return {
+    listeners: `${open},${of("CONTROLLER", ports.controller)}`,
+    "advertised.listeners": open,
+    "controller.quorum.voters": `1@127.0.0.1:${ports.controller}`,
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL",
+    "inter.broker.listener.name": "PLAINTEXT",
+    "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512,OAUTHBEARER",
+    [`${listener}.plain.sasl.jaas.config`]: `${jaas}.plain.PlainLoginModule required user_plain="pw";`,
+    [`${listener}.scram-sha-512.sasl.jaas.config`]: `${jaas}.scram.ScramLoginModule required;`,
+    [`${listener}.oauthbearer.sasl.jaas.config`]: `${jaas}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";`,
+    "ssl.keystore.location": keystore,
+    "ssl.keystore.type": "PKCS12",
+    "ssl.keystore.password": "secret",
+    "ssl.key.password": "secret"
+  }
+}
+
+beforeAll(async () => {
+  await makeCertificate()
+  const [plain, secured, encrypted, controller] = await Promise.all([freePort(), freePort(), freePort(), freePort()])
+  const ports = { plain: plain!, sasl: secured!, tls: encrypted!, controller: controller! }
+  const kafka = await startKafka({ port: ports.plain, settings: settings(ports) })
+  stop = () => kafka.stop()
+  plaintext = kafka.bootstrap
+  sasl = `127.0.0.1:${ports.sasl}`
+  tls = `127.0.0.1:${ports.tls}`
+  await addScramUser(kafka.pid)
+}, 180_000)
+
+afterAll(async () => {
+  await stop()
+  rmSync(directory, { recursive: true })
+})
+
+const roundTrip = async (config: Record<string, string>, options: () => ClientOptions = () => ({})) => {
+  const topic = await createTopic(plaintext)
+  const producer = Producer.open({ ...PRODUCER_DEFAULTS, ...config }, options())
+  producer.produce(pack([{ topic: producer.topicId(topic), value: "secret" }]), 0, 1)
+  await producer.flush(T)
+  await producer.close()
+  const consumer = Consumer.open({ ...SOURCE_DEFAULTS, ...config, "group.id": fresh("group") }, options())
+  await consumer.assign(fromBeginning(topic))
+  const { received } = await readUntil(consumer, all => all.length >= 1)
+  await consumer.close()
+  expect(received.map(({ value }) => value)).toEqual(["secret"])
+}
+
+const withUser = (mechanism: string, user: string, password: string) => ({
+  "bootstrap.servers": sasl,
+  "security.protocol": "sasl_plaintext",
+  "sasl.mechanism": mechanism,
+  "sasl.username": user,
+  "sasl.password": password
+})
+
+test("PLAIN", () => roundTrip(withUser("PLAIN", "plain", "pw")))
+test("SCRAM-SHA-512", () => roundTrip(withUser("SCRAM-SHA-512", "scram", "pw")))
+
+test("a wrong password is reported as such", async () => {
+  const consumer = Consumer.open({ ...withUser("PLAIN", "plain", "wrong"), "group.id": "g" })
+  const { events } = await readUntil(consumer, (_, all) =>
+    all.some(event => event.type === "error" && event.error.reason === "AuthFailed")
+  )
+  expect(events.length).toBeGreaterThan(0)
+  await consumer.close()
+})
+
+test("TLS, with the broker's certificate checked", () =>
+  roundTrip({ "bootstrap.servers": tls, "security.protocol": "ssl", "ssl.ca.location": certificate }))
+
+test("TLS with a certificate that nobody vouches for is refused", async () => {
+  const producer = Producer.open({ "bootstrap.servers": tls, "security.protocol": "ssl" })
+  const topic = await createTopic(plaintext)
+  producer.produce(pack([{ topic: producer.topicId(topic), value: "v" }]), 0, 1)
+  expect(await reasonOf(() => producer.flush(2000))).toBe("TimedOut")
+  expect(producer.events().some(event => event.type === "error" && event.error.reason === "AuthFailed")).toBe(true)
+  await producer.close()
+})
+
+const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url")
+
+/** An unsecured JWT, as the broker's default validator takes it. */
+const token = async () => {
+  const now = Math.floor(Date.now() / 1000)
+  const value = `${base64({ alg: "none" })}.${base64({ sub: "someone", iat: now, exp: now + 3600 })}.`
+  return { value, untilMs: (now + 3600) * 1000, principal: "someone" }
+}
+
+const bearer = () => ({
+  "bootstrap.servers": sasl,
+  "security.protocol": "sasl_plaintext",
+  "sasl.mechanism": "OAUTHBEARER"
+})
+
+test("OAUTHBEARER with tokens from a function, asked for before anything else happens", async () => {
+  let asked = 0
+  await roundTrip(bearer(), () => ({
+    token: () => {
+      asked++
+      return token()
+    }
+  }))
+  expect(asked).toBeGreaterThanOrEqual(2)
+})
+
+test("a token function that fails is reported", async () => {
+  const refuse = () => Promise.reject(new Error("the identity provider is asleep"))
+  const consumer = Consumer.open({ ...bearer(), "group.id": "g" }, { token: refuse })
+  const { events } = await readUntil(consumer, (_, all) => all.some(({ type }) => type === "error"), {
+    arena: new Arena(1000, 10)
+  })
+  expect(JSON.stringify(events)).toContain("asleep")
+  await consumer.close()
+})
