@@ -1,8 +1,8 @@
 import { ClickHouseError, runJobSink } from "@headrace/clickhouse"
 import { Codecs, fatal, LaneMetrics, type WorkerMessage, type WorkerTask } from "@headrace/engine"
+import { kafkaCommittedLogs } from "@headrace/kafka"
 import { Effect, Layer } from "effect"
 import type { ClickHouseSinkNode, Plan } from "headrace"
-import { committedLogs } from "./committedLog.ts"
 import { planOf } from "./plan.ts"
 import { asFatal, servicesOf } from "./services.ts"
 
@@ -14,7 +14,7 @@ export default async (task: WorkerTask): Promise<void> => {
       Effect.mapError(error =>
         error instanceof ClickHouseError ? fatal(error.message, { cause: error }) : asFatal(error)
       ),
-      Effect.provide(Layer.merge(servicesOf(task.job), committedLogs(task.job.kafka))),
+      Effect.provide(Layer.merge(servicesOf(task.job), kafkaCommittedLogs(task.job.kafka))),
       Effect.ensuring(Effect.sync(() => task.control.close()))
     )
   )

@@ -1,6 +1,7 @@
 export { Admin, type ClusterMetadata, type PartitionMetadata, type TopicMetadata, type TopicSpec } from "./admin.ts"
 export * from "./arena.ts"
 export { kafkaClients } from "./clients.ts"
+export { kafkaCommittedLogs } from "./committed-log.ts"
 export { Consumer, type ConsumerEvent, type Poll } from "./consumer.ts"
 export { type KafkaSettings, PRODUCER_DEFAULTS, SOURCE_DEFAULTS } from "./defaults.ts"
 export { KafkaError, type KafkaReason } from "./error.ts"

@@ -1,4 +1,4 @@
-import { invalid, type KafkaError, kafkaError } from "./error.ts"
+import { attemptNow, invalid, type KafkaError, kafkaError } from "./error.ts"
 import type { NativeHandle, NativeListener, NativePlace, NativeSetting } from "./native.ts"
 
 /** A bearer token for SASL/OAUTHBEARER. */
@@ -30,14 +30,25 @@ interface Waiting {
   readonly reject: (error: KafkaError) => void
 }
 
+interface Kind {
+  readonly open: (settings: readonly NativeSetting[], listener: NativeListener) => NativeHandle
+  readonly hold: (handle: NativeHandle, hold: boolean) => void
+  readonly setToken: (handle: NativeHandle, token: string, untilMs: number, principal: string) => void
+  readonly refuseToken: (handle: NativeHandle, reason: string) => void
+}
+
+/** Clients with requests under way: these must not be collected before the answers have come. */
+const busy = new Set<Requests>()
+
 /** The requests of one client that are under way. While there are any, the client keeps its event loop alive. */
 export class Requests {
+  handle: NativeHandle | undefined
+  readonly #kind: Kind
   readonly #waiting = new Map<number, Waiting>()
-  readonly #hold: (hold: boolean) => void
   #last = 0
 
-  constructor(hold: (hold: boolean) => void) {
-    this.#hold = hold
+  constructor(kind: Kind) {
+    this.#kind = kind
   }
 
   send(operation: string, call: (id: number) => void): Promise<Answer> {
@@ -52,6 +63,12 @@ export class Requests {
         reject(kafkaError(operation, thrown))
       }
     })
+  }
+
+  #hold(hold: boolean): void {
+    if (hold) busy.add(this)
+    else busy.delete(this)
+    if (this.handle !== undefined) this.#kind.hold(this.handle, hold)
   }
 
   /** Numbers wrap around long after their request was answered. */
@@ -74,13 +91,6 @@ export class Requests {
   }
 }
 
-interface Kind {
-  readonly open: (settings: readonly NativeSetting[], listener: NativeListener) => NativeHandle
-  readonly hold: (handle: NativeHandle, hold: boolean) => void
-  readonly setToken: (handle: NativeHandle, token: string, untilMs: number, principal: string) => void
-  readonly refuseToken: (handle: NativeHandle, reason: string) => void
-}
-
 export interface Opened {
   readonly handle: NativeHandle
   readonly requests: Requests
@@ -94,21 +104,20 @@ export const open = (
   options: ClientOptions
 ): Opened => {
   const settings = Object.entries(config).map(([name, value]) => ({ name, value: checked(what, name, value) }))
-  let handle: NativeHandle | undefined
-  const requests = new Requests(hold => handle !== undefined && kind.hold(handle, hold))
-  const renew = async () => {
-    if (handle !== undefined) await renewToken(kind, handle, options)
-  }
-  try {
-    handle = kind.open(settings, (id, error, a, b, text) => {
-      if (id === 0) void renew()
-      else requests.settle(id, error, { a, b, text: text ?? undefined })
-    })
-  } catch (thrown) {
-    throw kafkaError(`open a ${what}`, thrown)
-  }
+  const requests = new Requests(kind)
+  const handle = attemptNow(`open a ${what}`, () => kind.open(settings, listen(new WeakRef(requests), kind, options)))
+  requests.handle = handle
   return { handle, requests }
 }
+
+/** The add-on keeps its listener for good, so the listener must not keep the client: else it is never collected. */
+const listen =
+  (client: WeakRef<Requests>, kind: Kind, options: ClientOptions): NativeListener =>
+  (id, error, a, b, text) => {
+    const requests = client.deref()
+    if (id !== 0) requests?.settle(id, error, { a, b, text: text ?? undefined })
+    else if (requests?.handle !== undefined) void renewToken(kind, requests.handle, options)
+  }
 
 const checked = (what: string, name: string, value: unknown): string => {
   if (typeof value === "string") return value
