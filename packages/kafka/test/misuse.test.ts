@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test"
+import { readdirSync } from "node:fs"
 import { Admin, Arena, Consumer, KafkaError, Producer, STRIDE } from "../src/index.ts"
 import { native } from "../src/native.ts"
 import { reasonOf } from "./support.ts"
@@ -281,3 +282,19 @@ test("more calls than a client takes are refused, and the others are done", asyn
   expect([...reasons].every(reason => reason === "none" || reason === "QueueFull")).toBe(true)
   await consumer.close(500)
 })
+
+test("clients that nobody holds any more end their threads", async () => {
+  const threads = () => readdirSync("/proc/self/task").length
+  const open = () => Array.from({ length: 10 }, () => [openConsumer(), openProducer()]).length
+  const before = threads()
+  expect(open()).toBe(10)
+  const during = threads()
+  expect(during - before).toBeGreaterThan(40)
+  const until = performance.now() + 20_000
+  // A few may be kept by chance: the collector is a conservative one.
+  while (threads() - before > (during - before) / 2) {
+    if (performance.now() > until) throw new Error(`${threads()} of ${during} threads, ${before} at first`)
+    Bun.gc(true)
+    await new Promise(resolve => setTimeout(resolve, 10))
+  }
+}, 30_000)

@@ -9,29 +9,32 @@ const END_TXN = 26
 const T = 15_000
 
 /** A proxy before the broker that can keep the next EndTxn request, and its connection, to itself. */
-class Proxy {
-  readonly server = createServer((client) => this.#join(client))
+class HoldingProxy {
+  readonly server = createServer(client => this.#join(client))
   readonly sockets = new Set<Socket>()
   brokerPort = 0
   holding = false
   held = 0
 
   async listen(): Promise<number> {
-    await new Promise<void>((resolve) => this.server.listen(0, "127.0.0.1", resolve))
+    await new Promise<void>(resolve => this.server.listen(0, "127.0.0.1", resolve))
     return (this.server.address() as AddressInfo).port
   }
 
   #join(client: Socket): void {
     const broker = connect(this.brokerPort, "127.0.0.1")
-    const frames = new Frames((frame) => {
+    const frames = new Frames(frame => {
       if (this.holding && frame.readInt16BE(4) === END_TXN) {
         this.holding = false
         this.held++
       } else broker.write(frame)
     })
-    client.on("data", (data) => frames.push(data))
-    broker.on("data", (data) => client.write(data))
-    for (const [one, other] of [[client, broker], [broker, client]] as const) {
+    client.on("data", data => frames.push(Buffer.from(data)))
+    broker.on("data", data => client.write(data))
+    for (const [one, other] of [
+      [client, broker],
+      [broker, client]
+    ] as const) {
       this.sockets.add(one)
       one.on("error", () => other.destroy())
       one.on("close", () => {
@@ -66,7 +69,7 @@ class Frames {
   }
 }
 
-const proxy = new Proxy()
+const proxy = new HoldingProxy()
 let bootstrap = ""
 let stop = async () => {}
 beforeAll(async () => {
@@ -107,7 +110,7 @@ test("a commit that librdkafka had to repeat succeeds and poisons its producer",
   await second.close()
   const consumer = openConsumer(bootstrap)
   await consumer.assign(fromBeginning(topic))
-  const { received } = await readUntil(consumer, (all) => all.length >= 3)
+  const { received } = await readUntil(consumer, all => all.length >= 3)
   expect(received.map(({ value }) => value)).toEqual(["calm", "torn", "mended"])
   await consumer.close()
 })
