@@ -1,10 +1,13 @@
 import { parseArgs } from "node:util"
 import { Worker } from "node:worker_threads"
 import { startKafka, startRegistry } from "@headrace/dev"
+import { Admin } from "@headrace/kafka"
 import { Effect } from "effect"
 import { defaults, ensureTopics } from "../src/index.ts"
 import { count } from "../src/text.ts"
+import type { Bench, Job } from "./bench.ts"
 import { type Measured, measured, median } from "./figures.ts"
+import { laneJob } from "./lanes.ts"
 import { measureStages } from "./stages.ts"
 import type { BenchAnswer, BenchTask } from "./thread.ts"
 
@@ -21,21 +24,6 @@ const { values: flags } = parseArgs({
   }
 })
 
-/** Where the measured runs happen. */
-export interface Bench {
-  readonly bootstrap: string
-  readonly registry: string
-  readonly brokerPid: number
-  readonly partitions: number
-  readonly events: number
-}
-
-/** One job over the whole topic; the answer is how many events it took and from the first to the last of them. */
-export interface Job {
-  readonly name: string
-  readonly run: (bench: Bench, lanes: number, round: number) => Promise<{ events: number; seconds: number }>
-}
-
 const inThread = (task: BenchTask): Promise<BenchAnswer> =>
   new Promise((resolve, reject) => {
     const worker = new Worker(new URL("./thread.ts", import.meta.url), { workerData: task })
@@ -45,18 +33,24 @@ const inThread = (task: BenchTask): Promise<BenchAnswer> =>
 
 const consumeOnly: Job = {
   name: "consume only",
-  run: async ({ bootstrap, partitions }, lanes) => {
-    const kafka = { bootstrap, settings: {} }
-    const answers = await Promise.all(
-      Array.from({ length: lanes }, (_, lane) => inThread({ role: "consume", kafka, partitions, lane, lanes }))
-    )
-    const longest = Math.max(...answers.map(({ beginAt, endAt }) => endAt - beginAt))
-    return { events: answers.reduce((sum, { events }) => sum + events, 0), seconds: longest / 1000 }
-  }
+  run: ({ bootstrap, brokerPid, partitions }, lanes) =>
+    measured(brokerPid, async () => {
+      const kafka = { bootstrap, settings: {} }
+      const answers = await Promise.all(
+        Array.from({ length: lanes }, (_, lane) => inThread({ role: "consume", kafka, partitions, lane, lanes }))
+      )
+      const longest = Math.max(...answers.map(({ beginAt, endAt }) => endAt - beginAt))
+      return { events: answers.reduce((sum, { events }) => sum + events, 0), seconds: longest / 1000 }
+    })
 }
 
 /** The first is what the others are compared with. */
-const jobs: readonly [Job, ...Job[]] = [consumeOnly]
+const jobs: readonly [Job, ...Job[]] = [
+  consumeOnly,
+  laneJob("windowed", "./jobs/windowed.ts"),
+  laneJob("enriched 1:1", "./jobs/enriched.ts")
+]
+const OUTPUTS = ["bench.windowed", "bench.enriched"]
 
 const row = (name: string, lanes: number, rounds: readonly Measured[], base: number) => {
   const rate = median(rounds.map(({ events, seconds }) => events / seconds))
@@ -78,11 +72,17 @@ const runJobs = async (bench: Bench, lanes: number, rounds: number) => {
   for (const job of jobs) {
     const results: Measured[] = []
     for (let round = 0; round < rounds; round++) {
-      results.push(await measured(bench.brokerPid, () => job.run(bench, lanes, round)))
+      results.push(await job.run(bench, lanes, round))
     }
     rows.push(row(job.name, lanes, results, rows[0]?.rate ?? 0))
   }
   return rows.map(({ rate: _, ...shown }) => shown)
+}
+
+const createOutputs = async (bootstrap: string): Promise<void> => {
+  const admin = Admin.open({ "bootstrap.servers": bootstrap })
+  await admin.createTopics(OUTPUTS.map(topic => ({ topic, partitions: defaults.partitions, replication: 1 })))
+  await admin.close()
 }
 
 const main = async (): Promise<void> => {
@@ -99,10 +99,17 @@ const main = async (): Promise<void> => {
     const events = Number(flags.events)
     const access = { kafka: { bootstrap: kafka.bootstrap, settings: {} }, registry: { url: registry.url } }
     await Effect.runPromise(ensureTopics({ ...defaults, ...access }))
+    await createOutputs(kafka.bootstrap)
     const filled = await inThread({ role: "fill", ...access, partitions: defaults.partitions, events })
     console.log(`Filled with ${count(events)} events at ${count((events * 1000) / (filled.endAt - filled.beginAt))}/s.`)
     const { partitions } = defaults
-    const bench = { bootstrap: kafka.bootstrap, registry: registry.url, brokerPid: kafka.pid, partitions, events }
+    const bench: Bench = {
+      bootstrap: kafka.bootstrap,
+      registry: registry.url,
+      brokerPid: kafka.pid,
+      partitions,
+      events
+    }
     for (const lanes of flags.lanes.split(",").map(Number)) {
       console.table(await runJobs(bench, lanes, Number(flags.rounds)))
     }

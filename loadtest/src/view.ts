@@ -53,7 +53,7 @@ export const renderLine = (s: LoadSnapshot): string =>
   [
     `${s.phase} ${seconds(s.elapsedMs)}/${seconds(s.forMs)}`,
     `in ${count(s.sentEps)}/s out ${count(s.receivedEps)}/s`,
-    `behind ${count(s.sent - s.received)}`,
+    `behind ${count(unseen(s))}`,
     `p50 ${ms(s.recent.p50)} p99 ${ms(s.recent.p99)}`,
     ...(s.clickhouse === undefined ? [] : [`clickhouse ${count(s.clickhouse.rows)} p99 ${ms(s.clickhouse.p99)}`]),
     ...(s.engine === undefined
@@ -81,10 +81,7 @@ const progressBar = (s: LoadSnapshot, width: number): string => {
 
 const rows = (s: LoadSnapshot): readonly (readonly [string, string])[] => [
   ["in", `${count(s.sentEps)}/s   ${dim("sent")} ${count(s.sent)}${behind(s.behindMs)}`],
-  [
-    "out",
-    `${count(s.receivedEps)}/s   ${dim("received")} ${count(s.received)}   ${dim("behind")} ${count(s.sent - s.received)}`
-  ],
+  ["out", `${count(s.receivedEps)}/s   ${dim("received")} ${count(s.received)}   ${dim("behind")} ${count(unseen(s))}`],
   [
     "latency",
     `${dim("p50")} ${ms(s.recent.p50)}  ${dim("p99")} ${latency(s.recent.p99)}   ${dim("whole run p50")} ${ms(s.whole.p50)}  ${dim("p99")} ${latency(s.whole.p99)}`
@@ -94,6 +91,9 @@ const rows = (s: LoadSnapshot): readonly (readonly [string, string])[] => [
   ...(s.engine === undefined ? [] : engineRows(s.engine)),
   ["duplicates", s.duplicated === 0 ? green("0") : red(count(s.duplicated))]
 ]
+
+/** The two are counted in different threads: for a moment the second may be ahead. */
+const unseen = (s: LoadSnapshot): number => Math.max(0, s.sent - s.received)
 
 const behind = (behindMs: number): string => (behindMs < 50 ? "" : `   ${yellow(`generator ${ms(behindMs)} behind`)}`)
 

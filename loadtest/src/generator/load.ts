@@ -29,6 +29,9 @@ export interface Share {
   readonly startAt: number
 }
 
+/** Outboxes that one tick sends at most, so that a generator that catches up still hears what it is told. */
+const MAX_ROUNDS = 8
+
 /**
  * The open loop of one thread. It sends what is due, never waits for the system under load and never skips: when it
  * falls behind, the next tick sends all the more, each event with its own intended time. No clock of its own.
@@ -70,7 +73,7 @@ export class Load {
   tick(now: number): void {
     this.measureDelay(now)
     if (this.pending) this.pending = !this.outbox.send()
-    while (!this.pending && this.isDue(now)) {
+    for (let rounds = 0; rounds < MAX_ROUNDS && !this.pending && this.isDue(now); rounds++) {
       this.fill(now)
       this.pending = !this.outbox.send()
     }
