@@ -22,7 +22,8 @@ function plain(line) {
   const started = Date.now()
   console.log(`… ${line}`)
   return {
-    note: text => console.log(`    ${text}`),
+    // A log keeps the line of the step alone; an error brings the last notes along.
+    note: () => {},
     end: mark => console.log(`${mark} ${line} ${seconds(started)}`)
   }
 }

@@ -110,8 +110,10 @@ function packagesMatchLock() {
 
 async function installPackages(note) {
   const npm = process.env.npm_execpath ? [process.execPath, process.env.npm_execpath] : ["npm"]
-  // Scripts are not run: one of them builds the auditing client, which only the tests need (its own step).
-  const args = [...npm.slice(1), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+  // What the lock file says, as with `npm ci`; but that refuses a lock file which lacks packages for other platforms,
+  // and npm writes such a one wherever it cannot see them. Scripts are not run: one of them builds the auditing client,
+  // which only the tests need (its own step).
+  const args = [...npm.slice(1), "install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]
   await runQuietly(npm[0], args, { note })
   // Bun's own script puts its binary in place.
   await runQuietly(process.execPath, ["install.js"], { note, cwd: join(root, "node_modules", "bun") })
