@@ -135,6 +135,14 @@ describe("merge", () => {
     )
   })
 
+  test("takes keys of any length", () => {
+    const key = new Uint8Array(20_000).map((_, i) => i % 251)
+    const put = { kind: PUT, key, value: Uint8Array.of(1) }
+    const drop = { kind: PREFIX_TOMBSTONE, key: key.subarray(0, 9000), value: new Uint8Array(0) }
+    expect(merge([], [[put]])).toEqual([[key, put.value]])
+    expect(merge([[key, put.value]], [[drop]])).toEqual([])
+  })
+
   test("pulls the checkpoint one entry at a time", () => {
     let pulled = 0
     const checkpoint = function* (): Generator<Entry> {

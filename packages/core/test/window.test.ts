@@ -259,14 +259,14 @@ describe("tumbling window", () => {
     expect(() => restored({ size: 20, offset: 0, allowedLateness: 0 }, [], [changes])).toThrow(StateError)
   })
 
-  test("100,000 keys survive growth and a restore, in order", () => {
+  test("20,000 keys survive growth and a restore, in order", () => {
     const spec = { size: 10, offset: 0, allowedLateness: 0 }
     const chain = new Chain(spec)
-    for (let i = 0; i < 100_000; i++) chain.event({ key: `account-${(i * 7919) % 100_003}`, value: i, ts: 5 })
+    for (let i = 0; i < 20_000; i++) chain.event({ key: `account-${(i * 7919) % 20_011}`, value: i, ts: 5 })
     const again = restored(spec, merged([], [chain.delta()]), [])
     chain.watermark(9)
     again.watermark(9)
     expect(again.take().emits.map(one => one.list[0])).toEqual(chain.emitted.map(one => one.list[0]))
-    expect(chain.emitted.length).toBe(100_000)
+    expect(chain.emitted.length).toBe(20_000)
   })
 })

@@ -6,6 +6,8 @@ import { compareBytes } from "./order.ts"
 export type Entry = readonly [key: Uint8Array, value: Uint8Array]
 
 interface Change {
+  /** The key as `latin1` writes it. */
+  readonly name: string
   readonly key: Uint8Array
   /** Undefined: removed. */
   readonly value: Uint8Array | undefined
@@ -49,7 +51,7 @@ export class ChangeSet {
         else break
       }
       const replaced = at < changes.length && order === 0
-      if (!replaced && !this.removed(latin1(entry[0]), -1)) yield entry
+      if (!replaced && !this.removedByPrefix(entry[0])) yield entry
     }
     for (; at < changes.length; at++) yield* this.alive(changes[at]!)
   }
@@ -63,7 +65,7 @@ export class ChangeSet {
       this.prefixLengths.add(key.length)
     } else {
       const value = reader.kind === PUT ? reader.value()!.slice() : undefined
-      this.changes.set(name, { key: key.slice(), value, sequence })
+      this.changes.set(name, { name, key: key.slice(), value, sequence })
     }
   }
 
@@ -73,8 +75,12 @@ export class ChangeSet {
   }
 
   private *alive(change: Change): Generator<Entry> {
-    if (change.value !== undefined && !this.removed(latin1(change.key), change.sequence))
-      yield [change.key, change.value]
+    if (change.value !== undefined && !this.removed(change.name, change.sequence)) yield [change.key, change.value]
+  }
+
+  /** Of an entry of the checkpoint: any prefix tombstone came later. */
+  private removedByPrefix(key: Uint8Array): boolean {
+    return this.prefixes.size > 0 && this.removed(latin1(key), -1)
   }
 
   /** Whether a prefix tombstone came after `sequence`. */
@@ -85,10 +91,14 @@ export class ChangeSet {
   }
 }
 
+/** Arguments that one call surely takes. */
+const CHUNK = 4096
+
 /** One character for each byte: strings then compare like the bytes. */
 const latin1 = (bytes: Uint8Array): string => {
+  if (bytes.length <= CHUNK) return String.fromCharCode.apply(null, bytes as unknown as number[])
   let name = ""
-  for (let i = 0; i < bytes.length; i++) name += String.fromCharCode(bytes[i]!)
+  for (let i = 0; i < bytes.length; i += CHUNK) name += latin1(bytes.subarray(i, i + CHUNK))
   return name
 }
 
