@@ -31,12 +31,15 @@ export interface ChildPipeline {
 /** Runs `headrace run` in a process of its own and waits until all of it runs. Rejects with the end of its log. */
 export const childPipeline = async (options: ChildOptions): Promise<ChildPipeline> => {
   const directory = mkdtempSync(join(tmpdir(), "headrace-pipeline-"))
+  // An interrupt does not wait for a start that is under way.
+  const clear = () => rmSync(directory, { recursive: true, force: true })
+  if (!options.keep) process.once("exit", clear)
   const log = join(directory, "pipeline.log")
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
   const begun = performance.now()
   const child = start(runArguments(options, directory, port), log, options.keep)
-  const stop = () => end(child).then(() => rmSync(directory, { recursive: true, force: true }))
+  const stop = () => end(child).then(clear)
   try {
     await ready(child, url, log)
   } catch (error) {

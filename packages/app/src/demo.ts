@@ -32,8 +32,7 @@ export const demo = Effect.fnUntraced(function* (flags: DemoFlags) {
   )
   const watched = yield* watch(pipeline.url)
   const summary = yield* drive({ ...options, engine: watched.snapshot }, watched.figures(pipeline.startupMs))
-  if (flags.keep) keep(kept)
-  yield* conclude(summary, flags.report)
+  yield* conclude(summary, flags.report).pipe(Effect.ensuring(Effect.sync(() => flags.keep && keep(kept))))
 }, Effect.scoped)
 
 /** All three at once: each takes a second or more. */

@@ -3,6 +3,7 @@ import { kafkaClients } from "@headrace/kafka"
 import { Effect, Exit } from "effect"
 import type { Node, Plan } from "headrace"
 import { ConfigError, jobOf, type Settings } from "./config.ts"
+import { holdInstance } from "./instance.ts"
 import { loadPipeline } from "./module.ts"
 import { awaitNeeds, serversOf } from "./preflight.ts"
 import { serve } from "./server.ts"
@@ -22,6 +23,7 @@ export const run = Effect.fnUntraced(function* (settings: Settings) {
   const tables = yield* tablesOf(plan, settings)
   const units = [...lanesOf(settings.lanes), ...tables]
   if (units.length === 0) return yield* new ConfigError({ message: "nothing to run: 0 lanes and no sinks" })
+  yield* holdInstance(job)
   const status = new Status(job.app, units)
   const port = yield* serve(status, settings.http.host, settings.http.port)
   yield* Effect.logInfo(`${job.app} as ${job.instance}: ${settings.lanes} lanes, ${tables.length} tables`)

@@ -150,6 +150,11 @@ test("servers that are down are waited for, said once and not at every try; SIGT
   })
   expect((await fetch(`http://127.0.0.1:${port}/health/live`)).status).toBe(200)
   expect(log.match(/waiting for Kafka/g)).toHaveLength(1)
+  const second = await headrace(...args)
+  expect(second).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/runs on this machine already as instance .*--instance/)
+  })
   child.kill("SIGTERM")
   expect(await child.exited).toBe(0)
 })
