@@ -9,7 +9,7 @@ import {
 } from "../../engine/src/ports/committed-log.ts"
 import { Arena } from "./arena.ts"
 import { Consumer, type ConsumerEvent } from "./consumer.ts"
-import { SOURCE_DEFAULTS } from "./defaults.ts"
+import { groupSettings, SOURCE_DEFAULTS } from "./defaults.ts"
 import { KafkaError } from "./error.ts"
 import { attempt, attemptSync, logError } from "./port-error.ts"
 import type { FoundOffset } from "./request.ts"
@@ -68,10 +68,7 @@ const common = (config: Config): Record<string, string> => ({
 
 const memberSettings = (config: Config, options: CommittedLogOptions): Record<string, string> => ({
   ...common(config),
-  "session.timeout.ms": String(options.sessionTimeoutMs),
-  "group.id": options.group,
-  "group.instance.id": options.member,
-  "client.id": options.member
+  ...groupSettings(config.settings, options)
 })
 
 const readerSettings = (config: Config): Record<string, string> => ({

@@ -13,11 +13,32 @@ export const SOURCE_DEFAULTS: KafkaSettings = {
   // A lost connection is tried again soon: the defaults (100 ms, 10 s) make a short outage long.
   "reconnect.backoff.ms": "50",
   "reconnect.backoff.max.ms": "1000",
-  "socket.nagle.disable": "true",
-  // A static member that was killed is replaced at once; others are missed after this time.
-  "session.timeout.ms": "10000",
-  "heartbeat.interval.ms": "1000"
+  "socket.nagle.disable": "true"
 }
+
+/**
+ * The settings of a group's member. Classic by default: a static member that was killed and comes back takes over at
+ * once. With KIP-848 (`group.protocol=consumer` among the cluster's settings) it is refused until the broker's session
+ * time-out; that, the heartbeat and the assignor are then the broker's affair, and the client refuses them.
+ */
+export const groupSettings = (
+  cluster: KafkaSettings,
+  group: { readonly group: string; readonly member: string; readonly sessionTimeoutMs: number }
+): Record<string, string> => ({
+  "group.id": group.group,
+  "group.instance.id": group.member,
+  "client.id": group.member,
+  ...(cluster["group.protocol"] === "consumer" ? KIP_848 : classic(group.sessionTimeoutMs))
+})
+
+const KIP_848 = { "group.protocol": "consumer", "group.remote.assignor": "range" }
+
+const classic = (sessionTimeoutMs: number): Record<string, string> => ({
+  "group.protocol": "classic",
+  "partition.assignment.strategy": "range",
+  "session.timeout.ms": String(sessionTimeoutMs),
+  "heartbeat.interval.ms": String(Math.max(200, Math.round(sessionTimeoutMs / 10)))
+})
 
 /** For a transactional or idempotent producer: order and no duplicates, batched for a few milliseconds. */
 export const PRODUCER_DEFAULTS: KafkaSettings = {

@@ -11,7 +11,7 @@ import {
 import { Effect, Schedule, type Scope } from "effect"
 import { Arena } from "./arena.ts"
 import { Consumer, type ConsumerEvent } from "./consumer.ts"
-import { SOURCE_DEFAULTS } from "./defaults.ts"
+import { groupSettings, SOURCE_DEFAULTS } from "./defaults.ts"
 import { KafkaError } from "./error.ts"
 import { attempt, attemptSync, logError } from "./port-error.ts"
 
@@ -41,12 +41,9 @@ export const openMembership = (
 
 const settings = (config: typeof KafkaConfig.Type, options: SourceOptions): Record<string, string> => ({
   ...SOURCE_DEFAULTS,
-  "session.timeout.ms": String(options.sessionTimeoutMs),
   ...config.settings,
+  ...groupSettings(config.settings, options),
   "bootstrap.servers": config.bootstrap,
-  "group.id": options.group,
-  "group.instance.id": options.member,
-  "client.id": options.member,
   "isolation.level": "read_committed",
   "enable.auto.commit": "false",
   "enable.auto.offset.store": "false",
