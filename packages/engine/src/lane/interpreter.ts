@@ -1,4 +1,5 @@
 import { Cause, Effect, Queue, Schedule } from "effect"
+import type { LaneMetrics } from "../metrics.ts"
 import type { Blobs } from "../ports/blobs.ts"
 import { LogError, type Producer, type Source } from "../ports/log.ts"
 import type { Task } from "../task/task.ts"
@@ -16,6 +17,7 @@ export interface LaneParts {
   readonly restore: (task: Task) => Effect.Effect<Parameters<Source["seek"]>[0][number], LogError, Blobs>
   /** Leaves the group. */
   readonly close: Effect.Effect<void, LogError>
+  readonly metrics: LaneMetrics
   /** Partitions restored at the same time. */
   readonly restoreConcurrency: number
 }
@@ -43,6 +45,7 @@ export const runLane = (parts: LaneParts, attach: (handle: LaneHandle) => void):
       attach({ offer })
       offer({ type: "start" })
       const { lane } = parts
+      yield* Effect.forkScoped(watchLag(parts))
       while (!lane.ended) {
         let next: Event | undefined = yield* Queue.take(events)
         while (next !== undefined) {
@@ -57,6 +60,32 @@ export const runLane = (parts: LaneParts, attach: (handle: LaneHandle) => void):
       }
     })
   )
+
+/** How often one partition's end is asked for: the partitions take turns, so that it costs the lane next to nothing. */
+const LAG_INTERVAL = "250 millis"
+
+/** Keeps the lag gauge: records of the source that are not processed yet, over all partitions of the lane. */
+const watchLag = ({ lane, source, metrics }: LaneParts): Effect.Effect<never> => {
+  const lags = new Map<string, number>()
+  let turn = 0
+  const ask = Effect.gen(function* () {
+    const positions = lane.positions()
+    const position = positions[turn++ % Math.max(1, positions.length)]
+    if (position === undefined) return
+    const { end } = yield* source.range(position)
+    const names = positions.map(one => `${one.topic}/${one.partition}`)
+    lags.set(`${position.topic}/${position.partition}`, Math.max(0, end - position.offset))
+    metrics.set(
+      "lag",
+      names.reduce((sum, name) => sum + (lags.get(name) ?? 0), 0)
+    )
+  })
+  return ask.pipe(
+    Effect.catch(error => Effect.logDebug(`lag: ${error.message}`)),
+    Effect.andThen(Effect.sleep(LAG_INTERVAL)),
+    Effect.forever
+  )
+}
 
 /** Carries a command out; its failure is an event too. */
 const complete = (parts: LaneParts, command: Command): Effect.Effect<Event, never, Blobs> =>

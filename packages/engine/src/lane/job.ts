@@ -79,6 +79,7 @@ export const runLaneJob = (
         producers,
         restore: (task: Parameters<typeof restoreTask>[1]) => restoreTask(restore, task),
         close: membership.close,
+        metrics,
         restoreConcurrency: RESTORE_CONCURRENCY
       }
       yield* runLane(laneParts, attached => {

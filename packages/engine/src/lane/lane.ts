@@ -53,6 +53,7 @@ type Phase =
 const FENCED_LIMIT = 3
 const FENCED_WINDOW_MS = 60_000
 const POLL_TIMEOUT_MS = 50
+const REPORT_INTERVAL_MS = 500
 
 /**
  * A lane as a state machine without IO: `step(event, now)` returns the commands to begin. It owns the tasks of its
@@ -77,6 +78,7 @@ export class Lane {
   private fenced: number[] = []
   private commands: Command[] = []
   private now = 0
+  private reportedAt = Number.NEGATIVE_INFINITY
 
   constructor(options: LaneOptions) {
     this.options = options
@@ -95,6 +97,16 @@ export class Lane {
 
   get ended(): boolean {
     return this.phase === "ended"
+  }
+
+  /** The next offset of each partition that runs; none while state is being restored. */
+  positions(): readonly Position[] {
+    if (this.phase !== "running") return []
+    return [...this.tasks.values()].map(task => ({
+      topic: task.topic,
+      partition: task.partition,
+      offset: task.committable()
+    }))
   }
 
   private take(event: Event): void {
@@ -241,7 +253,15 @@ export class Lane {
 
   private sealDue(): boolean {
     if (!this.commits.sealable) return false
-    if (this.phase !== "settling" && this.now - this.commits.openSince < this.options.commitIntervalMs) return false
+    return (this.phase === "settling" || this.commitDue()) && this.closable()
+  }
+
+  private commitDue(): boolean {
+    const { openSince } = this.commits
+    return openSince >= 0 && this.now - openSince >= this.options.commitIntervalMs
+  }
+
+  private closable(): boolean {
     for (const task of this.tasks.values()) if (!task.closable()) return false
     return true
   }
@@ -259,6 +279,18 @@ export class Lane {
       offsets.push({ topic: task.topic, partition: task.partition, offset })
     }
     this.commits.seal(offsets, this.now)
+    if (this.now - this.reportedAt >= REPORT_INTERVAL_MS) this.report()
+  }
+
+  private report(): void {
+    const { metrics } = this.options
+    const tasks = [...this.tasks.values()]
+    this.reportedAt = this.now
+    metrics.set(
+      "stateBytes",
+      tasks.reduce((sum, task) => sum + task.stateBytes(), 0)
+    )
+    metrics.set("watermark", Math.min(...tasks.map(task => task.watermark())))
   }
 
   private initialised(turn: Turn): void {
@@ -363,6 +395,8 @@ export class Lane {
     const bytes = this.commits.bufferedBytes
     this.options.metrics.set("bufferedBytes", bytes)
     if (bytes > this.options.maxBufferedBytes) return true
+    // What is in asynchronous steps has to come out before the transaction can close: no more goes in.
+    if (this.commitDue() && !this.closable()) return true
     let inFlight = 0
     for (const task of this.tasks.values()) inFlight += task.inFlight()
     return inFlight > this.options.maxInFlight
