@@ -1,0 +1,184 @@
+import { changelogName } from "@headrace/engine"
+import type { Plan } from "headrace"
+import { applyChanges } from "../../engine/src/recovery/changelog.ts"
+import { decodeEvent, type Event } from "./codec.ts"
+import { makeTask, readHeader } from "./engine.ts"
+import { nameOf, type Partition } from "./log.ts"
+import { chainParts } from "./node.ts"
+import { counts, LATENESS_MS, OUT_OF_ORDERNESS_MS, type Shape, SOURCE, scoreOf, tagOf, WINDOW_MS } from "./pipelines.ts"
+import { APP, type World } from "./world.ts"
+
+type Row = Record<string, unknown>
+interface Total {
+  readonly key: string
+  readonly windowStart: number
+  readonly windowEnd: number
+  readonly total: number
+  readonly n: number
+  readonly score?: number
+}
+
+const text = new TextDecoder()
+
+/** Judges what was committed against a naive recomputation from the inputs; answers with what is wrong. */
+export const check = (world: World, plan: Plan, shape: Shape): readonly string[] => {
+  const wrong: string[] = []
+  const report = (what: string): void => {
+    if (wrong.length < 10) wrong.push(what)
+  }
+  const inputs = world.inputs().map(eventsOf)
+  if (world.log.topics.has("tagged"))
+    checkEach(world, inputs, "tagged", event => ({ ...event, tag: tagOf(event) }), report)
+  if (world.log.topics.has("scored"))
+    checkEach(world, inputs, "scored", event => ({ ...event, score: scoreOf(event.cents) }), report)
+  if (world.log.topics.has("totals")) checkWindows(world, inputs, shape, report)
+  for (const input of world.inputs()) checkChangelog(world, plan, input, report)
+  return wrong
+}
+
+const eventsOf = (partition: Partition): readonly Event[] =>
+  partition.all().map(({ record }) => decodeEvent(record.value, 0, record.value.length))
+
+/** All committed records of a topic. A key stands in one partition, so that its order is the partition's. */
+const rowsOf = <A = Row>(world: World, topic: string, report: (what: string) => void, key: (row: A) => unknown): A[] =>
+  world.log.topics.get(topic)!.flatMap(partition =>
+    partition.all().map(({ record }) => {
+      const row = JSON.parse(text.decode(record.value)) as A
+      const written = record.key === undefined ? undefined : text.decode(record.key)
+      if (written !== key(row)) report(`${topic}: ${JSON.stringify(row)} has the key ${written}`)
+      return row
+    })
+  )
+
+const grouped = <A>(rows: readonly A[], key: (row: A) => string): Map<string, A[]> => {
+  const groups = new Map<string, A[]>()
+  for (const row of rows) groups.set(key(row), [...(groups.get(key(row)) ?? []), row])
+  return groups
+}
+
+/** One output for each input, with each account's in its order. */
+const checkEach = (
+  world: World,
+  inputs: readonly (readonly Event[])[],
+  topic: string,
+  expected: (event: Event) => object,
+  report: (what: string) => void
+): void => {
+  const found = grouped(
+    rowsOf<Event & Row>(world, topic, report, row => row.account),
+    row => row.account
+  )
+  const wanted = grouped(inputs.flat(), event => event.account)
+  for (const account of new Set([...found.keys(), ...wanted.keys()])) {
+    const want = (wanted.get(account) ?? []).map(event => JSON.stringify(expected(event)))
+    const got = (found.get(account) ?? []).map(row => JSON.stringify(row))
+    if (JSON.stringify(got) !== JSON.stringify(want)) report(`${topic} of ${account}: ${difference(got, want)}`)
+  }
+}
+
+const difference = (got: readonly string[], want: readonly string[]): string => {
+  const lost = want.filter(one => !got.includes(one))
+  const alien = got.filter(one => !want.includes(one))
+  const doubled = got.filter((one, i) => got.indexOf(one) !== i)
+  if (lost.length + alien.length + doubled.length === 0) return `out of order: ${got} instead of ${want}`
+  return `lost ${lost.length} (${lost.slice(0, 3)}), doubled ${doubled.length} (${doubled.slice(0, 3)}), alien ${alien.length} (${alien.slice(0, 3)})`
+}
+
+/**
+ * Watermarks advance between batches, so which events are late depends on how they were fetched, within limits: none
+ * may be late that a watermark after each record would have let in. Each event is late or in its window, never both.
+ */
+const checkWindows = (
+  world: World,
+  inputs: readonly (readonly Event[])[],
+  shape: Shape,
+  report: (what: string) => void
+): void => {
+  const late = rowsOf<Event>(world, "late", report, row => row.account)
+  const lateIds = new Set(late.map(event => event.id))
+  if (lateIds.size !== late.length) report(`late: ${late.length} records of ${lateIds.size} events`)
+  const totals = grouped(
+    rowsOf<Total>(world, "totals", report, row => row.key),
+    row => `${row.key}@${row.windowStart}`
+  )
+  for (const events of inputs) checkPartition(events, lateIds, totals, shape, report)
+  for (const id of lateIds) report(`late: event ${id} is not late, or does not count`)
+  for (const name of totals.keys()) report(`totals: nothing is in ${name}`)
+}
+
+const checkPartition = (
+  events: readonly Event[],
+  lateIds: Set<number>,
+  totals: Map<string, Total[]>,
+  shape: Shape,
+  report: (what: string) => void
+): void => {
+  const windows = new Map<string, { sum: number; n: number; end: number }>()
+  let watermark = Number.NEGATIVE_INFINITY
+  for (const event of events) {
+    // The watermark counts all events, those before the filter too; behind an asynchronous step it may only be lower.
+    watermark = Math.max(watermark, event.at - OUT_OF_ORDERNESS_MS - 1)
+    if (!counts(event)) continue
+    const start = Math.floor(event.at / WINDOW_MS) * WINDOW_MS
+    const isLate = start + WINDOW_MS - 1 + LATENESS_MS <= watermark
+    if (lateIds.has(event.id) && isLate) {
+      lateIds.delete(event.id)
+      continue
+    }
+    const name = `${event.account}@${start}`
+    const { sum, n } = windows.get(name) ?? { sum: 0, n: 0 }
+    windows.set(name, { sum: sum + event.cents, n: n + 1, end: start + WINDOW_MS })
+  }
+  for (const [name, window] of windows) {
+    checkWindow(name, window, totals.get(name) ?? [], watermark, shape, report)
+    totals.delete(name)
+  }
+}
+
+const checkWindow = (
+  name: string,
+  window: { readonly sum: number; readonly n: number; readonly end: number },
+  fired: readonly Total[],
+  watermark: number,
+  shape: Shape,
+  report: (what: string) => void
+): void => {
+  const due = window.end - 1 <= watermark
+  const last = fired.at(-1)
+  if (!due && last !== undefined) report(`totals: ${name} fired before its time`)
+  if (due && last === undefined) report(`totals: ${name} never fired`)
+  if (last === undefined) return
+  if (last.total !== window.sum || last.n !== window.n || last.windowEnd !== window.end)
+    report(`totals: ${name} is ${last.total} of ${last.n}, not ${window.sum} of ${window.n}`)
+  // Each firing after the first one is for one more event.
+  for (let i = 1; i < fired.length; i++)
+    if (fired[i]!.n <= fired[i - 1]!.n) report(`totals: ${name} fired with ${fired[i - 1]!.n}, then ${fired[i]!.n}`)
+  if (shape === "behind")
+    for (const one of fired) if (one.score !== scoreOf(one.total)) report(`totals: ${name} has score ${one.score}`)
+}
+
+/** Records without gaps, up to the committed offset; and the state that they make has the right watermark. */
+const checkChangelog = (world: World, plan: Plan, input: Partition, report: (what: string) => void): void => {
+  const log = world.log.at({ topic: changelogName(APP, SOURCE), partition: input.partition })
+  const owner = {}
+  const task = makeTask(
+    chainParts(plan, world, owner, () => {}),
+    { topic: SOURCE, partition: input.partition },
+    () => {
+      throw new Error("restoring writes nothing")
+    }
+  )
+  let reached = 0
+  for (const { offset, record } of log.all()) {
+    const header = readHeader(record.value, 0, record.value.length)
+    if (header.from !== reached || header.to < header.from)
+      report(`changelog of ${nameOf(input)} at ${offset}: [${header.from}, ${header.to}) follows ${reached}`)
+    reached = header.to
+    applyChanges(record.value, header.changes, record.value.length, task)
+  }
+  const committed = world.log.committedOffset(nameOf(input)) ?? 0
+  const events = input.all()
+  const end = events.length === 0 ? 0 : events.at(-1)!.offset + 1
+  if (reached !== committed || committed !== end)
+    report(`${nameOf(input)} ends at ${end}, committed ${committed}, its changelog at ${reached}`)
+}

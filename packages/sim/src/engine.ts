@@ -1,0 +1,8 @@
+/** The engine's inside, which its face does not show: the simulator drives the lane itself. */
+export type { Command, Event, Turn } from "../../engine/src/lane/events.ts"
+export { Lane } from "../../engine/src/lane/lane.ts"
+export { readHeader } from "../../engine/src/recovery/changelog.ts"
+export { restoreTask } from "../../engine/src/recovery/restore.ts"
+export type { ChainParts } from "../../engine/src/task/chain.ts"
+export { makeTask } from "../../engine/src/task/source-task.ts"
+export type { Task } from "../../engine/src/task/task.ts"

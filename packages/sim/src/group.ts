@@ -1,0 +1,78 @@
+import type { TopicPartition } from "@headrace/engine"
+import { nameOf } from "./log.ts"
+import type { Random } from "./random.ts"
+
+export interface Member {
+  readonly name: string
+  /** Each start of a process is another one, also under the same name. */
+  readonly incarnation: number
+  epoch: number
+  readonly owned: Set<string>
+}
+
+/**
+ * A consumer group's coordinator: a partition goes to its next owner only after the one before gave it back or was
+ * thrown out. Offset commits are checked against the member's epoch, not against who owns the partition.
+ */
+export class Group {
+  readonly members = new Map<string, Member>()
+  epoch = 1
+  private readonly random: Random
+  private readonly partitions: readonly TopicPartition[]
+  private target = new Map<string, string>()
+
+  constructor(random: Random, partitions: readonly TopicPartition[]) {
+    this.random = random
+    this.partitions = partitions
+  }
+
+  /** A static member that comes back takes the place of its predecessor. */
+  join(name: string, incarnation: number): void {
+    this.members.set(name, { name, incarnation, epoch: this.epoch, owned: new Set() })
+    this.rebalance()
+  }
+
+  leave(name: string, incarnation: number): void {
+    if (this.member(name, incarnation) === undefined) return
+    this.members.delete(name)
+    this.rebalance()
+  }
+
+  member(name: string, incarnation: number): Member | undefined {
+    const member = this.members.get(name)
+    return member?.incarnation === incarnation ? member : undefined
+  }
+
+  /** Another distribution over the members, not always a fair one. */
+  rebalance(): void {
+    this.epoch++
+    const names = this.random.shuffle([...this.members.keys()])
+    const fair = this.random.chance(0.7)
+    this.target = new Map()
+    if (names.length === 0) return
+    this.partitions.forEach((partition, i) => {
+      this.target.set(nameOf(partition), fair ? names[i % names.length]! : this.random.pick(names))
+    })
+  }
+
+  toRevoke(member: Member): readonly TopicPartition[] {
+    return this.partitions.filter(one => member.owned.has(nameOf(one)) && this.target.get(nameOf(one)) !== member.name)
+  }
+
+  toAssign(member: Member): readonly TopicPartition[] {
+    return this.partitions.filter(one => this.target.get(nameOf(one)) === member.name && this.isFree(nameOf(one)))
+  }
+
+  private isFree(name: string): boolean {
+    for (const member of this.members.values()) if (member.owned.has(name)) return false
+    return true
+  }
+
+  /** Whether each partition is with whom it belongs, and each member knows the epoch. */
+  settled(): boolean {
+    for (const member of this.members.values())
+      if (this.toRevoke(member).length > 0 || this.toAssign(member).length > 0 || member.epoch !== this.epoch)
+        return false
+    return this.members.size > 0
+  }
+}

@@ -1,0 +1,3 @@
+export { SHAPES, type Shape } from "./pipelines.ts"
+export { SABOTAGES, type Sabotage } from "./sabotage.ts"
+export { type Options, type Result, simulate } from "./simulation.ts"

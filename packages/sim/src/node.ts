@@ -1,0 +1,265 @@
+import type { RecordEncoder } from "@headrace/core"
+import {
+  changelogName,
+  checkpointAll,
+  type JobConfig,
+  LaneMetrics,
+  LogError,
+  laneName,
+  of,
+  type Position,
+  sinkTopics,
+  sourceTopics,
+  transactionalIds
+} from "@headrace/engine"
+import { Effect, type Schema } from "effect"
+import type { Plan } from "headrace"
+import { eventDecoder, jsonEncoder } from "./codec.ts"
+import { type ChainParts, type Command, type Event, Lane, makeTask, restoreTask, type Task } from "./engine.ts"
+import { SimProducer } from "./producer.ts"
+import { SimSource } from "./source.ts"
+import { changelogReader, storeServices } from "./store.ts"
+import { APP, type World } from "./world.ts"
+
+const MAX_BUFFERED_BYTES = 2_000
+const MAX_IN_FLIGHT = 8
+const RESTORE_CONCURRENCY = 2
+
+export const outputTopics = (plan: Plan): readonly string[] => [
+  ...sinkTopics(plan),
+  ...sourceTopics(plan).map(topic => changelogName(APP, topic))
+]
+
+export const chainParts = (plan: Plan, world: World, owner: object, onFinished: () => void): ChainParts => {
+  const topics = outputTopics(plan)
+  const encoders = new Map<string, RecordEncoder>()
+  for (const node of of(plan, "kafkaSink"))
+    encoders.set(
+      node.id,
+      jsonEncoder(Object.keys((node.schema as unknown as Schema.Struct<Schema.Struct.Fields>).fields))
+    )
+  return {
+    plan,
+    decoders: new Map(sourceTopics(plan).map(topic => [topic, eventDecoder()])),
+    encoders,
+    services: world.services(owner) as never,
+    topicId: name => topics.indexOf(name),
+    onFinished,
+    metrics: new LaneMetrics()
+  }
+}
+
+/** One process with one lane, from its start to its end: what production's interpreter does, a call at a time. */
+export class Node {
+  readonly name: string
+  readonly source: SimSource
+  alive = true
+  /** Ended by itself: closed after a stop. */
+  closed = false
+  checkpointing = false
+  private readonly world: World
+  private readonly plan: Plan
+  private readonly job: JobConfig
+  private readonly lane: Lane
+  private readonly producers: readonly [SimProducer, SimProducer]
+
+  constructor(world: World, plan: Plan, slot: number, incarnation: number) {
+    this.world = world
+    this.plan = plan
+    this.job = world.job(`i${slot}`)
+    this.name = laneName(this.job, 0)
+    const ids = transactionalIds(this.job, 0)
+    const topics = outputTopics(plan)
+    this.source = new SimSource(world, this, this.name, incarnation)
+    this.producers = [new SimProducer(world, this, ids[0], topics), new SimProducer(world, this, ids[1], topics)]
+    const parts = chainParts(plan, world, this, () => this.later("released", { type: "released" }))
+    this.lane = new Lane({
+      commitIntervalMs: this.job.commitIntervalMs,
+      maxBufferedBytes: MAX_BUFFERED_BYTES,
+      maxInFlight: MAX_IN_FLIGHT,
+      transactionalIds: ids,
+      topic: id => sourceTopics(plan)[id]!,
+      makeTask: (partition, outputs) => makeTask(parts, partition, outputs),
+      changelogTopic: topic => topics.indexOf(changelogName(APP, topic)),
+      metrics: parts.metrics
+    })
+    this.later("start", { type: "start" })
+  }
+
+  stop(): void {
+    this.later("stop", { type: "stop" })
+  }
+
+  /** kill -9. Requests that are on their way may still arrive: they belong to nobody. */
+  kill(): void {
+    this.alive = false
+    this.world.dropCallsOf(this)
+  }
+
+  checkpoint(): void {
+    this.checkpointing = true
+    const done = () => {
+      this.checkpointing = false
+    }
+    const { world, name } = this
+    world.fork(
+      this,
+      `${name} checkpointed`,
+      storeServices(world, this),
+      checkpointAll(this.plan, this.job),
+      done,
+      error => {
+        done()
+        if (!(error instanceof LogError) || error.failure === "Stop") world.violation(`checkpoint of ${name}: ${error}`)
+      }
+    )
+  }
+
+  private later(label: string, event: Event): void {
+    if (this.alive) this.world.call(this, `${this.name} ${label}`, () => this.feed(event))
+  }
+
+  private feed(first: Event): void {
+    let next: Event | undefined = first
+    while (next !== undefined && this.alive) {
+      const commands = this.step(next)
+      next = undefined
+      for (const command of commands) {
+        this.world.trace(`    ${this.name} → ${describe(command)}`)
+        if (command.type === "process") next = command
+        else if (command.type === "fail") return this.failed(command.error)
+        else this.perform(command)
+      }
+      if (this.lane.ended) this.kill()
+    }
+  }
+
+  /** What is thrown here would end the process: nothing in these pipelines throws by itself. */
+  private step(event: Event): readonly Command[] {
+    try {
+      return this.lane.step(event, this.world.now)
+    } catch (error) {
+      this.world.violation(`${this.name} at ${event.type}: ${error instanceof Error ? error.stack : error}`)
+      this.kill()
+      return []
+    }
+  }
+
+  private failed(error: LogError): void {
+    this.world.trace(`${this.name} gave up: ${error.message}`)
+    if (!error.message.includes("Another process uses")) this.world.violation(`${this.name} gave up: ${error.message}`)
+    this.kill()
+  }
+
+  private perform(command: Exclude<Command, { type: "process" | "fail" }>): void {
+    const { source, world } = this
+    const failed = (error: LogError): void => {
+      world.trace(`    ${error.message}`)
+      const turn = "turn" in command ? { turn: command.turn } : {}
+      this.feed({ type: "failed", command: command.type, error, ...turn })
+    }
+    const call = (run: () => void, weight = 4): void => {
+      world.call(this, `${this.name} ${command.type}`, () => this.guarded(run, failed), { weight })
+    }
+    switch (command.type) {
+      case "poll": {
+        source.begin()
+        return call(() => {
+          if (world.random.chance(world.faults.fail / 4)) throw new LogError("Retry", "simulated poll failure")
+          const polled = source.poll(8192)
+          for (const change of polled.changes)
+            world.trace(`    ${this.name} ${change.type} ${change.partitions.map(one => one.partition)}`)
+          this.feed({ type: "polled", ...polled })
+        }, 2)
+      }
+      case "produce":
+        return call(() => {
+          const producer = this.producers[command.turn]
+          if (command.begin) producer.begin()
+          producer.produce(command.outputs)
+          this.feed({ type: "produced", turn: command.turn })
+        })
+      case "flush":
+        return this.producers[command.turn].flush(() => this.feed({ type: "flushed", turn: command.turn }), failed)
+      case "sendOffsets":
+        return this.producers[command.turn].sendOffsets(
+          command.offsets,
+          source,
+          () => this.feed({ type: "offsetsSent", turn: command.turn }),
+          failed
+        )
+      case "commit": {
+        const producer = this.producers[command.turn]
+        const done = () => this.feed({ type: "committed", turn: command.turn, poisoned: producer.poisoned })
+        return producer.commit(done, failed)
+      }
+      case "initialise":
+        return this.producers[command.turn].initialise(() => this.feed({ type: "initialised", turn: command.turn }))
+      case "restore":
+        return this.restore(command.tasks, failed)
+      case "assign":
+        return call(() => {
+          source.assign(command.positions)
+          this.feed({ type: "assigned" })
+        })
+      case "seek":
+        return call(() => {
+          source.seek(command.positions)
+          this.feed({ type: "sought" })
+        })
+      case "unassign":
+        return call(() => {
+          source.unassign(command.partitions)
+          this.feed({ type: "unassigned" })
+        })
+      case "close":
+        return call(() => {
+          source.close()
+          this.closed = true
+          this.feed({ type: "closed" })
+        })
+    }
+  }
+
+  private guarded(run: () => void, failed: (error: LogError) => void): void {
+    try {
+      run()
+    } catch (error) {
+      if (!(error instanceof LogError)) throw error
+      failed(error)
+    }
+  }
+
+  private restore(tasks: readonly Task[], failed: (error: LogError) => void): void {
+    const { world, name } = this
+    const options = {
+      app: APP,
+      source: this.source.port(),
+      changelog: changelogReader(world, this),
+      changelogTopic: (topic: string) => changelogName(APP, topic),
+      patienceMs: Number.POSITIVE_INFINITY
+    }
+    const one = (task: Task) => restoreTask(options, world.sabotage === "stateNotRestored" ? forgetful(task) : task)
+    const all = Effect.forEach(tasks, one, { concurrency: RESTORE_CONCURRENCY })
+    const done = (positions: readonly Position[]) => this.feed({ type: "restored", positions })
+    world.fork(this, `${name} restored`, storeServices(world, this), all, done, error => {
+      failed(error instanceof LogError ? error : new LogError("Stop", `restore: ${error}`))
+    })
+  }
+}
+
+const forgetful = (task: Task): Task => ({
+  ...task,
+  topic: task.topic,
+  partition: task.partition,
+  restore: () => {}
+})
+
+const describe = (command: Command): string => {
+  if (command.type === "restore") return `restore ${command.tasks.map(task => task.partition)}`
+  if ("positions" in command) return `${command.type} ${command.positions.map(one => `${one.partition}@${one.offset}`)}`
+  if (command.type === "sendOffsets")
+    return `sendOffsets ${command.turn} ${command.offsets.map(one => `${one.partition}@${one.offset}`)}`
+  if ("partitions" in command) return `${command.type} ${command.partitions.map(one => one.partition)}`
+  return "turn" in command ? `${command.type} ${command.turn}` : command.type
+}

@@ -1,0 +1,109 @@
+import { type Effect, Schema } from "effect"
+import { Agg, Pipeline, type Plan, Sink, Source, toPlan, Window } from "headrace"
+import type { Event } from "./codec.ts"
+
+export const SOURCE = "events"
+export const OUT_OF_ORDERNESS_MS = 1_000
+export const WINDOW_MS = 2_000
+export const LATENESS_MS = 500
+
+const fields = { id: Schema.Int, account: Schema.String, cents: Schema.Int, at: Schema.Int }
+export const EventSchema = Schema.Struct(fields)
+const Tagged = Schema.Struct({ ...fields, tag: Schema.Int })
+const Scored = Schema.Struct({ ...fields, score: Schema.Int })
+const total = { key: Schema.String, windowStart: Schema.Int, windowEnd: Schema.Int, total: Schema.Int, n: Schema.Int }
+const Total = Schema.Struct(total)
+const Rated = Schema.Struct({ ...total, score: Schema.Int })
+
+export const tagOf = (event: { readonly cents: number }): number => event.cents % 10
+export const scoreOf = (cents: number): number => cents % 97
+/** What the windows are about. */
+export const counts = (event: { readonly cents: number }): boolean => event.cents % 4 !== 0
+
+/** The asynchronous step's call; the simulation decides when it is answered. */
+export type Ask = <A extends object>(record: A, result: () => object) => Effect.Effect<object>
+
+const source = () =>
+  Source.kafka(SOURCE, EventSchema, { eventTime: event => event.at, outOfOrderness: OUT_OF_ORDERNESS_MS })
+const window = () => Window.tumbling(WINDOW_MS, { allowedLateness: LATENESS_MS })
+const sums = { total: Agg.sum((event: Event) => event.cents), n: Agg.count() }
+const late = { late: Sink.kafka("late", EventSchema) }
+
+/** Synchronous: 1:1 with an added field, and beside it filter, key, window, late events. */
+const plain = () => {
+  const events = Pipeline.make("sim").from(source())
+  return Pipeline.all(
+    events.extend({ tag: tagOf }).to(Sink.kafka("tagged", Tagged)),
+    events
+      .filter(counts)
+      .keyBy(event => event.account)
+      .window(window(), sums, late)
+      .to(Sink.kafka("totals", Total))
+  )
+}
+
+const score = (ask: Ask) => (event: Event) =>
+  ask(event, () => ({ ...event, score: scoreOf(event.cents) })) as Effect.Effect<Event & { score: number }>
+
+/** An asynchronous step before everything else: a commit covers the finished prefix. */
+const prefix = (ask: Ask) => {
+  const scored = Pipeline.make("sim").from(source()).mapEffect(score(ask), { concurrency: 3 })
+  return Pipeline.all(
+    scored.to(Sink.kafka("scored", Scored)),
+    scored
+      .filter(counts)
+      .keyBy(event => event.account)
+      .window(window(), sums, late)
+      .to(Sink.kafka("totals", Total))
+  )
+}
+
+/** An asynchronous step beside a synchronous branch and a window, keyed before they part. */
+const beside = (ask: Ask) => {
+  const events = Pipeline.make("sim")
+    .from(source())
+    .keyBy(event => event.account)
+  return Pipeline.all(
+    events.mapEffect(score(ask), { concurrency: 3 }).to(Sink.kafka("scored", Scored)),
+    events.extend({ tag: tagOf }).to(Sink.kafka("tagged", Tagged)),
+    events.filter(counts).window(window(), sums, late).to(Sink.kafka("totals", Total))
+  )
+}
+
+/** An asynchronous step behind state: transactions close only when it is empty. */
+const behind = (ask: Ask) => {
+  type Sum = { key: string; windowStart: number; windowEnd: number; total: number; n: number }
+  const rate = (sum: Sum) =>
+    ask(sum, () => ({ ...sum, score: scoreOf(sum.total) })) as Effect.Effect<Sum & { score: number }>
+  return Pipeline.make("sim")
+    .from(source())
+    .filter(counts)
+    .keyBy(event => event.account)
+    .window(window(), sums, late)
+    .mapEffect(rate, { concurrency: 2 })
+    .to(Sink.kafka("totals", Rated))
+}
+
+/** Two asynchronous branches: one may be done with a record while the other is not. */
+const twice = (ask: Ask) => {
+  const events = Pipeline.make("sim").from(source())
+  return Pipeline.all(
+    events.mapEffect(score(ask), { concurrency: 2 }).to(Sink.kafka("scored", Scored)),
+    events
+      .mapEffect(
+        event => ask(event, () => ({ ...event, tag: tagOf(event) })) as Effect.Effect<Event & { tag: number }>,
+        {
+          concurrency: 3
+        }
+      )
+      .to(Sink.kafka("tagged", Tagged))
+  )
+}
+
+export const SHAPES = ["plain", "prefix", "beside", "behind", "twice"] as const
+export type Shape = (typeof SHAPES)[number]
+
+export const planOf = (shape: Shape, ask: Ask): Plan => {
+  const pipelines = { plain, prefix, beside, behind, twice }
+  return toPlan(pipelines[shape](ask))
+}

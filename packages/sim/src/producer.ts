@@ -1,0 +1,274 @@
+import { LogError, type LogFailure, OUTPUT_STRIDE, type Outputs, type Position } from "@headrace/engine"
+import { type LogRecord, nameOf, type Partition } from "./log.ts"
+import type { SimSource } from "./source.ts"
+import type { World } from "./world.ts"
+
+/** What became of a request: `lost` ones may still arrive. */
+type Fate = "ok" | "unknownDone" | "unknownLost" | "unknownLate" | "abort" | "fenced" | "retry"
+
+/** One session of a transactional id, between two initialisations. */
+class Session {
+  readonly epoch: number
+  readonly queue = new Map<Partition, LogRecord[]>()
+  began = false
+  /** The broker heard of the transaction. */
+  added = false
+  failure: LogFailure | undefined
+  poisoned = false
+  closed = false
+
+  constructor(epoch: number) {
+    this.epoch = epoch
+  }
+  get empty(): boolean {
+    return this.queue.size === 0
+  }
+}
+
+/** A lane's transactional producer: records leave one by one, in order only within a partition. */
+export class SimProducer {
+  readonly id: string
+  private readonly world: World
+  private readonly owner: object
+  private readonly topics: readonly string[]
+  private session: Session | undefined
+
+  constructor(world: World, owner: object, id: string, topics: readonly string[]) {
+    this.world = world
+    this.owner = owner
+    this.id = id
+    this.topics = topics
+  }
+
+  get poisoned(): boolean {
+    return this.session?.poisoned === true && this.world.sabotage !== "poisonIgnored"
+  }
+
+  /** Closes the session, fences it and aborts; `done` when a new one is there. */
+  initialise(done: () => void): void {
+    const { world, id } = this
+    world.call(this.owner, `${id} fence`, () => {
+      if (this.session !== undefined) this.session.closed = true
+      this.session = undefined
+      world.log.fence(id)
+      world.call(
+        this.owner,
+        `${id} initialised`,
+        () => {
+          if (this.session !== undefined) this.session.closed = true
+          this.session = new Session(world.log.session(id))
+          done()
+        },
+        { ready: () => !world.log.busy(id) }
+      )
+    })
+  }
+
+  begin(): void {
+    const session = this.usable()
+    if (session.began) throw this.broken(session, "Abort", "a transaction has begun already")
+    session.began = true
+    session.added = false
+  }
+
+  produce(outputs: Outputs): void {
+    const session = this.usable()
+    if (!session.began) throw this.broken(session, "Abort", "produced outside of a transaction")
+    const fate = this.world.random.chance(this.world.faults.fail)
+    const count = fate ? this.world.random.int(0, outputs.count) : outputs.count
+    for (let i = 0; i < count; i++) this.enqueue(session, outputs, i)
+    if (fate) throw this.broken(session, this.world.random.pick(["Abort", "Unknown"] as const), "produce")
+  }
+
+  private enqueue(session: Session, outputs: Outputs, i: number): void {
+    const { index, data, stamps } = outputs
+    const at = i * OUTPUT_STRIDE
+    const [topic, partition, keyStart, keyLength, valueStart, valueLength] = index.subarray(at, at + 6)
+    const key = keyLength! < 0 ? undefined : data.bytes.slice(keyStart, keyStart! + keyLength!)
+    const value = data.bytes.slice(valueStart, valueStart! + valueLength!)
+    const partitions = this.world.log.topics.get(this.topics[topic!]!)!
+    const to = partition! >= 0 ? partitions[partition!]! : partitions[hash(key) % partitions.length]!
+    const queued = session.queue.get(to)
+    const record = { key, value, timestamp: stamps[i]! }
+    if (queued === undefined) {
+      session.queue.set(to, [record])
+      this.deliverTo(session, to)
+    } else queued.push(record)
+  }
+
+  /** Some records of one partition arrive; the rest stays under way. Those of a killed process may arrive as well. */
+  private deliverTo(session: Session, to: Partition): void {
+    const { world, id } = this
+    world.call(
+      session,
+      `${id} deliver ${nameOf(to)}`,
+      () => {
+        const queued = session.queue.get(to)
+        if (queued === undefined || session.closed) return
+        const some = world.random.int(1, queued.length)
+        try {
+          for (const record of queued.splice(0, some)) world.log.append(id, session.epoch, to, record, world.now)
+          session.added = true
+        } catch (error) {
+          if (!(error instanceof LogError)) throw error
+          session.failure = error.failure
+          session.queue.clear()
+          return
+        }
+        if (queued.length === 0) session.queue.delete(to)
+        else this.deliverTo(session, to)
+      },
+      { ready: () => !world.log.busy(id) }
+    )
+  }
+
+  flush(done: () => void, failed: (error: LogError) => void): void {
+    const session = this.session
+    const { world, id } = this
+    const early = world.sabotage === "flushNotAwaited"
+    const fails = world.random.chance(world.faults.fail / 2)
+    const ready = () => early || fails || session === undefined || session.empty || session.failure !== undefined
+    world.call(
+      this.owner,
+      `${id} flush`,
+      () => {
+        try {
+          const used = this.usable()
+          if (fails) throw this.broken(used, world.random.pick(["Abort", "Unknown"] as const), "flush")
+        } catch (error) {
+          return failed(error as LogError)
+        }
+        done()
+      },
+      { ready }
+    )
+  }
+
+  sendOffsets(
+    offsets: readonly Position[],
+    source: SimSource,
+    done: () => void,
+    failed: (error: LogError) => void
+  ): void {
+    const { world, id } = this
+    if (world.sabotage === "offsetsNotSent") return void world.call(this.owner, `${id} no offsets`, done)
+    const metadata = source.metadata()
+    const named = offsets.map(one => ({ name: nameOf(one), offset: one.offset }))
+    this.request(
+      "offsets",
+      session => {
+        const member = world.group.member(metadata.name, metadata.incarnation)
+        if (world.sabotage !== "groupNotFenced" && (member === undefined || member.epoch !== metadata.epoch))
+          throw new LogError("Abort", `illegal generation of ${metadata.name}`)
+        world.log.addOffsets(id, session.epoch, named, world.now)
+        session.added = true
+      },
+      done,
+      failed
+    )
+  }
+
+  commit(done: () => void, failed: (error: LogError) => void): void {
+    const { world, id } = this
+    const assumed = world.sabotage === "commitAssumed" ? done : failed
+    const end = (session: Session) => {
+      if (session.added) world.log.end(id, session.epoch, "commit")
+    }
+    // The client waits for its queue before it ends a transaction.
+    this.request(
+      "commit",
+      end,
+      done,
+      assumed,
+      session => session.empty || session.failure !== undefined,
+      session => {
+        session.began = false
+      }
+    )
+  }
+
+  /** One request to the coordinator, with what the network does to it. */
+  private request(
+    what: string,
+    apply: (session: Session) => void,
+    done: () => void,
+    failed: (error: LogError) => void,
+    ready: (session: Session) => boolean = () => true,
+    after: (session: Session) => void = () => {}
+  ): void {
+    const { world, id } = this
+    const session = this.session
+    const idle = () => session === undefined || (ready(session) && !world.log.busy(id))
+    const late = (session: Session) =>
+      world.call(undefined, `${id} late ${what}`, () => this.swallow(() => apply(session)), {
+        weight: 1,
+        ready: () => !world.log.busy(id)
+      })
+    world.call(
+      this.owner,
+      `${id} ${what}`,
+      () => {
+        try {
+          const used = this.usable()
+          const fate = this.fate()
+          if (fate !== "ok") world.trace(`${id} ${what}: ${fate}`)
+          if (fate === "ok" || fate === "unknownDone") apply(used)
+          if (fate === "unknownLate") late(used)
+          if (fate !== "ok") throw this.broken(used, failureOf(fate), what)
+          after(used)
+          if (world.random.chance(world.faults.poison)) {
+            used.poisoned = true
+            late(used)
+          }
+        } catch (error) {
+          if (!(error instanceof LogError)) throw error
+          if (this.session !== undefined) this.session.failure = error.failure
+          return failed(error)
+        }
+        done()
+      },
+      { ready: idle }
+    )
+  }
+
+  private fate(): Fate {
+    const { random, faults } = this.world
+    if (!random.chance(faults.fail)) return "ok"
+    if (random.chance(0.05)) return "fenced"
+    return random.pick(["unknownDone", "unknownLost", "unknownLate", "abort", "retry"] as const)
+  }
+
+  /** A request that nobody waits for any more. */
+  private swallow(apply: () => void): void {
+    try {
+      apply()
+    } catch (error) {
+      if (!(error instanceof LogError)) throw error
+      this.world.trace(`${this.id} refused: ${error.message}`)
+    }
+  }
+
+  private usable(): Session {
+    const { session } = this
+    if (session === undefined) throw new LogError("Abort", `${this.id} is not initialised`)
+    if (session.failure !== undefined) throw new LogError(session.failure, `${this.id} has failed before`)
+    return session
+  }
+
+  private broken(session: Session, failure: LogFailure, what: string): LogError {
+    session.failure = failure
+    return new LogError(failure, `${this.id}: ${what} failed (${failure})`)
+  }
+}
+
+const failureOf = (fate: Fate): LogFailure => {
+  if (fate === "fenced") return "Fenced"
+  if (fate === "abort") return "Abort"
+  return fate === "retry" ? "Retry" : "Unknown"
+}
+
+const hash = (key: Uint8Array | undefined): number => {
+  let sum = 7
+  for (const byte of key ?? []) sum = (sum * 31 + byte) >>> 0
+  return sum
+}

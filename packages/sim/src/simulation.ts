@@ -1,0 +1,239 @@
+import { Effect } from "effect"
+import type { Plan } from "headrace"
+import { check } from "./checker.ts"
+import { type Event, encodeEvent } from "./codec.ts"
+import type { Partition, Txn } from "./log.ts"
+import { nameOf } from "./log.ts"
+import { Node, outputTopics } from "./node.ts"
+import { type Ask, planOf, SHAPES, type Shape } from "./pipelines.ts"
+import type { Sabotage } from "./sabotage.ts"
+import { World } from "./world.ts"
+
+const TRANSACTION_TIMEOUT_MS = 10_000
+/** Steps with faults at most, and steps in which everything must have come to rest afterwards. */
+const FAULTY_STEPS = 1_500
+const DRAIN_STEPS = 12_000
+const OUTPUT_PARTITIONS = 2
+
+export interface Options {
+  readonly seed: number
+  readonly shape?: Shape
+  readonly sabotage?: Sabotage
+  readonly print?: (line: string) => void
+}
+
+export interface Result {
+  readonly seed: number
+  readonly shape: Shape
+  readonly steps: number
+  readonly violations: readonly string[]
+  /** Of everything that happened: equal for equal seeds. */
+  readonly digest: number
+}
+
+interface Candidate {
+  readonly label: string
+  readonly weight: number
+  readonly run: () => void
+}
+
+/** One seed: lanes work while things go wrong, then faults stop, everything drains, and the outputs are judged. */
+export const simulate = (options: Options): Result => new Simulation(options).run()
+
+class Simulation {
+  private readonly options: Options
+  private readonly world: World
+  private readonly shape: Shape
+  private readonly plan: Plan
+  private readonly slots: (Node | undefined)[]
+  private incarnations = 0
+  private nextId = 1
+  private inputsLeft: number
+  private digest = 0
+  private readonly clock = new Map<Partition, number>()
+
+  constructor(options: Options) {
+    this.options = options
+    this.world = new World(options.seed, options.sabotage, options.print)
+    const { random, log } = this.world
+    const shape = random.pick(SHAPES)
+    this.shape = options.shape ?? shape
+    this.plan = planOf(this.shape, this.ask)
+    for (const topic of outputTopics(this.plan))
+      log.create(topic, topic.includes("changelog") ? this.world.inputs().length : OUTPUT_PARTITIONS)
+    this.slots = Array.from({ length: random.int(1, 3) })
+    this.inputsLeft = random.int(20, 120)
+  }
+
+  run(): Result {
+    const { world } = this
+    world.trace(`shape ${this.shape}, ${this.slots.length} lanes, ${world.inputs().length} partitions`)
+    while (world.step < FAULTY_STEPS && world.violations.length === 0 && !this.finished()) this.turn(true)
+    world.trace("faults stop")
+    world.faults = { fail: 0, poison: 0, kill: 0, rebalance: 0 }
+    const limit = world.step + DRAIN_STEPS
+    while (world.step < limit && world.violations.length === 0 && !this.finished()) this.turn(false)
+    this.stopAll()
+    if (world.violations.length === 0) for (const what of check(world, this.plan, this.shape)) world.violation(what)
+    const { seed } = this.options
+    return { seed, shape: this.shape, steps: world.step, violations: world.violations, digest: this.digest }
+  }
+
+  /** Everything that came in is committed. */
+  private finished(): boolean {
+    const { log } = this.world
+    if (this.inputsLeft > 0) return false
+    return this.world.inputs().every(input => {
+      const last = input.all().at(-1)
+      return last === undefined || (log.committedOffset(nameOf(input)) === last.offset + 1 && !this.waiting())
+    })
+  }
+
+  /** Outputs that have not left the lanes yet show in transactions that are still open. */
+  private waiting(): boolean {
+    return this.world.log.anyOpen()
+  }
+
+  /** A clean end: each lane settles, gives its partitions back and leaves. */
+  private stopAll(): void {
+    const { world } = this
+    if (world.violations.length > 0) return
+    if (!this.finished()) return world.violation(`stalled: ${this.state()}`)
+    for (const node of this.slots) node?.stop()
+    const limit = world.step + DRAIN_STEPS
+    const running = () => this.slots.some(node => node?.alive) || world.log.anyOpen()
+    while (running() && world.step < limit && world.violations.length === 0) this.turn(false, false)
+    if (running()) world.violation(`lanes did not stop: ${this.state()}`)
+  }
+
+  private state(): string {
+    const { world } = this
+    const committed = world
+      .inputs()
+      .map(input => `${nameOf(input)} ${world.log.committedOffset(nameOf(input))} of ${input.lso()}`)
+    return `${committed.join(", ")}; under way: ${world.calls.map(call => call.label).join(" | ")}`
+  }
+
+  // ── one step ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private turn(faulty: boolean, starting = true): void {
+    const { world } = this
+    const { random } = world
+    world.step++
+    const candidates = this.candidates(faulty, starting)
+    world.now += random.chance(0.02) ? random.int(20, 400) : random.next() * 6
+    if (faulty && random.chance(world.faults.kill / 100)) world.now += TRANSACTION_TIMEOUT_MS
+    if (candidates.length === 0) return
+    const chosen = weighted(candidates, random.next())
+    world.trace(chosen.label)
+    for (let i = 0; i < chosen.label.length; i++)
+      this.digest = (Math.imul(this.digest, 31) + chosen.label.charCodeAt(i)) | 0
+    chosen.run()
+    world.drain()
+  }
+
+  private candidates(faulty: boolean, starting: boolean): Candidate[] {
+    const { world } = this
+    const list: Candidate[] = []
+    for (const call of world.calls) {
+      if (call.due > world.now || !call.ready()) continue
+      const run = () => {
+        world.cancel(call)
+        call.run()
+      }
+      list.push({ label: call.label, weight: call.weight, run })
+    }
+    for (const txn of world.log.ending) this.markers(txn, list)
+    this.outside(list)
+    for (let slot = 0; slot < this.slots.length; slot++) this.lifecycle(this.slots[slot], slot, list, faulty, starting)
+    return list
+  }
+
+  private markers(txn: Txn, list: Candidate[]): void {
+    const { log, random } = this.world
+    const targets = log.markers(txn)
+    if (targets.length === 0) return
+    const target = random.pick(targets)
+    const where = target === undefined ? "offsets" : nameOf(target)
+    const run = () => log.mark(txn, target)
+    list.push({ label: `marker ${txn.transactionalId} ${txn.outcome} ${where}`, weight: 4, run })
+  }
+
+  private outside(list: Candidate[]): void {
+    const { world } = this
+    const { log, group, faults } = world
+    for (const id of log.expired(world.now, TRANSACTION_TIMEOUT_MS))
+      list.push({ label: `time-out ${id}`, weight: 3, run: () => log.fence(id) })
+    if (this.inputsLeft > 0) list.push({ label: "input", weight: 2, run: () => this.input() })
+    if (faults.rebalance > 0) list.push({ label: "rebalance", weight: faults.rebalance, run: () => group.rebalance() })
+    for (const member of group.members.values()) {
+      const node = this.slots.find(one => one?.name === member.name)
+      const there = node?.alive === true
+      if (there && member.epoch !== group.epoch)
+        list.push({ label: `heartbeat ${member.name}`, weight: 1, run: () => node.source.heartbeat() })
+      const weight = there ? faults.kill / 2 : 1
+      const run = () => group.leave(member.name, member.incarnation)
+      if (weight > 0) list.push({ label: `expire ${member.name}`, weight, run })
+    }
+  }
+
+  private lifecycle(node: Node | undefined, slot: number, list: Candidate[], faulty: boolean, starting: boolean): void {
+    const { world, plan } = this
+    if (node === undefined || !node.alive) {
+      const run = () => {
+        this.slots[slot] = new Node(world, plan, slot, ++this.incarnations)
+      }
+      if (starting) list.push({ label: `start i${slot}`, weight: 1, run })
+      return
+    }
+    if (!node.checkpointing && starting)
+      list.push({ label: `checkpoint ${node.name}`, weight: 0.3, run: () => node.checkpoint() })
+    if (!faulty || world.faults.kill === 0) return
+    list.push({ label: `kill ${node.name}`, weight: world.faults.kill, run: () => node.kill() })
+    list.push({ label: `stop ${node.name}`, weight: world.faults.kill / 3, run: () => node.stop() })
+  }
+
+  // ── inputs and asynchronous steps ──────────────────────────────────────────────────────────────────────────────
+
+  /** A few records in one partition, with gaps between them as transactional producers leave them. */
+  private input(): void {
+    const { random, inputs } = { random: this.world.random, inputs: this.world.inputs() }
+    const to = random.pick(inputs)
+    for (let left = Math.min(this.inputsLeft, random.int(1, 8)); left > 0; left--) {
+      if (random.chance(0.1)) to.append(undefined)
+      this.inputsLeft--
+      const event = this.event(to)
+      to.append({ key: new TextEncoder().encode(event.account), value: encodeEvent(event), timestamp: event.at })
+    }
+    if (random.chance(0.2)) to.append(undefined)
+  }
+
+  private event(to: Partition): Event {
+    const { random } = this.world
+    const time = (this.clock.get(to) ?? 100_000) + (random.chance(0.1) ? random.int(0, 4_000) : random.int(0, 150))
+    this.clock.set(to, time)
+    const at = time - (random.chance(0.2) ? random.int(0, 4_000) : random.int(0, 900))
+    return { id: this.nextId++, account: `p${to.partition}-${random.int(0, 3)}`, cents: random.int(1, 1 << 30), at }
+  }
+
+  private readonly ask: Ask = (record, result) => {
+    const { world } = this
+    if (world.random.chance(0.3)) return Effect.succeed(result())
+    return Effect.callback<object>(resume => {
+      const due = world.now + (world.random.chance(0.05) ? 200 : world.random.int(0, 30))
+      const call = world.call(undefined, `answer ${JSON.stringify(record)}`, () => resume(Effect.succeed(result())), {
+        due
+      })
+      return Effect.sync(() => world.cancel(call))
+    })
+  }
+}
+
+const weighted = (candidates: readonly Candidate[], at: number): Candidate => {
+  let left = at * candidates.reduce((sum, one) => sum + one.weight, 0)
+  for (const one of candidates) {
+    left -= one.weight
+    if (left < 0) return one
+  }
+  return candidates.at(-1)!
+}

@@ -1,0 +1,171 @@
+import type { JobConfig } from "@headrace/engine"
+import { type Cause, Clock, Context, Duration, Effect, Scheduler } from "effect"
+import { Group } from "./group.ts"
+import { Log, type Partition } from "./log.ts"
+import { SOURCE } from "./pipelines.ts"
+import { Random } from "./random.ts"
+import type { Sabotage } from "./sabotage.ts"
+
+/** Something that is under way and may happen next, if it is ready. */
+export interface Call {
+  readonly label: string
+  /** Who is gone when it is killed, and its calls with it. */
+  readonly owner: object | undefined
+  readonly weight: number
+  /** Not before this time, in ms. */
+  readonly due: number
+  readonly ready: () => boolean
+  readonly run: () => void
+}
+
+export interface CallOptions {
+  readonly weight?: number
+  readonly due?: number
+  readonly ready?: () => boolean
+}
+
+/** How likely what goes wrong is, for this seed. */
+export interface Faults {
+  readonly fail: number
+  readonly poison: number
+  readonly kill: number
+  readonly rebalance: number
+}
+
+export const APP = "sim"
+const always = (): boolean => true
+
+/** Everything outside of the lanes: time, the log, the group, stored checkpoints, and what is under way. */
+export class World {
+  readonly random: Random
+  readonly log = new Log()
+  readonly group: Group
+  readonly blobs = new Map<string, Uint8Array>()
+  readonly sabotage: Sabotage | undefined
+  readonly violations: string[] = []
+  faults: Faults
+  calls: Call[] = []
+  now = 1_000
+  step = 0
+  private readonly partitions: number
+  private readonly micro: (() => void)[] = []
+  private readonly print: ((line: string) => void) | undefined
+
+  constructor(seed: number, sabotage: Sabotage | undefined, print: ((line: string) => void) | undefined) {
+    this.random = new Random(seed)
+    this.sabotage = sabotage
+    this.print = print
+    this.partitions = this.random.int(1, 3)
+    this.log.create(SOURCE, this.partitions)
+    this.group = new Group(this.random, this.inputs())
+    const calm = this.random.chance(0.15)
+    const level = (most: number): number => (calm ? 0 : this.random.next() * most)
+    this.faults = { fail: level(0.08), poison: level(0.2), kill: level(0.3), rebalance: level(0.4) }
+  }
+
+  inputs(): readonly Partition[] {
+    return this.log.topics.get(SOURCE)!
+  }
+
+  job(instance: string): JobConfig {
+    return {
+      app: APP,
+      instance,
+      module: "",
+      lanes: 1,
+      kafka: { bootstrap: "", settings: {} },
+      registry: { url: "" },
+      commitIntervalMs: 20,
+      checkpoint: { directory: "", intervalMs: 1_000, retained: 2 },
+      sessionTimeoutMs: 10_000,
+      replication: 1
+    }
+  }
+
+  trace(line: string): void {
+    this.print?.(`${this.step} t=${Math.round(this.now)} ${line}`)
+  }
+
+  violation(what: string): void {
+    this.trace(`VIOLATION ${what}`)
+    this.violations.push(what)
+  }
+
+  /** Puts something under way. */
+  call(owner: object | undefined, label: string, run: () => void, options: CallOptions = {}): Call {
+    const { weight = 4, due = 0, ready = always } = options
+    const call = { label, owner, weight, due, ready, run }
+    this.calls.push(call)
+    return call
+  }
+
+  cancel(call: Call): void {
+    this.calls = this.calls.filter(one => one !== call)
+  }
+
+  dropCallsOf(owner: object): void {
+    this.calls = this.calls.filter(one => one.owner !== owner)
+  }
+
+  /** A remote call as an Effect: answered when the scheduler picks it. */
+  remote<A, E = never>(
+    owner: object,
+    label: string,
+    answer: () => Effect.Effect<A, E>,
+    ready: () => boolean = always
+  ): Effect.Effect<A, E> {
+    return Effect.callback<A, E>(resume => {
+      const call = this.call(owner, label, () => resume(answer()), { ready })
+      return Effect.sync(() => this.cancel(call))
+    })
+  }
+
+  // ── effects under the scheduler's hand ─────────────────────────────────────────────────────────────────────────
+
+  /** What fibers see: a scheduler that runs when told, and a clock that is the simulation's. */
+  services(owner: object): Context.Context<never> {
+    const scheduler = new Scheduler.MixedScheduler("async", task => {
+      this.micro.push(task)
+      return () => {}
+    })
+    const clock: Clock.Clock = {
+      currentTimeMillisUnsafe: () => this.now,
+      currentTimeMillis: Effect.sync(() => this.now),
+      currentTimeNanosUnsafe: () => BigInt(Math.round(this.now * 1e6)),
+      currentTimeNanos: Effect.sync(() => BigInt(Math.round(this.now * 1e6))),
+      monotonicTimeNanosUnsafe: () => BigInt(Math.round(this.now * 1e6)),
+      monotonicTimeNanos: Effect.sync(() => BigInt(Math.round(this.now * 1e6))),
+      sleep: duration =>
+        Effect.callback<void>(resume => {
+          const due = this.now + Duration.toMillis(duration)
+          const call = this.call(owner, "sleep", () => resume(Effect.void), { due })
+          return Effect.sync(() => this.cancel(call))
+        })
+    }
+    return Context.empty().pipe(Context.add(Scheduler.Scheduler, scheduler), Context.add(Clock.Clock, clock)) as never
+  }
+
+  /** Starts an effect; what comes of it arrives as another call. */
+  fork<A, E, R>(
+    owner: object,
+    label: string,
+    services: Context.Context<R>,
+    effect: Effect.Effect<A, E, R>,
+    done: (value: A) => void,
+    failed: (error: unknown, cause: Cause.Cause<E>) => void
+  ): void {
+    const fiber = Effect.runForkWith(services)(effect)
+    fiber.addObserver(exit => {
+      this.call(owner, label, () => {
+        if (exit._tag === "Success") return done(exit.value)
+        const reason = exit.cause.reasons[0]
+        failed(reason?._tag === "Fail" ? reason.error : reason?._tag === "Die" ? reason.defect : reason, exit.cause)
+      })
+    })
+  }
+
+  /** Lets fibers run until each waits. */
+  drain(): void {
+    for (let task = this.micro.shift(); task !== undefined; task = this.micro.shift()) task()
+  }
+}
