@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test"
-import { startKafka } from "@headrace/kafka/dev"
+import { startKafka } from "@headrace/dev"
 import { Admin, Arena, Consumer, type ConsumerEvent, KafkaError } from "../src/index.ts"
 import {
   answerChange,

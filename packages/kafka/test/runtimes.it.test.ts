@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { startKafka } from "@headrace/kafka/dev"
+import { startKafka } from "@headrace/dev"
 
 setDefaultTimeout(120_000)
 

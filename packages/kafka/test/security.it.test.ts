@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { startKafka } from "@headrace/kafka/dev"
+import { startKafka } from "@headrace/dev"
 import { Arena, type ClientOptions, Consumer, PRODUCER_DEFAULTS, Producer, SOURCE_DEFAULTS } from "../src/index.ts"
 import { createTopic, fresh, fromBeginning, pack, readUntil, reasonOf } from "./support.ts"
 

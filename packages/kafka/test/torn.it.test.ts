@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
 import { type AddressInfo, connect, createServer, type Socket } from "node:net"
-import { startKafka } from "@headrace/kafka/dev"
+import { startKafka } from "@headrace/dev"
 import { createTopic, fresh, fromBeginning, openConsumer, openProducer, pack, readUntil } from "./support.ts"
 
 setDefaultTimeout(60_000)

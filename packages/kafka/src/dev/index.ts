@@ -1,1 +1,0 @@
-export { type Kafka, type KafkaOptions, startKafka } from "@headrace/dev"
