@@ -224,6 +224,8 @@ class Sink {
   private commitPlan(block: Block): Effect.Effect<boolean, Stop> {
     this.uncertain = block
     this.broken = false
+    // From here on the group may hold the plan: `settle` must not write over it.
+    for (const { partition } of block.plan.ranges) this.settled.delete(partition)
     const attempt = this.onLog(
       Effect.suspend(() =>
         this.broken ? Effect.succeed(false) : Effect.as(this.parts.log.commit(this.marks(block)), true)

@@ -46,7 +46,7 @@ export const plainDecoder = (fields: readonly string[], spans: readonly string[]
       return [at - length, at]
     }
     const [start, end] = next()
-    current = JSON.parse(text.decode(bytes.subarray(start, end)), revive) as Record<string, unknown>
+    current = { ...(JSON.parse(text.decode(bytes.subarray(start, end)), revive) as Record<string, unknown>) }
     for (const name of spans) {
       const range = next()
       starts.set(name, range)

@@ -1,0 +1,181 @@
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
+import { ByteWriter } from "@headrace/core"
+import { type ClickHouse, startClickHouse } from "@headrace/dev"
+import { Effect, Exit, Schema, Scope } from "effect"
+import fc from "fast-check"
+import { PartitionRows } from "../src/block.ts"
+import { type Column, columnsOf, quoteText } from "../src/columns.ts"
+import { compileRows } from "../src/rows.ts"
+import { connect, type ServerShape } from "../src/server.ts"
+import { prepareTable } from "../src/tables.ts"
+import { makeTarget } from "../src/target.ts"
+import { uniqueName } from "./harness.ts"
+import { encodePlain, plainDecoder } from "./plain-format.ts"
+
+setDefaultTimeout(60_000)
+
+const scope = Scope.makeUnsafe()
+let clickhouse: ClickHouse
+let server: ServerShape
+beforeAll(async () => {
+  clickhouse = await startClickHouse()
+  server = await Effect.runPromise(Scope.provide(connect({ url: clickhouse.url, database: uniqueName("db") }), scope))
+})
+afterAll(async () => {
+  await Effect.runPromise(Scope.close(scope, Exit.void))
+  await clickhouse?.stop()
+})
+
+const Everything = Schema.Struct({
+  text: Schema.String,
+  other: Schema.String,
+  word: Schema.Literals(["one", "two", "drei ü"]),
+  integer: Schema.Int,
+  small: Schema.Int.annotate({ "headrace/avro/type": "int" }),
+  at: Schema.Int.annotate({ "headrace/avro/type": "timestamp-millis" }),
+  number: Schema.Finite,
+  single: Schema.Finite.annotate({ "headrace/avro/type": "float" }),
+  big: Schema.BigInt,
+  flag: Schema.Boolean,
+  maybeText: Schema.NullOr(Schema.String),
+  maybeWord: Schema.optionalKey(Schema.Literals(["x", "y"])),
+  maybeInteger: Schema.NullOr(Schema.Int),
+  list: Schema.Array(Schema.String),
+  numbers: Schema.Array(Schema.NullOr(Schema.Int)),
+  table: Schema.Record(Schema.String, Schema.Int),
+  nested: Schema.Struct({ a: Schema.Int, b: Schema.Array(Schema.String) })
+})
+const SPANS = ["text", "other"]
+
+const safe = fc.maxSafeInteger()
+const text = fc.string({ unit: "grapheme", maxLength: 90 })
+const record = fc.record({
+  text,
+  other: text,
+  word: fc.constantFrom("one", "two", "drei ü"),
+  integer: safe,
+  small: fc.integer(),
+  at: fc.integer({ min: 0, max: 4_000_000_000_000 }),
+  number: fc.double({ noNaN: true, noDefaultInfinity: true }),
+  single: fc.float({ noNaN: true, noDefaultInfinity: true }),
+  big: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+  flag: fc.boolean(),
+  maybeText: fc.option(text, { nil: null }),
+  maybeWord: fc.constantFrom("x", "y", undefined),
+  maybeInteger: fc.option(safe, { nil: null }),
+  list: fc.array(text, { maxLength: 5 }),
+  numbers: fc.array(fc.option(safe, { nil: null }), { maxLength: 5 }),
+  table: fc.dictionary(fc.string({ maxLength: 5 }), safe, { maxKeys: 4, noNullPrototype: true }),
+  nested: fc.record({ a: safe, b: fc.array(text, { maxLength: 3 }) })
+})
+type Row = typeof record extends fc.Arbitrary<infer A> ? A : never
+
+/** The naive way: ClickHouse's own JSON, a line a row. */
+const jsonRow = (row: Row, offset: number) =>
+  JSON.stringify(
+    {
+      ...row,
+      at: (row.at / 1000).toFixed(3),
+      maybeWord: row.maybeWord ?? null,
+      nested: JSON.stringify(row.nested),
+      _topic: "topic",
+      _partition: 3,
+      _offset: offset,
+      _timestamp: (1_700_000_000_000 / 1000).toFixed(3)
+    },
+    (_, value: unknown) => (typeof value === "bigint" ? value.toString() : value)
+  )
+
+const binary = (columns: readonly Column[], rows: readonly Row[]): PartitionRows => {
+  const decoder = plainDecoder(Object.keys(rows[0]!), SPANS)
+  const write = compileRows(columns, decoder, "topic")
+  const out = new PartitionRows(3)
+  for (const [offset, row] of rows.entries()) {
+    const bytes = encodePlain(row, SPANS)
+    write(decoder.view(bytes, 0, bytes.length), bytes, out.out, 3, offset, 1_700_000_000_000)
+    out.added(offset, 1_700_000_000_000)
+  }
+  return out
+}
+
+test("rows as bytes give the same table as rows as JSON, for all types", async () => {
+  const columns = columnsOf(Everything, "everything")
+  await fc.assert(
+    fc.asyncProperty(fc.array(record, { minLength: 1, maxLength: 60 }), async rows => {
+      const [fast, naive] = [uniqueName("fast"), uniqueName("naive")]
+      const table = await Effect.runPromise(prepareTable(server, fast, columns))
+      await Effect.runPromise(prepareTable(server, naive, columns))
+      const target = await Effect.runPromise(makeTarget(server, table, columns, "topic"))
+      const part = binary(columns, rows)
+      await Effect.runPromise(target.insert({ parts: [part], plan: { ranges: [part.range()], timestamp: 1 } }))
+      const lines = rows.map(jsonRow).join("\n")
+      const settings = "async_insert = 0, input_format_json_read_numbers_as_strings = 1, precise_float_parsing = 1"
+      await Effect.runPromise(
+        server.command(`INSERT INTO ${server.database}.${naive} SETTINGS ${settings} FORMAT JSONEachRow ${lines}`)
+      )
+      const all = (name: string) =>
+        Effect.runPromise(server.query(`SELECT * FROM ${server.database}.${name} ORDER BY _offset`))
+      expect(await all(fast)).toEqual((await all(naive)) as Record<string, unknown>[])
+    }),
+    { numRuns: 15 }
+  )
+})
+
+test("a table that exists is checked: missing, different, not Nullable, forgetful", async () => {
+  const { database } = server
+  const run = (sql: string) => Effect.runPromise(server.command(sql))
+  const problem = (name: string, schema: Schema.Top, options = {}) =>
+    Effect.runPromise(Effect.flip(prepareTable(server, name, columnsOf(schema, name), options))).then(e => e.message)
+  const small = Schema.Struct({ id: Schema.Int })
+  const name = uniqueName("small")
+  const columns = columnsOf(small, name)
+  const first = await Effect.runPromise(prepareTable(server, name, columns))
+  expect(await Effect.runPromise(prepareTable(server, name, columns))).toEqual(first)
+
+  const wider = Schema.Struct({ id: Schema.Int, note: Schema.NullOr(Schema.String) })
+  expect(await problem(name, wider)).toContain(
+    `ALTER TABLE \`${database}\`.\`${name}\` ADD COLUMN \`note\` Nullable(String)`
+  )
+  await Effect.runPromise(prepareTable(server, name, columnsOf(wider, name), { addColumns: true }))
+  await Effect.runPromise(prepareTable(server, name, columnsOf(wider, name)))
+  expect(await problem(name, Schema.Struct({ id: Schema.String }))).toContain("needs String")
+  expect(await problem(name, Schema.Struct({ id: Schema.NullOr(Schema.Int) }))).toContain("needs Nullable(Int64)")
+  const strict = Schema.Struct({ id: Schema.Int, must: Schema.Int })
+  expect(await problem(name, strict, { addColumns: true })).toContain("no column must")
+
+  await run(`ALTER TABLE ${database}.${name} MODIFY SETTING non_replicated_deduplication_window = 0`)
+  expect(await problem(name, small)).toContain("MODIFY SETTING non_replicated_deduplication_window")
+  await run(
+    `CREATE TABLE ${database}.memory_${name} (id Int64, _topic String, _partition Int32, _offset Int64, _timestamp DateTime64(3, 'UTC')) ENGINE = Memory`
+  )
+  expect(await problem(`memory_${name}`, small)).toContain("Memory")
+})
+
+test("names and texts with quotes and backslashes are only names and texts", async () => {
+  const odd = "it's `a` \\ table"
+  await Effect.runPromise(prepareTable(server, odd, columnsOf(Schema.Struct({ id: Schema.Int }), odd)))
+  const found = await Effect.runPromise(
+    server.query(
+      `SELECT count() AS n FROM system.tables WHERE database = ${quoteText(server.database)} AND name = ${quoteText(odd)}`
+    )
+  )
+  expect(Number(found[0]!.n)).toBe(1)
+})
+
+test("a writer for rows costs no string where bytes can be copied", () => {
+  const decoder = plainDecoder(["text"], ["text"])
+  const write = compileRows(columnsOf(Schema.Struct({ text: Schema.String }), "t"), decoder, "topic")
+  const bytes = encodePlain({ text: "grüß" }, ["text"])
+  decoder.view(bytes, 0, bytes.length)
+  const trap = new Proxy(
+    {},
+    {
+      get: () => {
+        throw new Error("the string was made")
+      }
+    }
+  )
+  const out = new ByteWriter()
+  write(trap, bytes, out, 1, 2, 3)
+  expect(out.written().subarray(0, 7)).toEqual(Uint8Array.of(6, 103, 114, 195, 188, 195, 159))
+})
