@@ -1,3 +1,4 @@
+export { auditIndependently, type IndependentAudit, type IndependentOptions } from "./audit/independent.ts"
 export { LoadError } from "./error.ts"
 export type { Burst } from "./generator/schedule.ts"
 export {

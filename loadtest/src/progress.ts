@@ -58,7 +58,8 @@ export class Progress {
   }
 
   private shownPhase(at: number): LoadPhase {
-    return this.phase === "running" && at - this.startAt < this.options.warmupMs ? "warming up" : this.phase
+    if (this.phase !== "running" || at >= this.startAt + this.options.warmupMs) return this.phase
+    return at < this.startAt ? "starting" : "warming up"
   }
 
   private tableSnapshot(at: number): LoadSnapshot["clickhouse"] {

@@ -34,6 +34,8 @@ export interface ClickHouseAudit extends Counts {
 
 /** What a run of the load showed. All of it measured outside the engine. */
 export interface LoadReport {
+  /** The number of this run in the ids of its events. */
+  readonly run: number
   readonly rate: number
   readonly forMs: number
   readonly seed: number
@@ -89,6 +91,7 @@ export interface Summary {
     readonly latency_ms: Quantiles
     readonly spend?: { readonly rows: number; readonly payments: number; readonly exact: boolean }
   }
+  readonly run: number
   readonly rate: number
   readonly for_ms: number
   readonly seed: number
@@ -122,6 +125,7 @@ export const summarise = (report: LoadReport, engine: EngineFigures): Summary =>
   lanes: engine.lanes,
   exactly_once: report.problems.length === 0,
   ...clickhousePart(report.clickhouse),
+  run: report.run,
   rate: report.rate,
   for_ms: report.forMs,
   seed: report.seed,

@@ -208,7 +208,7 @@ const auditTables = (tables: Tables, expected: Expectation, found: MeterResult):
   tables.audit(expected.sentBy, { rows: found.windowCount, payments: found.spent.payments, cents: found.spent.cents })
 
 const reportOf = (
-  { options }: Run,
+  { options, id }: Run,
   expected: Expectation,
   found: MeterResult,
   clickhouse: ClickHouseAudit | undefined,
@@ -217,6 +217,7 @@ const reportOf = (
 ): LoadReport => {
   const processed = found.distinct.reduce((sum, count) => sum + count, 0)
   const measured = {
+    run: id,
     rate: options.rate,
     forMs: options.forMs,
     seed: options.seed,

@@ -7,6 +7,7 @@ import { renderLine, renderView, terminalView } from "../src/view.ts"
 
 const latencyMs = { p50: 61.04, p90: 90, p99: 143.26, p999: 200, max: 260 }
 const good: LoadReport = {
+  run: 3,
   rate: 60_000,
   forMs: 10_000,
   seed: 1,

@@ -1,7 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { type Kafka, type Registry, startKafka, startRegistry } from "@headrace/dev"
 import { Effect } from "effect"
-import { defaults, ensureTopics, type LoadOptions, type LoadSnapshot, runLoad } from "../src/index.ts"
+import {
+  auditIndependently,
+  defaults,
+  ensureTopics,
+  type LoadOptions,
+  type LoadSnapshot,
+  runLoad,
+  TOPICS
+} from "../src/index.ts"
 import { type Faults, startNaive } from "./naive.ts"
 
 let kafka: Kafka
@@ -27,6 +35,8 @@ const optionsOf = (changes: Partial<LoadOptions> = {}): LoadOptions => ({
   ...changes
 })
 
+const places = () => ({ bootstrap: kafka.bootstrap, registry: registry.url })
+
 const measure = async (options: LoadOptions, faults: Faults = {}) => {
   await Effect.runPromise(ensureTopics(options))
   const pipeline = await startNaive(options.kafka, options.registry, options.partitions, faults)
@@ -49,6 +59,10 @@ describe("a load through a pipeline on a real broker", () => {
     expect(report.late.seen).toBe(report.late.planted)
     expect(report.latencyMs.p50).toBeGreaterThan(0)
     expect(snapshots.at(-1)!.received).toBeGreaterThan(90_000)
+    const found = await auditIndependently({ ...places(), topic: TOPICS.scored, sent: [50_000, 50_000] })
+    expect(found).toMatchObject({ records: 100_000, distinct: 100_000, duplicated: 0, missing: 0, disordered: 0 })
+    const windows = await auditIndependently({ ...places(), topic: TOPICS.spend })
+    expect(windows).toMatchObject({ records: report.windows.windows, duplicated: 0, unreadable: 0 })
   }, 120_000)
 
   test("a second run straight after it is not disturbed by what the first one left", async () => {
@@ -68,6 +82,9 @@ describe("a load through a pipeline on a real broker", () => {
     const report = await measure(optionsOf({ forMs: 1_000 }), faults)
     expect(report).toMatchObject({ lost: 1, duplicated: 1, processed: 9_999 })
     expect(report.windows.exact).toBe(false)
+    const run = report.run
+    const found = await auditIndependently({ ...places(), topic: TOPICS.scored, sent: [10_000], run })
+    expect(found).toMatchObject({ records: 10_000, distinct: 9_999, duplicated: 1, missing: 1 })
     expect(report.problems).toHaveLength(3)
   }, 120_000)
 
