@@ -36,6 +36,7 @@ export const openReader = ({ bootstrap, settings }: KafkaAccess): Consumer =>
     "enable.auto.offset.store": "false",
     "auto.offset.reset": "error",
     "fetch.wait.max.ms": "10",
+    "fetch.min.bytes": "65536",
     "fetch.queue.backoff.ms": "5",
     ...settings,
     "bootstrap.servers": bootstrap

@@ -5,8 +5,10 @@ export type KafkaSettings = Readonly<Record<string, string>>
 export const SOURCE_DEFAULTS: KafkaSettings = {
   // The default of 1 s lets a fast reader starve after each full queue: half of its throughput.
   "fetch.queue.backoff.ms": "5",
-  // How long the broker holds back an answer that would be small: latency against requests.
+  // How long the broker holds back an answer that would be small: latency against requests. Without the least size a
+  // busy topic is asked for hundreds of times a second, each time for a few records.
   "fetch.wait.max.ms": "10",
+  "fetch.min.bytes": "65536",
   // Enough for a lane's next few batches; memory is bounded by the size below.
   "queued.min.messages": "100000",
   "queued.max.messages.kbytes": "65536",
@@ -50,8 +52,9 @@ export const PRODUCER_DEFAULTS: KafkaSettings = {
   "topic.metadata.propagation.max.ms": "4000",
   // Java's partitioner, so that keys land where other clients look for them; without a key: any partition.
   partitioner: "murmur2_random",
-  // 1 ms with 8 partitions drowns the broker in requests.
-  "linger.ms": "5",
+  // Up to a commit's flush, which ends it: 1 ms with 8 partitions drowns the broker in requests, and 5 ms cost a lane at
+  // 30,000 events/s a quarter more CPU than this.
+  "linger.ms": "20",
   "batch.size": "262144",
   "compression.type": "lz4",
   // Bounds memory; produce() then takes fewer records than it was given.
