@@ -196,7 +196,7 @@ function settingsOf([port, controllerPort]: readonly number[], dataDir: string):
 
 const jvmOf = {
   light: [...lightJvm, "-Xmx512m"],
-// C1 alone: beside the load on two cores, C2 compiles for a minute on end and takes half a core from everybody.
+  // C1 alone: beside the load on two cores, C2 compiles for a minute on end and takes half a core from everybody.
   throughput: [...lightJvm, "-Xms1g", "-Xmx1g", "-Xmn500m"]
 } as const
 
