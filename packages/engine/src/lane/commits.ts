@@ -17,6 +17,8 @@ export class Commits {
   private sealed: Transaction | undefined
   /** Whether a producer has a session in which it may begin a transaction. */
   private readonly ready: [boolean, boolean] = [false, false]
+  /** A new session is being asked for: asking twice would fence the one that was answered first. */
+  private readonly initialising: [boolean, boolean] = [false, false]
   private filling = new Outputs()
   private readonly spare: Outputs[] = []
   private readonly metrics: LaneMetrics
@@ -38,7 +40,8 @@ export class Commits {
   }
   /** No call to a producer is under way. */
   get quiet(): boolean {
-    return !this.open.calling && this.sealed?.calling !== true
+    const calling = this.open.calling || this.sealed?.calling === true
+    return !calling && !this.initialising[0] && !this.initialising[1]
   }
   get bothReady(): boolean {
     return this.ready[0] && this.ready[1]
@@ -99,6 +102,7 @@ export class Commits {
 
   initialised(turn: Turn): void {
     this.ready[turn] = true
+    this.initialising[turn] = false
   }
 
   /** Drops both transactions, as if they had never been, and asks for new sessions, which aborts them. */
@@ -126,6 +130,7 @@ export class Commits {
 
   private initialise(turn: Turn): Command {
     this.ready[turn] = false
+    this.initialising[turn] = true
     return { type: "initialise", turn }
   }
 

@@ -72,6 +72,10 @@ export class Lane {
   private inbox: Batch | undefined
   /** Partitions that the group wants back. */
   private revoked: readonly TopicPartition[] = []
+  /** Partitions that the group gave, until the client has been told where to begin in them. */
+  private awaited: readonly TopicPartition[] | undefined
+  /** Calls under way that restore state or place partitions. */
+  private placing = 0
   private stopping = false
   /** State was thrown away: all partitions come back from the log before anything runs. */
   private torn = false
@@ -130,8 +134,10 @@ export class Lane {
       case "restored":
         return this.restored(event.positions)
       case "assigned":
+        this.awaited = undefined
+        return this.placed()
       case "sought":
-        return this.run()
+        return this.placed()
       case "unassigned":
         return this.unassigned()
       case "closed":
@@ -165,6 +171,9 @@ export class Lane {
   }
 
   private assign(partitions: readonly TopicPartition[]): void {
+    this.awaited = partitions
+    // They come back with the others, once the failed transactions are out of the way.
+    if (this.torn) return
     this.enter("restoring")
     this.restore(partitions)
   }
@@ -173,17 +182,41 @@ export class Lane {
     const tasks = partitions.map(partition => this.options.makeTask(partition, () => this.commits.outputs))
     for (const task of tasks) this.tasks.set(keyOf(task), task)
     this.routes = []
-    this.emit([{ type: "restore", tasks }])
+    this.place({ type: "restore", tasks })
   }
 
+  private place(command: Command): void {
+    this.placing++
+    this.emit([command])
+  }
+
+  /** What was restored before a transaction failed is out of date: all of it is rebuilt. */
   private restored(positions: readonly Position[]): void {
+    this.placing--
+    if (this.outdated()) return
     for (const position of positions) this.tasks.get(keyOf(position))?.start(position.offset)
-    this.emit([{ type: this.phase === "rebuilding" ? "seek" : "assign", positions }])
+    const awaited = new Set(this.awaited?.map(keyOf))
+    const known = positions.filter(position => !awaited.has(keyOf(position)))
+    if (known.length > 0) this.place({ type: "seek", positions: known })
+    if (this.awaited === undefined) return
+    this.place({ type: "assign", positions: positions.filter(position => awaited.has(keyOf(position))) })
+  }
+
+  private placed(): void {
+    this.placing--
+    if (this.placing === 0 && !this.outdated()) this.run()
+  }
+
+  /** A transaction has failed since the call began. */
+  private outdated(): boolean {
+    return this.torn && this.phase !== "rebuilding"
   }
 
   private run(): void {
     this.torn = false
     this.enter(this.tasks.size === 0 ? "joining" : "running")
+    // Asynchronous steps of the other partitions may have finished meanwhile.
+    this.released()
   }
 
   private unassigned(): void {
@@ -245,8 +278,12 @@ export class Lane {
 
   private released(): void {
     if (this.torn || (this.phase !== "running" && this.phase !== "settling")) return
-    for (const task of this.tasks.values()) task.release()
-    this.commits.collect(this.now)
+    let touched = false
+    for (const task of this.tasks.values()) {
+      task.release()
+      touched ||= task.touched()
+    }
+    if (touched) this.commits.collect(this.now)
   }
 
   // ── commits and failures ───────────────────────────────────────────────────────────────────────────────────────
@@ -335,10 +372,12 @@ export class Lane {
 
   private rebuild(): void {
     if (this.revoked.length > 0) return this.leave()
-    if (this.tasks.size === 0) return this.run()
+    if (this.tasks.size === 0 && this.awaited === undefined) return this.run()
     this.enter("rebuilding")
     this.options.metrics.add("restores", 1)
-    this.restore([...this.tasks.values()])
+    const all = new Map<string, TopicPartition>(this.tasks)
+    for (const partition of this.awaited ?? []) all.set(keyOf(partition), partition)
+    this.restore([...all.values()])
   }
 
   // ── what to do next ────────────────────────────────────────────────────────────────────────────────────────────
@@ -359,7 +398,7 @@ export class Lane {
   }
 
   private resetWhenQuiet(): void {
-    if (this.polling || !this.commits.quiet) return
+    if (this.polling || this.placing > 0 || !this.commits.quiet) return
     this.enter("resetting")
     this.emit(this.commits.reset())
   }

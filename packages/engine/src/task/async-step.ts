@@ -64,7 +64,7 @@ export class AsyncStep implements Input {
   }
 
   next(record: object, timestamp: number): void {
-    const { context, saveKey, clock } = this.options
+    const { context, saveKey, restoreKey, clock } = this.options
     const saved = save(context, true)
     const key = saveKey()
     this.items.push({
@@ -78,7 +78,13 @@ export class AsyncStep implements Input {
       fiber: undefined
     })
     this.begin()
+    const first = this.items[this.head]
+    if (first?.kind === "record" && first.exit === undefined) return
+    // Delivering moves context and key to earlier records; steps beside this one still need the current ones.
+    const place = { ...context }
     this.release()
+    Object.assign(context, place)
+    restoreKey(key)
   }
 
   watermark(watermark: number): void {

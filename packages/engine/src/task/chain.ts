@@ -127,8 +127,20 @@ class ChainBuilder {
   /** Everything that reads from node `id`, as one input. `after`: behind an asynchronous step. */
   private behind(id: string, place: Place, after: boolean): Input {
     const readers = this.parts.plan.nodes.filter(node => "input" in node && node.input === id && !this.isLateSink(node))
+    const steps = this.asyncSteps.length
     const inputs = readers.map(node => this.operator(node, place, after))
-    return inputs.length === 1 ? inputs[0]! : new FanOut(inputs)
+    if (inputs.length === 1) return inputs[0]!
+    // One branch may be done with a record that another one holds: there is no finished prefix.
+    if (this.asyncSteps.length > steps) this.effectOutsideStep = true
+    return new FanOut(inputs)
+  }
+
+  /** Behind a flatMap: of one record, some results may have left an asynchronous step and others not. */
+  private expanded(id: string, place: Place, after: boolean): Input {
+    const steps = this.asyncSteps.length
+    const input = this.behind(id, object(place), after)
+    if (this.asyncSteps.length > steps) this.effectOutsideStep = true
+    return input
   }
 
   private isLateSink(node: Node): boolean {
@@ -142,7 +154,7 @@ class ChainBuilder {
       case "map":
         return this.plain(place, map(node.map, this.behind(node.id, object(place), after)))
       case "flatMap":
-        return this.plain(place, flatMap(node.flatMap, this.behind(node.id, object(place), after)))
+        return this.plain(place, flatMap(node.flatMap, this.expanded(node.id, place, after)))
       case "extend":
         return this.extend(node, place, after)
       case "mapEffect":

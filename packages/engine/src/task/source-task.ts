@@ -46,6 +46,8 @@ class SourceTask implements Task {
   private beganAt = -1
   private current = NO_WATERMARK
   private isTouched = false
+  /** The steps have not heard of the watermark that was restored. */
+  private resuming = false
   private reported = { late: 0, dropped: 0 }
 
   constructor(parts: ChainParts, source: SourceNode, partition: TopicPartition, outputs: () => Outputs) {
@@ -65,7 +67,7 @@ class SourceTask implements Task {
     this.position = offset
     this.beganAt = offset
     this.current = this.clock.watermark()
-    if (this.current > NO_WATERMARK) this.head.watermark(this.current)
+    this.resuming = this.current > NO_WATERMARK
   }
 
   startedAt(): number {
@@ -74,6 +76,7 @@ class SourceTask implements Task {
 
   process(batch: Batch, from: number, to: number): void {
     this.isTouched = true
+    this.resume()
     const { context } = this.chain
     context.bytes = batch.bytes
     const { index, stamps } = batch
@@ -93,8 +96,9 @@ class SourceTask implements Task {
   }
 
   release(): void {
+    const before = this.inFlight()
     for (const step of this.chain.asyncSteps) step.release()
-    this.isTouched = true
+    if (this.inFlight() !== before) this.isTouched = true
   }
 
   committable(): number {
@@ -181,6 +185,16 @@ class SourceTask implements Task {
 
   private where(): string {
     return `${this.topic}/${this.partition} at offset ${this.chain.context.offset}`
+  }
+
+  /**
+   * Tells the steps where event time stood. Windows may fire by it (the watermark had been waiting in an asynchronous
+   * step), so it comes with the first records and never alone: results belong to a transaction that moves the offset.
+   */
+  private resume(): void {
+    if (!this.resuming) return
+    this.resuming = false
+    this.head.watermark(this.current)
   }
 
   private advance(): void {
