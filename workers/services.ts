@@ -1,4 +1,6 @@
-import { NodeFileSystem, NodePath } from "@effect/platform-node"
+// One by one: the package as a whole takes half a second to load, in every thread.
+import { layer as fileSystem } from "@effect/platform-node/NodeFileSystem"
+import { layer as path } from "@effect/platform-node/NodePath"
 import { avroCodecs } from "@headrace/avro"
 import { directoryBlobs, fatal, type JobConfig, LogError } from "@headrace/engine"
 import { kafkaClients } from "@headrace/kafka"
@@ -12,7 +14,7 @@ export const servicesOf = (job: JobConfig) => {
     layerLog,
     kafkaClients(job.kafka),
     avroCodecs({ url, auth: auth === undefined ? undefined : Redacted.make(auth) }),
-    directoryBlobs(job.checkpoint.directory).pipe(Layer.provide([NodeFileSystem.layer, NodePath.layer]))
+    directoryBlobs(job.checkpoint.directory).pipe(Layer.provide([fileSystem, path]))
   )
 }
 
