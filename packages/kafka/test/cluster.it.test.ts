@@ -397,6 +397,23 @@ describe("positions", () => {
     await consumer.close()
   })
 
+  test("a seek drops what was fetched before it but not polled yet", async () => {
+    const topic = await createTopic(bootstrap)
+    await produceAll(
+      topic,
+      Array.from({ length: 100 }, (_, i) => `${i}`)
+    )
+    const consumer = openConsumer(bootstrap)
+    await consumer.assign(fromBeginning(topic))
+    // The second message does not fit beside the first: the add-on holds the whole chunk that it has taken.
+    const arena = new Arena(3, 10)
+    await readUntil(consumer, all => all.length >= 2, { arena })
+    await consumer.seek([{ topic, partition: 0, offset: 90 }], T)
+    const { received } = await readUntil(consumer, all => all.length >= 1, { arena })
+    expect(received[0]!.offset).toBe(90)
+    await consumer.close()
+  })
+
   test("by time, at the log's ends, and after records were deleted", async () => {
     const topic = await createTopic(bootstrap)
     const producer = openProducer(bootstrap)
