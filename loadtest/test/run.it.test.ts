@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { type Kafka, type Registry, startKafka, startRegistry } from "@headrace/dev"
-import { Effect } from "effect"
+import { Consumer } from "@headrace/kafka"
+import { Effect, Fiber } from "effect"
 import {
   auditIndependently,
   defaults,
@@ -10,6 +11,7 @@ import {
   runLoad,
   TOPICS
 } from "../src/index.ts"
+import { endsOf } from "../src/measure/reading.ts"
 import { type Faults, startNaive } from "./naive.ts"
 
 let kafka: Kafka
@@ -102,6 +104,23 @@ describe("a load through a pipeline on a real broker", () => {
     expect(report.sent).toBeGreaterThan(5_000)
     expect(report.sent).toBeLessThan(300_000)
   }, 120_000)
+
+  test("can be interrupted in the middle, and ends its threads", async () => {
+    let sent = 0
+    const options = optionsOf({ forMs: 60_000, onSnapshot: snapshot => (sent = snapshot.sent) })
+    await Effect.runPromise(ensureTopics(options))
+    const fiber = Effect.runFork(runLoad(options))
+    while (sent === 0) await new Promise(resolve => setTimeout(resolve, 50))
+    await Effect.runPromise(Fiber.interrupt(fiber))
+    const atInterrupt = sent
+    const admin = Consumer.open({ "bootstrap.servers": kafka.bootstrap, "group.id": "looker" })
+    const ends = () => endsOf(admin, [TOPICS.events], options.partitions)
+    expect(atInterrupt).toBeGreaterThan(0)
+    // Fifty round trips: a generator that lived on would have sent hundreds of events meanwhile.
+    const first = await ends()
+    for (let i = 0; i < 50; i++) expect(await ends()).toEqual(first)
+    await admin.close()
+  }, 60_000)
 
   test("says what is wrong when the topics are missing", async () => {
     const other = await startKafka()
