@@ -24,14 +24,14 @@ export const encodePlain = (record: Readonly<Record<string, unknown>>, spans: re
 }
 
 const plain = (_key: string, value: unknown): unknown => {
-  if (typeof value === "bigint") return { big: value.toString() }
-  return value instanceof Uint8Array ? { bytes: [...value] } : value
+  if (typeof value === "bigint") return { $big: value.toString() }
+  return value instanceof Uint8Array ? { $bytes: [...value] } : value
 }
 
 const revive = (_key: string, value: unknown): unknown => {
   if (typeof value !== "object" || value === null) return value
-  if ("big" in value) return BigInt(value.big as string)
-  return "bytes" in value ? Uint8Array.from(value.bytes as number[]) : value
+  if ("$big" in value) return BigInt(value.$big as string)
+  return "$bytes" in value ? Uint8Array.from(value.$bytes as number[]) : value
 }
 
 export const plainDecoder = (fields: readonly string[], spans: readonly string[]): PreparedDecoder => {

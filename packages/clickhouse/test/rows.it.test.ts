@@ -70,18 +70,20 @@ const record = fc.record({
 })
 type Row = typeof record extends fc.Arbitrary<infer A> ? A : never
 
+const clock = (ms: number): string => new Date(ms).toISOString().slice(0, 23).replace("T", " ")
+
 /** The naive way: ClickHouse's own JSON, a line a row. */
 const jsonRow = (row: Row, offset: number) =>
   JSON.stringify(
     {
       ...row,
-      at: (row.at / 1000).toFixed(3),
+      at: clock(row.at),
       maybeWord: row.maybeWord ?? null,
       nested: JSON.stringify(row.nested),
       _topic: "topic",
       _partition: 3,
       _offset: offset,
-      _timestamp: (1_700_000_000_000 / 1000).toFixed(3)
+      _timestamp: clock(1_700_000_000_000)
     },
     (_, value: unknown) => (typeof value === "bigint" ? value.toString() : value)
   )
@@ -109,7 +111,7 @@ test("rows as bytes give the same table as rows as JSON, for all types", async (
       const part = binary(columns, rows)
       await Effect.runPromise(target.insert({ parts: [part], plan: { ranges: [part.range()], timestamp: 1 } }))
       const lines = rows.map(jsonRow).join("\n")
-      const settings = "async_insert = 0, input_format_json_read_numbers_as_strings = 1, precise_float_parsing = 1"
+      const settings = "session_timezone = 'UTC', async_insert = 0, input_format_json_read_numbers_as_strings = 1, precise_float_parsing = 1"
       await Effect.runPromise(
         server.command(`INSERT INTO ${server.database}.${naive} SETTINGS ${settings} FORMAT JSONEachRow ${lines}`)
       )
