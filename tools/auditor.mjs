@@ -1,10 +1,20 @@
 // Builds the native part of @confluentinc/kafka-javascript, the independent client that audits what Headrace wrote, from
-// its own source for the Node that runs this; kept in the cache by version and Node's ABI.
+// its own source for the machine's Node; kept in the cache by version and Node's ABI.
 import { execFileSync } from "node:child_process"
-import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs"
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync
+} from "node:fs"
 import { availableParallelism } from "node:os"
 import { dirname, join } from "node:path"
-import { cacheRoot, root } from "./files.mjs"
+import { cacheRoot, onPath, root } from "./files.mjs"
 import { runQuietly } from "./run.mjs"
 
 const installed = join(root, "node_modules", "@confluentinc", "kafka-javascript")
@@ -13,19 +23,35 @@ const suffix = process.platform === "darwin" ? ["1.dylib"] : ["so.1"]
 const libraries = ["librdkafka", "librdkafka++"].flatMap(name => suffix.map(end => join("deps", `${name}.${end}`)))
 const addOn = join("Release", "confluent-kafka-javascript.node")
 
+/**
+ * The Node that runs the auditing client: the machine's own. npm puts node_modules/.bin, with the pinned Node, in front
+ * of PATH, so what `node` means differs between a first run and the next; this does not.
+ */
+export function auditNode() {
+  return process.env.HEADRACE_AUDIT_NODE ?? onPath("node", path => !path.includes("node_modules")) ?? process.execPath
+}
+
+let abi
+
+function auditAbi() {
+  abi ??= execFileSync(auditNode(), ["-p", "process.versions.modules"], { encoding: "utf8" }).trim()
+  return `${process.platform}-${process.arch}-abi${abi}`
+}
+
 function cacheEntry() {
   const { version } = JSON.parse(readFileSync(join(installed, "package.json"), "utf8"))
-  const abi = `${process.platform}-${process.arch}-abi${process.versions.modules}`
-  return join(cacheRoot, "auditor", `${version}-${abi}`)
+  return join(cacheRoot, "auditor", `${version}-${auditAbi()}`)
 }
 
 export function auditorIsBuilt() {
-  return existsSync(cacheEntry())
+  return existsSync(installed) && existsSync(cacheEntry())
 }
 
-/** The files are there, whole and those of the cache: sizes suffice, since they are copied to a temporary name first. */
+const marker = join(installed, "build", "abi")
+
+/** Built for the Node that is to run it? */
 export function auditorIsReady() {
-  return existsSync(installed) && [addOn, ...libraries].every(file => existsSync(join(installed, "build", file)))
+  return existsSync(marker) && readFileSync(marker, "utf8") === auditAbi()
 }
 
 export async function ensureAuditor(note) {
@@ -37,6 +63,7 @@ export async function ensureAuditor(note) {
     copyFileSync(join(entry, file), `${to}.part`)
     renameSync(`${to}.part`, to)
   }
+  writeFileSync(marker, auditAbi())
 }
 
 /** In a copy, for node_modules is to stay as npm made it. */
@@ -49,9 +76,9 @@ async function build(entry, note) {
   const options = { cwd: join(work, "source"), env, note }
   try {
     // node-gyp would run this as well, but not before what depends on it when it runs more than one job.
-    await runQuietly(process.execPath, ["util/configure.js"], options)
+    await runQuietly(auditNode(), ["util/configure.js"], options)
     const jobs = `--jobs=${availableParallelism()}`
-    await runQuietly(process.execPath, [nodeGyp(), "rebuild", jobs, ...headers()], options)
+    await runQuietly(auditNode(), [nodeGyp(), "rebuild", jobs, ...headers()], options)
     for (const file of [addOn, ...libraries]) {
       mkdirSync(dirname(join(work, "result", file)), { recursive: true })
       copyFileSync(join(work, "source", "build", file), join(work, "result", file))
@@ -70,8 +97,8 @@ function nodeGyp() {
   return join(npm, "node_modules", "node-gyp", "bin", "node-gyp.js")
 }
 
-/** Node's own headers where it was installed with them; else node-gyp downloads them. */
+/** Node's own headers where it was installed with them; else node-gyp downloads them, or has them from npm's settings. */
 function headers() {
-  const prefix = dirname(dirname(process.execPath))
+  const prefix = dirname(dirname(realpathSync(auditNode())))
   return existsSync(join(prefix, "include", "node", "node.h")) ? [`--nodedir=${prefix}`] : []
 }

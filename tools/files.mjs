@@ -37,8 +37,8 @@ export function stamp(name, key) {
   writeFileSync(join(stamps, name), key)
 }
 
-/** The path of a program on PATH, or undefined. */
-export function onPath(program) {
+/** The path of a program on PATH, the first one that is `accepted`, or undefined. */
+export function onPath(program, accepted = () => true) {
   const directories = (process.env.PATH ?? "").split(delimiter).filter(Boolean)
-  return directories.map(directory => join(directory, program)).find(existsSync)
+  return directories.map(directory => join(directory, program)).find(path => accepted(path) && existsSync(path))
 }

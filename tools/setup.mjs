@@ -52,12 +52,9 @@ const steps = {
   },
   auditor: {
     name: "auditing Kafka client (kafka-javascript from source)",
-    tools: () => (existsSync(join(root, "node_modules")) && auditorIsBuilt() ? [] : ["c++", "make", "python3"]),
-    upToDate: () => auditorIsReady() && isStamped("auditor", auditorKey()),
-    run: async note => {
-      await ensureAuditor(note)
-      stamp("auditor", auditorKey())
-    }
+    tools: () => (auditorIsBuilt() ? [] : ["c++", "make", "python3"]),
+    upToDate: auditorIsReady,
+    run: ensureAuditor
   }
 }
 
@@ -140,8 +137,4 @@ function serversKey() {
       .map(file => textOf(join(directory, file)))
   })
   return hashOf(cacheRoot, process.env.JAVA_HOME ?? "", ...sources)
-}
-
-function auditorKey() {
-  return hashOf(process.versions.modules, textOf("tools/auditor.mjs"), textOf("package-lock.json"))
 }

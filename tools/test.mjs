@@ -4,6 +4,7 @@ import { spawn } from "node:child_process"
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, relative } from "node:path"
+import { auditNode } from "./auditor.mjs"
 import { bun, root } from "./files.mjs"
 
 /** A test file that hangs is ended after this many minutes, and counts as failed. */
@@ -77,7 +78,7 @@ async function runSuite(suite) {
 
 function run([program, ...args]) {
   return new Promise(resolve => {
-    const env = { ...process.env, HEADRACE_AUDIT_NODE: process.execPath }
+    const env = { ...process.env, HEADRACE_AUDIT_NODE: auditNode() }
     running = spawn(program, args, { cwd: root, env, stdio: ["ignore", "inherit", "inherit"] })
     const timer = setTimeout(() => {
       console.log(`It did not end within ${minutesPerFile} minutes.`)
