@@ -4,6 +4,7 @@ import {
   type EngineFigures,
   ensureTopics,
   type LoadOptions,
+  type LoadSnapshot,
   renderSummary,
   runLoad,
   type Summary,
@@ -31,6 +32,20 @@ export const loadOptions = (
 })
 
 export { ensureTopics }
+
+/**
+ * A load before the measured one, through the same threads and tables, so that what is measured is not the just-in-time
+ * compilers of broker and runtimes. It is audited like the other, and its problems fail the run as well.
+ */
+export const warmUp = Effect.fnUntraced(function* (options: LoadOptions, warmupMs: number) {
+  const view = terminalView(process.stderr)
+  const onSnapshot = (snapshot: LoadSnapshot) => view.show({ ...snapshot, phase: "warming up" })
+  const report = yield* runLoad({ ...options, forMs: warmupMs, seed: options.seed + 1, onSnapshot }).pipe(
+    Effect.ensuring(Effect.sync(view.close))
+  )
+  if (report.problems.length === 0) return
+  return yield* new LoadFailed({ message: `the audit of the warm-up found problems:\n${report.problems.join("\n")}` })
+})
 
 /** Sends the load, shows it live, and audits it. `figures` are asked for when it has ended. */
 export const drive = Effect.fnUntraced(function* (options: LoadOptions, figures: Effect.Effect<EngineFigures>) {
