@@ -163,7 +163,12 @@ export class Consumer {
     return foundOffsets(operation, text).map(({ topic, partition }) => ({ topic, partition }))
   }
 
-  /** The member's identity and epoch, for `Producer.sendOffsets`; take it just before. */
+  /** For `Producer.sendOffsets`. */
+  get handle(): NativeHandle {
+    return this.#handle
+  }
+
+  /** The member's identity and epoch, for a `Producer.sendOffsets` elsewhere; take it just before. Waits for it. */
   groupMetadata(): Uint8Array {
     return attemptNow("read the group's metadata", () => native.consumerGroupMetadata(this.#handle))
   }

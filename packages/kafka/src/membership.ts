@@ -96,7 +96,7 @@ const membership = (consumer: Consumer): Membership => {
         ),
         ({ low, high }) => ({ start: low, end: high })
       ),
-    groupMetadata: () => consumer.groupMetadata(),
+    member: consumer,
     close: attempt("leave the group", () => consumer.close(CALL_TIMEOUT_MS))
   }
 }

@@ -81,6 +81,7 @@ export interface Native {
   readonly producerFlush: Ask<[timeoutMs: number]>
   readonly producerDrain: Ask<[below: number, timeoutMs: number]>
   readonly producerSendOffsets: Ask<[Places, groupMetadata: Uint8Array, timeoutMs: number]>
+  readonly producerSendOffsetsOf: Ask<[Places, consumer: NativeHandle, timeoutMs: number]>
   readonly producerCommit: Ask<[timeoutMs: number]>
   readonly producerAbort: Ask<[timeoutMs: number]>
   readonly producerClose: Ask<[timeoutMs: number]>

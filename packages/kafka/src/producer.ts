@@ -1,4 +1,5 @@
 import type { OutArena } from "./arena.ts"
+import type { Consumer } from "./consumer.ts"
 import { attemptNow, type KafkaError, kafkaError } from "./error.ts"
 import { type NativeHandle, native } from "./native.ts"
 import {
@@ -81,11 +82,16 @@ export class Producer {
     await this.#ask("wait for deliveries", timeoutMs, (id, ms) => native.producerDrain(this.#handle, id, below, ms))
   }
 
-  /** Adds consumed offsets (of the *next* record to read) to the transaction; without any, nothing is fenced. */
-  async sendOffsets(offsets: readonly CommitOffset[], groupMetadata: Uint8Array, timeoutMs: number): Promise<void> {
+  /**
+   * Adds consumed offsets (of the *next* record to read) to the transaction; without any, nothing is fenced. Of a
+   * consumer the group's metadata is taken just before they are sent, on the producer's thread.
+   */
+  async sendOffsets(offsets: readonly CommitOffset[], group: Uint8Array | Consumer, timeoutMs: number): Promise<void> {
     const places = offsets.map(toOffsetPlace)
     await this.#ask("send offsets to the transaction", timeoutMs, (id, ms) =>
-      native.producerSendOffsets(this.#handle, id, places, groupMetadata, ms)
+      group instanceof Uint8Array
+        ? native.producerSendOffsets(this.#handle, id, places, group, ms)
+        : native.producerSendOffsetsOf(this.#handle, id, places, group.handle, ms)
     )
   }
 

@@ -1,5 +1,6 @@
 import { type KafkaConfig, LogError, type Outputs, type Producer as ProducerPort } from "@headrace/engine"
 import { Effect, type Scope } from "effect"
+import { Consumer } from "./consumer.ts"
 import { PRODUCER_DEFAULTS } from "./defaults.ts"
 import { attempt, attemptSync } from "./port-error.ts"
 import { Producer } from "./producer.ts"
@@ -51,8 +52,11 @@ export const openProducer = (
       produce: outputs =>
         use("produce", async producer => producer).pipe(Effect.flatMap(producer => produceAll(producer, outputs, id))),
       flush: () => use("flush", producer => producer.flush(FLUSH_TIMEOUT_MS)),
-      sendOffsets: (offsets, group) =>
-        use("send offsets to the transaction", producer => producer.sendOffsets(offsets, group, CALL_TIMEOUT_MS)),
+      sendOffsets: (offsets, member) =>
+        use("send offsets to the transaction", async producer => {
+          if (!(member instanceof Consumer)) throw new TypeError("The member is not one of this client's consumers")
+          await producer.sendOffsets(offsets, member, CALL_TIMEOUT_MS)
+        }),
       commit: () => use("commit the transaction", producer => producer.commit(CALL_TIMEOUT_MS)),
       poisoned: () => current?.poisoned ?? false
     } satisfies ProducerPort

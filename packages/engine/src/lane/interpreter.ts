@@ -108,12 +108,10 @@ const perform = (parts: LaneParts, command: Command): Effect.Effect<Event, LogEr
     case "flush":
       return Effect.as(producers[command.turn].flush(), { type: "flushed", turn: command.turn })
     case "sendOffsets":
-      return Effect.suspend(() =>
-        Effect.as(producers[command.turn].sendOffsets(command.offsets, source.groupMetadata()), {
-          type: "offsetsSent",
-          turn: command.turn
-        })
-      )
+      return Effect.as(producers[command.turn].sendOffsets(command.offsets, source.member), {
+        type: "offsetsSent",
+        turn: command.turn
+      })
     case "commit":
       return Effect.map(producers[command.turn].commit(), () => ({
         type: "committed",

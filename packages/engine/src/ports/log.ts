@@ -81,8 +81,8 @@ export interface Source {
   readonly range: (
     partition: TopicPartition
   ) => Effect.Effect<{ readonly start: number; readonly end: number }, LogError>
-  /** The member's identity, opaque, taken just before offsets are sent. */
-  readonly groupMetadata: () => Uint8Array
+  /** The member's identity, for the cluster's producers only: they take its epoch just before they send offsets. */
+  readonly member: unknown
 }
 
 /** One transactional producer. Calls are made in the order of a transaction, one at a time. */
@@ -94,7 +94,7 @@ export interface Producer {
   /** Copies all outputs; the buffer is free again when it returns. */
   readonly produce: (outputs: Outputs) => Effect.Effect<void, LogError>
   readonly flush: () => Effect.Effect<void, LogError>
-  readonly sendOffsets: (offsets: readonly Position[], group: Uint8Array) => Effect.Effect<void, LogError>
+  readonly sendOffsets: (offsets: readonly Position[], member: unknown) => Effect.Effect<void, LogError>
   readonly commit: () => Effect.Effect<void, LogError>
   /** A request ended unanswered, so a copy of it may still arrive: initialise before the next transaction. */
   readonly poisoned: () => boolean

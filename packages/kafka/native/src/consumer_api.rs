@@ -144,7 +144,7 @@ pub fn consumer_group_metadata(consumer: Handled) -> Result<Uint8Array> {
   Ok(consumer.0.with(|raw| unsafe { group_metadata(raw.rk) })?.into())
 }
 
-unsafe fn group_metadata(rk: *mut rd_kafka_t) -> std::result::Result<Vec<u8>, Fault> {
+pub unsafe fn group_metadata(rk: *mut rd_kafka_t) -> std::result::Result<Vec<u8>, Fault> {
   unsafe {
     let metadata = rd_kafka_consumer_group_metadata(rk);
     if metadata.is_null() {

@@ -2,7 +2,8 @@
 
 use crate::client::{Client, Desk, Handle, Outcome, Raw};
 use crate::config::{Role, Setting, c_string};
-use crate::consumer_api::{refuse_token, set_token};
+use crate::consumer::Consumer;
+use crate::consumer_api::{group_metadata, refuse_token, set_token};
 use crate::fault::{self, Fault};
 use crate::mailbox::Mailbox;
 use crate::place::{Place, Places};
@@ -193,6 +194,27 @@ pub fn producer_send_offsets(producer: Handled, id: u32, places: Vec<Place>, met
     Err(fault) => Promise::new(&client(producer).port, id).settle(Err(fault)),
     Ok(places) => client(producer).request(id, move |desk| {
       let places = places;
+      desk.send_offsets(&places, &metadata, timeout_ms)
+    }),
+  }
+}
+
+/// The same with the metadata of this consumer's group, taken on the producer's thread just before: it is a round trip
+/// to librdkafka's main thread, too long for JavaScript's.
+#[napi]
+pub fn producer_send_offsets_of(
+  producer: Handled,
+  id: u32,
+  places: Vec<Place>,
+  consumer: &External<Handle<Consumer>>,
+  timeout_ms: i32,
+) {
+  let consumer = consumer.0.clone();
+  match Places::of(&places) {
+    Err(fault) => Promise::new(&client(producer).port, id).settle(Err(fault)),
+    Ok(places) => client(producer).request(id, move |desk| {
+      let places = places;
+      let metadata = consumer.with(|raw| unsafe { group_metadata(raw.rk) })?;
       desk.send_offsets(&places, &metadata, timeout_ms)
     }),
   }
