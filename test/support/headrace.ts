@@ -1,0 +1,115 @@
+import { fileURLToPath } from "node:url"
+import { type Subprocess, spawn } from "bun"
+
+const main = fileURLToPath(new URL("../../packages/app/src/main.ts", import.meta.url))
+
+export interface Clusters {
+  readonly kafka: string
+  readonly registry: string
+  readonly clickhouse?: string
+}
+
+export interface RunOptions {
+  readonly clusters: Clusters
+  /** Directory of checkpoints: the same after a restart. */
+  readonly checkpoints: string
+  /** More flags of `headrace run`: `["--lanes", "2"]`. */
+  readonly flags?: readonly string[]
+}
+
+/** A `headrace run` in a process of its own. It ends with this process, also when that is killed. */
+export class Headrace {
+  /** When it was started, as `performance.now()`. */
+  readonly startedAt = performance.now()
+  /** Everything that it wrote to stderr and stdout so far. */
+  log = ""
+  private readonly child: Subprocess<"pipe", "pipe", "pipe">
+  private readonly drained: Promise<unknown>
+
+  constructor(pipeline: string, { clusters, checkpoints, flags = [] }: RunOptions) {
+    const { kafka, registry, clickhouse } = clusters
+    const where = ["--kafka", kafka, "--registry", registry, "--checkpoints", checkpoints, "--instance", "test"]
+    const tables = clickhouse === undefined ? [] : ["--clickhouse", clickhouse]
+    const port = flags.includes("--port") ? [] : ["--port", "0"]
+    this.child = spawn(
+      [process.execPath, main, "run", pipeline, "--stop-with-stdin", ...where, ...tables, ...port, ...flags],
+      { stdin: "pipe", stdout: "pipe", stderr: "pipe", env: environment() }
+    )
+    this.drained = Promise.all([this.follow(this.child.stderr), this.follow(this.child.stdout)])
+  }
+
+  get pid(): number {
+    return this.child.pid
+  }
+  get running(): boolean {
+    return this.child.exitCode === null && this.child.signalCode === null
+  }
+
+  /** The first match of `pattern` in the log; fails with the log when the process ends or time runs out before. */
+  async says(pattern: RegExp, withinMs = 30_000): Promise<RegExpExecArray> {
+    const ready = () => pattern.test(this.log) || !this.running
+    await poll(ready, withinMs, () => `${pattern} in\n${this.log}`)
+    const found = pattern.exec(this.log)
+    if (found === null) throw new Error(`It ended without ${pattern}:\n${this.log}`)
+    return found
+  }
+
+  /** The sum of a metric over all units whose labels contain `unit`, from /metrics; 0 before it serves. */
+  async metric(name: string, unit = ""): Promise<number> {
+    const url = /health and metrics at (\S+?),/.exec(this.log)?.[1]
+    if (url === undefined) return 0
+    // It may have been killed between two questions.
+    const text = await fetch(`${url}/metrics`).then(
+      response => response.text(),
+      () => ""
+    )
+    const lines = text.split("\n").filter(line => line.startsWith(name) && line.includes(unit))
+    return lines.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0)
+  }
+
+  /** Waits until a metric of the lanes is at least this. */
+  async reaches(name: string, value: number, withinMs = 30_000): Promise<void> {
+    const reached = async () => (await this.metric(name, 'kind="lane"')) >= value || !this.running
+    await poll(reached, withinMs, () => `${name} ≥ ${value}; log:\n${this.log}`)
+    if (!this.running) throw new Error(`It ended before ${name} reached ${value}:\n${this.log}`)
+  }
+
+  /** `kill -9`; settles when it has ended. */
+  async kill(): Promise<void> {
+    this.child.kill("SIGKILL")
+    await this.ended()
+  }
+
+  /** A clean stop; answers with the exit code. */
+  async stop(): Promise<number> {
+    this.child.kill("SIGTERM")
+    return this.ended()
+  }
+
+  /** Settles with the exit code when it has ended by itself and its output was read. */
+  async ended(): Promise<number> {
+    const code = await this.child.exited
+    await this.drained
+    return code
+  }
+
+  private async follow(stream: ReadableStream<Uint8Array>): Promise<void> {
+    const decoder = new TextDecoder()
+    for await (const chunk of stream) this.log += decoder.decode(chunk, { stream: true })
+  }
+}
+
+/** Variables that choose servers would be settings of the child. */
+const environment = (): Record<string, string | undefined> =>
+  Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("HEADRACE_")))
+
+/** Asks every 20 ms until the answer is truthy, and gives it back; fails after `withinMs`, saying what was awaited. */
+export const poll = async <A>(ask: () => A | Promise<A>, withinMs: number, what: () => string): Promise<A> => {
+  const deadline = performance.now() + withinMs
+  for (;;) {
+    const answer = await ask()
+    if (answer) return answer
+    if (performance.now() > deadline) throw new Error(`Not within ${withinMs} ms: ${what()}`)
+    await Bun.sleep(20)
+  }
+}

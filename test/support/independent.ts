@@ -1,0 +1,68 @@
+import { fileURLToPath } from "node:url"
+
+const root = fileURLToPath(new URL("../../", import.meta.url))
+const audit = fileURLToPath(new URL("../../loadtest/src/audit/independent.mjs", import.meta.url))
+const windows = fileURLToPath(new URL("./windows.mjs", import.meta.url))
+
+/** What independent.mjs prints. */
+export interface TopicAudit {
+  readonly records: number
+  readonly distinct: number
+  readonly duplicated: number
+  readonly disordered: number
+  readonly missing?: number
+  readonly unreadable: number
+}
+
+/** What windows.mjs prints: windows recomputed from the source against those in the topic. */
+export interface WindowsAudit {
+  readonly events: number
+  readonly windows: number
+  readonly late: number
+  readonly wrong: readonly string[]
+  /** `[key, windowStart, spent, payments, largest]` of each window in the topic. */
+  readonly found: readonly (readonly [string, number, number, number, number])[]
+}
+
+/** The Node that has @confluentinc/kafka-javascript: the one that tools/test.mjs was started with, else the machine's. */
+const auditNode = (): string =>
+  process.env.HEADRACE_AUDIT_NODE ??
+  Bun.which("node", {
+    PATH: (process.env.PATH ?? "")
+      .split(":")
+      .filter(path => !path.includes("node_modules"))
+      .join(":")
+  }) ??
+  "node"
+
+/** Makes Confluent's client loadable, which costs nothing when it is. */
+export const ensureIndependentClient = async (): Promise<void> => {
+  const script =
+    "import { auditorIsReady, ensureAuditor } from './tools/auditor.mjs'; if (!auditorIsReady()) await ensureAuditor(console.error)"
+  await node(["--input-type=module", "-e", script])
+}
+
+/** Audits a topic of events by an independent client under Node. */
+export const auditTopic = async (args: {
+  readonly bootstrap: string
+  readonly registry: string
+  readonly topic: string
+  readonly sent?: string
+  readonly run?: string
+}): Promise<TopicAudit> => JSON.parse(await node([audit, ...flagsOf(args)])) as TopicAudit
+
+/** Recomputes the windows of the payments pipeline by an independent client. */
+export const auditWindows = async (args: {
+  readonly bootstrap: string
+  readonly registry: string
+}): Promise<WindowsAudit> => JSON.parse(await node([windows, ...flagsOf(args)])) as WindowsAudit
+
+const flagsOf = (args: Readonly<Record<string, string | undefined>>): string[] =>
+  Object.entries(args).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]))
+
+const node = async (args: readonly string[]): Promise<string> => {
+  const child = Bun.spawn([auditNode(), ...args], { cwd: root, stdout: "pipe", stderr: "pipe" })
+  const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited])
+  if (code !== 0) throw new Error(`The independent client ended with ${code}: ${err}`)
+  return out
+}

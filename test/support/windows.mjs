@@ -1,0 +1,122 @@
+// Recomputes the payments pipeline's windows from its source topic, naively, and compares them with what the pipeline
+// wrote: read by Confluent's client and avsc, in which Headrace has no part. Run with Node:
+//
+//   node windows.mjs --bootstrap host:port --registry url
+//
+// An event that stands in payments.late counts as late, and must have been: its window had ended for the newest event
+// before it in its partition. Every other payment belongs to one window. Prints one JSON object, see independent.ts.
+import { createRequire } from "node:module"
+import { parseArgs } from "node:util"
+
+const require = createRequire(import.meta.url)
+const { KafkaConsumer } = require("@confluentinc/kafka-javascript")
+const avro = require("avsc")
+
+const WINDOW_MS = 10_000
+const BOUND_MS = 20_000
+const WRONG_LIMIT = 20
+const { values: flags } = parseArgs({ options: { bootstrap: { type: "string" }, registry: { type: "string" } } })
+
+const types = new Map()
+const decode = async value => {
+  const id = value.readUInt32BE(1)
+  if (!types.has(id)) {
+    const answer = await fetch(`${flags.registry}/schemas/ids/${id}`)
+    types.set(id, avro.Type.forSchema(JSON.parse((await answer.json()).schema)))
+  }
+  return types.get(id).fromBuffer(value.subarray(5))
+}
+
+const connect = () =>
+  new Promise((resolve, reject) => {
+    const settings = {
+      "bootstrap.servers": flags.bootstrap,
+      "group.id": `headrace-windows-audit-${process.pid}`,
+      "isolation.level": "read_committed",
+      "enable.auto.commit": false,
+      "enable.partition.eof": true
+    }
+    const consumer = new KafkaConsumer(settings, { "auto.offset.reset": "earliest" })
+    consumer.connect({ timeout: 10_000 }, (error, metadata) =>
+      error ? reject(error) : resolve({ consumer, metadata })
+    )
+  })
+
+const take = consumer =>
+  new Promise((resolve, reject) =>
+    consumer.consume(10_000, (error, messages) => (error ? reject(error) : resolve(messages)))
+  )
+
+/** Every record of a topic up to its end as it is now, in order within each partition. */
+const readAll = async (topic, visit) => {
+  const { consumer, metadata } = await connect()
+  const { partitions } = metadata.topics.find(({ name }) => name === topic)
+  const open = new Set(partitions.map(({ id }) => id))
+  consumer.on("partition.eof", ({ partition }) => open.delete(partition))
+  consumer.assign(partitions.map(({ id }) => ({ topic, partition: id, offset: 0 })))
+  while (open.size > 0) {
+    for (const { partition, key, value } of await take(consumer)) visit(await decode(value), partition, String(key))
+  }
+  await new Promise(resolve => consumer.disconnect(resolve))
+}
+
+const late = new Set()
+const wrong = []
+const blame = text => {
+  if (wrong.length < WRONG_LIMIT) wrong.push(text)
+}
+await readAll("payments.late", ({ id }) => {
+  if (late.has(Number(id))) blame(`late event ${id} came twice`)
+  late.add(Number(id))
+})
+
+const expected = new Map()
+const newest = new Map()
+let events = 0
+await readAll("payments", (event, partition) => {
+  events++
+  const at = Number(event.at)
+  const start = at - (at % WINDOW_MS)
+  const watermark = (newest.get(partition) ?? Number.NEGATIVE_INFINITY) - BOUND_MS - 1
+  newest.set(partition, Math.max(at, newest.get(partition) ?? at))
+  if (event.kind !== "payment") return
+  if (late.has(Number(event.id))) {
+    if (start + WINDOW_MS - 1 > watermark)
+      blame(`event ${event.id} of ${at} was late, but the watermark was ${watermark}`)
+    return
+  }
+  const name = `${event.account}/${start}`
+  const sum = expected.get(name) ?? { spent: 0, payments: 0, largest: Number.NEGATIVE_INFINITY }
+  sum.spent += Number(event.cents)
+  sum.payments++
+  sum.largest = Math.max(sum.largest, Number(event.cents))
+  expected.set(name, sum)
+})
+
+const found = new Map()
+await readAll("payments.spend", (window, _, key) => {
+  const name = `${window.key}/${window.windowStart}`
+  if (key !== window.key) blame(`window ${name} has the key ${key}`)
+  if (found.has(name)) blame(`window ${name} came twice`)
+  found.set(name, window)
+})
+for (const [name, sum] of expected) {
+  const window = found.get(name)
+  if (window === undefined) blame(`window ${name} is missing`)
+  else if (
+    Number(window.spent) !== sum.spent ||
+    Number(window.payments) !== sum.payments ||
+    Number(window.largest) !== sum.largest
+  )
+    blame(`window ${name} is ${JSON.stringify(window)}, expected ${JSON.stringify(sum)}`)
+}
+for (const name of found.keys()) if (!expected.has(name)) blame(`window ${name} has no payments`)
+
+const rows = [...found.values()].map(({ key, windowStart, spent, payments, largest }) => [
+  key,
+  Number(windowStart),
+  Number(spent),
+  Number(payments),
+  Number(largest)
+])
+console.log(JSON.stringify({ events, windows: found.size, late: late.size, wrong, found: rows }))
