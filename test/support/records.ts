@@ -1,12 +1,79 @@
 import { derive, makeDecoder, makeEncoder, Registry, valueSubject } from "@headrace/avro"
 import { Outputs } from "@headrace/engine"
-import { Arena, Consumer, KEY, KEY_LENGTH, PARTITION, Producer, STRIDE, VALUE, VALUE_LENGTH } from "@headrace/kafka"
+import {
+  Admin,
+  Arena,
+  Consumer,
+  HEADERS,
+  HEADERS_LENGTH,
+  KEY,
+  KEY_LENGTH,
+  PARTITION,
+  Producer,
+  readHeaders,
+  STRIDE,
+  VALUE,
+  VALUE_LENGTH
+} from "@headrace/kafka"
 import { Effect, type Schema } from "effect"
 
 /** Servers that a test talks to. */
 export interface Servers {
   readonly bootstrap: string
   readonly registry: string
+}
+
+export const createTopic = async ({ bootstrap }: Servers, topic: string, partitions: number): Promise<void> => {
+  const admin = Admin.open({ "bootstrap.servers": bootstrap })
+  await admin.createTopics([{ topic, partitions, replication: 1 }])
+  await admin.close()
+}
+
+/** Registers a schema for a topic's values; answers with its id and the Avro of it. */
+const register = async ({ registry }: Servers, topic: string, schema: Schema.Top) => {
+  const json = derive(schema, topic)
+  const id = await Effect.runPromise(
+    Effect.flatMap(Registry, one => one.register(valueSubject(topic), json)).pipe(
+      Effect.provide(Registry.layer({ url: registry }))
+    )
+  )
+  return { json, id }
+}
+
+/** The bytes of one record as `send` would send it. */
+export const encoded = async (
+  servers: Servers,
+  topic: string,
+  schema: Schema.Top,
+  record: object
+): Promise<Uint8Array> => {
+  const { json, id } = await register(servers, topic, schema)
+  const { data } = new Outputs()
+  makeEncoder(json, id).encode(record, data)
+  return data.bytes.slice(0, data.length)
+}
+
+/** Sends bytes as they are to one partition. */
+export const sendBytes = async (
+  { bootstrap }: Servers,
+  topic: string,
+  records: readonly { readonly key: string; readonly value: Uint8Array; readonly partition: number }[]
+): Promise<void> => {
+  const producer = Producer.open({ "bootstrap.servers": bootstrap })
+  const topicId = producer.topicId(topic)
+  const outputs = new Outputs()
+  for (const { key, value, partition } of records) {
+    const start = outputs.data.length
+    const keyBytes = new TextEncoder().encode(key)
+    outputs.data.copy(keyBytes, 0, keyBytes.length)
+    const valueStart = outputs.data.length
+    outputs.data.copy(value, 0, value.length)
+    outputs.add(topicId, partition, start, valueStart, Date.now())
+  }
+  const arena = { bytes: outputs.data.bytes, index: outputs.index, stamps: outputs.stamps }
+  if (producer.produce(arena, 0, outputs.count) !== outputs.count) throw new Error("The producer's queue is full")
+  await producer.flush(30_000)
+  await producer.close()
 }
 
 /** Sends records in this order; answers when the broker has all of them. */
@@ -16,12 +83,7 @@ export const send = async <A extends object>(
   schema: Schema.Top,
   records: readonly (A & { readonly key: string; readonly partition?: number })[]
 ): Promise<void> => {
-  const json = derive(schema, topic)
-  const id = await Effect.runPromise(
-    Effect.flatMap(Registry, one => one.register(valueSubject(topic), json)).pipe(
-      Effect.provide(Registry.layer({ url: registry }))
-    )
-  )
+  const { json, id } = await register({ bootstrap, registry }, topic, schema)
   const encoder = makeEncoder(json, id)
   const outputs = new Outputs()
   const producer = Producer.open({ "bootstrap.servers": bootstrap, partitioner: "murmur2_random" })
@@ -47,6 +109,32 @@ export interface Received {
   readonly offset: number
   readonly key: string | null
   readonly value: Record<string, unknown>
+}
+
+export interface ReceivedBytes {
+  readonly partition: number
+  readonly key: string | null
+  readonly value: Uint8Array
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** All committed records of a topic as bytes, with their headers as text. */
+export const receiveBytes = async (bootstrap: string, topic: string): Promise<ReceivedBytes[]> => {
+  const found: ReceivedBytes[] = []
+  const text = new TextDecoder()
+  await readAll(bootstrap, topic, async ({ bytes, index }, i) => {
+    const at = i * STRIDE
+    const part = (place: number, length: number) =>
+      bytes.slice(index[at + place]!, index[at + place]! + index[at + length]!)
+    const headers = readHeaders(bytes, index[at + HEADERS]!, index[at + HEADERS_LENGTH]!)
+    found.push({
+      partition: index[at + PARTITION]!,
+      key: index[at + KEY_LENGTH]! < 0 ? null : text.decode(part(KEY, KEY_LENGTH)),
+      value: part(VALUE, VALUE_LENGTH),
+      headers: Object.fromEntries(headers.map(({ name, value }) => [name, text.decode(value ?? new Uint8Array())]))
+    })
+  })
+  return found
 }
 
 /** All committed records of a topic, in offset order within a partition. Decodes with the newest schema. */
