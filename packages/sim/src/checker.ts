@@ -5,7 +5,17 @@ import { decodeEvent, type Event } from "./codec.ts"
 import { makeTask, readHeader } from "./engine.ts"
 import { nameOf, type Partition } from "./log.ts"
 import { chainParts } from "./node.ts"
-import { counts, LATENESS_MS, OUT_OF_ORDERNESS_MS, type Shape, SOURCE, scoreOf, tagOf, WINDOW_MS } from "./pipelines.ts"
+import {
+  counts,
+  LATENESS_MS,
+  OUT_OF_ORDERNESS_MS,
+  PARTS,
+  type Shape,
+  SOURCE,
+  scoreOf,
+  tagOf,
+  WINDOW_MS
+} from "./pipelines.ts"
 import { APP, type World } from "./world.ts"
 
 type Row = Record<string, unknown>
@@ -28,9 +38,11 @@ export const check = (world: World, plan: Plan, shape: Shape): readonly string[]
   }
   const inputs = world.inputs().map(eventsOf)
   if (world.log.topics.has("tagged"))
-    checkEach(world, inputs, "tagged", event => ({ ...event, tag: tagOf(event) }), report)
+    checkEach(world, inputs, "tagged", event => [{ ...event, tag: tagOf(event) }], report)
   if (world.log.topics.has("scored"))
-    checkEach(world, inputs, "scored", event => ({ ...event, score: scoreOf(event.cents) }), report)
+    checkEach(world, inputs, "scored", event => [{ ...event, score: scoreOf(event.cents) }], report)
+  if (world.log.topics.has("parts"))
+    checkEach(world, inputs, "parts", event => PARTS.map(part => ({ ...event, part })), report)
   if (world.log.topics.has("totals")) checkWindows(world, inputs, shape, report)
   for (const input of world.inputs()) checkChangelog(world, plan, input, report)
   return wrong
@@ -56,12 +68,12 @@ const grouped = <A>(rows: readonly A[], key: (row: A) => string): Map<string, A[
   return groups
 }
 
-/** One output for each input, with each account's in its order. */
+/** What is expected of each input, once, with each account's in its order. */
 const checkEach = (
   world: World,
   inputs: readonly (readonly Event[])[],
   topic: string,
-  expected: (event: Event) => object,
+  expected: (event: Event) => readonly object[],
   report: (what: string) => void
 ): void => {
   const found = grouped(
@@ -70,7 +82,7 @@ const checkEach = (
   )
   const wanted = grouped(inputs.flat(), event => event.account)
   for (const account of new Set([...found.keys(), ...wanted.keys()])) {
-    const want = (wanted.get(account) ?? []).map(event => JSON.stringify(expected(event)))
+    const want = (wanted.get(account) ?? []).flatMap(event => expected(event).map(one => JSON.stringify(one)))
     const got = (found.get(account) ?? []).map(row => JSON.stringify(row))
     if (JSON.stringify(got) !== JSON.stringify(want)) report(`${topic} of ${account}: ${difference(got, want)}`)
   }

@@ -10,10 +10,14 @@ export const LATENESS_MS = 500
 const fields = { id: Schema.Int, account: Schema.String, cents: Schema.Int, at: Schema.Int }
 export const EventSchema = Schema.Struct(fields)
 const Tagged = Schema.Struct({ ...fields, tag: Schema.Int })
+const Part = Schema.Struct({ ...fields, part: Schema.Int })
 const Scored = Schema.Struct({ ...fields, score: Schema.Int })
 const total = { key: Schema.String, windowStart: Schema.Int, windowEnd: Schema.Int, total: Schema.Int, n: Schema.Int }
 const Total = Schema.Struct(total)
 const Rated = Schema.Struct({ ...total, score: Schema.Int })
+
+/** What a flatMap makes of each event. */
+export const PARTS = [0, 1] as const
 
 export const tagOf = (event: { readonly cents: number }): number => event.cents % 10
 export const scoreOf = (cents: number): number => cents % 97
@@ -100,10 +104,18 @@ const twice = (ask: Ask) => {
   )
 }
 
-export const SHAPES = ["plain", "prefix", "beside", "behind", "twice"] as const
+/** A record becomes two before an asynchronous step: one may be done while the other is not. */
+const parts = (ask: Ask) =>
+  Pipeline.make("sim")
+    .from(source())
+    .flatMap(event => PARTS.map(part => ({ ...event, part })))
+    .mapEffect(event => ask(event, () => event) as Effect.Effect<Event & { part: number }>, { concurrency: 3 })
+    .to(Sink.kafka("parts", Part))
+
+export const SHAPES = ["plain", "prefix", "beside", "behind", "twice", "parts"] as const
 export type Shape = (typeof SHAPES)[number]
 
 export const planOf = (shape: Shape, ask: Ask): Plan => {
-  const pipelines = { plain, prefix, beside, behind, twice }
+  const pipelines = { plain, prefix, beside, behind, twice, parts }
   return toPlan(pipelines[shape](ask))
 }
