@@ -39,7 +39,13 @@ export const runLane = (parts: LaneParts, attach: (handle: LaneHandle) => void):
   Effect.scoped(
     Effect.gen(function* () {
       const events = yield* Queue.bounded<Event>(EVENT_QUEUE)
+      // Any number of asynchronous steps may finish in one turn; the lane takes all of them up at once.
+      let released = false
       const offer = (event: Event): void => {
+        if (event.type === "released") {
+          if (released) return
+          released = true
+        }
         if (!Queue.offerUnsafe(events, event)) throw new Error(`The lane's event queue is full at ${event.type}`)
       }
       attach({ offer })
@@ -49,6 +55,7 @@ export const runLane = (parts: LaneParts, attach: (handle: LaneHandle) => void):
       while (!lane.ended) {
         let next: Event | undefined = yield* Queue.take(events)
         while (next !== undefined) {
+          if (next.type === "released") released = false
           const commands = lane.step(next, performance.now())
           next = undefined
           for (const command of commands) {

@@ -1,0 +1,45 @@
+import { expect, test } from "bun:test"
+import { Blobs, type Producer } from "@headrace/engine"
+import { Deferred, Effect } from "effect"
+import type { Event } from "../src/lane/events.ts"
+import { type LaneHandle, type LaneParts, runLane } from "../src/lane/interpreter.ts"
+import { LaneMetrics } from "../src/metrics.ts"
+
+/** More than the event queue holds. */
+const FINISHED = 1_000
+
+test("asynchronous steps that finish in one turn are taken up by one event, and later ones by another", async () => {
+  const seen: Event["type"][] = []
+  const again = Deferred.makeUnsafe<void>()
+  const lane = {
+    get ended() {
+      return seen.at(-1) === "stop"
+    },
+    positions: () => [],
+    step: (event: Event) => {
+      seen.push(event.type)
+      if (event.type === "released") Deferred.doneUnsafe(again, Effect.void)
+      return []
+    }
+  }
+  const unused = {} as Producer
+  const parts = {
+    lane,
+    source: {},
+    producers: [unused, unused],
+    metrics: new LaneMetrics(),
+    restoreConcurrency: 1
+  } as unknown as LaneParts
+  let handle: LaneHandle | undefined
+  const running = Effect.runPromise(
+    runLane(parts, attached => {
+      handle = attached
+    }).pipe(Effect.provideService(Blobs, {} as never))
+  )
+  for (let i = 0; i < FINISHED; i++) handle!.offer({ type: "released" })
+  await Effect.runPromise(Deferred.await(again))
+  handle!.offer({ type: "released" })
+  handle!.offer({ type: "stop" })
+  await running
+  expect(seen).toEqual(["start", "released", "released", "stop"])
+})
