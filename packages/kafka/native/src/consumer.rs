@@ -10,6 +10,7 @@ use crate::place::Places;
 use crate::port::Answer;
 use crate::signals::Signals;
 use rdkafka_sys::bindings::*;
+use std::ffi::CStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,11 @@ enum Protocol {
 impl Consumer {
   fn leave_group(&mut self, timeout_ms: i32) -> Result<(), Fault> {
     self.fetcher.forget_all();
+    // A static member of the classic protocol does not leave its group: there is nothing to wait for. (And librdkafka
+    // can hang when it is closed in the middle of its first join: the answer to the rebalance then finds nobody.)
+    if self.is_static() && !self.is_kip_848() {
+      return Ok(());
+    }
     fault::settle(unsafe { rd_kafka_consumer_close_queue(self.raw.rk, self.raw.queue) })?;
     let deadline = Deadline::after(timeout_ms);
     while unsafe { rd_kafka_consumer_closed(self.raw.rk) } == 0 {
@@ -61,6 +67,24 @@ impl Consumer {
       self.fetcher.discard(left.min(20));
     }
     Ok(())
+  }
+
+  fn is_static(&self) -> bool {
+    self.setting(c"group.instance.id").is_some_and(|value| !value.is_empty())
+  }
+
+  fn is_kip_848(&self) -> bool {
+    self.setting(c"group.protocol").is_some_and(|value| value == "consumer")
+  }
+
+  fn setting(&self, name: &CStr) -> Option<String> {
+    let mut value = [0u8; 512];
+    let mut size = value.len();
+    let found = unsafe { rd_kafka_conf_get(rd_kafka_conf(self.raw.rk), name.as_ptr(), value.as_mut_ptr().cast(), &mut size) };
+    if found != rd_kafka_conf_res_t::RD_KAFKA_CONF_OK {
+      return None;
+    }
+    CStr::from_bytes_until_nul(&value).ok().map(|text| text.to_string_lossy().into_owned())
   }
 
   /// Until there is a message or an event, another job, or the end of the time.

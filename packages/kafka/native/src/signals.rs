@@ -214,6 +214,10 @@ pub unsafe extern "C" fn on_rebalance(
 /// While closing: take nothing on, let everything go.
 unsafe fn yield_all(rk: *mut rd_kafka_t, assign: bool, partitions: *mut rd_kafka_topic_partition_list_t) {
   unsafe {
+    // A rebalance that was queued before the group was left: nobody waits for its answer, and asking would hang.
+    if rd_kafka_consumer_closed(rk) != 0 {
+      return;
+    }
     let cooperative = fault::text(rd_kafka_rebalance_protocol(rk)) == "COOPERATIVE";
     let outcome = match (cooperative, assign) {
       (false, _) => fault::check(fault::code(rd_kafka_assign(rk, std::ptr::null()))),
