@@ -87,8 +87,10 @@ test("a close ends what waits, and every promise is settled", async () => {
 })
 
 test("one arena serves one poll at a time", async () => {
-  const consumer = openConsumer()
+  // Without any broker there are no connection errors either, which would end a poll.
+  const consumer = Consumer.open({ "group.id": "misuse" })
   const arena = new Arena(1000, 10)
+  await consumer.poll(arena, 10, 100)
   const first = consumer.poll(arena, 10, 600_000)
   expect(await reasonOf(() => consumer.poll(arena, 10, 10))).toBe("InvalidArgument")
   consumer.wake()
