@@ -1,10 +1,15 @@
+import { setPriority } from "node:os"
 import { checkpointAll, type WorkerTask } from "@headrace/engine"
 import { Effect } from "effect"
 import { planOf } from "./plan.ts"
 import { asFatal, servicesOf } from "./services.ts"
 
+const LOWEST = 19
+
 /** One round of checkpoints: a short task, started every interval. */
 export default async (task: WorkerTask): Promise<void> => {
+  // Of this thread alone (on Linux): what is left of the machine will do, the lanes come first.
+  if (process.platform === "linux") setPriority(LOWEST)
   const plan = await planOf(task)
   await Effect.runPromise(
     checkpointAll(plan, task.job).pipe(

@@ -67,9 +67,9 @@ export interface Supervised {
 export const supervise = (options: Supervised): Effect.Effect<void, JobFailed> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const pool = yield* threads(options.units.length + 1)
-      const crew = { ...options, pool }
-      if (options.checkpoints) yield* Effect.forkScoped(checkpointing(crew))
+      const crew = { ...options, pool: yield* threads(options.units.length) }
+      // A pool of its own: its thread runs at the lowest priority, and no lane may ever get it.
+      if (options.checkpoints) yield* Effect.forkScoped(checkpointing({ ...options, pool: yield* threads(1) }))
       yield* Effect.forEach(options.units, unit => keepRunning(crew, unit), { concurrency: "unbounded", discard: true })
     })
   )
@@ -120,6 +120,10 @@ const restart = Effect.fnUntraced(function* (crew: Crew, unit: Unit, failures: n
   yield* Effect.sleep(delay)
 })
 
+const STARTING: readonly string[] = ["starting", "joining", "failed"]
+const hasStarted = (metrics: SharedArrayBuffer): boolean =>
+  !STARTING.includes(PHASES[new LaneMetrics(metrics).get("phase")] ?? "starting")
+
 const FAILED = PHASES.indexOf("failed")
 
 /** One run of a unit in a thread. Interrupting it stops the unit cleanly, or by force when that takes too long. */
@@ -143,22 +147,28 @@ const runTask = (crew: Crew, name: string, task: Omit<WorkerTask, "control">) =>
       { filename: crew.file ?? workerFile(), signal: abort.signal, transferList: [port2] as never }
     )
     return Effect.tryPromise({ try: () => done, catch: cause => new TaskFailed({ cause }) }).pipe(
-      Effect.onInterrupt(() => stop(crew, name, done, control, abort)),
+      Effect.onInterrupt(() => stop(crew, name, hasStarted(task.metrics), done, control, abort)),
       Effect.ensuring(Effect.sync(() => control.close()))
     )
   })
 
+/** A unit that never ran has nothing to commit, and may not listen yet. */
+const STARTING_STOPS_WITHIN_MS = 1000
+
 const stop = Effect.fnUntraced(function* (
   crew: Crew,
   name: string,
+  started: boolean,
   done: Promise<void>,
   control: MessagePort,
   abort: AbortController
 ) {
   const message: WorkerMessage = { type: "stop" }
   control.postMessage(message)
-  const ended = yield* Effect.promise(() => Promise.race([settled(done), after(crew.stopWithinMs)]))
+  const withinMs = started ? crew.stopWithinMs : Math.min(crew.stopWithinMs, STARTING_STOPS_WITHIN_MS)
+  const ended = yield* Effect.promise(() => Promise.race([settled(done), after(withinMs)]))
   if (ended === "ended") return
+  if (ended === "late" && !started) return abort.abort()
   if (ended !== "late") yield* Effect.logWarning(`${name} failed while it stopped: ${messageOf(ended.error)}`)
   else {
     yield* Effect.logWarning(`${name} did not stop within ${crew.stopWithinMs} ms and is ended by force`)
