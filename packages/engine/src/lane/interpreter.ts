@@ -66,7 +66,7 @@ export const runLane = (parts: LaneParts, attach: (handle: LaneHandle) => void):
         }
       }
     })
-  )
+  ).pipe(Effect.catchDefect(raised))
 
 /** How often one partition's end is asked for: the partitions take turns, so that it costs the lane next to nothing. */
 const LAG_INTERVAL = "250 millis"
@@ -93,6 +93,10 @@ const watchLag = ({ lane, source, metrics }: LaneParts): Effect.Effect<never> =>
     Effect.forever
   )
 }
+
+/** A record that cannot be decoded is thrown from within a step, as the LogError that it is: no restart mends it. */
+const raised = (defect: unknown): Effect.Effect<never, LogError> =>
+  defect instanceof LogError ? Effect.fail(defect) : Effect.die(defect)
 
 /** Carries a command out; its failure is an event too. */
 const complete = (parts: LaneParts, command: Command): Effect.Effect<Event, never, Blobs> =>
