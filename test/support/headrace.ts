@@ -86,11 +86,15 @@ export class Headrace {
     return this.ended()
   }
 
-  /** Settles with the exit code when it has ended by itself and its output was read. */
-  async ended(): Promise<number> {
-    const code = await this.child.exited
+  /** The exit code, once it has ended and its output was read; fails with the log when that takes too long. */
+  async ended(withinMs = 30_000): Promise<number> {
+    await poll(
+      () => !this.running,
+      withinMs,
+      () => `an end; log:\n${this.log}`
+    )
     await this.drained
-    return code
+    return this.child.exited
   }
 
   private async follow(stream: ReadableStream<Uint8Array>): Promise<void> {

@@ -1,0 +1,274 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import {
+  type ClickHouse,
+  freePorts,
+  type Kafka,
+  type Registry,
+  startClickHouse,
+  startKafka,
+  startRegistry
+} from "@headrace/dev"
+import { Schema } from "effect"
+import { type Gate, gateTo } from "../support/gate.ts"
+import { type Clusters, Headrace, poll } from "../support/headrace.ts"
+import { createTopic, encoded, receive, receiveBytes, type Servers, send, sendBytes } from "../support/records.ts"
+import { rowsOf } from "../support/sql.ts"
+
+let kafka: Kafka
+let registry: Registry
+let clickhouse: ClickHouse
+let servers: Servers
+let directory: string
+const started: Headrace[] = []
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "headrace-wrong-"))
+  ;[kafka, registry, clickhouse] = await Promise.all([
+    startKafka({ dataDir: join(directory, "kafka") }),
+    startRegistry(),
+    startClickHouse({ dataDir: join(directory, "clickhouse") })
+  ])
+  servers = { bootstrap: kafka.bootstrap, registry: registry.url }
+}, 120_000)
+
+afterAll(async () => {
+  await Promise.all(started.map(one => one.kill()))
+  await Promise.all([kafka?.stop(), registry?.stop(), clickhouse?.stop()])
+  await rm(directory, { recursive: true, force: true })
+}, 60_000)
+
+const Item = Schema.Struct({ id: Schema.Int, name: Schema.String }).annotate({ identifier: "Item" })
+/** What other producers send: other schemas, other ids, the newer one without a field that nobody reads. */
+const older = { id: Schema.Int, name: Schema.String, size: Schema.Int, colour: Schema.String }
+const OlderItem = Schema.Struct(older).annotate({ identifier: "Item" })
+const NewerItem = Schema.Struct({ id: older.id, name: older.name, size: older.size }).annotate({ identifier: "Item" })
+
+interface Job {
+  readonly file: string
+  readonly topic: string
+  readonly out: string
+}
+
+/** A pipeline of its own for each test, which copies a topic; `source` goes into the source's options. */
+const writeJob = async (topic: string, source = "", table = false): Promise<Job> => {
+  const file = join(directory, `${topic}.ts`)
+  const out = `${topic}.out`
+  await writeFile(
+    file,
+    `import { Schema } from "effect"
+import { DeadLetter, Pipeline, Sink, Source } from "headrace"
+
+const Item = Schema.Struct({ id: Schema.Int, name: Schema.String }).annotate({ identifier: "Item" })
+export default Pipeline.make("${topic}")
+  .from(Source.kafka("${topic}", Item, { ${source} }))
+  .filter(item => item.id >= 0)
+  .to(Sink.kafka("${out}", Item)${table ? `, Sink.clickhouse("${tableOf(topic)}")` : ""})
+void DeadLetter
+`
+  )
+  return { file, topic, out }
+}
+const tableOf = (topic: string): string => topic.replaceAll("-", "_")
+
+const start = ({ file, topic }: Job, clusters: Partial<Clusters> = {}, flags: readonly string[] = []): Headrace => {
+  const one = new Headrace(file, {
+    clusters: { kafka: kafka.bootstrap, registry: registry.url, ...clusters },
+    checkpoints: join(directory, "checkpoints", topic),
+    flags: ["--lanes", "1", ...flags]
+  })
+  started.push(one)
+  return one
+}
+
+const item = (id: number) => ({ key: `key-${id % 5}`, partition: 0, id, name: `item ${id}` })
+const items = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => item(from + i))
+const sendItems = (topic: string, from: number, to: number) => send(servers, topic, Item, items(from, to))
+const ids = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i)
+
+const copied = async ({ out }: Job): Promise<number[]> =>
+  (await receive(servers, out, Item)).map(({ value }) => Number(value.id))
+
+/** Waits until this many came out, and checks that it is those, once and in order. */
+const expectCopied = async (job: Job, headrace: Headrace, expected: readonly number[]): Promise<void> => {
+  const enough = async () => (await receiveBytes(kafka.bootstrap, job.out)).length >= expected.length
+  await poll(
+    async () => !headrace.running || (await enough()),
+    45_000,
+    () => headrace.log
+  )
+  expect(headrace.running ? "running" : headrace.log).toBe("running")
+  expect(await copied(job)).toEqual([...expected])
+}
+
+describe("records that cannot be decoded", () => {
+  /** A job stops at the bad record between good ones, and goes on once it may divert it. */
+  const stopsThenDiverts = (topic: string, bad: () => Promise<Uint8Array>, says: RegExp) =>
+    test(topic, async () => {
+      const job = await writeJob(topic)
+      await createTopic(servers, topic, 1)
+      await sendItems(topic, 0, 10)
+      const value = await bad()
+      await sendBytes(servers, topic, [{ key: "bad-key", value, partition: 0 }])
+      await sendItems(topic, 10, 20)
+      const stopped = start(job)
+      expect(await stopped.ended()).toBe(1)
+      expect(stopped.log).toContain(`${topic}/0 at offset 10`)
+      expect(stopped.log).toContain("DeadLetter.to(")
+      expect(stopped.log).toMatch(says)
+      await writeJob(topic, `onDecodeError: DeadLetter.to("${topic}.dead")`)
+      const goesOn = start(job)
+      await expectCopied(job, goesOn, ids(0, 20))
+      expect(await goesOn.stop()).toBe(0)
+      const dead = await receiveBytes(kafka.bootstrap, `${topic}.dead`)
+      expect(dead.map(({ key, headers }): Record<string, unknown> => ({ key, ...headers }))).toEqual([
+        {
+          key: "bad-key",
+          "headrace.error": expect.any(String),
+          "headrace.message": expect.stringMatching(says),
+          "headrace.topic": topic,
+          "headrace.partition": "0",
+          "headrace.offset": "10"
+        }
+      ])
+      expect(Buffer.from(dead[0]!.value).equals(Buffer.from(value))).toBe(true)
+    }, 60_000)
+
+  const good = (topic: string) => encoded(servers, topic, Item, { id: 77, name: "a name of some length" })
+  stopsThenDiverts(
+    "unknown-schema",
+    async () => {
+      const bytes = await good("unknown-schema")
+      new DataView(bytes.buffer).setUint32(1, 987_654)
+      return bytes
+    },
+    /987654/
+  )
+  stopsThenDiverts("truncated-avro", async () => (await good("truncated-avro")).slice(0, 12), /trunc|end|bytes/i)
+})
+
+test("a source topic that is missing is waited for", async () => {
+  const job = await writeJob("missing-topic")
+  const headrace = start(job)
+  await headrace.says(/Topic missing-topic does not exist.*create it/)
+  await createTopic(servers, "missing-topic", 1)
+  await sendItems("missing-topic", 0, 50)
+  await expectCopied(job, headrace, ids(0, 50))
+  expect(await headrace.stop()).toBe(0)
+}, 60_000)
+
+test("a registry that is down at the start, and again when a new schema comes, is waited for", async () => {
+  const [port] = await freePorts(1)
+  const gate: Gate = await gateTo(registry.url, port!)
+  const job = await writeJob("no-registry")
+  await createTopic(servers, "no-registry", 1)
+  const coloured = items(0, 20).map(each => ({ ...each, size: each.id, colour: "red" }))
+  await send(servers, "no-registry", OlderItem, coloured)
+  const headrace = start(job, { registry: gate.url })
+  await headrace.says(/waiting for the schema registry at .*: connection refused/)
+  await gate.open()
+  await expectCopied(job, headrace, ids(0, 20))
+  await gate.shut()
+  const said = headrace.log.length
+  await send(
+    servers,
+    "no-registry",
+    OlderItem,
+    items(20, 30).map(each => ({ ...each, size: 1, colour: "blue" }))
+  )
+  await send(
+    servers,
+    "no-registry",
+    NewerItem,
+    items(30, 40).map(each => ({ ...each, size: each.id }))
+  )
+  await poll(
+    () => /registry/i.test(headrace.log.slice(said)),
+    20_000,
+    () => `a word on the registry in ${headrace.log}`
+  )
+  expect(headrace.running).toBe(true)
+  await gate.open()
+  await expectCopied(job, headrace, ids(0, 40))
+  expect(await headrace.stop()).toBe(0)
+  await gate.shut()
+}, 90_000)
+
+test("a ClickHouse that is down at the start, and killed in the middle, is waited for", async () => {
+  const job = await writeJob("no-clickhouse", "", true)
+  await createTopic(servers, "no-clickhouse", 1)
+  await sendItems("no-clickhouse", 0, 1000)
+  await clickhouse.kill()
+  const headrace = start(job, { clickhouse: clickhouse.url })
+  await headrace.says(/waiting for ClickHouse at .*: connection refused/)
+  await clickhouse.restart()
+  await tableHolds(headrace, 1000)
+  await clickhouse.kill()
+  await sendItems("no-clickhouse", 1000, 3000)
+  // Kafka's part goes on meanwhile.
+  await expectCopied(job, headrace, ids(0, 3000))
+  await headrace.says(/table no_clickhouse|no_clickhouse:/)
+  await clickhouse.restart()
+  await tableHolds(headrace, 3000)
+  expect(await headrace.stop()).toBe(0)
+}, 90_000)
+
+const tableHolds = async (headrace: Headrace, count: number): Promise<void> => {
+  const sql =
+    "SELECT toUInt32(count()) AS rows, toUInt32(uniqExact(id)) AS ids, toUInt32(max(id)) AS last FROM no_clickhouse"
+  const ask = () => rowsOf<{ rows: number; ids: number; last: number }>(clickhouse.url, sql).catch(() => [])
+  await poll(
+    async () => ((await ask())[0]?.rows ?? 0) >= count || !headrace.running,
+    45_000,
+    () => headrace.log
+  )
+  expect(await ask()).toEqual([{ rows: count, ids: count, last: count - 1 }])
+}
+
+test("a broker that is down at the start, and killed in the middle, is waited for in bounded memory", async () => {
+  const job = await writeJob("no-broker")
+  await createTopic(servers, "no-broker", 1)
+  await kafka.kill()
+  const headrace = start(job)
+  await headrace.says(/waiting for Kafka at .*: connection refused/)
+  await kafka.restart()
+  await sendItems("no-broker", 0, 20_000)
+  await headrace.reaches("headrace_records_in_total", 5000)
+  await kafka.kill()
+  const before = await residentMb(headrace)
+  // Long enough for requests to fail and to be tried again, many times over.
+  await Bun.sleep(5000)
+  expect(headrace.running ? "running" : headrace.log).toBe("running")
+  expect((await residentMb(headrace)) - before).toBeLessThan(200)
+  await kafka.restart()
+  await sendItems("no-broker", 20_000, 21_000)
+  await expectCopied(job, headrace, ids(0, 21_000))
+  expect(await headrace.stop()).toBe(0)
+}, 120_000)
+
+const residentMb = async ({ pid }: Headrace): Promise<number> => {
+  const status = await readFile(`/proc/${pid}/status`, "utf8")
+  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024
+}
+
+test("a pipeline file that does not compile is named with the place in it", async () => {
+  const file = join(directory, "broken.ts")
+  await writeFile(file, `import { Pipeline } from "headrace"\n\nexport default Pipeline.make("broken"\n`)
+  const headrace = start({ file, topic: "broken", out: "" })
+  expect(await headrace.ended()).toBe(1)
+  expect(headrace.log).toMatch(/broken\.ts:[34]:\d+/)
+  expect(headrace.log).not.toMatch(/^\s+at /m)
+}, 30_000)
+
+test("a port in use is named with what to do", async () => {
+  const [port] = await freePorts(1)
+  const other = createServer()
+  await new Promise<void>(resolve => other.listen(port, "127.0.0.1", resolve))
+  const headrace = start(await writeJob("port-in-use"), {}, ["--port", String(port)])
+  expect(await headrace.ended()).toBe(1)
+  expect(headrace.log).toContain(`port ${port} on 127.0.0.1 is in use; choose another by --port`)
+  other.close()
+}, 30_000)
