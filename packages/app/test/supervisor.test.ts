@@ -96,4 +96,10 @@ describe("stopping", () => {
     await runUntil(options, () => units.every(unit => starts(unit) === 1))
     expect(events.sort()).toEqual(["forced lane 0", "forced lane 1"])
   })
+
+  test("does not wait for a unit that is still starting, and is clean", async () => {
+    const { units, events, options } = crew("starting")
+    await runUntil({ ...options, stopWithinMs: 60_000 }, () => units.every(unit => starts(unit) === 1))
+    expect(events).toEqual([])
+  }, 10_000)
 })

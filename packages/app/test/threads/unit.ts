@@ -4,6 +4,7 @@ import { fatal, LaneMetrics, PHASES, type WorkerTask } from "@headrace/engine"
 export default async (task: WorkerTask): Promise<void> => {
   const metrics = new LaneMetrics(task.metrics)
   metrics.add("restores", 1)
+  if (task.job.app === "starting") await new Promise(() => {})
   metrics.set("phase", PHASES.indexOf("running"))
   const dies = task.index === 0 && metrics.get("restores") <= 2
   if (dies && task.job.app === "throws") throw new Error("cannot go on")
