@@ -9,6 +9,7 @@ import type { Lane } from "./lane.ts"
 /** Commands under way are few (a poll, two transactions, a restore); this leaves room for releases and a stop. */
 const EVENT_QUEUE = 64
 const MAX_POLL_RECORDS = 8192
+const POLL_FAILURE_PAUSE = "100 millis"
 
 export interface LaneParts {
   readonly lane: Lane
@@ -101,11 +102,16 @@ const raised = (defect: unknown): Effect.Effect<never, LogError> =>
 /** Carries a command out; its failure is an event too. */
 const complete = (parts: LaneParts, command: Command): Effect.Effect<Event, never, Blobs> =>
   perform(parts, command).pipe(
+    Effect.tapError(error => Effect.logWarning(`${error.message} (${consequence(command)})`)),
     Effect.catch(error => Effect.succeed<Event>({ type: "failed", command: command.type, error, ...turnOf(command) })),
     Effect.catchCause(cause =>
       Effect.succeed<Event>({ type: "failed", command: command.type, error: new LogError("Stop", Cause.pretty(cause)) })
     )
   )
+
+/** What a failure of this command comes to; see `Lane.failed`. */
+const consequence = (command: Command): string =>
+  "turn" in command ? "what is not committed is rebuilt from the log" : "the lane tries again or gives up"
 
 const turnOf = (command: Command) => ("turn" in command ? { turn: command.turn } : {})
 
@@ -113,7 +119,11 @@ const perform = (parts: LaneParts, command: Command): Effect.Effect<Event, LogEr
   const { source, producers } = parts
   switch (command.type) {
     case "poll":
-      return Effect.map(source.poll(MAX_POLL_RECORDS, command.timeoutMs), polled => ({ type: "polled", ...polled }))
+      return source.poll(MAX_POLL_RECORDS, command.timeoutMs).pipe(
+        Effect.map((polled): Event => ({ type: "polled", ...polled })),
+        // What failed at once would fail again at once.
+        Effect.tapError(() => Effect.sleep(POLL_FAILURE_PAUSE))
+      )
     case "produce":
       return produce(producers[command.turn], command)
     case "flush":
