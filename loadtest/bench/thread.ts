@@ -34,6 +34,7 @@ export interface BenchAnswer {
   readonly endAt: number
 }
 
+const ACCOUNTS = 100_000
 const EVENTS_PER_MS = 100
 const FLUSH_MS = 60_000
 const POLL_MS = 100
@@ -52,8 +53,6 @@ const fill = async (task: Extract<BenchTask, { role: "fill" }>): Promise<BenchAn
   const outbox = new ArenaOutbox(producer, producer.topicId(TOPICS.events), encoder, accounts)
   const options = { seed: 1, disorderMs: 2_000, lateFraction: 0, eventTimeShiftMs: 0 }
   const maker = new EventMaker(0, 0, options, accounts, new Zipf(ACCOUNTS, 0), new Tally(task.partitions))
-  // From now on: records of long ago would be removed by the topic's retention in mid-run.
-  const start = Date.now()
   // From now on: records of long ago would be removed by the topic's retention in mid-run.
   const start = Date.now()
   const beginAt = performance.now()
