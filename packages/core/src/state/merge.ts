@@ -1,28 +1,32 @@
+import { ByteWriter } from "../bytes.ts"
 import { ChangeReader, PREFIX_TOMBSTONE, PUT } from "./changes.ts"
 import { StateError } from "./error.ts"
 import { compareBytes } from "./order.ts"
+import { Table } from "./table.ts"
 
 /** One entry of a checkpoint: key and value. */
 export type Entry = readonly [key: Uint8Array, value: Uint8Array]
 
-interface Change {
-  /** The key as `latin1` writes it. */
-  readonly name: string
-  readonly key: Uint8Array
-  /** Undefined: removed. */
-  readonly value: Uint8Array | undefined
-  /** Its place among all changes: what prefix tombstones are compared with. */
-  readonly sequence: number
-}
+/** Columns of a changed key: where its last value stands, its length, and its place among all changes. */
+const FROM = 1
+const LENGTH = 2
+const SEQUENCE = 3
+/** In LENGTH: the key was removed. */
+const REMOVED = -1
+/** Values that were overwritten are given up once there is this much of them, and as much as of the others. */
+const WORTH_COMPACTING_BYTES = 1 << 24
 
 /**
  * Makes a checkpoint out of the one before and the changelog since: compares bytes and runs no user code. Memory holds
- * the last change of each key, not the checkpoint.
+ * the last change of each key, not the checkpoint, as plain bytes: millions of small objects would have the collector
+ * compete with the lanes for the processor.
  */
 export class ChangeSet {
-  private readonly changes = new Map<string, Change>()
-  /** Prefix tombstones by prefix, with the place of the last one. */
-  private readonly prefixes = new Map<string, number>()
+  private readonly changes = new Table(3)
+  private values = new ByteWriter(1 << 16)
+  private liveBytes = 0
+  /** Prefix tombstones, each with the place of the last one. */
+  private readonly prefixes = new Table(1)
   private readonly prefixLengths = new Set<number>()
   private sequence = 0
 
@@ -37,69 +41,105 @@ export class ChangeSet {
    * handed on as they are. Throws StateError `Damaged` where they are not in order.
    */
   *merge(checkpoint: Iterable<Entry>): Generator<Entry> {
-    const changes = this.sorted()
+    const slots = this.sorted()
     let at = 0
     let last: Uint8Array | undefined
     for (const entry of checkpoint) {
       if (last !== undefined && compareBytes(last, entry[0]) >= 0) throw unsorted()
       last = entry[0]
       let order = 1
-      for (; at < changes.length; at++) {
-        order = compareBytes(changes[at]!.key, entry[0])
-        if (order > 0) break
-        if (order < 0) yield* this.alive(changes[at]!)
-        else break
+      for (; at < slots.length; at++) {
+        order = compareBytes(this.key(slots[at]!), entry[0])
+        if (order >= 0) break
+        yield* this.alive(slots[at]!)
       }
-      const replaced = at < changes.length && order === 0
-      if (!replaced && !this.removedByPrefix(entry[0])) yield entry
+      const replaced = at < slots.length && order === 0
+      if (!replaced && !this.removed(entry[0], -1)) yield entry
     }
-    for (; at < changes.length; at++) yield* this.alive(changes[at]!)
+    for (; at < slots.length; at++) yield* this.alive(slots[at]!)
   }
 
   private change(reader: ChangeReader): void {
-    const key = reader.key()
-    const name = latin1(key)
+    const { bytes, keyStart, keyEnd, valueStart, valueEnd } = reader
     const sequence = this.sequence++
     if (reader.kind === PREFIX_TOMBSTONE) {
-      this.prefixes.set(name, sequence)
-      this.prefixLengths.add(key.length)
-    } else {
-      const value = reader.kind === PUT ? reader.value()!.slice() : undefined
-      this.changes.set(name, { name, key: key.slice(), value, sequence })
+      const slot = this.prefixes.upsert(bytes, keyStart, keyEnd)
+      this.prefixes.rows[slot * this.prefixes.stride + 1] = sequence
+      this.prefixLengths.add(keyEnd - keyStart)
+      return
     }
+    const known = this.changes.count
+    const slot = this.changes.upsert(bytes, keyStart, keyEnd)
+    const { rows, stride } = this.changes
+    const row = slot * stride
+    if (slot < known) this.liveBytes -= Math.max(0, rows[row + LENGTH]!)
+    const length = reader.kind === PUT ? valueEnd - valueStart : REMOVED
+    rows[row + FROM] = this.values.length
+    rows[row + LENGTH] = length
+    rows[row + SEQUENCE] = sequence
+    if (length > 0) this.keep(bytes, valueStart, valueEnd)
   }
 
-  private sorted(): readonly Change[] {
-    const names = Array.from(this.changes.keys()).sort()
-    return names.map(name => this.changes.get(name)!)
+  private keep(bytes: Uint8Array, start: number, end: number): void {
+    this.values.copy(bytes, start, end)
+    this.liveBytes += end - start
+    if (this.values.length - this.liveBytes > Math.max(WORTH_COMPACTING_BYTES, this.liveBytes)) this.compact()
   }
 
-  private *alive(change: Change): Generator<Entry> {
-    if (change.value !== undefined && !this.removed(change.name, change.sequence)) yield [change.key, change.value]
+  private compact(): void {
+    const kept = new ByteWriter(this.liveBytes)
+    const { rows, stride, count } = this.changes
+    for (let row = 0; row < count * stride; row += stride) {
+      const from = rows[row + FROM]!
+      rows[row + FROM] = kept.length
+      if (rows[row + LENGTH]! > 0) kept.copy(this.values.bytes, from, from + rows[row + LENGTH]!)
+    }
+    this.values = kept
   }
 
-  /** Of an entry of the checkpoint: any prefix tombstone came later. */
-  private removedByPrefix(key: Uint8Array): boolean {
-    return this.prefixes.size > 0 && this.removed(latin1(key), -1)
+  /** What no prefix tombstone removed since (it removes the checkpoint's entry as well), in key order. */
+  private sorted(): Int32Array {
+    const { keys, offsets, rows, stride, count } = this.changes
+    const slots = new Int32Array(count)
+    let length = 0
+    for (let slot = 0; slot < count; slot++) {
+      if (!this.removed(this.key(slot), rows[slot * stride + SEQUENCE]!)) slots[length++] = slot
+    }
+    return slots.subarray(0, length).sort((a, b) => {
+      const size = offsets[a + 1]! - offsets[a]!
+      const other = offsets[b + 1]! - offsets[b]!
+      let i = offsets[a]!
+      let j = offsets[b]!
+      for (const shared = i + Math.min(size, other); i < shared; i++, j++) {
+        if (keys[i] !== keys[j]) return keys[i]! - keys[j]!
+      }
+      return size - other
+    })
   }
 
-  /** Whether a prefix tombstone came after `sequence`. */
-  private removed(name: string, sequence: number): boolean {
-    for (const length of this.prefixLengths)
-      if ((this.prefixes.get(name.slice(0, length)) ?? -1) > sequence && name.length >= length) return true
+  private key(slot: number): Uint8Array {
+    const { keys, offsets } = this.changes
+    return keys.subarray(offsets[slot]!, offsets[slot + 1]!)
+  }
+
+  private *alive(slot: number): Generator<Entry> {
+    const row = slot * this.changes.stride
+    const { rows } = this.changes
+    const length = rows[row + LENGTH]!
+    if (length === REMOVED) return
+    const from = rows[row + FROM]!
+    yield [this.key(slot), this.values.bytes.subarray(from, from + length)]
+  }
+
+  /** Whether a prefix tombstone of the key came after `sequence`. */
+  private removed(key: Uint8Array, sequence: number): boolean {
+    for (const length of this.prefixLengths) {
+      if (key.length < length) continue
+      const slot = this.prefixes.find(key, 0, length)
+      if (slot >= 0 && this.prefixes.rows[slot * this.prefixes.stride + 1]! > sequence) return true
+    }
     return false
   }
-}
-
-/** Arguments that one call surely takes. */
-const CHUNK = 4096
-
-/** One character for each byte: strings then compare like the bytes. */
-const latin1 = (bytes: Uint8Array): string => {
-  if (bytes.length <= CHUNK) return String.fromCharCode.apply(null, bytes as unknown as number[])
-  let name = ""
-  for (let i = 0; i < bytes.length; i += CHUNK) name += latin1(bytes.subarray(i, i + CHUNK))
-  return name
 }
 
 const unsorted = (): StateError => new StateError("Damaged", "A checkpoint's entries are not sorted by key")
