@@ -27,7 +27,7 @@ const settingsOf = ({ kafka, thread }: GeneratorTask): Record<string, string> =>
   "enable.idempotence": "true",
   acks: "all",
   "compression.type": "lz4",
-  "linger.ms": "10",
+  "linger.ms": "20",
   "batch.size": "262144",
   "queue.buffering.max.messages": "400000",
   "queue.buffering.max.kbytes": "131072",

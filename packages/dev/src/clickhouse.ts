@@ -111,10 +111,24 @@ function configOf(memoryMb: number): string {
     mark_cache_size: 64 * 1024 * 1024,
     primary_index_cache_size: 64 * 1024 * 1024,
     max_thread_pool_size: 1000,
-    asynchronous_metrics_update_period_s: 60
+    asynchronous_metrics_update_period_s: 60,
+    // One merge at a time: by default several take all processors from everybody else for seconds.
+    background_pool_size: 1,
+    background_merges_mutations_concurrency_ratio: 1
   }
-  const lines = Object.entries(settings).map(([name, value]) => `  <${name}>${value}</${name}>`)
-  return `<clickhouse>\n${lines.join("\n")}\n</clickhouse>\n`
+  // Free places in that pool that merges and mutations wait for: there never are more.
+  const mergeTree = {
+    number_of_free_entries_in_pool_to_lower_max_size_of_merge: 1,
+    number_of_free_entries_in_pool_to_execute_mutation: 1,
+    number_of_free_entries_in_pool_to_execute_optimize_entire_partition: 1
+  }
+  return `<clickhouse>\n${xml(settings)}\n  <merge_tree>\n${xml(mergeTree)}\n  </merge_tree>\n</clickhouse>\n`
+}
+
+function xml(settings: Readonly<Record<string, number>>): string {
+  return Object.entries(settings)
+    .map(([name, value]) => `  <${name}>${value}</${name}>`)
+    .join("\n")
 }
 
 async function launch(installed: InstalledClickHouse, options: ClickHouseOptions): Promise<ClickHouse> {
