@@ -148,7 +148,10 @@ class Writers {
       )
     const index = this.byId.get(id)
     if (index === undefined)
-      throw new DecodeError("UnknownSchema", `schema id ${id} was not fetched from the registry; prepare it first`)
+      throw new DecodeError(
+        "UnknownSchema",
+        `the registry has no schema with id ${id}, or it does not fit this topic (the log says which)`
+      )
     this.lastId = id
     this.lastScan = this.all[index]!.scan
     this.state.writer = index

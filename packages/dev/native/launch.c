@@ -17,7 +17,8 @@ static void watch(pid_t server, int lifeline, int alive, const char *scratch) {
   setsid();
   signal(SIGHUP, SIG_IGN);
   while (poll(p, 2, -1) < 0 && errno == EINTR);
-  int orphaned = lifeline < 0 || p[0].revents != 0;
+  /* A server that was killed takes its standard input with it: only while it lives does the end of that mean an orphan. */
+  int orphaned = lifeline < 0 || (p[0].revents != 0 && p[1].revents == 0);
   if (!p[1].revents) {
     kill(server, SIGKILL);
     while (poll(p + 1, 1, -1) < 0 && errno == EINTR);
