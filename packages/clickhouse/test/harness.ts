@@ -3,6 +3,7 @@ import { Effect, Exit, Fiber, Schema, Scope } from "effect"
 import { columnsOf } from "../src/columns.ts"
 import type { ClickHouseError } from "../src/errors.ts"
 import { appendWith } from "../src/intake.ts"
+import type { CommittedLog } from "../src/ports.ts"
 import { compileRows } from "../src/rows.ts"
 import { connect, type ServerConfig, type ServerShape } from "../src/server.ts"
 import { runSink, type SinkOptions } from "../src/sink.ts"
@@ -46,11 +47,29 @@ export const targetOf = async (
 }
 
 export interface Running {
-  readonly member: MemoryMember
   readonly metrics: LaneMetrics
   /** Resolves when the sink ended by itself: how. */
   readonly ended: Promise<Exit.Exit<never, ClickHouseError>>
   readonly stop: () => Promise<void>
+}
+
+/** A sink on any log. Small blocks, so that there are many. */
+export const startOn = (
+  topic: string,
+  log: CommittedLog,
+  table: string,
+  target: Target,
+  options: SinkOptions = {}
+): Running => {
+  const decoder = plainDecoder(["id", "account", "kind"], SPANS)
+  const append = appendWith(topic, decoder, compileRows(COLUMNS, decoder, topic))
+  const metrics = new LaneMetrics()
+  const parts = { topic, table, log, target, decoder, append, metrics }
+  const fiber = Effect.runFork(
+    runSink({ ...parts, options: { intervalMs: 5, blockBytes: 2000, pollRecords: 60, ...options } })
+  )
+  const ended = Effect.runPromise(Fiber.await(fiber))
+  return { metrics, ended, stop: () => Effect.runPromise(Fiber.interrupt(fiber)) }
 }
 
 export const start = (
@@ -59,17 +78,7 @@ export const start = (
   target: Target,
   options: SinkOptions = {},
   member = new MemoryMember(topic)
-): Running => {
-  const decoder = plainDecoder(["id", "account", "kind"], SPANS)
-  const append = appendWith(topic.name, decoder, compileRows(COLUMNS, decoder, topic.name))
-  const metrics = new LaneMetrics()
-  const parts = { topic: topic.name, table, log: member, target, decoder, append, metrics }
-  const fiber = Effect.runFork(
-    runSink({ ...parts, options: { intervalMs: 5, blockBytes: 2000, pollRecords: 60, ...options } })
-  )
-  const ended = Effect.runPromise(Fiber.await(fiber))
-  return { member, metrics, ended, stop: () => Effect.runPromise(Fiber.interrupt(fiber)) }
-}
+): Running & { readonly member: MemoryMember } => ({ ...startOn(topic.name, member, table, target, options), member })
 
 /** Waits for something that must come about; the test's own time-out ends it. */
 export const until = async (check: () => boolean | Promise<boolean>): Promise<void> => {

@@ -111,7 +111,8 @@ test("rows as bytes give the same table as rows as JSON, for all types", async (
       const part = binary(columns, rows)
       await Effect.runPromise(target.insert({ parts: [part], plan: { ranges: [part.range()], timestamp: 1 } }))
       const lines = rows.map(jsonRow).join("\n")
-      const settings = "session_timezone = 'UTC', async_insert = 0, input_format_json_read_numbers_as_strings = 1, precise_float_parsing = 1"
+      const settings =
+        "session_timezone = 'UTC', async_insert = 0, input_format_json_read_numbers_as_strings = 1, precise_float_parsing = 1"
       await Effect.runPromise(
         server.command(`INSERT INTO ${server.database}.${naive} SETTINGS ${settings} FORMAT JSONEachRow ${lines}`)
       )

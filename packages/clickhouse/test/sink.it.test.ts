@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
 import { type ClickHouse, startClickHouse } from "@headrace/dev"
-import { PHASES } from "@headrace/engine"
-import { Effect, Exit, Scope } from "effect"
+import { LaneMetrics, PHASES } from "@headrace/engine"
+import { Effect, Exit, Fiber, Scope } from "effect"
 import { countSql } from "../src/audit.ts"
 import { connect, type ServerShape } from "../src/server.ts"
-import { fill, rowsIn, start, targetOf, uniqueName, until } from "./harness.ts"
-import { MemoryTopic } from "./memory-log.ts"
+import { runClickHouseSink } from "../src/task.ts"
+import { Event, fill, rowsIn, start, targetOf, uniqueName, until } from "./harness.ts"
+import { MemoryMember, MemoryTopic } from "./memory-log.ts"
+import { plainDecoder } from "./plain-format.ts"
 import { sinkSuite } from "./suite.ts"
 
 setDefaultTimeout(60_000)
@@ -45,4 +47,22 @@ test("HTTP: the server is killed in mid-run and comes back; memory stays bounded
     rows: topic.records,
     distinct: topic.records
   })
+})
+
+test("HTTP: the server is down when the sink starts; it waits, then makes the table and goes on", async () => {
+  const topic = new MemoryTopic(uniqueName("topic"), 4)
+  const node = { id: "sink", table: uniqueName("events"), topic: topic.name, schema: Event }
+  fill(topic, 200)
+  await clickhouse.kill()
+  const metrics = new LaneMetrics()
+  const decoder = plainDecoder(["id", "account", "kind"], ["account"])
+  const config = { url: clickhouse.url, database: server.database }
+  const sink = runClickHouseSink({ node, server: config, decoder, log: new MemoryMember(topic), metrics })
+  const fiber = Effect.runFork(sink)
+  await until(() => metrics.get("phase") === PHASES.indexOf("waiting"))
+  await clickhouse.restart()
+  await until(() => metrics.get("recordsOut") === topic.records)
+  await Effect.runPromise(Fiber.interrupt(fiber))
+  const rows = topic.records
+  expect(await rowsIn(server, countSql(server.database, node.table))).toEqual({ rows, distinct: rows })
 })
