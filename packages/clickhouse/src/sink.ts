@@ -1,8 +1,10 @@
 import {
   type Batch,
+  type CommittedLog,
   type GroupChange,
   type LaneMetrics,
   type LogError,
+  type Mark,
   PHASES,
   type Phase,
   type Polled,
@@ -24,7 +26,6 @@ import {
   Refused
 } from "./errors.ts"
 import { type AppendRecord, Intake } from "./intake.ts"
-import type { CommittedLog, Mark } from "./ports.ts"
 import type { CallError } from "./server.ts"
 import { openPlans, type Start, startOf } from "./starts.ts"
 import type { Target } from "./target.ts"

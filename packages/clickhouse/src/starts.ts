@@ -1,6 +1,6 @@
+import type { Mark } from "@headrace/engine"
 import { type Plan, parsePlan, planText } from "./block.ts"
 import { Diverged, Eaten } from "./errors.ts"
-import type { Mark } from "./ports.ts"
 
 /** What is known about a partition that was just assigned. */
 export interface Known {

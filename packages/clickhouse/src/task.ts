@@ -1,10 +1,16 @@
-import type { JobConfig, LaneMetrics, LogError, PreparedDecoder } from "@headrace/engine"
+import {
+  type CommittedLog,
+  CommittedLogs,
+  type JobConfig,
+  type LaneMetrics,
+  type LogError,
+  type PreparedDecoder
+} from "@headrace/engine"
 import { Effect, Schedule, type Scope } from "effect"
 import type { ClickHouseSinkNode } from "headrace"
 import { type Column, columnsOf } from "./columns.ts"
 import { ClickHouseError, LogStopped } from "./errors.ts"
 import { appendWith } from "./intake.ts"
-import { type CommittedLog, CommittedLogs } from "./ports.ts"
 import { compileRows } from "./rows.ts"
 import { type CallError, connect, type ServerConfig, type ServerShape } from "./server.ts"
 import { runSink, type SinkOptions } from "./sink.ts"

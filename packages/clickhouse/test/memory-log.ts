@@ -1,6 +1,14 @@
-import { type Batch, type GroupChange, LogError, type Polled, STRIDE, type TopicPartition } from "@headrace/engine"
+import {
+  type Batch,
+  type CommittedLog,
+  type GroupChange,
+  LogError,
+  type Mark,
+  type Polled,
+  STRIDE,
+  type TopicPartition
+} from "@headrace/engine"
 import { Effect } from "effect"
-import type { CommittedLog, Mark } from "../src/ports.ts"
 
 interface Stored {
   readonly offset: number

@@ -1,12 +1,14 @@
-import { type KafkaConfig, LogError, type Polled, type TopicPartition } from "@headrace/engine"
-import { Effect, Layer, Scope, Semaphore } from "effect"
-// The engine's face does not name this port yet.
 import {
   type CommittedLog,
   type CommittedLogOptions,
   CommittedLogs,
-  type Mark
-} from "../../engine/src/ports/committed-log.ts"
+  type KafkaConfig,
+  LogError,
+  type Mark,
+  type Polled,
+  type TopicPartition
+} from "@headrace/engine"
+import { Effect, Layer, Scope, Semaphore } from "effect"
 import { Arena } from "./arena.ts"
 import { Consumer, type ConsumerEvent } from "./consumer.ts"
 import { groupSettings, SOURCE_DEFAULTS } from "./defaults.ts"
