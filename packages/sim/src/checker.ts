@@ -1,6 +1,5 @@
 import { changelogName } from "@headrace/engine"
 import type { Plan } from "headrace"
-import { applyChanges } from "../../engine/src/recovery/changelog.ts"
 import { decodeEvent, type Event } from "./codec.ts"
 import { makeTask, readHeader } from "./engine.ts"
 import { nameOf, type Partition } from "./log.ts"
@@ -186,7 +185,7 @@ const checkChangelog = (world: World, plan: Plan, input: Partition, report: (wha
     if (header.from !== reached || header.to < header.from)
       report(`changelog of ${nameOf(input)} at ${offset}: [${header.from}, ${header.to}) follows ${reached}`)
     reached = header.to
-    applyChanges(record.value, header.changes, record.value.length, task)
+    task.apply(record.value.subarray(header.changes))
   }
   const committed = world.log.committedOffset(nameOf(input)) ?? 0
   const events = input.all()

@@ -1,5 +1,6 @@
-import { Cause, Effect, Queue, Schedule } from "effect"
+import { Cause, Effect, Queue } from "effect"
 import type { LaneMetrics } from "../metrics.ts"
+import { untilAnswered } from "../patience.ts"
 import type { Blobs } from "../ports/blobs.ts"
 import { LogError, type Producer, type Source } from "../ports/log.ts"
 import type { Task } from "../task/task.ts"
@@ -28,13 +29,10 @@ export interface LaneHandle {
   readonly offer: (event: Event) => void
 }
 
-/** A new session is asked for until the broker answers; only what a person must mend ends it. */
-const untilAnswered = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")])
-
 /**
  * Runs a lane: feeds it one event at a time and begins the commands that it answers with, each of which comes back as
- * an event. Ends when the lane has closed, or with the error that it gave up for. What a user's function throws is a
- * defect: it ends the lane, and its supervisor decides.
+ * an event. Ends when the lane has closed, or with the error that it gave up for: also a record that cannot be decoded, or
+ * that a function of the pipeline threw at. An asynchronous step that died is a defect: the lane's supervisor restarts it.
  */
 export const runLane = (parts: LaneParts, attach: (handle: LaneHandle) => void): Effect.Effect<void, LogError, Blobs> =>
   Effect.scoped(
@@ -168,6 +166,7 @@ const produce = (producer: Producer, command: Extract<Command, { type: "produce"
     { type: "produced", turn: command.turn }
   )
 
+/** A new session is asked for until the broker answers; only what a person must mend ends it. */
 const initialise = (producer: Producer): Effect.Effect<void, LogError> =>
   producer.initialise().pipe(
     Effect.tapError(error => Effect.logWarning(error.message)),

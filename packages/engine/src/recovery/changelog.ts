@@ -1,4 +1,4 @@
-import { ByteWriter, ChangeReader, PREFIX_TOMBSTONE } from "@headrace/core"
+import { ByteWriter, ChangeReader } from "@headrace/core"
 import type { Outputs } from "../task/outputs.ts"
 import type { Task } from "../task/task.ts"
 
@@ -77,12 +77,6 @@ const pieces = (delta: ByteWriter): readonly number[] => {
     end = changes.valueEnd
   }
   return [...ends, delta.length]
-}
-
-/** Hands the change entries at [start, end) to a task, in their order. Throws StateError where they are damaged. */
-export const applyChanges = (bytes: Uint8Array, start: number, end: number, task: Task): void => {
-  const changes = new ChangeReader(bytes, start, end)
-  while (changes.next()) task.restore(changes.key(), changes.value(), changes.kind === PREFIX_TOMBSTONE)
 }
 
 /** Reads the header of a changelog record at [start, end). Throws on damage or an unknown version. */

@@ -82,8 +82,9 @@ const readSince = (
     const from = before?.changelogOffset ?? "beginning"
     let last: { readonly to: number; readonly transactionalIds: readonly [string, string] } | undefined
     const { start, end } = yield* changelog.read(log, from, (_, bytes, begin, limit) => {
-      last = readHeader(bytes, begin, limit)
-      changes.add(bytes.subarray(readHeader(bytes, begin, limit).changes, limit))
+      const header = readHeader(bytes, begin, limit)
+      last = header
+      changes.add(bytes.subarray(header.changes, limit))
     })
     if (start > (from === "beginning" ? 0 : from)) {
       return yield* Effect.fail(

@@ -2,7 +2,7 @@ import { Effect } from "effect"
 import type { Blobs } from "../ports/blobs.ts"
 import { type ChangelogReader, LogError, type Position, type Source, type TopicPartition } from "../ports/log.ts"
 import type { Task } from "../task/task.ts"
-import { applyChanges, readHeader } from "./changelog.ts"
+import { readHeader } from "./changelog.ts"
 import { type Checkpoint, newestCheckpoint } from "./checkpoint.ts"
 
 export interface RestoreOptions {
@@ -46,7 +46,7 @@ const follow = (
     for (;;) {
       const range: { start: number; end: number } = yield* options.changelog.read(log, next, (_, bytes, start, end) => {
         const header = readHeader(bytes, start, end)
-        applyChanges(bytes, header.changes, end, task)
+        task.apply(bytes.subarray(header.changes, end))
         reached = header.to
       })
       if (range.start > (next === "beginning" ? 0 : next)) return yield* trimmed(log, range.start, next)

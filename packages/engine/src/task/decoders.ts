@@ -1,10 +1,10 @@
-import { Effect, Schedule } from "effect"
+import { Effect } from "effect"
+import { untilAnswered } from "../patience.ts"
 import type { CodecError, PreparedDecoder } from "../ports/codecs.ts"
 import { type Batch, type Polled, type Source, STRIDE, TOPIC, VALUE_LENGTH, VALUE_START } from "../ports/log.ts"
 
 /** A schema that the registry does not know, or that does not fit, is asked for again after this. ms */
 const FORGET_FAILURE_MS = 10_000
-const untilAnswered = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")])
 
 /**
  * A source whose batches carry only known writer schemas: a new one is fetched and compiled before its batch is handed

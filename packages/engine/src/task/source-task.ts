@@ -128,8 +128,12 @@ class SourceTask implements Task {
     this.report()
   }
 
-  restore(key: Uint8Array, value: Uint8Array | undefined, prefix = false): void {
-    this.state.restore(key, value, prefix)
+  restore(key: Uint8Array, value: Uint8Array): void {
+    this.state.restore(key, value)
+  }
+
+  apply(changes: Uint8Array): void {
+    this.state.apply(changes)
   }
 
   stateBytes(): number {

@@ -17,8 +17,10 @@ export interface Task extends TopicPartition {
   readonly touched: () => boolean
   /** Writes the state's change entries since the last call. */
   readonly delta: (out: ByteWriter) => void
-  /** Puts back one entry of a checkpoint or changelog; see `Stateful.restore` in core. */
-  readonly restore: (key: Uint8Array, value: Uint8Array | undefined, prefix?: boolean) => void
+  /** Puts back one entry of a checkpoint. Throws StateError. */
+  readonly restore: (key: Uint8Array, value: Uint8Array) => void
+  /** Puts back the changes of one changelog record, in their order. Throws StateError. */
+  readonly apply: (changes: Uint8Array) => void
   /** The offset that processing began at. */
   readonly startedAt: () => number
   /** Memory that the state takes. */
