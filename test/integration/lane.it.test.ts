@@ -1,47 +1,19 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
-import { mkdtemp, rm } from "node:fs/promises"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { MessageChannel } from "node:worker_threads"
-import { type Kafka, type Registry, startKafka, startRegistry } from "@headrace/dev"
-import { type JobConfig, LaneMetrics } from "@headrace/engine"
-import { Admin } from "@headrace/kafka"
+import { LaneMetrics } from "@headrace/engine"
 import { digest, toPlan } from "headrace"
 import runLane from "../../workers/lane.ts"
 import pipeline, { Order, Rated, Total } from "../fixtures/orders.ts"
-import { receive, type Servers, send } from "../support/records.ts"
+import { type OrdersWorld, startOrders } from "../support/orders.ts"
+import { receive, send } from "../support/records.ts"
 
-let kafka: Kafka
-let registry: Registry
-let servers: Servers
-let directory: string
+let world: OrdersWorld
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), "headrace-lane-"))
-  ;[kafka, registry] = await Promise.all([startKafka(), startRegistry()])
-  servers = { bootstrap: kafka.bootstrap, registry: registry.url }
-  const admin = Admin.open({ "bootstrap.servers": kafka.bootstrap })
-  await admin.createTopics([{ topic: "orders", partitions: 3, replication: 1 }])
-  await admin.close()
+  world = await startOrders()
 }, 60_000)
 
-afterAll(async () => {
-  await Promise.all([kafka?.stop(), registry?.stop()])
-  await rm(directory, { recursive: true, force: true })
-}, 60_000)
-
-const job = (): JobConfig => ({
-  app: "orders",
-  instance: "test",
-  module: join(import.meta.dir, "../fixtures/orders.ts"),
-  lanes: 1,
-  kafka: { bootstrap: kafka.bootstrap, settings: {} },
-  registry: { url: registry.url },
-  commitIntervalMs: 25,
-  checkpoint: { directory, intervalMs: 60_000, retained: 2 },
-  sessionTimeoutMs: 10_000,
-  replication: 1
-})
+afterAll(() => world?.stop(), 60_000)
 
 /** Runs one lane until `done`, then stops it cleanly. */
 const runUntil = async (done: (metrics: LaneMetrics) => boolean): Promise<LaneMetrics> => {
@@ -49,7 +21,7 @@ const runUntil = async (done: (metrics: LaneMetrics) => boolean): Promise<LaneMe
   const { port1, port2 } = new MessageChannel()
   const lane = runLane({
     kind: "lane",
-    job: job(),
+    job: world.job("orders"),
     index: 0,
     metrics: metrics.buffer,
     control: port2,
@@ -78,25 +50,25 @@ const orders = (from: number, to: number, at: (i: number) => number) =>
 
 test("a lane enriches and sums, commits, and goes on from there after a restart", async () => {
   await send(
-    servers,
+    world.servers,
     "orders",
     Order,
     orders(0, 1000, i => i * 10)
   )
   await runUntil(metrics => metrics.get("recordsIn") === 1000)
   await send(
-    servers,
+    world.servers,
     "orders",
     Order,
     orders(1000, 2000, i => i * 10)
   )
   await runUntil(metrics => metrics.get("recordsIn") === 1000)
-  const rated = await receive(servers, "orders.rated", Rated)
+  const rated = await receive(world.servers, "orders.rated", Rated)
   expect(rated.map(({ value }) => value.id).sort((a, b) => Number(a) - Number(b))).toEqual(
     Array.from({ length: 2000 }, (_, i) => i)
   )
   expect(rated.every(({ value, key }) => value.rating === Number(value.cents) % 10 && key === value.account)).toBe(true)
-  const totals = await receive(servers, "orders.totals", Total)
+  const totals = await receive(world.servers, "orders.totals", Total)
   const first = totals.filter(({ value }) => value.windowStart === 0)
   expect(first.reduce((sum, { value }) => sum + Number(value.orders), 0)).toBe(1000)
   expect(first.reduce((sum, { value }) => sum + Number(value.total), 0)).toBe((999 * 1000) / 2)
