@@ -72,7 +72,7 @@ export class Chain {
   readonly state: PartitionState
   private readonly head
 
-  constructor(spec: WindowSpec, boundMs = 0) {
+  constructor(spec: WindowSpec, boundMs = 0, atOnce = Number.POSITIVE_INFINITY) {
     const key = keyed()
     this.clock = new SourceClock("source", boundMs)
     this.window = new TumblingWindow({
@@ -82,6 +82,7 @@ export class Chain {
       allowedLatenessMs: spec.allowedLateness,
       aggregates,
       key,
+      atOnce,
       output: { next: (record, ts) => this.emit(record as Record<string, unknown>, ts), watermark: () => {} },
       late: { next: (record, ts) => this.late.push({ ...(record as Event), ts }), watermark: () => {} }
     })
@@ -137,9 +138,10 @@ export const restored = (
   checkpoint: Iterable<Entry>,
   changelog: Iterable<Uint8Array>,
   bound = 0,
-  times = 1
+  times = 1,
+  atOnce = Number.POSITIVE_INFINITY
 ): Chain => {
-  const chain = new Chain(spec, bound)
+  const chain = new Chain(spec, bound, atOnce)
   for (const [key, value] of checkpoint) chain.state.restore(key, value)
   for (const changes of changelog) for (let i = 0; i < times; i++) chain.state.apply(changes)
   return chain

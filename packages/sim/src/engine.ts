@@ -1,6 +1,7 @@
 /** The engine's inside, which its face does not show: the simulator drives the lane itself. */
 export type { Command, Event, Turn } from "../../engine/src/lane/events.ts"
 export { Lane } from "../../engine/src/lane/lane.ts"
+export { Pace } from "../../engine/src/lane/pace.ts"
 export { readHeader } from "../../engine/src/recovery/changelog.ts"
 export { restoreTask } from "../../engine/src/recovery/restore.ts"
 export type { ChainParts } from "../../engine/src/task/chain.ts"

@@ -15,7 +15,7 @@ import {
 import { Effect, type Schema } from "effect"
 import type { Plan } from "headrace"
 import { eventDecoder, jsonEncoder } from "./codec.ts"
-import { type ChainParts, type Command, type Event, Lane, makeTask, restoreTask, type Task } from "./engine.ts"
+import { type ChainParts, type Command, type Event, Lane, makeTask, Pace, restoreTask, type Task } from "./engine.ts"
 import { SimProducer } from "./producer.ts"
 import { SimSource } from "./source.ts"
 import { changelogReader, storeServices } from "./store.ts"
@@ -23,6 +23,9 @@ import { APP, type World } from "./world.ts"
 
 const MAX_BUFFERED_BYTES = 2_000
 const MAX_IN_FLIGHT = 8
+const FULL_POLL = 4
+/** One: windows are always in the middle of their firing. */
+const RESULTS_AT_ONCE = 1
 const RESTORE_CONCURRENCY = 2
 
 export const outputTopics = (plan: Plan): readonly string[] => [
@@ -74,9 +77,10 @@ export class Node {
     this.producers = [new SimProducer(world, this, ids[0], topics), new SimProducer(world, this, ids[1], topics)]
     const parts = chainParts(plan, world, this, () => this.later("released", { type: "released" }))
     this.lane = new Lane({
-      commitIntervalMs: this.job.commitIntervalMs,
+      pace: new Pace(this.job.commitIntervalMs, FULL_POLL),
       maxBufferedBytes: MAX_BUFFERED_BYTES,
       maxInFlight: MAX_IN_FLIGHT,
+      resultsAtOnce: RESULTS_AT_ONCE,
       transactionalIds: ids,
       topic: id => sourceTopics(plan)[id]!,
       makeTask: (partition, outputs) => makeTask(parts, partition, outputs),
@@ -84,6 +88,16 @@ export class Node {
       metrics: parts.metrics
     })
     this.later("start", { type: "start" })
+  }
+
+  /** The partitions whose records it processes. */
+  running(): readonly string[] {
+    return this.lane.positions().map(({ topic, partition }) => `${topic}/${partition}`)
+  }
+
+  /** Results of windows that are due wait to be emitted. */
+  get firing(): boolean {
+    return this.lane.firing
   }
 
   stop(): void {

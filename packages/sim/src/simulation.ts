@@ -79,14 +79,21 @@ class Simulation {
     return { seed, shape: this.shape, steps: world.step, violations: world.violations, digest: this.digest }
   }
 
-  /** Everything that came in is committed. */
+  /** Everything that came in is committed, and no window is in the middle of its firing. */
   private finished(): boolean {
     const { log } = this.world
-    if (this.inputsLeft > 0) return false
+    if (this.inputsLeft > 0 || !this.quiet()) return false
     return this.world.inputs().every(input => {
       const last = input.all().at(-1)
       return last === undefined || (log.committedOffset(nameOf(input)) === last.offset + 1 && !this.waiting())
     })
+  }
+
+  /** Every partition runs somewhere, and none has windows left to fire. */
+  private quiet(): boolean {
+    const alive = this.slots.filter(node => node?.alive)
+    const running = new Set(alive.flatMap(node => node!.running()))
+    return running.size === this.world.inputs().length && !alive.some(node => node!.firing)
   }
 
   /** Outputs that have not left the lanes yet show in transactions that are still open. */

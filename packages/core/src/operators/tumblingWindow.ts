@@ -6,7 +6,7 @@ import { type Input, NO_WATERMARK, type Stateful } from "../operator.ts"
 import { type Group, GroupedState } from "../state/grouped.ts"
 import { OperatorState } from "../state/operator.ts"
 import { ValueState } from "../state/value.ts"
-import { timeCodec } from "../time.ts"
+import { type Progress, progressCodec, START } from "./progress.ts"
 
 export interface TumblingWindowOptions {
   readonly id: string
@@ -19,6 +19,11 @@ export interface TumblingWindowOptions {
   readonly output: Input
   /** Where late events go, with their timestamp; without it they are dropped and counted. */
   readonly late: Input | undefined
+  /**
+   * Results that one watermark emits at once; the others wait for `proceed`, so that the end of a window with a
+   * hundred thousand keys does not hold up its partition. Default: all.
+   */
+  readonly atOnce?: number
 }
 
 /** An open window: its number on the grid, its contents, and when it is due. */
@@ -27,6 +32,8 @@ interface Open {
   readonly group: Group
   /** The last ms that belongs to it, the event time of its results. */
   readonly maxTimestamp: number
+  /** While it fires, its slots in order of arrival; undefined if that is 0, 1, 2 … */
+  order?: Float64Array | undefined
 }
 
 /** Recently used windows are found by number modulo this, without a hash of a double. A power of two. */
@@ -36,7 +43,9 @@ const NEAR = 8
  * Tumbling event-time windows, by Flink's rules. A window fires once the watermark reaches its last ms; until the
  * allowed lateness is over as well, each event that is added fires its key again, with the whole contents. Emits
  * `{ key, windowStart, windowEnd, ...aggregates }` at the window's last ms, windows in time order and within one in
- * the order in which the keys first came: it depends on the partition's log only. The watermark is state.
+ * the order in which the keys first came: it depends on the partition's log only. The watermark is state, and so is how
+ * far the firing has come (see `atOnce`): a window that is due takes no event any more unless lateness is allowed, and
+ * then it is fired to its end first.
  */
 export class TumblingWindow implements Input, Stateful {
   readonly id: string
@@ -55,9 +64,15 @@ export class TumblingWindow implements Input, Stateful {
   private readonly late: Input | undefined
   private readonly aggregation: Aggregation
   private readonly contents: GroupedState
-  private readonly clock: ValueState<number>
+  private readonly atOnce: number
+  private readonly progress: ValueState<Progress>
   private readonly state: OperatorState
+  /** The watermark: what belongs to a window before it is late. */
   private current = NO_WATERMARK
+  /** All windows up to here have fired; behind `current` while some wait for `proceed`. */
+  private fired = NO_WATERMARK
+  /** Results that the first window behind `fired` has emitted. */
+  private emitted = 0
   /** Open windows in time order. */
   private open: Open[] = []
   private readonly near: (Open | undefined)[] = new Array(NEAR).fill(undefined)
@@ -73,10 +88,11 @@ export class TumblingWindow implements Input, Stateful {
     this.output = options.output
     this.late = options.late
     this.aggregation = new Aggregation(options.aggregates)
-    this.clock = new ValueState(options.id, 1, timeCodec, NO_WATERMARK)
+    this.atOnce = options.atOnce ?? Number.POSITIVE_INFINITY
+    this.progress = new ValueState(options.id, 1, progressCodec, START)
     this.contents = new GroupedState(options.id, this.aggregation.layout)
     const shape = `tumbling ${options.sizeMs} ${options.offsetMs} ${this.aggregation.shape}`
-    this.state = new OperatorState({ id: options.id, version: 1, shape }, [this.clock, this.contents])
+    this.state = new OperatorState({ id: options.id, version: 2, shape }, [this.progress, this.contents])
     this.operator = this.state.operator
   }
 
@@ -89,9 +105,25 @@ export class TumblingWindow implements Input, Stateful {
   }
 
   watermark(watermark: number): void {
-    if (watermark > this.current) this.advance(watermark)
     this.late?.watermark(watermark)
-    this.output.watermark(watermark)
+    if (watermark > this.current) this.advance(watermark)
+    this.proceed(this.atOnce)
+  }
+
+  /** Whether results wait for `proceed`. */
+  get pending(): boolean {
+    return this.fired < this.current
+  }
+
+  /**
+   * Emits up to `limit` results of windows that are due, and behind the last one the watermark that they waited for.
+   * Returns how many it emitted. Called by the engine between batches while something is pending.
+   */
+  proceed(limit: number): number {
+    let left = limit
+    while (this.pending && left > 0) left -= this.fireNext(left)
+    if (!this.pending) this.output.watermark(this.current)
+    return limit - left
   }
 
   delta(out: ByteWriter): void {
@@ -106,7 +138,10 @@ export class TumblingWindow implements Input, Stateful {
 
   restore(key: Uint8Array, value: Uint8Array | undefined, prefix = false): void {
     this.state.restore(key, value, prefix)
-    this.current = this.clock.get()
+    const { current, fired, emitted } = this.progress.get()
+    this.current = current
+    this.fired = fired
+    this.emitted = emitted
     if (this.open.length !== this.contents.groups.size || prefix) this.reopen()
   }
 
@@ -115,35 +150,69 @@ export class TumblingWindow implements Input, Stateful {
   }
 
   private note(): void {
-    if (this.clock.get() !== this.current) this.clock.set(this.current)
+    const { current, fired, emitted } = this
+    const last = this.progress.get()
+    if (last.current !== current || last.fired !== fired || last.emitted !== emitted)
+      this.progress.set({ current, fired, emitted })
   }
 
   private include(window: Open, record: object): void {
     const key = this.key
     if (key.kind !== this.contents.keyKind) this.adopt(key.kind)
+    const again = window.maxTimestamp <= this.current
+    if (again) this.catchUp(window)
     const group = window.group
     const before = group.table.count
     const slot = this.contents.enter(group, key.bytes, key.start, key.end)
     if (slot === before) this.aggregation.init(group, slot)
     this.aggregation.add(this.contents, group, slot, record, key)
-    if (window.maxTimestamp <= this.current) this.emit(window, slot)
+    if (again) this.emit(window, slot)
   }
 
-  /** Fires and drops what is due, all of it seeing the new watermark as the current one. */
+  /** An event for a window that is due, within the allowed lateness: its first firing has to be over. */
+  private catchUp(window: Open): void {
+    while (this.fired < window.maxTimestamp) this.fireNext(Number.POSITIVE_INFINITY)
+  }
+
   private advance(watermark: number): void {
-    const before = this.current
+    const idle = !this.pending
     this.current = watermark
-    if (watermark < this.nextTimer) return
-    for (const window of this.open)
-      if (window.maxTimestamp > before && window.maxTimestamp <= watermark) this.fire(window)
-    for (const window of this.open) if (this.cleanup(window.maxTimestamp) <= watermark) this.contents.drop(window.group)
-    this.reopen()
+    if (watermark >= this.nextTimer) return this.retire()
+    // Nothing is due: the windows that are open all come later.
+    if (idle) this.fired = watermark
   }
 
-  private fire(window: Open): void {
-    const order = window.group.order()
-    const count = window.group.table.count
-    for (let i = 0; i < count; i++) this.emit(window, order === undefined ? i : order[i]!)
+  /** Emits up to `limit` results of the first window that is due. Without one left the firing has caught up. */
+  private fireNext(limit: number): number {
+    const window = this.open.find(one => one.maxTimestamp > this.fired)
+    if (window === undefined || window.maxTimestamp > this.current) {
+      this.fired = this.current
+      return 0
+    }
+    const { count } = window.group.table
+    window.order ??= window.group.order()
+    const { order } = window
+    const begin = this.emitted
+    const end = Math.min(count, begin + limit)
+    for (let i = begin; i < end; i++) this.emit(window, order === undefined ? i : order[i]!)
+    this.emitted = end
+    if (end === count) this.finish(window)
+    return end - begin
+  }
+
+  private finish(window: Open): void {
+    this.fired = window.maxTimestamp
+    this.emitted = 0
+    window.order = undefined
+    this.retire()
+  }
+
+  /** Drops what has fired and is beyond the allowed lateness, and forgets the short way to what takes no event any more. */
+  private retire(): void {
+    for (const window of this.open)
+      if (window.maxTimestamp <= this.fired && this.cleanup(window.maxTimestamp) <= this.current)
+        this.contents.drop(window.group)
+    this.reopen()
   }
 
   private emit(window: Open, slot: number): void {

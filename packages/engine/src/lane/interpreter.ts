@@ -9,7 +9,7 @@ import type { Lane } from "./lane.ts"
 
 /** Commands under way are few (a poll, two transactions, a restore); this leaves room for releases and a stop. */
 const EVENT_QUEUE = 64
-const MAX_POLL_RECORDS = 8192
+export const MAX_POLL_RECORDS = 8192
 const POLL_FAILURE_PAUSE = "100 millis"
 
 export interface LaneParts {

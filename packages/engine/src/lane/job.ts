@@ -12,14 +12,17 @@ import { restoreTask } from "../recovery/restore.ts"
 import type { ChainParts } from "../task/chain.ts"
 import { preparing } from "../task/decoders.ts"
 import { makeTask } from "../task/source-task.ts"
-import { type LaneHandle, runLane } from "./interpreter.ts"
+import { type LaneHandle, MAX_POLL_RECORDS, runLane } from "./interpreter.ts"
 import { Lane } from "./lane.ts"
+import { Pace } from "./pace.ts"
 
 /** Unproduced output beyond this stops polling: the broker is slower than the lane, or away. */
 const MAX_BUFFERED_BYTES = 16 << 20
 /** Longer than the transaction time-out, after which the coordinator aborts what a dead lane left open. */
 const RESTORE_PATIENCE_MS = 30_000
 const RESTORE_CONCURRENCY = 4
+/** A poll comes every few milliseconds: a hundred thousand windows that end at once are out within a second or two. */
+const RESULTS_AT_ONCE = 512
 
 export interface LaneJob {
   readonly plan: Plan
@@ -57,9 +60,10 @@ export const runLaneJob = (
       const parts = yield* chainParts(options, outputTopics, () => handle?.offer({ type: "released" }))
       const source = preparing(membership, parts.decoders)
       const lane = new Lane({
-        commitIntervalMs: job.commitIntervalMs,
+        pace: new Pace(job.commitIntervalMs, MAX_POLL_RECORDS),
         maxBufferedBytes: MAX_BUFFERED_BYTES,
         maxInFlight: maxInFlight(plan),
+        resultsAtOnce: RESULTS_AT_ONCE,
         transactionalIds: ids,
         topic: source.topic,
         makeTask: (partition, outputs) => makeTask(parts, partition, outputs),

@@ -14,14 +14,16 @@ import type { Outputs } from "../task/outputs.ts"
 import type { Task } from "../task/task.ts"
 import { Commits } from "./commits.ts"
 import type { Command, Event, Turn } from "./events.ts"
+import type { Pace } from "./pace.ts"
 
 export interface LaneOptions {
-  /** The least time between two commits, in ms. */
-  readonly commitIntervalMs: number
+  readonly pace: Pace
   /** Unproduced output beyond this stops polling, in bytes. */
   readonly maxBufferedBytes: number
   /** Records in asynchronous steps beyond this stop polling. */
   readonly maxInFlight: number
+  /** Results of windows that are due, emitted for each poll at least; more if the poll brought more records. */
+  readonly resultsAtOnce: number
   /** Goes into each changelog record, so that whoever takes over knows which producers to fence. */
   readonly transactionalIds: readonly [string, string]
   /** The name behind a topic id in `Batch.index`. */
@@ -53,6 +55,8 @@ type Phase =
 const FENCED_LIMIT = 3
 const FENCED_WINDOW_MS = 60_000
 const POLL_TIMEOUT_MS = 50
+/** The same while results of windows wait to be emitted. */
+const FIRING_POLL_TIMEOUT_MS = 5
 const REPORT_INTERVAL_MS = 500
 
 /**
@@ -111,6 +115,12 @@ export class Lane {
       partition: task.partition,
       offset: task.committable()
     }))
+  }
+
+  /** Results of windows that are due wait to be emitted. */
+  get firing(): boolean {
+    for (const task of this.tasks.values()) if (task.pending()) return true
+    return false
   }
 
   private take(event: Event): void {
@@ -204,7 +214,7 @@ export class Lane {
 
   private placed(): void {
     this.placing--
-    if (this.placing === 0 && !this.outdated()) this.run()
+    if (this.placing === 0 && !this.outdated()) this.resume()
   }
 
   /** A transaction has failed since the call began. */
@@ -212,7 +222,7 @@ export class Lane {
     return this.torn && this.phase !== "rebuilding"
   }
 
-  private run(): void {
+  private resume(): void {
     this.torn = false
     this.enter(this.tasks.size === 0 ? "joining" : "running")
     // Asynchronous steps of the other partitions may have finished meanwhile.
@@ -227,13 +237,14 @@ export class Lane {
     this.revoked = []
     this.routes = []
     if (this.torn) this.rebuild()
-    else this.run()
+    else this.resume()
   }
 
   // ── records ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   private polled(batch: Batch, changes: readonly GroupChange[]): void {
     this.polling = false
+    this.options.pace.polled(batch.count)
     if (!this.torn && this.phase !== "ended") {
       this.inbox = batch.count > 0 ? batch : undefined
       if (changes.length === 0 && this.inbox !== undefined) {
@@ -246,11 +257,18 @@ export class Lane {
     for (const change of changes) this.changed(change)
   }
 
-  /** Runs the batch, one run of records of the same partition after the other. */
+  /** Runs the batch, if there is one, and goes on with the firing of windows. */
   private process(): void {
     const batch = this.inbox
     this.inbox = undefined
-    if (batch === undefined || this.torn) return
+    if (this.torn) return
+    if (batch !== undefined) this.run(batch)
+    const fired = this.fire(Math.max(this.options.resultsAtOnce, batch?.count ?? 0))
+    if (batch !== undefined || fired) this.commits.collect(this.now)
+  }
+
+  /** One run of records of the same partition after the other. */
+  private run(batch: Batch): void {
     const { index, count } = batch
     let from = 0
     while (from < count) {
@@ -262,7 +280,13 @@ export class Lane {
       from = to
     }
     this.options.metrics.add("recordsIn", count)
-    this.commits.collect(this.now)
+  }
+
+  /** Emits up to `limit` results of windows that are due: the end of a large window does not hold up what follows it. */
+  private fire(limit: number): boolean {
+    let left = limit
+    for (const task of this.tasks.values()) if (left > 0 && task.pending()) left -= task.proceed(left)
+    return left < limit
   }
 
   private taskAt(topic: number, partition: number): Task {
@@ -295,7 +319,7 @@ export class Lane {
 
   private commitDue(): boolean {
     const { openSince } = this.commits
-    return openSince >= 0 && this.now - openSince >= this.options.commitIntervalMs
+    return openSince >= 0 && this.now >= this.options.pace.dueAt(openSince)
   }
 
   private closable(): boolean {
@@ -372,7 +396,7 @@ export class Lane {
 
   private rebuild(): void {
     if (this.revoked.length > 0) return this.leave()
-    if (this.tasks.size === 0 && this.awaited === undefined) return this.run()
+    if (this.tasks.size === 0 && this.awaited === undefined) return this.resume()
     this.enter("rebuilding")
     this.options.metrics.add("restores", 1)
     const all = new Map<string, TopicPartition>(this.tasks)
@@ -426,8 +450,9 @@ export class Lane {
   /** Until the open transaction is due; while another one commits, its end wakes the lane. */
   private pollTimeout(): number {
     const { openSince, committing } = this.commits
-    if (openSince < 0 || committing) return POLL_TIMEOUT_MS
-    return Math.max(1, Math.min(POLL_TIMEOUT_MS, openSince + this.options.commitIntervalMs - this.now))
+    const longest = this.firing ? FIRING_POLL_TIMEOUT_MS : POLL_TIMEOUT_MS
+    if (openSince < 0 || committing) return longest
+    return Math.max(1, Math.min(longest, this.options.pace.dueAt(openSince) - this.now))
   }
 
   private congested(): boolean {

@@ -226,7 +226,7 @@ class ChainBuilder {
     const late = node.late === undefined ? undefined : this.sink(this.sinkNode(node.late), place, after)
     // The window's results need its key, and the window needs what reads its results: the key is there first.
     const behind = new Deferred()
-    const window = new TumblingWindow({ ...node, key: place.keyed, late, output: behind })
+    const window = new TumblingWindow({ ...node, key: place.keyed, late, output: behind, atOnce: 0 })
     behind.input = this.behind(node.id, { shape: { kind: "object" }, keyed: window.outputKey, stateful: true }, after)
     this.stateful.push(window)
     this.windows.push(window)

@@ -15,6 +15,15 @@ export class RecordContext {
   offset = -1
   /** The Kafka timestamp in ms. */
   timestamp = -1
+
+  /** No source record is being processed: what goes on stands behind all records below `offset`. */
+  clear(offset: number): void {
+    this.bytes = NO_BYTES
+    this.keyStart = this.valueStart = this.valueLength = 0
+    this.keyLength = -1
+    this.offset = offset
+    this.timestamp = -1
+  }
 }
 
 /** A record's context, kept beyond its batch. */

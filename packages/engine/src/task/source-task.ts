@@ -95,6 +95,18 @@ class SourceTask implements Task {
     this.advance()
   }
 
+  pending(): boolean {
+    return this.beganAt >= 0 && this.chain.windows.some(window => window.pending)
+  }
+
+  proceed(limit: number): number {
+    this.isTouched = true
+    this.chain.context.clear(this.position)
+    let left = limit
+    for (const window of this.chain.windows) if (window.pending && left > 0) left -= window.proceed(left)
+    return limit - left
+  }
+
   release(): void {
     const before = this.inFlight()
     for (const step of this.chain.asyncSteps) step.release()

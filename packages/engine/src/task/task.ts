@@ -5,6 +5,10 @@ import type { Batch, TopicPartition } from "../ports/log.ts"
 export interface Task extends TopicPartition {
   /** Runs records [from, to) of the batch, all of this partition, and then advances the watermark. */
   readonly process: (batch: Batch, from: number, to: number) => void
+  /** Results of windows that are due wait for `proceed`. False until the task has started. */
+  readonly pending: () => boolean
+  /** Emits up to `limit` of them and answers how many it did. Called between batches while some are pending. */
+  readonly proceed: (limit: number) => number
   /** Takes up what asynchronous steps finished since the last call. */
   readonly release: () => void
   /** The next offset to commit: every record below it is done, and its outputs are in the outputs. */
