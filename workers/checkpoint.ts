@@ -5,17 +5,34 @@ import { planOf } from "./plan.ts"
 import { asFatal, servicesOf } from "./services.ts"
 
 const LOWEST = 19
+/** Part of a processor that a round takes. */
+const SHARE = 0.25
 
 /** One round of checkpoints: a short task, started every interval. */
 export default async (task: WorkerTask): Promise<void> => {
-  // Of this thread alone (on Linux): what is left of the machine will do, the lanes come first.
+  // Of this thread alone (on Linux): what is left of the machine will do, the lanes come first. The scheduler weighs it
+  // against this process's threads only, so that servers beside it need the pauses as well.
   if (process.platform === "linux") setPriority(LOWEST)
   const plan = await planOf(task)
   await Effect.runPromise(
-    checkpointAll(plan, task.job).pipe(
+    checkpointAll(plan, task.job, breather(SHARE)).pipe(
       Effect.mapError(asFatal),
       Effect.provide(servicesOf(task.job)),
       Effect.ensuring(Effect.sync(() => task.control.close()))
     )
   )
+}
+
+/** Rests after each stretch of work, so that all of it together takes `share` of a processor. */
+const breather = (share: number): Effect.Effect<void> => {
+  let since = performance.now()
+  return Effect.suspend(() => {
+    const worked = performance.now() - since
+    return Effect.andThen(
+      Effect.sleep(worked * (1 / share - 1)),
+      Effect.sync(() => {
+        since = performance.now()
+      })
+    )
+  })
 }

@@ -14,7 +14,8 @@ import { openThread, type Thread } from "./thread.ts"
 import { readPartitions } from "./topics.ts"
 
 const SNAPSHOT_EVERY = "250 millis"
-const PROBE_EVERY = "100 millis"
+/** Each probe costs ClickHouse some milliseconds, on the machine that is measured. */
+const PROBE_EVERY = "250 millis"
 const DRAIN_CHECK = "100 millis"
 /** All threads start to send at one moment, this much after the last one is ready. */
 const LEAD_MS = 200

@@ -20,16 +20,16 @@ export const openChangelog = (config: typeof KafkaConfig.Type): Effect.Effect<Ch
       opened => Effect.promise(() => opened.close(CALL_TIMEOUT_MS))
     )
     const one = yield* Semaphore.make(1)
-    const read: ChangelogReader["read"] = (partition, offset, record) =>
+    const read: ChangelogReader["read"] = (partition, offset, record, between) =>
       attempt(`read the changelog ${partition.topic}/${partition.partition}`, async () => {
         const { low: start } = await consumer.watermarkOffsets(partition.topic, partition.partition, CALL_TIMEOUT_MS)
         const from = offset === "beginning" ? start : Math.max(start, offset)
         await consumer.assign([{ ...partition, offset: from }])
-        const end = await readToEnd(consumer, partition.topic, record)
+        const end = await readToEnd(consumer, partition.topic, record, between)
         await consumer.unassign([partition])
         return { start, end }
       })
-    return { read: (partition, offset, record) => one.withPermits(1)(read(partition, offset, record)) }
+    return { read: (...ask) => one.withPermits(1)(read(...ask)) }
   })
 
 const settings = (config: typeof KafkaConfig.Type): Record<string, string> => ({
@@ -47,7 +47,8 @@ const settings = (config: typeof KafkaConfig.Type): Record<string, string> => ({
 const readToEnd = async (
   consumer: Consumer,
   topic: string,
-  record: Parameters<ChangelogReader["read"]>[2]
+  record: Parameters<ChangelogReader["read"]>[2],
+  between: Effect.Effect<void> = Effect.void
 ): Promise<number> => {
   const arena = new Arena(ARENA_BYTES, ARENA_RECORDS)
   let quietSince = performance.now()
@@ -61,6 +62,7 @@ const readToEnd = async (
       if (event.type === "end") return event.offset
       if (event.type === "error" && (event.error.fatal || event.error.reason === "OffsetOutOfRange")) throw event.error
     }
+    await Effect.runPromise(between)
     if (count > 0) quietSince = performance.now()
   }
   throw new LogError("Retry", `no end of ${topic} within ${QUIET_LIMIT_MS} ms: the broker does not answer`)

@@ -100,11 +100,15 @@ export interface Producer {
   readonly poisoned: () => boolean
 }
 
-/** Reads a changelog partition from `offset` to its last stable offset, and hands over each committed record. */
+/**
+ * Reads a changelog partition from `offset` to its last stable offset, and hands over each committed record. `between`
+ * runs between two batches of records.
+ */
 export interface ChangelogReader {
   readonly read: (
     partition: TopicPartition,
     offset: number | "beginning",
-    record: (offset: number, bytes: Uint8Array, start: number, end: number) => void
+    record: (offset: number, bytes: Uint8Array, start: number, end: number) => void,
+    between?: Effect.Effect<void>
   ) => Effect.Effect<{ readonly start: number; readonly end: number }, LogError>
 }

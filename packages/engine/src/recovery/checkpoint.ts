@@ -37,31 +37,38 @@ export const checkpointPrefix = (app: string, partition: TopicPartition): string
 export const checkpointName = (app: string, partition: TopicPartition, changelogOffset: number): string =>
   `${checkpointPrefix(app, partition)}${String(changelogOffset).padStart(16, "0")}.checkpoint`
 
-/** Magic, header, entries with varint lengths, SHA-256 over all of it. */
-export const encodeCheckpoint = (
-  partition: TopicPartition,
-  at: { readonly changelogOffset: number; readonly sourceOffset: number },
-  entries: Iterable<readonly [Uint8Array, Uint8Array]>
-): Uint8Array => {
-  const body = new ByteWriter(1 << 16)
-  let count = 0
-  for (const [key, value] of entries) {
-    count++
+/** Makes a checkpoint's bytes: magic, header, entries with varint lengths, SHA-256 over all of it. */
+export class CheckpointWriter {
+  /** How many were added. */
+  entries = 0
+  private readonly body = new ByteWriter(1 << 16)
+
+  /** Entries come in key order. */
+  add(key: Uint8Array, value: Uint8Array): void {
+    const { body } = this
+    this.entries++
     body.varint(key.length)
     body.copy(key, 0, key.length)
     body.varint(value.length)
     body.copy(value, 0, value.length)
   }
-  const { topic, partition: number } = partition
-  const header = utf8.encode(Schema.encodeSync(Header)({ topic, partition: number, ...at, entries: count }))
-  const out = new ByteWriter(body.length + header.length + DIGEST_BYTES + 16)
-  out.u32(MAGIC)
-  out.u32(header.length)
-  out.copy(header, 0, header.length)
-  out.copy(body.bytes, 0, body.length)
-  const digest = createHash("sha256").update(out.written()).digest()
-  out.copy(digest, 0, digest.length)
-  return out.written()
+
+  /** `at`: what the state stands for. */
+  finish(
+    { topic, partition }: TopicPartition,
+    at: { readonly changelogOffset: number; readonly sourceOffset: number }
+  ): Uint8Array {
+    const { body, entries } = this
+    const header = utf8.encode(Schema.encodeSync(Header)({ topic, partition, ...at, entries }))
+    const out = new ByteWriter(body.length + header.length + DIGEST_BYTES + 16)
+    out.u32(MAGIC)
+    out.u32(header.length)
+    out.copy(header, 0, header.length)
+    out.copy(body.bytes, 0, body.length)
+    const digest = createHash("sha256").update(out.written()).digest()
+    out.copy(digest, 0, digest.length)
+    return out.written()
+  }
 }
 
 /** Throws with what is wrong: the caller falls back to an older checkpoint. */

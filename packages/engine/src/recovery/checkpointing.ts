@@ -9,19 +9,24 @@ import { type ChangelogReader, LogError, type TopicPartition } from "../ports/lo
 import { readHeader } from "./changelog.ts"
 import {
   type Checkpoint,
+  CheckpointWriter,
   checkpointName,
   checkpointPrefix,
   decodeCheckpoint,
-  encodeCheckpoint,
   newestCheckpoint
 } from "./checkpoint.ts"
 
 /**
  * Writes a full checkpoint of each partition that this instance's lanes wrote to since the last one, without touching
  * the lanes: the newest checkpoint merged with the changelog since. Then drops what is older than the retained ones,
- * and trims the changelog up to the oldest that is left (it must stay usable as a fallback).
+ * and trims the changelog up to the oldest that is left (it must stay usable as a fallback). `breathe` runs between two
+ * short stretches of work.
  */
-export const checkpointAll = (plan: Plan, job: JobConfig): Effect.Effect<void, LogError, Clients | Blobs> =>
+export const checkpointAll = (
+  plan: Plan,
+  job: JobConfig,
+  breathe: Effect.Effect<void> = Effect.void
+): Effect.Effect<void, LogError, Clients | Blobs> =>
   Effect.scoped(
     Effect.gen(function* () {
       const clients = yield* Clients
@@ -30,30 +35,39 @@ export const checkpointAll = (plan: Plan, job: JobConfig): Effect.Effect<void, L
       const sources = yield* admin.partitions(sourceTopics(plan))
       for (const [topic, partitions] of sources) {
         for (let partition = 0; partition < partitions; partition++) {
-          yield* checkpointOne({ job, admin, changelog }, { topic, partition })
+          yield* checkpointOne({ job, admin, changelog, breathe }, { topic, partition })
         }
       }
     })
   )
 
+/** Between two breaths: some milliseconds of work. */
+const ENTRIES_AT_ONCE = 8192
+
 interface Tools {
   readonly job: JobConfig
   readonly admin: Admin
   readonly changelog: ChangelogReader
+  readonly breathe: Effect.Effect<void>
 }
 
 const checkpointOne = (
-  { job, admin, changelog }: Tools,
+  { job, admin, changelog, breathe }: Tools,
   partition: TopicPartition
 ): Effect.Effect<void, LogError, Blobs> =>
   Effect.gen(function* () {
     const blobs = yield* Blobs
     const log = { topic: changelogName(job.app, partition.topic), partition: partition.partition }
     const before = yield* newestCheckpoint(job.app, partition)
-    const since = yield* readSince(changelog, log, before)
+    const since = yield* readSince(changelog, log, before, breathe)
     if (since === undefined || !since.writer.startsWith(instancePrefix(job))) return
     const at = { changelogOffset: since.end, sourceOffset: since.sourceOffset }
-    const bytes = encodeCheckpoint(partition, at, since.changes.merge(before?.entries() ?? []))
+    const file = new CheckpointWriter()
+    for (const [key, value] of since.changes.merge(before?.entries() ?? [])) {
+      file.add(key, value)
+      if (file.entries % ENTRIES_AT_ONCE === 0) yield* breathe
+    }
+    const bytes = file.finish(partition, at)
     yield* blobs.put(checkpointName(job.app, partition, since.end), bytes)
     const oldest = yield* retain(job, partition)
     if (oldest !== undefined) yield* admin.trim(log, oldest)
@@ -75,17 +89,19 @@ interface Since {
 const readSince = (
   changelog: ChangelogReader,
   log: TopicPartition,
-  before: Checkpoint | undefined
+  before: Checkpoint | undefined,
+  breathe: Effect.Effect<void>
 ): Effect.Effect<Since | undefined, LogError> =>
   Effect.gen(function* () {
     const changes = new ChangeSet()
     const from = before?.changelogOffset ?? "beginning"
     let last: { readonly to: number; readonly transactionalIds: readonly [string, string] } | undefined
-    const { start, end } = yield* changelog.read(log, from, (_, bytes, begin, limit) => {
+    const take: Parameters<ChangelogReader["read"]>[2] = (_, bytes, begin, limit) => {
       const header = readHeader(bytes, begin, limit)
       last = header
       changes.add(bytes.subarray(header.changes, limit))
-    })
+    }
+    const { start, end } = yield* changelog.read(log, from, take, breathe)
     if (start > (from === "beginning" ? 0 : from)) {
       return yield* Effect.fail(
         new LogError(
