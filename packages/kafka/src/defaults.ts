@@ -1,3 +1,5 @@
+import { TRANSACTION_TIMEOUT_MS } from "@headrace/engine"
+
 /** Settings of librdkafka by name; see its CONFIGURATION.md. */
 export type KafkaSettings = Readonly<Record<string, string>>
 
@@ -63,7 +65,7 @@ export const PRODUCER_DEFAULTS: KafkaSettings = {
   "delivery.report.only.error": "true",
   // Below the transaction's own limit, so that a failed delivery is known before the coordinator aborts.
   "message.timeout.ms": "8000",
-  "transaction.timeout.ms": "10000",
+  "transaction.timeout.ms": String(TRANSACTION_TIMEOUT_MS),
   "reconnect.backoff.ms": "50",
   "reconnect.backoff.max.ms": "1000",
   "socket.nagle.disable": "true"

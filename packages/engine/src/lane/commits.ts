@@ -35,6 +35,10 @@ export class Commits {
   get openSince(): number {
     return this.open.since
   }
+  /** When this producer's transaction was begun, in ms; -1 before. */
+  begunAt(turn: Turn): number {
+    return this.transaction(turn).begunAt
+  }
   get committing(): boolean {
     return this.sealed !== undefined
   }
@@ -113,16 +117,16 @@ export class Commits {
     return [this.initialise(0), this.initialise(1)]
   }
 
-  /** The next calls of both transactions, as far as the rules allow. */
-  drive(): Command[] {
-    const commands = this.sealed === undefined ? [] : this.next(this.sealed)
-    if (this.sealed === undefined || this.sealed.flushed) commands.push(...this.next(this.open))
+  /** The next calls of both transactions, as far as the rules allow. `early`: the open one may begin. */
+  drive(early: boolean, now: number): Command[] {
+    const commands = this.sealed === undefined ? [] : this.next(this.sealed, now)
+    if (early && (this.sealed === undefined || this.sealed.flushed)) commands.push(...this.next(this.open, now))
     return commands
   }
 
-  private next(transaction: Transaction): Command[] {
+  private next(transaction: Transaction, now: number): Command[] {
     if (transaction.calling || !this.ready[transaction.turn]) return []
-    const command = nextCall(transaction)
+    const command = nextCall(transaction, now)
     if (command === undefined) return []
     transaction.calling = true
     return [command]
@@ -146,12 +150,12 @@ export class Commits {
 }
 
 /** Produce what is pending, then, once sealed: flush, offsets, commit. */
-const nextCall = (transaction: Transaction): Command | undefined => {
+const nextCall = (transaction: Transaction, now: number): Command | undefined => {
   const { turn } = transaction
   const outputs = transaction.pending[0]
   if (outputs !== undefined) {
-    const begin = !transaction.begun
-    transaction.begun = true
+    const begin = transaction.begunAt < 0
+    if (begin) transaction.begunAt = now
     return { type: "produce", turn, begin, outputs }
   }
   switch (transaction.stage) {

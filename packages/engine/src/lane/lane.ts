@@ -7,7 +7,8 @@ import {
   type Position,
   STRIDE,
   TOPIC,
-  type TopicPartition
+  type TopicPartition,
+  TRANSACTION_TIMEOUT_MS
 } from "../ports/log.ts"
 import { ChangelogWriter } from "../recovery/changelog.ts"
 import type { Outputs } from "../task/outputs.ts"
@@ -322,6 +323,16 @@ export class Lane {
     return openSince >= 0 && this.now >= this.options.pace.dueAt(openSince)
   }
 
+  /**
+   * The open transaction begins early, so that the broker works while it fills; not where an asynchronous step may keep
+   * it from closing, for longer perhaps than the transaction time-out: then it begins when it is sealed.
+   */
+  private drive(): void {
+    let early = true
+    for (const task of this.tasks.values()) if (task.mayWait()) early = false
+    this.emit(this.commits.drive(early, this.now))
+  }
+
   private closable(): boolean {
     for (const task of this.tasks.values()) if (!task.closable()) return false
     return true
@@ -367,13 +378,15 @@ export class Lane {
     const { failure } = event.error
     if (event.command === "poll" && failure === "Retry") return
     if (failure === "Stop" || event.turn === undefined) return this.fail(event.error)
-    if (failure === "Fenced" && this.fencedTooOften()) {
+    if (failure === "Fenced" && this.fencedTooOften(event.turn)) {
       return this.fail(sameName(this.options.transactionalIds[event.turn], event.error))
     }
     this.recover()
   }
 
-  private fencedTooOften(): boolean {
+  /** Both producers are fenced in one incident; and what was open for too long was aborted by the coordinator. */
+  private fencedTooOften(turn: Turn): boolean {
+    if (this.torn || this.now - this.commits.begunAt(turn) > TRANSACTION_TIMEOUT_MS) return false
     this.fenced = [...this.fenced.filter(at => at > this.now - FENCED_WINDOW_MS), this.now]
     return this.fenced.length >= FENCED_LIMIT
   }
@@ -416,8 +429,9 @@ export class Lane {
       case "settling":
         return this.proceed()
       case "restoring":
-        // Partitions that arrive later are restored while the transactions of the others end.
-        return this.emit(this.commits.drive())
+        // Partitions that arrive later are restored while the transactions of the others end, in time.
+        if (this.sealDue()) this.seal()
+        return this.drive()
     }
   }
 
@@ -430,7 +444,7 @@ export class Lane {
   private proceed(): void {
     if (this.revoked.length > 0 || this.stopping) this.enter("settling")
     if (this.sealDue()) this.seal()
-    this.emit(this.commits.drive())
+    this.drive()
     if (this.phase !== "settling") this.poll()
     else if (!this.polling && !this.commits.committing && this.commits.openSince < 0) this.leave()
   }

@@ -14,7 +14,8 @@ export class Transaction {
   stage: Stage = "open"
   /** A call of its producer is under way: there is never more than one. */
   calling = false
-  begun = false
+  /** In ms; -1 before. From then on the transaction time-out runs. */
+  begunAt = -1
   /** Filled buffers not yet handed to the producer, in order. */
   readonly pending: Outputs[] = []
   offsets: readonly Position[] = []

@@ -85,6 +85,9 @@ export interface Source {
   readonly member: unknown
 }
 
+/** The coordinator aborts a transaction that is open for longer, and fences its producer. */
+export const TRANSACTION_TIMEOUT_MS = 10_000
+
 /** One transactional producer. Calls are made in the order of a transaction, one at a time. */
 export interface Producer {
   readonly id: string

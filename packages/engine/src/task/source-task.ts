@@ -123,7 +123,11 @@ class SourceTask implements Task {
   }
 
   closable(): boolean {
-    return this.chain.prefixSafe || this.inFlight() === 0
+    return !this.mayWait() || this.inFlight() === 0
+  }
+
+  mayWait(): boolean {
+    return !this.chain.prefixSafe && this.chain.asyncSteps.length > 0
   }
 
   touched(): boolean {

@@ -17,6 +17,8 @@ export interface Task extends TopicPartition {
   readonly inFlight: () => number
   /** Whether a transaction may close now: not while a record that touched state waits in an asynchronous step. */
   readonly closable: () => boolean
+  /** Whether such a wait is possible at all. */
+  readonly mayWait: () => boolean
   /** Something happened since the last delta: the partition is part of the transaction. */
   readonly touched: () => boolean
   /** Writes the state's change entries since the last call. */

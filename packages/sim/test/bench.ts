@@ -1,0 +1,175 @@
+import {
+  type LaneMetrics,
+  LogError,
+  type LogFailure,
+  type Position,
+  STRIDE,
+  sourceTopics,
+  transactionalIds
+} from "@headrace/engine"
+import { Effect } from "effect"
+import { encodeEvent, type Event as Record } from "../src/codec.ts"
+import { type Command, type Event, Lane, makeTask } from "../src/engine.ts"
+import { chainParts, outputTopics } from "../src/node.ts"
+import { type Ask, planOf, type Shape, SOURCE } from "../src/pipelines.ts"
+import { World } from "../src/world.ts"
+
+/** A lane whose commands are answered by hand, one at a time and in any order. */
+export class Bench {
+  readonly metrics: LaneMetrics
+  readonly world = new World(1, undefined, undefined)
+  readonly ids = transactionalIds(this.world.job("i"), 0)
+  /** Commands that wait for an answer. */
+  under: Command[] = []
+  /** Everything that the lane asked for, in order. */
+  readonly asked: Command["type"][] = []
+  now = 1_000
+  private readonly lane: Lane
+  private released = false
+  private offset = 0
+
+  constructor(shape: Shape, ask: Ask = (_, result) => Effect.succeed(result())) {
+    const plan = planOf(shape, ask)
+    const topics = outputTopics(plan)
+    const parts = chainParts(plan, this.world, this, () => {
+      this.released = true
+    })
+    this.lane = new Lane({
+      commitIntervalMs: 20,
+      maxBufferedBytes: 1 << 20,
+      maxInFlight: 8,
+      transactionalIds: this.ids,
+      topic: () => sourceTopics(plan)[0]!,
+      makeTask: (partition, outputs) => makeTask(parts, partition, outputs),
+      changelogTopic: () => topics.length - 1,
+      metrics: parts.metrics
+    })
+    this.metrics = parts.metrics
+  }
+
+  get phase(): number {
+    return this.metrics.get("phase")
+  }
+  get failure(): LogError | undefined {
+    const failed = this.under.find(command => command.type === "fail")
+    return failed?.type === "fail" ? failed.error : undefined
+  }
+
+  step(event: Event): void {
+    for (const command of this.lane.step(event, this.now)) {
+      this.asked.push(command.type)
+      if (command.type === "process") this.step({ type: "process" })
+      else this.under.push(command)
+    }
+    this.world.drain()
+    if (!this.released) return
+    this.released = false
+    this.step({ type: "released" })
+  }
+
+  /** Up to a lane that runs with the source's first partition. */
+  run(): this {
+    this.step({ type: "start" })
+    this.answer("initialise")
+    this.answer("initialise")
+    this.assign(0)
+    this.answer("restore")
+    this.answer("assign")
+    return this
+  }
+
+  /** Answers a poll with a partition that the group gives. */
+  assign(partition: number): void {
+    this.step({ ...this.polled([]), changes: [{ type: "assign", partitions: [{ topic: SOURCE, partition }] }] })
+  }
+
+  /** Answers a poll with these records. */
+  feed(records: readonly Record[]): void {
+    this.step(this.polled(records))
+  }
+
+  /** Answers the oldest command of this type as if it had succeeded. */
+  answer(type: Command["type"]): void {
+    this.step(this.success(this.take(type)))
+  }
+
+  fail(type: Command["type"], failure: LogFailure): void {
+    const command = this.take(type)
+    const turn = "turn" in command ? { turn: command.turn } : {}
+    this.step({ type: "failed", command: type, error: new LogError(failure, `${type}: ${failure}`), ...turn })
+  }
+
+  /** Answers the oldest command, again and again, while one of these types waits. */
+  settle(types: readonly Command["type"][]): void {
+    for (;;) {
+      const next = this.under.find(command => types.includes(command.type))
+      if (next === undefined) return
+      this.answer(next.type)
+    }
+  }
+
+  waits(type: Command["type"]): boolean {
+    return this.under.some(command => command.type === type)
+  }
+
+  private take(type: Command["type"]): Command {
+    const command = this.under.find(one => one.type === type)
+    if (command === undefined) throw new Error(`No ${type} waits, only ${this.under.map(one => one.type)}`)
+    this.under = this.under.filter(one => one !== command)
+    return command
+  }
+
+  private success(command: Command): Event {
+    switch (command.type) {
+      case "poll":
+        return { type: "polled", batch: batchOf([], 0), changes: [] }
+      case "produce":
+        return { type: "produced", turn: command.turn }
+      case "flush":
+        return { type: "flushed", turn: command.turn }
+      case "sendOffsets":
+        return { type: "offsetsSent", turn: command.turn }
+      case "commit":
+        return { type: "committed", turn: command.turn, poisoned: false }
+      case "initialise":
+        return { type: "initialised", turn: command.turn }
+      case "restore":
+        return { type: "restored", positions: command.tasks.map(one => this.positionOf(one.topic, one.partition)) }
+      case "assign":
+        return { type: "assigned" }
+      case "seek":
+        return { type: "sought" }
+      case "unassign":
+        return { type: "unassigned" }
+      case "close":
+        return { type: "closed" }
+      case "process":
+      case "fail":
+        throw new Error(`${command.type} has no answer`)
+    }
+  }
+
+  private positionOf(topic: string, partition: number): Position {
+    return { topic, partition, offset: this.offset }
+  }
+
+  private polled(records: readonly Record[]): Extract<Event, { type: "polled" }> {
+    this.take("poll")
+    const batch = batchOf(records, this.offset)
+    this.offset += records.length
+    return { type: "polled", batch, changes: [] }
+  }
+}
+
+/** Records of partition 0 from `offset` on, without keys. */
+const batchOf = (records: readonly Record[], offset: number) => {
+  const values = records.map(encodeEvent)
+  const index = new Int32Array(records.length * STRIDE)
+  let at = 0
+  values.forEach((value, i) => {
+    index.set([0, 0, at, -1, at, value.length, 0, 0], i * STRIDE)
+    at += value.length
+  })
+  const stamps = Float64Array.from(records.flatMap((record, i) => [offset + i, record.at]))
+  return { bytes: Buffer.concat(values), index, stamps, count: records.length }
+}

@@ -1,0 +1,110 @@
+import { expect, test } from "bun:test"
+import { PHASES } from "@headrace/engine"
+import { Effect } from "effect"
+import type { Ask } from "../src/pipelines.ts"
+import { Bench } from "./bench.ts"
+
+const TRANSACTION = ["produce", "flush", "sendOffsets", "commit"] as const
+const event = (id: number, at: number) => ({ id, account: "a", cents: 1, at })
+
+/** An asynchronous step that is answered by hand. */
+const held = () => {
+  const answers: (() => void)[] = []
+  const ask: Ask = (_, result) =>
+    Effect.callback<object>(resume => void answers.push(() => resume(Effect.succeed(result()))))
+  return { ask, answers }
+}
+
+test("a transaction that an asynchronous step keeps open is not begun before it can be sealed", () => {
+  const { ask, answers } = held()
+  const bench = new Bench("behind", ask).run()
+  // The first window fires into the step; what comes for it afterwards is late, which is an output.
+  bench.feed([event(1, 100_000), event(2, 110_000)])
+  bench.feed([event(3, 100_001)])
+  bench.now += 60_000
+  bench.answer("poll")
+  expect(answers.length).toBe(1)
+  expect(bench.metrics.get("late")).toBe(0)
+  expect(bench.asked).not.toContain("produce")
+  for (const answer of answers) answer()
+  bench.world.drain()
+  bench.step({ type: "released" })
+  bench.settle(TRANSACTION)
+  expect(bench.metrics.get("commits")).toBe(1)
+  expect(bench.metrics.get("late")).toBe(1)
+})
+
+test("where no step can keep it open, a transaction begins while it fills", () => {
+  const bench = new Bench("plain").run()
+  bench.feed([event(1, 100_000)])
+  expect(bench.waits("produce")).toBe(true)
+  expect(bench.waits("flush")).toBe(false)
+})
+
+/** A transaction is begun, and `openMs` later its producer finds itself fenced; then everything is rebuilt. */
+const fencedAfter = (bench: Bench, openMs: number): void => {
+  bench.feed([event(1, 100_000)])
+  bench.now += openMs
+  bench.fail("produce", "Fenced")
+  if (bench.failure !== undefined) return
+  if (bench.waits("poll")) bench.answer("poll")
+  bench.settle(["initialise", "restore", "seek"])
+  expect(PHASES[bench.phase]).toBe("running")
+}
+
+test("a lane that is fenced three times within a minute stops and names the id that two processes have", () => {
+  const bench = new Bench("plain").run()
+  fencedAfter(bench, 5)
+  fencedAfter(bench, 5)
+  expect(bench.failure).toBeUndefined()
+  fencedAfter(bench, 5)
+  expect(bench.failure?.failure).toBe("Stop")
+  expect(bench.failure?.message).toMatch(/sim-i-0-[ab]: two instances of this app run under one name/)
+})
+
+test("fences that lie further apart do not count together", () => {
+  const bench = new Bench("plain").run()
+  for (let i = 0; i < 6; i++) {
+    fencedAfter(bench, 5)
+    bench.now += 31_000
+  }
+  expect(bench.failure).toBeUndefined()
+})
+
+test("the coordinator's abort of what was open for too long is not another process", () => {
+  const bench = new Bench("plain").run()
+  for (let i = 0; i < 6; i++) fencedAfter(bench, 10_001)
+  expect(bench.failure).toBeUndefined()
+})
+
+test("both producers fenced in one incident count once", () => {
+  const bench = new Bench("plain").run()
+  for (let i = 0; i < 2; i++) {
+    bench.feed([event(1, 100_000)])
+    bench.answer("produce")
+    bench.now += 30
+    bench.answer("poll")
+    bench.answer("produce")
+    bench.answer("flush")
+    // One transaction sends its offsets, the next one produces.
+    bench.feed([event(2, 100_000)])
+    bench.fail("sendOffsets", "Fenced")
+    bench.fail("produce", "Fenced")
+    if (bench.waits("poll")) bench.answer("poll")
+    bench.settle(["initialise", "restore", "seek"])
+  }
+  expect(bench.failure).toBeUndefined()
+  expect(PHASES[bench.phase]).toBe("running")
+})
+
+test("while partitions that came later are restored, the transactions of the others end", () => {
+  const bench = new Bench("plain").run()
+  bench.feed([event(1, 100_000)])
+  bench.answer("produce")
+  bench.assign(1)
+  bench.now += 30
+  bench.step({ type: "released" })
+  bench.settle(TRANSACTION)
+  expect(bench.waits("restore")).toBe(true)
+  expect(bench.metrics.get("commits")).toBe(1)
+})
