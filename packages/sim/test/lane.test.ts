@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { PHASES } from "@headrace/engine"
+import { LogError, PHASES } from "@headrace/engine"
 import { Effect } from "effect"
 import type { Ask } from "../src/pipelines.ts"
 import { Bench } from "./bench.ts"
@@ -107,4 +107,51 @@ test("while partitions that came later are restored, the transactions of the oth
   bench.settle(TRANSACTION)
   expect(bench.waits("restore")).toBe(true)
   expect(bench.metrics.get("commits")).toBe(1)
+})
+
+class UnknownMerchant extends Error {
+  readonly _tag = "UnknownMerchant"
+  override readonly message = "nobody's"
+}
+
+/** What the lane throws when its asynchronous step ends like this for the second of two records, at once or later. */
+const thrownFor = (end: Effect.Effect<object, UnknownMerchant>, when: "at once" | "later"): unknown => {
+  const results: (() => void)[] = []
+  const ask = ((record: { id: number }, result: () => object) =>
+    record.id < 2
+      ? Effect.succeed(result())
+      : when === "at once"
+        ? end
+        : Effect.callback<object, UnknownMerchant>(resume => void results.push(() => resume(end)))) as unknown as Ask
+  const bench = new Bench("prefix", ask).run()
+  try {
+    bench.feed([event(1, 100_000), event(2, 100_000)])
+    for (const result of results) result()
+    bench.world.drain()
+    bench.step({ type: "released" })
+  } catch (error) {
+    return error
+  }
+  return undefined
+}
+
+test.each(["at once", "later"] as const)(
+  "a typed error that nobody handles stops the job and names its place: %s",
+  when => {
+    const thrown = thrownFor(Effect.fail(new UnknownMerchant()), when)
+    expect(thrown).toBeInstanceOf(LogError)
+    const { failure, message } = thrown as LogError
+    expect({ failure, message }).toEqual({
+      failure: "Stop",
+      message: expect.stringMatching(
+        /^mapEffect\S* failed with UnknownMerchant at events\/0 offset 1: nobody's\. .*catchTag/
+      )
+    })
+  }
+)
+
+test("a defect, which a restart may mend, names its place", () => {
+  const thrown = thrownFor(Effect.die(new Error("no route")), "later")
+  expect(thrown).not.toBeInstanceOf(LogError)
+  expect((thrown as Error).message).toMatch(/^mapEffect\S* died at events\/0 offset 1: .*no route/)
 })

@@ -1,7 +1,9 @@
 import type { Input } from "@headrace/core"
 import { Cause, type Context, Effect, Exit, type Fiber } from "effect"
 import { DeadLettered } from "headrace"
+import { LogError, type TopicPartition } from "../ports/log.ts"
 import { putBack, type RecordContext, type SavedContext, save } from "./context.ts"
+import { messageOf, nameOf } from "./dead-letter.ts"
 
 /** What waits in the ring: a record under way, or a watermark behind the records before it. */
 type Item =
@@ -19,6 +21,9 @@ type Item =
   | { readonly kind: "watermark"; readonly watermark: number }
 
 export interface AsyncStepOptions {
+  /** The step's name and the partition that it works for: an error says where it happened. */
+  readonly name: string
+  readonly partition: TopicPartition
   readonly run: (record: never) => Effect.Effect<object | DeadLettered, never, unknown>
   readonly concurrency: number
   readonly services: Context.Context<unknown>
@@ -150,11 +155,29 @@ export class AsyncStep implements Input {
   private deliver(item: Extract<Item, { kind: "record" }>): void {
     const { context, restoreKey, downstream, deadLetter } = this.options
     const exit = item.exit!
-    if (Exit.isFailure(exit)) throw new Error(`An asynchronous step failed: ${Cause.pretty(exit.cause)}`)
+    if (Exit.isFailure(exit)) throw this.failure(exit.cause, item.saved.offset)
     putBack(context, item.saved)
     restoreKey(item.key)
     if (exit.value instanceof DeadLettered) deadLetter(exit.value.topic, exit.value.error)
     else downstream.next(exit.value, item.timestamp)
+  }
+
+  /**
+   * A typed error got past the compiler, which `headrace run` does not ask: the same record would raise it again after
+   * each restart. A defect may pass.
+   */
+  private failure(cause: Cause.Cause<unknown>, offset: number): Error {
+    const { name, partition } = this.options
+    const where = `at ${partition.topic}/${partition.partition} offset ${offset}`
+    const typed = cause.reasons.find(Cause.isFailReason)
+    if (typed === undefined) return new Error(`${name} died ${where}: ${Cause.pretty(cause)}`)
+    const { error } = typed
+    return new LogError(
+      "Stop",
+      `${name} failed with ${nameOf(error)} ${where}: ${messageOf(error)}. ` +
+        "Handle it with catchTag, by a replacement or DeadLetter.to(topic); tsc names the errors that are not handled.",
+      { cause: error }
+    )
   }
 
   /** Forgets delivered items now and then, so that the array does not grow and delivering stays constant. */

@@ -191,6 +191,8 @@ class ChainBuilder {
     const { keyed: key } = place
     if (place.stateful) this.effectOutsideStep = true
     const step = new AsyncStep({
+      name: node.id,
+      partition: this.partition,
       run: node.run,
       concurrency: node.concurrency,
       services: this.parts.services,

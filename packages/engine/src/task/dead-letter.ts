@@ -55,11 +55,11 @@ const u16 = (out: ByteWriter, value: number): void => {
   out.length += 2
 }
 
-const nameOf = (error: unknown): string => {
+export const nameOf = (error: unknown): string => {
   if (typeof error === "object" && error !== null && "_tag" in error) return String(error._tag)
   return error instanceof Error ? error.name : typeof error
 }
-const messageOf = (error: unknown): string => {
+export const messageOf = (error: unknown): string => {
   if (error instanceof Error && error.message !== "") return error.message
   return typeof error === "object" ? JSON.stringify(error) : String(error)
 }

@@ -187,6 +187,7 @@ class SourceTask implements Task {
       this.clock.observe(timestamp)
       this.head.next(view, timestamp)
     } catch (cause) {
+      if (cause instanceof LogError) throw cause
       throw new LogError("Stop", `The pipeline failed at ${this.where()}: ${messageOf(cause)}`, { cause })
     }
   }
