@@ -55,7 +55,8 @@ export const Settings = Schema.Struct({
       /** Default: `<state directory of the user>/headrace/<app>/checkpoints`. */
       directory: optional(NonEmpty),
       interval: withDefault(millis(1000, 86_400_000), () => "60 seconds"),
-      retained: withDefault(whole(1, 1000), () => 3)
+      /** One would leave nothing to fall back to, and a restore nothing to read on from while the next one is written. */
+      retained: withDefault(whole(2, 1000), () => 3)
     }),
     () => ({})
   ),

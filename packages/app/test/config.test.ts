@@ -142,6 +142,7 @@ clusters:
   kafka: { bootstrap: "x y" }
   registry: { url: 5 }
 commit: { interval: 25 }
+checkpoint: { retained: 1 }
 http: { port: 70000 }
 `
     expect(await fromYaml(text)).toEqual([
@@ -150,6 +151,7 @@ http: { port: 70000 }
       'config.yaml: clusters.kafka.bootstrap: Expected brokers as "host:port", several separated by commas, got "x y"',
       "config.yaml: clusters.registry.url: Expected a URL that starts with http:// or https://, got 5",
       'config.yaml: commit.interval: Expected a duration with its unit, like "25 millis" or "60 seconds", from 1 to 60000 millis, got 25',
+      "config.yaml: checkpoint.retained: Expected a whole number from 2 to 1000, got 1",
       "config.yaml: http.port: Expected a whole number from 0 to 65535, got 70000"
     ])
   })

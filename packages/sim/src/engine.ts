@@ -2,7 +2,7 @@
 export type { Command, Event, Turn } from "../../engine/src/lane/events.ts"
 export { Lane } from "../../engine/src/lane/lane.ts"
 export { Pace } from "../../engine/src/lane/pace.ts"
-export { readHeader } from "../../engine/src/recovery/changelog.ts"
+export { ChangelogWriter, readHeader } from "../../engine/src/recovery/changelog.ts"
 export { restoreTask } from "../../engine/src/recovery/restore.ts"
 export type { ChainParts } from "../../engine/src/task/chain.ts"
 export { makeTask } from "../../engine/src/task/source-task.ts"

@@ -9,7 +9,7 @@ import {
 } from "@headrace/engine"
 import { Effect } from "effect"
 import { encodeEvent, type Event as Record } from "../src/codec.ts"
-import { type Command, type Event, Lane, makeTask } from "../src/engine.ts"
+import { type Command, type Event, Lane, makeTask, Pace } from "../src/engine.ts"
 import { chainParts, outputTopics } from "../src/node.ts"
 import { type Ask, planOf, type Shape, SOURCE } from "../src/pipelines.ts"
 import { World } from "../src/world.ts"
@@ -35,9 +35,10 @@ export class Bench {
       this.released = true
     })
     this.lane = new Lane({
-      commitIntervalMs: 20,
+      pace: new Pace(20, 8192),
       maxBufferedBytes: 1 << 20,
       maxInFlight: 8,
+      resultsAtOnce: 8,
       transactionalIds: this.ids,
       topic: () => sourceTopics(plan)[0]!,
       makeTask: (partition, outputs) => makeTask(parts, partition, outputs),

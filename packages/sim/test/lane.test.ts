@@ -155,3 +155,15 @@ test("a defect, which a restart may mend, names its place", () => {
   expect(thrown).not.toBeInstanceOf(LogError)
   expect((thrown as Error).message).toMatch(/^mapEffect\S* died at events\/0 offset 1: .*no route/)
 })
+
+test("a lane that ended cleanly is not shown as failed", () => {
+  const bench = new Bench("plain").run()
+  bench.feed([event(1, 100_000)])
+  bench.step({ type: "stop" })
+  bench.answer("poll")
+  bench.settle([...TRANSACTION, "close"])
+  expect(PHASES[bench.phase]).toBe("stopped")
+  const failing = new Bench("plain").run()
+  failing.fail("poll", "Stop")
+  expect(PHASES[failing.phase]).toBe("failed")
+})

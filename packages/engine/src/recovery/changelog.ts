@@ -1,4 +1,5 @@
 import { ByteWriter, ChangeReader } from "@headrace/core"
+import { LogError, type TopicPartition } from "../ports/log.ts"
 import type { Outputs } from "../task/outputs.ts"
 import type { Task } from "../task/task.ts"
 
@@ -16,7 +17,10 @@ export interface ChangelogHeader {
   /** Large deltas are split: record `part` of `parts`, all in one transaction. */
   readonly part: number
   readonly parts: number
-  /** The producers of the lane that wrote it, to be fenced by whoever takes over. */
+  /**
+   * The producers of the lane that wrote it: its instance is the one that writes the partition's checkpoints. They are
+   * not enough to fence a dead lane by, see "Taking over" in docs/guarantees.md.
+   */
   readonly transactionalIds: readonly [string, string]
   /** Where the change entries begin. */
   readonly changes: number
@@ -78,6 +82,18 @@ const pieces = (delta: ByteWriter): readonly number[] => {
   }
   return [...ends, delta.length]
 }
+
+/** A record goes on where the one before it ended; `reached`: that end, where there is one. */
+export const isGap = (header: ChangelogHeader, reached: number | undefined): boolean =>
+  header.part === 0 && reached !== undefined && header.from !== reached
+
+/** The changelog lacks records: no state can be made of it. */
+export const gapError = (log: TopicPartition, offset: number, from: number, reached: number | undefined): LogError =>
+  new LogError(
+    "Stop",
+    `Record ${offset} of the changelog ${log.topic}/${log.partition} goes on at source offset ${from}, but what comes before it ends at ${reached}: ` +
+      "state in between is lost. Restore the topic, or reset the job by deleting the changelog topic, the checkpoints and the group's offsets."
+  )
 
 /** Reads the header of a changelog record at [start, end). Throws on damage or an unknown version. */
 export const readHeader = (bytes: Uint8Array, start: number, end: number): ChangelogHeader => {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto"
 import { ByteWriter } from "@headrace/core"
-import { Effect, Schema } from "effect"
+import { Effect, Result, Schema } from "effect"
 import { type BlobError, Blobs } from "../ports/blobs.ts"
 import { LogError, type TopicPartition } from "../ports/log.ts"
 
@@ -102,16 +102,26 @@ function* entriesOf(bytes: Uint8Array, start: number, end: number): Iterable<rea
   while (at < end) yield [field(), field()]
 }
 
-/** The newest checkpoint that can be read; a damaged one is reported and the one before is taken. */
+/**
+ * The newest checkpoint that can be read; a damaged one is reported and the one before is taken. One that was removed
+ * since it was listed has made room for a newer one.
+ */
 export const newestCheckpoint = (
   app: string,
   partition: TopicPartition
 ): Effect.Effect<Checkpoint | undefined, LogError, Blobs> =>
   Effect.gen(function* () {
     const blobs = yield* Blobs
-    const names = yield* blobs.list(checkpointPrefix(app, partition))
-    for (const name of names.toReversed()) {
-      const bytes = yield* blobs.get(name)
+    const list = blobs.list(checkpointPrefix(app, partition))
+    let names = (yield* list).toReversed()
+    for (let name = names.shift(); name !== undefined; name = names.shift()) {
+      const read = yield* Effect.result(blobs.get(name))
+      if (Result.isFailure(read)) {
+        names = (yield* list).toReversed()
+        if (names.includes(name)) return yield* Effect.fail(read.failure)
+        continue
+      }
+      const bytes = read.success
       const checkpoint = yield* Effect.try({ try: () => decodeCheckpoint(bytes), catch: asError }).pipe(
         Effect.catch(damage =>
           Effect.as(

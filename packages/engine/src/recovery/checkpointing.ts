@@ -6,7 +6,7 @@ import { changelogName, instancePrefix, sourceTopics } from "../names.ts"
 import { type BlobError, Blobs } from "../ports/blobs.ts"
 import { type Admin, Clients } from "../ports/clients.ts"
 import { type ChangelogReader, LogError, type TopicPartition } from "../ports/log.ts"
-import { readHeader } from "./changelog.ts"
+import { type ChangelogHeader, gapError, isGap, readHeader } from "./changelog.ts"
 import {
   type Checkpoint,
   CheckpointWriter,
@@ -95,9 +95,12 @@ const readSince = (
   Effect.gen(function* () {
     const changes = new ChangeSet()
     const from = before?.changelogOffset ?? "beginning"
-    let last: { readonly to: number; readonly transactionalIds: readonly [string, string] } | undefined
-    const take: Parameters<ChangelogReader["read"]>[2] = (_, bytes, begin, limit) => {
+    let last: ChangelogHeader | undefined
+    let lost: LogError | undefined
+    const take: Parameters<ChangelogReader["read"]>[2] = (offset, bytes, begin, limit) => {
       const header = readHeader(bytes, begin, limit)
+      const reached = last?.to ?? before?.sourceOffset
+      if (isGap(header, reached)) lost ??= gapError(log, offset, header.from, reached)
       last = header
       changes.add(bytes.subarray(header.changes, limit))
     }
@@ -110,6 +113,7 @@ const readSince = (
         )
       )
     }
+    if (lost !== undefined) return yield* Effect.fail(lost)
     return last === undefined ? undefined : { changes, sourceOffset: last.to, writer: last.transactionalIds[0], end }
   })
 
@@ -118,7 +122,7 @@ const retain = (job: JobConfig, partition: TopicPartition): Effect.Effect<number
   Effect.gen(function* () {
     const blobs = yield* Blobs
     const names = yield* blobs.list(checkpointPrefix(job.app, partition))
-    const kept = names.slice(-Math.max(1, job.checkpoint.retained))
+    const kept = names.slice(-job.checkpoint.retained)
     for (const name of names.slice(0, names.length - kept.length)) yield* blobs.remove(name)
     const oldest = kept[0]
     if (oldest === undefined || kept.length < job.checkpoint.retained) return undefined

@@ -2,7 +2,7 @@ import { Effect } from "effect"
 import type { Blobs } from "../ports/blobs.ts"
 import { type ChangelogReader, LogError, type Position, type Source, type TopicPartition } from "../ports/log.ts"
 import type { Task } from "../task/task.ts"
-import { readHeader } from "./changelog.ts"
+import { gapError, isGap, readHeader } from "./changelog.ts"
 import { type Checkpoint, newestCheckpoint } from "./checkpoint.ts"
 
 export interface RestoreOptions {
@@ -42,14 +42,21 @@ const follow = (
     let committed = stable
     let reached = checkpoint?.sourceOffset
     let next: number | "beginning" = checkpoint?.changelogOffset ?? "beginning"
+    let lost: LogError | undefined
     const deadline = performance.now() + options.patienceMs
     for (;;) {
-      const range: { start: number; end: number } = yield* options.changelog.read(log, next, (_, bytes, start, end) => {
-        const header = readHeader(bytes, start, end)
-        task.apply(bytes.subarray(header.changes, end))
-        reached = header.to
-      })
+      const range: { start: number; end: number } = yield* options.changelog.read(
+        log,
+        next,
+        (offset, bytes, start, end) => {
+          const header = readHeader(bytes, start, end)
+          if (isGap(header, reached)) lost ??= gapError(log, offset, header.from, reached)
+          task.apply(bytes.subarray(header.changes, end))
+          reached = header.to
+        }
+      )
       if (range.start > (next === "beginning" ? 0 : next)) return yield* trimmed(log, range.start, next)
+      if (lost !== undefined) return yield* Effect.fail(lost)
       next = range.end
       if (reached === committed) return reached
       if (performance.now() > deadline) return yield* disagree(task, log, reached, committed)

@@ -1,0 +1,119 @@
+import { expect, test } from "bun:test"
+import type { LogError } from "@headrace/engine"
+import { Recovery } from "./recovery.ts"
+
+const COMMITTED = { a: "1", b: "2", c: "3" }
+
+/** Two checkpoints, one of `a` and one of `a` and `b`, and `c` in the changelog behind them. */
+const checkpointed = (): Recovery => {
+  const recovery = new Recovery()
+  recovery.commit(5, { a: "1" })
+  recovery.checkpoint()
+  recovery.commit(9, { b: "2" })
+  recovery.checkpoint()
+  recovery.commit(12, { c: "3" })
+  expect(recovery.checkpoints().length).toBe(2)
+  return recovery
+}
+
+const refused = (recovery: Recovery): LogError => {
+  const result = recovery.restore()
+  if (!("error" in result)) throw new Error(`It was restored to ${result.offset}`)
+  expect(result.error.failure).toBe("Stop")
+  return result.error
+}
+
+test("state comes from the newest checkpoint and the changelog behind it", () => {
+  const recovery = checkpointed()
+  expect(recovery.restore()).toEqual({ offset: 12, state: COMMITTED })
+  expect(recovery.said).toEqual([])
+})
+
+test.each([
+  [
+    "a byte of it is another one",
+    (bytes: Uint8Array) => bytes.with(bytes.length >> 1, 255 - bytes[bytes.length >> 1]!)
+  ],
+  ["it was cut off", (bytes: Uint8Array) => bytes.slice(0, bytes.length - 1)],
+  ["it was cut off early", (bytes: Uint8Array) => bytes.slice(0, 20)],
+  ["it is empty", () => new Uint8Array(0)]
+])("a damaged checkpoint falls back to the one before, loudly: %s", (_, damage) => {
+  const recovery = checkpointed()
+  const newest = recovery.checkpoints().at(-1)!
+  recovery.replace(newest, damage)
+  expect(recovery.restore()).toEqual({ offset: 12, state: COMMITTED })
+  expect(recovery.said).toEqual([expect.stringContaining(`Checkpoint ${newest} is damaged`)])
+})
+
+test("a changelog that was trimmed beyond every usable checkpoint stops the job", () => {
+  const damaged = checkpointed()
+  for (const name of damaged.checkpoints()) damaged.replace(name, bytes => bytes.slice(1))
+  expect(refused(damaged).message).toMatch(/begins at \d+, but there is no usable checkpoint: .*checkpoint directory/)
+  const trimmed = checkpointed()
+  trimmed.trim()
+  expect(refused(trimmed).message).toMatch(/begins at \d+, but the newest usable checkpoint ends at \d+/)
+})
+
+test("checkpoints that are gone, beside a changelog that does not begin at 0, stop the job", () => {
+  const recovery = checkpointed()
+  recovery.world.blobs.clear()
+  expect(refused(recovery).message).toMatch(/begins at \d+, but there is no usable checkpoint/)
+})
+
+test("without a checkpoint the whole changelog is read", () => {
+  const recovery = new Recovery()
+  recovery.commit(5, { a: "1" })
+  recovery.commit(9, { a: "2", b: "1" })
+  expect(recovery.restore()).toEqual({ offset: 9, state: { a: "2", b: "1" } })
+})
+
+test("a partition that nothing was committed for starts at the beginning of its topic", () => {
+  expect(new Recovery().restore()).toEqual({ offset: 0, state: {} })
+})
+
+test("a missing offset beside a changelog stops the job", () => {
+  const recovery = new Recovery()
+  recovery.commit(5, { a: "1" }, { offsets: false })
+  expect(refused(recovery).message).toMatch(/stands for offset 5 of events\/0, but the group committed none/)
+})
+
+test("an offset that is not the changelog's stops the job", () => {
+  const recovery = checkpointed()
+  recovery.commit(20, { d: "4" }, { changelog: false })
+  expect(refused(recovery).message).toMatch(/stands for offset 12 of events\/0, but the group committed 20/)
+})
+
+test("a gap in the changelog stops the job, and no checkpoint hides it", () => {
+  const recovery = checkpointed()
+  recovery.commit(20, { d: "4" }, { changelog: false })
+  recovery.commit(25, { e: "5" })
+  expect(refused(recovery).message).toMatch(/Record \d+ of .* goes on at source offset 20, but .* ends at 12/)
+  const before = recovery.checkpoints()
+  expect(() => recovery.checkpoint()).toThrow(/goes on at source offset 20/)
+  expect(recovery.checkpoints()).toEqual(before)
+})
+
+test("a delta that is larger than a record may be is split, and restored as one", () => {
+  const large = Object.fromEntries(["a", "b", "c", "d", "e"].map(key => [key, key.repeat(400_000)]))
+  const recovery = new Recovery()
+  recovery.commit(5, large)
+  const sizes = recovery.changelog().map(({ record }) => record.value.length)
+  expect(sizes.length).toBe(3)
+  expect(Math.max(...sizes)).toBeLessThan(1_000_000)
+  expect(recovery.restore()).toEqual({ offset: 5, state: large })
+  recovery.checkpoint()
+  recovery.commit(6, { f: "6" })
+  expect(recovery.restore()).toEqual({ offset: 6, state: { ...large, f: "6" } })
+})
+
+test("a checkpoint that goes between being listed and being read has made room for a newer one", () => {
+  const recovery = checkpointed()
+  const [oldest, newest] = recovery.checkpoints()
+  recovery.replace(newest!, bytes => bytes.slice(1))
+  recovery.before(`get ${oldest}`, () => {
+    recovery.checkpoint()
+    expect(recovery.checkpoints()).not.toContain(oldest!)
+  })
+  expect(recovery.restore()).toEqual({ offset: 12, state: COMMITTED })
+  expect(recovery.checkpoints()).not.toContain(oldest!)
+})

@@ -1,0 +1,206 @@
+import { ByteWriter, ChangeReader, writePut } from "@headrace/core"
+import {
+  type Blobs,
+  type Clients,
+  changelogName,
+  checkpointAll,
+  LogError,
+  Outputs,
+  transactionalIds
+} from "@headrace/engine"
+import { Effect, Logger } from "effect"
+import { ChangelogWriter, restoreTask, type Task } from "../src/engine.ts"
+import { nameOf } from "../src/log.ts"
+import { planOf, SOURCE } from "../src/pipelines.ts"
+import { SimSource } from "../src/source.ts"
+import { changelogReader, storeServices } from "../src/store.ts"
+import { APP, World } from "../src/world.ts"
+
+const utf8 = new TextEncoder()
+const text = new TextDecoder()
+const INPUT = { topic: SOURCE, partition: 0 }
+const LOG = { topic: changelogName(APP, SOURCE), partition: 0 }
+const VALUE_START = 4
+const STRIDE = 8
+
+type State = Readonly<Record<string, string>>
+export type Restored = { readonly offset: number; readonly state: State } | { readonly error: LogError }
+
+/** The changelog, the offsets and the checkpoints of one partition, as a lane leaves them and as a restore finds them. */
+export class Recovery {
+  readonly world = new World(1, undefined, undefined)
+  /** What was logged as an error. */
+  readonly said: string[] = []
+  private readonly job = this.world.job("i")
+  private readonly ids = transactionalIds(this.job, 0)
+  private readonly writer = new ChangelogWriter(this.ids)
+  private readonly written = new KeyValues()
+  private readonly hooks = new Map<string, () => void>()
+
+  constructor() {
+    this.world.faults = { fail: 0, poison: 0, kill: 0, rebalance: 0 }
+    this.world.log.create(LOG.topic, this.world.inputs().length)
+    this.written.start(0)
+  }
+
+  /** One transaction up to source offset `to`; parts of it may be left out, as no lane would. */
+  commit(to: number, changes: State, { changelog = true, offsets = true } = {}): void {
+    const { log, now } = this.world
+    const outputs = new Outputs()
+    this.written.changed(changes)
+    this.writer.write(this.written, to, outputs, 0)
+    const [id] = this.ids
+    const epoch = log.session(id)
+    if (changelog) for (const value of valuesOf(outputs)) log.append(id, epoch, log.at(LOG), recordOf(value), now)
+    if (offsets) log.addOffsets(id, epoch, [{ name: nameOf(INPUT), offset: to }], now)
+    log.end(id, epoch, "commit")
+    for (const txn of log.ending) for (const target of log.markers(txn)) log.mark(txn, target)
+  }
+
+  /** Writes a round of checkpoints; throws what it fails with. */
+  checkpoint(): void {
+    const failure = this.run(
+      checkpointAll(
+        planOf("plain", () => Effect.never),
+        this.job
+      )
+    )
+    if (failure instanceof LogError) throw failure
+  }
+
+  /** What a lane finds that takes the partition over. */
+  restore(): Restored {
+    const { world } = this
+    const task = new KeyValues()
+    const options = {
+      app: APP,
+      source: new SimSource(world, this, "m", 1).port(),
+      changelog: changelogReader(world, this),
+      changelogTopic: () => LOG.topic,
+      patienceMs: -1
+    }
+    const result = this.run(restoreTask(options, task))
+    return result instanceof LogError ? { error: result } : { offset: result.offset, state: task.state() }
+  }
+
+  checkpoints(): readonly string[] {
+    return [...this.world.blobs.keys()].sort()
+  }
+
+  replace(name: string, change: (bytes: Uint8Array) => Uint8Array): void {
+    this.world.blobs.set(name, change(this.world.blobs.get(name)!))
+  }
+
+  changelog() {
+    return this.world.log.at(LOG).all()
+  }
+
+  /** As somebody might from outside: nothing is left. */
+  trim(): void {
+    const log = this.world.log.at(LOG)
+    log.start = log.lso()
+  }
+
+  /** Does something when this remote call is about to be made. */
+  before(label: string, hook: () => void): void {
+    this.hooks.set(label, hook)
+  }
+
+  /** Makes the remote calls of an effect until it ends; answers with its result or its error. */
+  private run<A>(effect: Effect.Effect<A, unknown, Blobs | Clients>): A | LogError {
+    const { world } = this
+    const logger = Logger.make(({ logLevel, message }) => {
+      if (logLevel === "Error") this.said.push(String(message))
+    })
+    const owner = {}
+    let ended: { readonly result: A | LogError } | undefined
+    const done = (result: A | LogError): void => {
+      ended = { result }
+    }
+    const logged = Effect.provide(effect, Logger.layer([logger]))
+    world.fork(owner, "ended", storeServices(world, owner), logged, done, error => done(error as LogError))
+    world.drain()
+    while (ended === undefined) {
+      const call = world.calls.find(one => one.ready())
+      if (call === undefined) throw new Error("Nothing is under way, and it has not ended")
+      const hook = this.hooks.get(call.label)
+      this.hooks.delete(call.label)
+      world.cancel(call)
+      hook?.()
+      call.run()
+      world.drain()
+    }
+    return ended.result
+  }
+}
+
+const recordOf = (value: Uint8Array) => ({ key: undefined, value, timestamp: 0 })
+
+const valuesOf = ({ data, index, count }: Outputs): readonly Uint8Array[] =>
+  Array.from({ length: count }, (_, i) => {
+    const start = index[i * STRIDE + VALUE_START]!
+    return data.bytes.slice(start, start + index[i * STRIDE + VALUE_START + 1]!)
+  })
+
+/** A task whose state is keys and values. */
+class KeyValues implements Task {
+  readonly topic = INPUT.topic
+  readonly partition = INPUT.partition
+  private readonly values = new Map<string, string>()
+  private changes: State = {}
+  private beganAt = 0
+
+  state(): State {
+    return Object.fromEntries([...this.values].sort())
+  }
+  changed(changes: State): void {
+    this.changes = changes
+  }
+  start(offset: number): void {
+    this.beganAt = offset
+  }
+  startedAt(): number {
+    return this.beganAt
+  }
+  delta(out: ByteWriter): void {
+    for (const [key, value] of Object.entries(this.changes)) writePut(out, bytesOf(key), bytesOf(value))
+  }
+  restore(key: Uint8Array, value: Uint8Array): void {
+    this.values.set(text.decode(key), text.decode(value))
+  }
+  apply(changes: Uint8Array): void {
+    const reader = new ChangeReader(changes)
+    while (reader.next()) this.restore(reader.key(), reader.value()!)
+  }
+  process(): void {}
+  release(): void {}
+  committable(): number {
+    return 0
+  }
+  inFlight(): number {
+    return 0
+  }
+  closable(): boolean {
+    return true
+  }
+  mayWait(): boolean {
+    return false
+  }
+  touched(): boolean {
+    return true
+  }
+  stateBytes(): number {
+    return 0
+  }
+  watermark(): number {
+    return 0
+  }
+  interrupt(): void {}
+}
+
+const bytesOf = (value: string): ByteWriter => {
+  const out = new ByteWriter(16)
+  const bytes = utf8.encode(value)
+  out.copy(bytes, 0, bytes.length)
+  return out
+}
