@@ -19,7 +19,16 @@ const NAMES = [
 export type MetricName = (typeof NAMES)[number]
 
 /** What a lane is doing; `phase` holds the index. */
-export const PHASES = ["starting", "joining", "restoring", "running", "waiting", "stopping", "failed"] as const
+export const PHASES = [
+  "starting",
+  "joining",
+  "restoring",
+  "running",
+  "waiting",
+  "stopping",
+  "failed",
+  "stopped"
+] as const
 export type Phase = (typeof PHASES)[number]
 
 /** Upper bounds in ms of the commit latency histogram: 1, 1.25, 1.56 … about 190 s. */

@@ -43,3 +43,22 @@ test("asynchronous steps that finish in one turn are taken up by one event, and 
   await running
   expect(seen).toEqual(["start", "released", "released", "stop"])
 })
+
+test("more answers at once than the event queue holds fail the lane instead of leaving it to wait", async () => {
+  const lane = {
+    ended: false,
+    positions: () => [],
+    step: () => Array.from({ length: 100 }, () => ({ type: "flush", turn: 0 }))
+  }
+  const producer = { flush: () => Effect.void } as unknown as Producer
+  const parts = {
+    lane,
+    source: {},
+    producers: [producer, producer],
+    metrics: new LaneMetrics(),
+    restoreConcurrency: 1
+  } as unknown as LaneParts
+  const run = runLane(parts, () => {}).pipe(Effect.provideService(Blobs, {} as never))
+  const exit = await Effect.runPromise(Effect.exit(run))
+  expect(String(exit)).toContain("The lane's event queue is full at flushed")
+})

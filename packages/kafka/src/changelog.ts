@@ -43,23 +43,28 @@ const settings = (config: typeof KafkaConfig.Type): Record<string, string> => ({
   "auto.offset.reset": "error"
 })
 
-/** Polls until the client says that the last stable offset is reached, and answers with it. */
-const readToEnd = async (
-  consumer: Consumer,
+/**
+ * Polls until the client says that the last stable offset is reached, and answers with it. A poll does not tell in which
+ * order ends and records came: an end that records were handed over behind is not the end any more.
+ */
+export const readToEnd = async (
+  consumer: Pick<Consumer, "poll">,
   topic: string,
   record: Parameters<ChangelogReader["read"]>[2],
   between: Effect.Effect<void> = Effect.void
 ): Promise<number> => {
   const arena = new Arena(ARENA_BYTES, ARENA_RECORDS)
+  let next = 0
   let quietSince = performance.now()
   while (performance.now() - quietSince < QUIET_LIMIT_MS) {
     const { count, events } = await consumer.poll(arena, ARENA_RECORDS, POLL_TIMEOUT_MS)
     for (let i = 0; i < count; i++) {
       const start = arena.index[i * STRIDE + VALUE_START]!
       record(arena.stamps[i * 2]!, arena.bytes, start, start + arena.index[i * STRIDE + VALUE_LENGTH]!)
+      next = arena.stamps[i * 2]! + 1
     }
     for (const event of events) {
-      if (event.type === "end") return event.offset
+      if (event.type === "end" && event.offset >= next) return event.offset
       if (event.type === "error" && (event.error.fatal || event.error.reason === "OffsetOutOfRange")) throw event.error
     }
     await Effect.runPromise(between)

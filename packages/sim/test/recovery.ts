@@ -173,6 +173,12 @@ class KeyValues implements Task {
     while (reader.next()) this.restore(reader.key(), reader.value()!)
   }
   process(): void {}
+  pending(): boolean {
+    return false
+  }
+  proceed(): number {
+    return 0
+  }
   release(): void {}
   committable(): number {
     return 0

@@ -45,7 +45,9 @@ export const runLane = (parts: LaneParts, attach: (handle: LaneHandle) => void):
           if (released) return
           released = true
         }
-        if (!Queue.offerUnsafe(events, event)) throw new Error(`The lane's event queue is full at ${event.type}`)
+        if (Queue.offerUnsafe(events, event)) return
+        // Thrown here, it would end the fiber of a command and nobody would hear of it: the lane would wait for ever.
+        Queue.failCauseUnsafe(events, Cause.die(new Error(`The lane's event queue is full at ${event.type}`)))
       }
       attach({ offer })
       offer({ type: "start" })

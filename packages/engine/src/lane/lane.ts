@@ -25,7 +25,7 @@ export interface LaneOptions {
   readonly maxInFlight: number
   /** Results of windows that are due, emitted for each poll at least; more if the poll brought more records. */
   readonly resultsAtOnce: number
-  /** Goes into each changelog record, so that whoever takes over knows which producers to fence. */
+  /** Goes into each changelog record: who wrote it. */
   readonly transactionalIds: readonly [string, string]
   /** The name behind a topic id in `Batch.index`. */
   readonly topic: (id: number) => string
@@ -51,6 +51,7 @@ type Phase =
   | "resetting"
   | "rebuilding"
   | "ended"
+  | "failed"
 
 /** Fenced this often within the window: somebody else runs under the same instance name. */
 const FENCED_LIMIT = 3
@@ -105,7 +106,7 @@ export class Lane {
   }
 
   get ended(): boolean {
-    return this.phase === "ended"
+    return this.phase === "ended" || this.phase === "failed"
   }
 
   /** The next offset of each partition that runs; none while state is being restored. */
@@ -246,7 +247,7 @@ export class Lane {
   private polled(batch: Batch, changes: readonly GroupChange[]): void {
     this.polling = false
     this.options.pace.polled(batch.count)
-    if (!this.torn && this.phase !== "ended") {
+    if (!this.torn && !this.ended) {
       this.inbox = batch.count > 0 ? batch : undefined
       if (changes.length === 0 && this.inbox !== undefined) {
         this.poll()
@@ -392,7 +393,7 @@ export class Lane {
   }
 
   private fail(error: LogError): void {
-    this.enter("ended")
+    this.enter("failed")
     for (const task of this.tasks.values()) task.interrupt()
     this.emit([{ type: "fail", error }])
   }
@@ -490,6 +491,7 @@ const visible = (phase: Phase): (typeof PHASES)[number] => {
     case "joining":
     case "restoring":
     case "running":
+    case "failed":
       return phase
     case "settling":
     case "leaving":
@@ -499,7 +501,7 @@ const visible = (phase: Phase): (typeof PHASES)[number] => {
     case "rebuilding":
       return "restoring"
     case "ended":
-      return "failed"
+      return "stopped"
   }
 }
 

@@ -1,0 +1,40 @@
+import { expect, test } from "bun:test"
+import type { Arena } from "../src/arena.ts"
+import { readToEnd } from "../src/changelog.ts"
+import type { Poll } from "../src/consumer.ts"
+
+const end = (offset: number) => ({ type: "end", topic: "log", partition: 0, offset }) as const
+
+/** Polls that hand over records of these offsets and tell of these ends. */
+const polls = (answers: readonly { readonly offsets: readonly number[]; readonly ends: readonly number[] }[]) => {
+  const left = [...answers]
+  const poll = async (arena: Arena): Promise<Poll> => {
+    const { offsets, ends } = left.shift()!
+    offsets.forEach((offset, i) => {
+      arena.stamps[i * 2] = offset
+    })
+    return { count: offsets.length, bytesUsed: 0, events: ends.map(end) }
+  }
+  return { poll, left }
+}
+
+const read = async (consumer: ReturnType<typeof polls>) => {
+  const applied: number[] = []
+  const reached = await readToEnd(consumer, "log", offset => void applied.push(offset))
+  return { reached, applied }
+}
+
+test("the end of a changelog may lie behind its last record, by the markers of transactions", async () => {
+  expect(await read(polls([{ offsets: [3, 5], ends: [9] }]))).toEqual({ reached: 9, applied: [3, 5] })
+})
+
+test("an end that records were handed over behind is not the end", async () => {
+  const consumer = polls([
+    { offsets: [3, 4], ends: [4] },
+    { offsets: [5], ends: [] },
+    { offsets: [], ends: [7] }
+  ])
+  expect(await read(consumer)).toEqual({ reached: 7, applied: [3, 4, 5] })
+  expect(consumer.left).toEqual([])
+  expect(await read(polls([{ offsets: [3, 4, 8], ends: [4, 9] }]))).toEqual({ reached: 9, applied: [3, 4, 8] })
+})
