@@ -14,6 +14,11 @@ export const SOURCE_DEFAULTS: KafkaSettings = {
   // Enough for a lane's next few batches; memory is bounded by the size below.
   "queued.min.messages": "100000",
   "queued.max.messages.kbytes": "65536",
+  // A member answers an assignment only when the state is back, and takes no records while asynchronous steps hold it
+  // up. Past this time it is thrown out, and would start over, to be thrown out again: so it is longer than any restore.
+  // A process that died or stands still is noticed by its session's time-out; this one is for a thread that hangs, whose
+  // records would hang the next owner's as well.
+  "max.poll.interval.ms": "3600000",
   // A lost connection is tried again soon: the defaults (100 ms, 10 s) make a short outage long.
   "reconnect.backoff.ms": "50",
   "reconnect.backoff.max.ms": "1000",
