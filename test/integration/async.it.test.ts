@@ -4,6 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Kafka, type Registry, startKafka, startRegistry } from "@headrace/dev"
 import { Answer, Call, isRefused, Sum } from "../fixtures/asynchronous.ts"
+import { Slow, Step } from "../fixtures/slow.ts"
 import { Headrace, poll } from "../support/headrace.ts"
 import { createTopic, type Received, receive, receiveBytes, type Servers, send } from "../support/records.ts"
 
@@ -41,10 +42,10 @@ const closing = [0, 1, 2].map(partition => ({
   at: CALLS * 5 + 60_000
 }))
 
-const start = () =>
-  new Headrace(join(import.meta.dir, "../fixtures/asynchronous.ts"), {
+const start = (fixture = "asynchronous") =>
+  new Headrace(join(import.meta.dir, `../fixtures/${fixture}.ts`), {
     clusters: { kafka: kafka.bootstrap, registry: registry.url },
-    checkpoints: join(directory, "checkpoints"),
+    checkpoints: join(directory, fixture),
     flags: ["--lanes", "2", "--checkpoint-interval", "1 second"]
   })
 
@@ -105,3 +106,19 @@ const check = async (): Promise<void> => {
   ])
   expect(found.sort()).toEqual([...sumsOf(kept)].sort())
 }
+
+test("a step behind state that takes longer than the transaction time-out aborts nothing", async () => {
+  await createTopic(servers, "steps", 1)
+  const headrace = start("slow")
+  const step = (id: number, at: number) => ({ key: "a", id, account: "a", at })
+  await send(servers, "steps", Step, [step(1, 100), step(2, 5000)])
+  await headrace.reaches("headrace_records_in_total", 2)
+  // Late: an output of the transaction that the step, which the first window is in, keeps open.
+  await send(servers, "steps", Step, [step(3, 101)])
+  const answered = async () => (await receiveBytes(kafka.bootstrap, "slow")).length > 0 || !headrace.running
+  await poll(answered, 40_000, () => headrace.log)
+  expect(await headrace.metric("headrace_aborts_total", 'kind="lane"')).toBe(0)
+  expect(await headrace.stop()).toBe(0)
+  expect((await receive(servers, "slow", Slow)).map(({ value }) => [value.windowStart, value.steps])).toEqual([[0, 1]])
+  expect((await receive(servers, "steps.late", Step)).map(({ value }) => value.id)).toEqual([3])
+}, 60_000)
