@@ -66,10 +66,16 @@ export class ByteWriter {
   varint(value: number): void {
     this.reserve(8)
     let rest = value
-    while (rest >= 128) {
+    // Beyond 32 bits there are no bit operations, and a division of doubles costs ten times as much.
+    while (rest > 0x7fffffff) {
       this.bytes[this.length++] = (rest % 128) | 128
       rest = Math.floor(rest / 128)
     }
-    this.bytes[this.length++] = rest
+    let small = rest | 0
+    while (small >= 128) {
+      this.bytes[this.length++] = (small & 127) | 128
+      small >>>= 7
+    }
+    this.bytes[this.length++] = small
   }
 }

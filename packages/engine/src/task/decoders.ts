@@ -21,20 +21,27 @@ export const preparing = (source: Source, decoders: ReadonlyMap<string, Prepared
       Effect.catch(() => Effect.sync(() => void failedAt.set(schemaId, performance.now())))
     )
 
+  const isOpen = (id: number): boolean =>
+    performance.now() - (failedAt.get(id) ?? Number.NEGATIVE_INFINITY) > FORGET_FAILURE_MS
+
+  /** The writer schemas of a batch that are to be fetched. Nearly every record has the topic and schema of the last. */
   const unknownOf = (batch: Batch): ReadonlyMap<number, PreparedDecoder> => {
     const unknown = new Map<number, PreparedDecoder>()
-    for (let i = 0; i < batch.count; i++) {
-      const at = i * STRIDE
-      const decoder = decoders.get(source.topic(batch.index[at + TOPIC]!))
+    const { bytes, index, count } = batch
+    let topic = -1
+    let known = -1
+    let decoder: PreparedDecoder | undefined
+    for (let at = 0; at < count * STRIDE; at += STRIDE) {
+      if (index[at + TOPIC] !== topic) {
+        topic = index[at + TOPIC]!
+        known = -1
+        decoder = decoders.get(source.topic(topic))
+      }
       if (decoder === undefined) continue
-      const id = decoder.schemaId(
-        batch.bytes,
-        batch.index[at + VALUE_START]!,
-        Math.max(0, batch.index[at + VALUE_LENGTH]!)
-      )
-      if (id < 0 || decoder.knows(id)) continue
-      if (performance.now() - (failedAt.get(id) ?? Number.NEGATIVE_INFINITY) > FORGET_FAILURE_MS)
-        unknown.set(id, decoder)
+      const id = decoder.schemaId(bytes, index[at + VALUE_START]!, Math.max(0, index[at + VALUE_LENGTH]!))
+      if (id === known) continue
+      if (id < 0 || decoder.knows(id)) known = id
+      else if (isOpen(id)) unknown.set(id, decoder)
     }
     return unknown
   }
