@@ -18,13 +18,20 @@ export async function step({ name, upToDate, run }) {
   }
 }
 
+/** A log gets a sign of life now and then; an error brings the last notes along. */
 function plain(line) {
   const started = Date.now()
+  let note = ""
   console.log(`… ${line}`)
+  const timer = setInterval(() => console.log(`… ${line} ${seconds(started)}  ${note}`), 30_000)
   return {
-    // A log keeps the line of the step alone; an error brings the last notes along.
-    note: () => {},
-    end: mark => console.log(`${mark} ${line} ${seconds(started)}`)
+    note: text => {
+      note = text
+    },
+    end: mark => {
+      clearInterval(timer)
+      console.log(`${mark} ${line} ${seconds(started)}`)
+    }
   }
 }
 

@@ -2,10 +2,24 @@ import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import { root } from "./files.mjs"
 
-/** Runs a program quietly; each line that it prints goes to `note`. Rejects with its last lines when it fails. */
+const codes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }
+
+/**
+ * Runs a program quietly; each line that it prints goes to `note`. Rejects with its last lines when it fails. A signal
+ * that ends us ends it first, with all that it has started: it leads a process group of its own.
+ */
 export function runQuietly(program, args, { note = () => {}, env = {}, cwd = root } = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] })
+    const stdio = ["ignore", "pipe", "pipe"]
+    const child = spawn(program, args, { cwd, env: { ...process.env, ...env }, stdio, detached: true })
+    const end = signal => {
+      child.removeAllListeners("close").once("close", () => process.exit(codes[signal]))
+      process.kill(-child.pid, "SIGTERM")
+    }
+    const release = () => {
+      for (const signal of Object.keys(codes)) process.off(signal, end)
+    }
+    for (const signal of Object.keys(codes)) process.once(signal, end)
     const last = []
     const take = line => {
       last.push(line)
@@ -14,8 +28,12 @@ export function runQuietly(program, args, { note = () => {}, env = {}, cwd = roo
     }
     createInterface({ input: child.stdout }).on("line", take)
     createInterface({ input: child.stderr }).on("line", take)
-    child.once("error", reject)
+    child.once("error", error => {
+      release()
+      reject(error)
+    })
     child.once("close", (code, signal) => {
+      release()
       if (code === 0) resolve()
       else reject(new Error(`${[program, ...args].join(" ")} ended with ${signal ?? code}:\n${last.join("\n")}`))
     })
@@ -23,16 +41,21 @@ export function runQuietly(program, args, { note = () => {}, env = {}, cwd = roo
 }
 
 /**
- * Runs a program in the foreground, as if it had been started instead of us: it has our streams, gets our signals, and
- * how it ends is how we end. Ctrl-C in a terminal reaches it by itself, so it is passed on only when it came from kill.
+ * Runs a program in the foreground, as if it had been started instead of us: it has our streams, and how it ends is how
+ * we end. It gets our signals as SIGTERM: Ctrl-C reaches it by itself as well, and a second SIGINT would mean a second
+ * Ctrl-C, which does not wait.
  */
 export function runInstead(program, args, env = {}) {
   const child = spawn(program, args, { stdio: "inherit", env: { ...process.env, ...env } })
-  const forward = signal => () => child.kill(signal)
-  process.on("SIGINT", process.stdin.isTTY ? () => {} : forward("SIGINT"))
-  for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, forward(signal))
+  let got = "SIGTERM"
+  for (const signal of Object.keys(codes)) {
+    process.on(signal, () => {
+      got = signal
+      child.kill("SIGTERM")
+    })
+  }
   return new Promise((resolve, reject) => {
     child.once("error", reject)
-    child.once("close", (code, signal) => resolve(code ?? (signal === "SIGINT" ? 130 : 143)))
+    child.once("close", code => resolve(code ?? codes[got]))
   })
 }

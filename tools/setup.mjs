@@ -39,12 +39,12 @@ const steps = {
     name: "native Kafka client (Rust, librdkafka)",
     tools: () => ["cargo", "cc", "make", "perl"],
     upToDate: nativeIsBuilt,
-    run: async note => (await nativeBuild()).ensureNative({ log: note })
+    run: note => runQuietly(process.execPath, [nativeBuild], { note })
   },
   servers: {
     name: "development servers (Kafka, schema registry, ClickHouse)",
-    tools: () => (existsSync(join(cacheRoot, "bin")) ? ["java"] : ["java", "mvn", "cc"]),
-    upToDate: () => isStamped("servers", serversKey()) && existsSync(join(cacheRoot, "bin")),
+    tools: serverTools,
+    upToDate: () => startedServers().length === 0 || (isStamped("servers", serversKey()) && serversAreCached()),
     run: async note => {
       await runQuietly(bun, ["tools/servers.ts"], { note })
       stamp("servers", serversKey())
@@ -78,7 +78,7 @@ async function requireTools(wanted) {
   const open = []
   for (const each of wanted) if (!(await each.upToDate())) open.push(each)
   // Java is not only for making the servers, but for running them.
-  const running = wanted.includes(steps.servers) && !(process.env.HEADRACE_KAFKA && process.env.HEADRACE_REGISTRY)
+  const running = wanted.includes(steps.servers) && needsJava()
   const tools = new Set([...open.flatMap(each => each.tools()), ...(running ? ["java"] : [])])
   const missing = [...tools].filter(tool => !isThere(tool))
   if (missing.length === 0) return
@@ -116,19 +116,36 @@ async function installPackages(note) {
   await runQuietly(process.execPath, ["install.js"], { note, cwd: join(root, "node_modules", "bun") })
 }
 
-function nativeBuild() {
-  return import(pathToFileURL(join(root, "packages", "kafka", "native", "build.mjs")).href)
-}
+const nativeBuild = join(root, "packages", "kafka", "native", "build.mjs")
 
 async function nativeIsBuilt() {
   const crate = join(root, "packages", "kafka", "native")
   const marker = join(crate, "target", "built")
   if (!existsSync(join(crate, "headrace_kafka.node")) || !existsSync(marker)) return false
-  const { contentHash } = await nativeBuild()
+  const { contentHash } = await import(pathToFileURL(nativeBuild).href)
   return readFileSync(marker, "utf8") === contentHash()
 }
 
-/** Names the code that makes the servers, and where it puts them. */
+/** The development servers that are started here: a variable names one that runs already instead. */
+function startedServers() {
+  return ["KAFKA", "REGISTRY", "CLICKHOUSE"].filter(name => !process.env[`HEADRACE_${name}`])
+}
+
+function needsJava() {
+  return startedServers().some(name => name !== "CLICKHOUSE")
+}
+
+/** What is started runs under a launcher in C, which the cache keeps. */
+function serverTools() {
+  const cached = serversAreCached()
+  return [...(needsJava() ? ["java"] : []), ...(needsJava() && !cached ? ["mvn"] : []), ...(cached ? [] : ["cc"])]
+}
+
+function serversAreCached() {
+  return existsSync(join(cacheRoot, "bin"))
+}
+
+/** Names the code that makes the servers, which ones, and where it puts them. */
 function serversKey() {
   const sources = ["src", "native"].flatMap(part => {
     const directory = join("packages", "dev", part)
@@ -136,5 +153,5 @@ function serversKey() {
       .sort()
       .map(file => textOf(join(directory, file)))
   })
-  return hashOf(cacheRoot, process.env.JAVA_HOME ?? "", ...sources)
+  return hashOf(cacheRoot, process.env.JAVA_HOME ?? "", ...startedServers(), ...sources)
 }
