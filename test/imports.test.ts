@@ -32,7 +32,7 @@ const sources = (directory: string): string[] =>
     if (entry.isDirectory()) return SKIPPED.has(entry.name) ? [] : sources(path)
     return path.endsWith(".ts") ? [path] : []
   })
-const SKIPPED = new Set(["node_modules", "test", "bench", "native", "dist"])
+const SKIPPED = new Set(["node_modules", "test", "native", "dist"])
 
 const IMPORT =
   /(?:^|\n)(?:import|export)\b[^"'`;]*?\bfrom\s+"([^"]+)"|(?:^|\n)import\s+"([^"]+)"|\bimport\("([^"]+)"\)/g

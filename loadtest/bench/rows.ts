@@ -1,10 +1,10 @@
-// ns a row for decoding Avro and writing RowBinary, payments events: `bun packages/clickhouse/bench/rows.ts`
+// ns a row for decoding Avro and writing RowBinary, payments events: `bun loadtest/bench/rows.ts`
 
 import { derive, makeDecoder, makeEncoder } from "@headrace/avro"
 import { ByteWriter } from "@headrace/core"
-import { ScoredEvent } from "../../../loadtest/src/scenarios/payments/schemas.ts"
-import { columnsOf } from "../src/columns.ts"
-import { compileRows } from "../src/rows.ts"
+import { columnsOf } from "../../packages/clickhouse/src/columns.ts"
+import { compileRows } from "../../packages/clickhouse/src/rows.ts"
+import { ScoredEvent } from "../src/scenarios/payments/schemas.ts"
 
 const ROWS = 60_000
 const schema = derive(ScoredEvent, "ScoredEvent")
