@@ -263,6 +263,17 @@ test("a pipeline file that does not compile is named with the place in it", asyn
   expect(headrace.log).not.toMatch(/^\s+at /m)
 }, 30_000)
 
+test("a pipeline that fails at a record is named with the line in it, which types have not moved", async () => {
+  const job = await writeJob("throws")
+  const text = (await readFile(job.file, "utf8")).replace("item.id >= 0", '{ throw new Error("boom") }')
+  await writeFile(job.file, `interface Unused {\n  a: number\n}\n${text}`)
+  await createTopic(servers, "throws", 1)
+  await sendItems("throws", 0, 1)
+  const headrace = start(job)
+  expect(await headrace.ended()).toBe(1)
+  expect(headrace.log).toMatch(/boom\n\s+at .*throws\.ts:10:\d+/)
+}, 60_000)
+
 test("a port in use is named with what to do", async () => {
   const [port] = await freePorts(1)
   const other = createServer()
