@@ -39,6 +39,8 @@ export interface LoadReport {
   readonly rate: number
   readonly forMs: number
   readonly seed: number
+  /** Of the generator. */
+  readonly threads: number
   /** Events handed to Kafka; `unacknowledged` of them have no answer (not counted as lost). */
   readonly sent: number
   readonly unacknowledged: number
@@ -84,13 +86,12 @@ export interface Summary {
   readonly startup_ms: number
   readonly lanes: number
   readonly exactly_once: boolean
-  readonly clickhouse?: {
-    readonly rows: number
-    readonly lost: number
-    readonly duplicated: number
-    readonly latency_ms: Quantiles
-    readonly spend?: { readonly rows: number; readonly payments: number; readonly exact: boolean }
-  }
+  readonly clickhouse?: Counts
+  /** How it was measured, and what else was found. */
+  readonly details: Details
+}
+
+export interface Details {
   readonly run: number
   readonly rate: number
   readonly for_ms: number
@@ -106,7 +107,11 @@ export interface Summary {
     readonly expected_payments: number
     readonly exact: boolean
   }
-  readonly generator: { readonly behind_ms: number; readonly queue_full: number }
+  readonly clickhouse?: {
+    readonly latency_ms: Quantiles
+    readonly spend?: { readonly rows: number; readonly payments: number; readonly exact: boolean }
+  }
+  readonly generator: { readonly threads: number; readonly behind_ms: number; readonly queue_full: number }
   readonly drain_ms: number
   readonly problems: readonly string[]
 }
@@ -124,7 +129,13 @@ export const summarise = (report: LoadReport, engine: EngineFigures): Summary =>
   startup_ms: Math.round(engine.startupMs),
   lanes: engine.lanes,
   exactly_once: report.problems.length === 0,
-  ...clickhousePart(report.clickhouse),
+  ...(report.clickhouse === undefined ? {} : { clickhouse: countsOf(report.clickhouse) }),
+  details: detailsOf(report)
+})
+
+const countsOf = ({ rows, lost, duplicated }: Counts): Counts => ({ rows, lost, duplicated })
+
+const detailsOf = (report: LoadReport): Details => ({
   run: report.run,
   rate: report.rate,
   for_ms: report.forMs,
@@ -134,25 +145,18 @@ export const summarise = (report: LoadReport, engine: EngineFigures): Summary =>
   unacknowledged: report.unacknowledged,
   late: report.late,
   windows: windowsPart(report.windows),
-  generator: { behind_ms: round(report.behindMs), queue_full: report.queueFull },
+  ...(report.clickhouse === undefined ? {} : { clickhouse: clickhousePart(report.clickhouse) }),
+  generator: { threads: report.threads, behind_ms: round(report.behindMs), queue_full: report.queueFull },
   drain_ms: round(report.drainMs),
   problems: report.problems
 })
 
-const clickhousePart = (audit: ClickHouseAudit | undefined): Pick<Summary, "clickhouse"> =>
-  audit === undefined
-    ? {}
-    : {
-        clickhouse: {
-          rows: audit.rows,
-          lost: audit.lost,
-          duplicated: audit.duplicated,
-          latency_ms: roundAll(audit.latencyMs),
-          ...(audit.spend === undefined ? {} : { spend: audit.spend })
-        }
-      }
+const clickhousePart = ({ latencyMs, spend }: ClickHouseAudit): NonNullable<Details["clickhouse"]> => ({
+  latency_ms: roundAll(latencyMs),
+  ...(spend === undefined ? {} : { spend })
+})
 
-const windowsPart = (audit: WindowAudit): Summary["windows"] => ({
+const windowsPart = (audit: WindowAudit): Details["windows"] => ({
   emitted: audit.windows,
   duplicated: audit.duplicated,
   payments: audit.payments,

@@ -222,6 +222,7 @@ const reportOf = (
     rate: options.rate,
     forMs: options.forMs,
     seed: options.seed,
+    threads: options.threads,
     sent: expected.sent,
     unacknowledged: expected.unacknowledged,
     processed,

@@ -1,4 +1,4 @@
-import type { Summary } from "./report.ts"
+import type { Counts, Details, Quantiles, Summary } from "./report.ts"
 import { bold, count, dim, green, megabytes, ms, red, visibleLength } from "./text.ts"
 
 /** The goals that the table holds the figures against. */
@@ -22,54 +22,61 @@ export const renderSummary = (summary: Summary): string => {
 
 const mark = (good: boolean | undefined): string => (good === undefined ? " " : good ? green("✓") : red("✗"))
 
-const rows = (s: Summary): readonly Row[] => [
-  { name: "sent", value: `${count(s.sent)} events at ${count(s.rate)}/s for ${s.for_ms / 1000} s` },
+const rows = ({ details: d, ...s }: Summary): readonly Row[] => [
+  { name: "sent", value: `${count(s.sent)} events at ${count(d.rate)}/s for ${d.for_ms / 1000} s` },
   { name: "processed", value: `${count(s.processed)}, ${count(s.throughput_eps)}/s`, good: s.processed === s.sent },
   { name: "lost, duplicated", value: `${count(s.lost)}, ${count(s.duplicated)}`, good: s.lost + s.duplicated === 0 },
   {
     name: "windows",
-    value: `${count(s.windows.emitted)} with late events hold ${count(s.windows.payments)} of ${count(s.windows.expected_payments)} payments`,
-    good: s.windows.exact && s.windows.duplicated === 0
+    value: `${count(d.windows.emitted)} with late events hold ${count(d.windows.payments)} of ${count(d.windows.expected_payments)} payments`,
+    good: d.windows.exact && d.windows.duplicated === 0
   },
   {
     name: "late events",
-    value: `${count(s.late.seen)} of ${count(s.late.planted)} planted`,
-    good: s.late.seen >= s.late.planted
+    value: `${count(d.late.seen)} of ${count(d.late.planted)} planted`,
+    good: d.late.seen >= d.late.planted
   },
   {
     name: "latency",
     value: quantiles(s.latency_ms),
     good: s.latency_ms.p99 < P99_GOAL_MS
   },
-  ...(s.clickhouse === undefined ? [] : clickhouseRows(s.clickhouse)),
+  ...(s.clickhouse === undefined ? [] : clickhouseRows(s.clickhouse, d.clickhouse)),
   { name: "commit", value: `p50 ${ms(s.commit_ms.p50)}  p99 ${ms(s.commit_ms.p99)}` },
   { name: "memory", value: megabytes(s.rss_mb) },
   { name: "start", value: `${ms(s.startup_ms)}, ${s.lanes} lanes` },
-  { name: "generator behind", value: `${ms(s.generator.behind_ms)} at worst` }
+  { name: "generator behind", value: `${ms(d.generator.behind_ms)} at worst` }
 ]
 
-const clickhouseRows = (c: NonNullable<Summary["clickhouse"]>): readonly Row[] => [
+const clickhouseRows = (counts: Counts, found: Details["clickhouse"]): readonly Row[] => [
   {
     name: "ClickHouse rows",
-    value: `${count(c.rows)}, lost ${count(c.lost)}, duplicated ${count(c.duplicated)}`,
-    good: c.lost + c.duplicated === 0
+    value: `${count(counts.rows)}, lost ${count(counts.lost)}, duplicated ${count(counts.duplicated)}`,
+    good: counts.lost + counts.duplicated === 0
   },
-  ...(c.spend === undefined
+  ...(found === undefined ? [] : [...spendRows(found.spend), latencyRow(found.latency_ms)])
+]
+
+const spendRows = (spend: NonNullable<Details["clickhouse"]>["spend"]): readonly Row[] =>
+  spend === undefined
     ? []
     : [
         {
           name: "ClickHouse windows",
-          value: `${count(c.spend.rows)} hold ${count(c.spend.payments)} payments`,
-          good: c.spend.exact
+          value: `${count(spend.rows)} hold ${count(spend.payments)} payments`,
+          good: spend.exact
         }
-      ]),
-  { name: "ClickHouse latency", value: quantiles(c.latency_ms), good: c.latency_ms.p99 < CLICKHOUSE_GOAL_MS }
-]
+      ]
 
-const quantiles = (q: Summary["latency_ms"]): string =>
-  `p50 ${ms(q.p50)}  p99 ${ms(q.p99)}  p99.9 ${ms(q.p999)}  max ${ms(q.max)}`
+const latencyRow = (latency: Quantiles): Row => ({
+  name: "ClickHouse latency",
+  value: quantiles(latency),
+  good: latency.p99 < CLICKHOUSE_GOAL_MS
+})
+
+const quantiles = (q: Quantiles): string => `p50 ${ms(q.p50)}  p99 ${ms(q.p99)}  p99.9 ${ms(q.p999)}  max ${ms(q.max)}`
 
 const verdict = (s: Summary): readonly string[] =>
   s.exactly_once
     ? [`${green("✓")} ${bold("exactly once")}`]
-    : [`${red("✗")} ${bold("not exactly once")}`, ...s.problems.map(problem => `  ${problem}`)]
+    : [`${red("✗")} ${bold("not exactly once")}`, ...s.details.problems.map(problem => `  ${problem}`)]

@@ -13,6 +13,10 @@ export const visibleLength = (text: string): number => text.replace(ESCAPES, "")
 /** A text cut at its colour codes, which stay as parts of their own. */
 export const splitEscapes = (text: string): readonly string[] => text.split(ESCAPES)
 
+/** A text as this terminal should get it: with its colours, or without where nobody sees or wants them. */
+export const colouredFor = (terminal: { readonly isTTY?: boolean }, text: string): string =>
+  terminal.isTTY === true && !process.env.NO_COLOR ? text : text.replace(ESCAPES, "")
+
 const grouped = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 })
 
 /** 60000 as 60,000. */

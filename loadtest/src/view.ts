@@ -1,5 +1,18 @@
 import type { EngineSnapshot, LoadSnapshot } from "./snapshot.ts"
-import { bold, count, dim, green, megabytes, ms, red, seconds, splitEscapes, visibleLength, yellow } from "./text.ts"
+import {
+  bold,
+  colouredFor,
+  count,
+  dim,
+  green,
+  megabytes,
+  ms,
+  red,
+  seconds,
+  splitEscapes,
+  visibleLength,
+  yellow
+} from "./text.ts"
 
 /** Shows a running load. Called with each snapshot; `close` leaves the last picture and a free line below. */
 export interface LoadView {
@@ -25,7 +38,7 @@ const redrawing = (terminal: Terminal): LoadView => {
   return {
     show: snapshot => {
       const lines = renderView(snapshot, terminal.columns ?? 80)
-      terminal.write(up(drawn) + lines.map(line => `\x1b[2K${line}\n`).join(""))
+      terminal.write(up(drawn) + lines.map(line => `\x1b[2K${colouredFor(terminal, line)}\n`).join(""))
       drawn = lines.length
     },
     close: () => {

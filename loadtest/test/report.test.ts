@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { type LoadReport, problemsOf, summarise } from "../src/report.ts"
 import type { LoadSnapshot } from "../src/snapshot.ts"
 import { renderSummary } from "../src/table.ts"
-import { visibleLength } from "../src/text.ts"
+import { colouredFor, visibleLength } from "../src/text.ts"
 import { renderLine, renderView, terminalView } from "../src/view.ts"
 
 const latencyMs = { p50: 61.04, p90: 90, p99: 143.26, p999: 200, max: 260 }
@@ -11,6 +11,7 @@ const good: LoadReport = {
   rate: 60_000,
   forMs: 10_000,
   seed: 1,
+  threads: 1,
   sent: 600_000,
   unacknowledged: 0,
   processed: 600_000,
@@ -42,8 +43,9 @@ const judged = (changes: Partial<LoadReport>): LoadReport => {
 
 describe("the summary", () => {
   test("has the fields of the issue, and survives JSON", () => {
-    const summary = summarise(judged({}), engine)
-    expect(JSON.parse(JSON.stringify(summary))).toMatchObject({
+    const { details, ...summary } = JSON.parse(JSON.stringify(summarise(judged({}), engine)))
+    expect(details).toMatchObject({ rate: 60_000, late: { planted: 12, seen: 12 }, drain_ms: 300, problems: [] })
+    expect(summary).toEqual({
       sent: 600_000,
       processed: 600_000,
       lost: 0,
@@ -80,8 +82,17 @@ describe("the summary", () => {
   test.each(wrong)("is not exactly once, because: %s", (words, changes) => {
     const summary = summarise(judged(changes), engine)
     expect(summary.exactly_once).toBe(false)
-    expect(summary.problems.join()).toContain(words)
+    expect(summary.details.problems.join()).toContain(words)
     expect(renderSummary(summary)).toContain("✗")
+  })
+
+  test("has colours for a terminal only, and only where they are wanted", () => {
+    const table = renderSummary(summarise(judged({}), engine))
+    expect(colouredFor({ isTTY: true }, table)).toContain("\x1b")
+    expect(colouredFor({}, table)).not.toContain("\x1b")
+    process.env.NO_COLOR = "1"
+    expect(colouredFor({ isTTY: true }, table)).not.toContain("\x1b")
+    delete process.env.NO_COLOR
   })
 
   test("as a table shows only ticks when all is well", () => {

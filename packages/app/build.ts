@@ -1,11 +1,12 @@
 /**
- * Makes `dist/headrace`: one executable with the engine, its worker threads, the native client and what pipelines may
- * import. Run from anywhere: `bun packages/app/build.ts [outfile]`.
+ * Makes `dist/headrace`: one executable with the engine, its worker threads, the native client, what pipelines may
+ * import, and the payments pipeline. Run from anywhere: `bun packages/app/build.ts [outfile]`.
  */
 import { mkdirSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import type { BunPlugin } from "bun"
+import { BUILT_IN } from "./src/place.ts"
 
 const root = fileURLToPath(new URL("../../", import.meta.url))
 
@@ -42,11 +43,40 @@ const builtInWs: BunPlugin = {
   }
 }
 
+/** What a pipeline gets from this program, wherever its file lies (workers/modules.ts). */
+const SERVED = ["headrace", "effect", "effect/*"]
+
+const bundled = async (path: string): Promise<[path: string, text: string]> => {
+  const { outputs } = await Bun.build({ entrypoints: [join(root, path)], target: "bun", external: SERVED })
+  return [join(root, path), await outputs[0]!.text()]
+}
+/** Made before the build, since one build does not run within another. */
+const pipelines = new Map(await Promise.all(Object.values(BUILT_IN).map(bundled)))
+
+/**
+ * Pipelines are embedded as the file of a user would be, each in one piece: their `headrace` and `effect` are those of
+ * the thread that imports them, not copies.
+ */
+const embeddedPipelines: BunPlugin = {
+  name: "embedded-pipelines",
+  setup(build) {
+    build.onLoad({ filter: /\/pipeline\.ts$/ }, ({ path }) => {
+      const contents = pipelines.get(path)
+      return contents === undefined ? undefined : { contents, loader: "js" }
+    })
+    build.onResolve({ filter: /^(headrace|effect)(\/|$)/ }, ({ path, importer }) =>
+      pipelines.has(importer) ? { path, external: true } : undefined
+    )
+  }
+}
+
 const outfile = resolve(process.argv[2] ?? join(root, "dist/headrace"))
 mkdirSync(dirname(outfile), { recursive: true })
 process.chdir(root)
 const result = await Bun.build({
-  entrypoints: ["packages/app/src/main.ts", ...WORKERS, PISCINA_WORKER].map(path => join(root, path)),
+  entrypoints: ["packages/app/src/main.ts", ...WORKERS, PISCINA_WORKER, ...Object.values(BUILT_IN)].map(path =>
+    join(root, path)
+  ),
   root,
   target: "bun",
   define: { HEADRACE_COMPILED: "true" },
@@ -54,7 +84,7 @@ const result = await Bun.build({
   external: ["chdb", "chdb/*"],
   // What a pipeline sees must not depend on the directory that the binary is started from.
   compile: { outfile, autoloadDotenv: false, autoloadBunfig: false },
-  plugins: [embeddedPiscina, builtInWs]
+  plugins: [embeddedPiscina, builtInWs, embeddedPipelines]
 })
 for (const log of result.logs) console.error(String(log))
 if (!result.success) process.exit(1)

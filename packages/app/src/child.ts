@@ -1,44 +1,42 @@
 import { type ChildProcess, spawn } from "node:child_process"
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import type { JobConfig } from "@headrace/engine"
+import { VARIABLES } from "./config.ts"
 import { selfCommand } from "./place.ts"
 
-export interface ChildOptions {
-  readonly module: string
-  readonly clusters: {
-    readonly kafka: { readonly bootstrap: string }
-    readonly registry: { readonly url: string }
-    readonly clickhouse: { readonly url: string; readonly database: string }
-  }
-  readonly lanes: number
-  /** It outlives this process; else it stops when this process ends, however that happens. */
-  readonly keep: boolean
+export interface ChildOptions extends Pick<JobConfig, "kafka" | "registry" | "lanes" | "replication"> {
+  /** A file, or a pipeline's name. */
+  readonly pipeline: string
+  /** Without it no tables are filled. */
+  readonly clickhouse?: NonNullable<JobConfig["clickhouse"]>
+  /** Default: a directory that goes with the process. */
+  readonly checkpoints?: string
 }
 
-/** A pipeline that runs in a process of its own. */
+/** A pipeline that runs in a process of its own, which stops when this one ends, however that happens. */
 export interface ChildPipeline {
   readonly pid: number
   /** Its health and metrics. */
   readonly url: string
-  /** From its exec until every lane ran. */
-  readonly startupMs: number
   /** Clean stop, by force after 15 s. */
   stop(): Promise<void>
+  /** From now on it outlives this process. */
+  keep(): Promise<void>
 }
 
 /** Runs `headrace run` in a process of its own and waits until all of it runs. Rejects with the end of its log. */
 export const childPipeline = async (options: ChildOptions): Promise<ChildPipeline> => {
   const directory = mkdtempSync(join(tmpdir(), "headrace-pipeline-"))
-  // An interrupt does not wait for a start that is under way.
   const clear = () => rmSync(directory, { recursive: true, force: true })
-  if (!options.keep) process.once("exit", clear)
+  // An interrupt does not wait for a start that is under way.
+  process.once("exit", clear)
   const log = join(directory, "pipeline.log")
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
-  const begun = performance.now()
-  const child = start(runArguments(options, directory, port), log, options.keep)
+  const child = start(runArguments(options, directory, port), secretsOf(options, directory), log)
   const stop = () => end(child).then(clear)
   try {
     await ready(child, url, log)
@@ -46,30 +44,61 @@ export const childPipeline = async (options: ChildOptions): Promise<ChildPipelin
     await stop()
     throw error
   }
-  return { pid: child.pid ?? 0, url, startupMs: performance.now() - begun, stop }
+  const keep = () => {
+    process.off("exit", clear)
+    return new Promise<void>(resolve => child.stdin?.end("keep\n", resolve))
+  }
+  return { pid: child.pid ?? 0, url, stop, keep }
 }
 
-const runArguments = ({ module, clusters, lanes, keep }: ChildOptions, directory: string, port: number): string[] => [
-  "run",
-  module,
-  ...["--kafka", clusters.kafka.bootstrap, "--registry", clusters.registry.url],
-  ...["--clickhouse", clusters.clickhouse.url, "--database", clusters.clickhouse.database],
-  ...["--lanes", String(lanes), "--port", String(port), "--instance", "demo"],
-  ...["--checkpoints", join(directory, "checkpoints")],
-  ...(keep ? [] : ["--stop-with-stdin"])
+const runArguments = (options: ChildOptions, directory: string, port: number): string[] => [
+  ...["run", options.pipeline, "--stop-with-stdin", "--scratch", directory],
+  ...["--kafka", options.kafka.bootstrap, "--registry", options.registry.url],
+  ...tables(options.clickhouse),
+  ...["--lanes", String(options.lanes), "--replication", String(options.replication), "--port", String(port)],
+  ...["--checkpoints", options.checkpoints ?? join(directory, "checkpoints")]
 ]
 
+const tables = (clickhouse: ChildOptions["clickhouse"]): string[] => {
+  if (clickhouse === undefined) return ["--sinks", "none"]
+  const { url, database, username } = clickhouse
+  return [
+    "--clickhouse",
+    url,
+    "--database",
+    database,
+    ...(username === undefined ? [] : ["--clickhouse-user", username])
+  ]
+}
+
+/** What must not stand in the process's arguments. The directory is ours alone to read. */
+const secretsOf = ({ kafka, registry, clickhouse }: ChildOptions, directory: string): Record<string, string> => {
+  const config = join(directory, "kafka.properties")
+  const lines = Object.entries(kafka.settings).map(([name, value]) => `${name}=${JSON.stringify(value)}\n`)
+  writeFileSync(config, lines.join(""), { mode: 0o600 })
+  return {
+    HEADRACE_KAFKA_CONFIG: config,
+    ...(registry.auth === undefined ? {} : { HEADRACE_REGISTRY_AUTH: registry.auth }),
+    ...(clickhouse?.password === undefined ? {} : { HEADRACE_CLICKHOUSE_PASSWORD: clickhouse.password })
+  }
+}
+
 /** A process group of its own: Ctrl-C reaches the demo, which then stops its parts in order. */
-const start = (args: string[], log: string, keep: boolean): ChildProcess => {
+const start = (args: string[], secrets: Record<string, string>, log: string): ChildProcess => {
   const [command, ...rest] = selfCommand(args)
   const output = openSync(log, "w")
-  const child = spawn(command, rest, { stdio: [keep ? "ignore" : "pipe", output, output], detached: true })
+  const env = { ...withoutSettings(process.env), ...secrets }
+  const child = spawn(command, rest, { stdio: ["pipe", output, output], detached: true, env })
   closeSync(output)
   // The pipe breaks when the pipeline dies first; its end is seen by "exit".
   child.stdin?.on("error", () => {})
   child.unref()
   return child
 }
+
+/** Variables that are settings of this process are not meant for the child. */
+const withoutSettings = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(env).filter(([name]) => !VARIABLES.has(name)))
 
 const POLL_MS = 20
 const START_WITHIN_MS = 60_000

@@ -4,6 +4,7 @@ import { dirname, extname, join, resolve } from "node:path"
 import type { JobConfig } from "@headrace/engine"
 import { Config, Effect, Option, Schema, SchemaIssue } from "effect"
 import { LineCounter, parseDocument } from "yaml"
+import { pipelineFile } from "./place.ts"
 import { Bootstrap, HttpUrl, millis, Name, NonEmpty, Scalar, whole } from "./value.ts"
 
 /** Something that was given by flag, environment or file is wrong. Shown to the user as it is. */
@@ -91,9 +92,11 @@ export const SETTINGS = [
   { flag: "app", variable: "HEADRACE_APP", path: ["app"] },
   { flag: "instance", variable: "HEADRACE_INSTANCE", path: ["instance"] },
   { flag: "kafka", variable: "HEADRACE_KAFKA", path: ["clusters", "kafka", "bootstrap"] },
+  { flag: "kafka-config", variable: "HEADRACE_KAFKA_CONFIG", path: ["clusters", "kafka", "config"] },
   { flag: "registry", variable: "HEADRACE_REGISTRY", path: ["clusters", "registry", "url"] },
   { flag: "clickhouse", variable: "HEADRACE_CLICKHOUSE", path: ["clusters", "clickhouse", "url"] },
   { flag: "database", variable: "HEADRACE_DATABASE", path: ["clusters", "clickhouse", "database"] },
+  { flag: "clickhouse-user", variable: "HEADRACE_CLICKHOUSE_USER", path: ["clusters", "clickhouse", "username"] },
   { flag: "lanes", variable: "HEADRACE_LANES", path: ["lanes"] },
   { flag: "commit-interval", variable: "HEADRACE_COMMIT_INTERVAL", path: ["commit", "interval"] },
   { flag: "checkpoints", variable: "HEADRACE_CHECKPOINTS", path: ["checkpoint", "directory"] },
@@ -104,27 +107,77 @@ export const SETTINGS = [
 ] as const
 export type SettingFlag = (typeof SETTINGS)[number]["flag"]
 
-/** The settings of one run: `file` is a pipeline module or a YAML file that names one. */
-export const loadSettings = Effect.fnUntraced(function* (
-  file: string,
-  flags: Readonly<Partial<Record<SettingFlag, string>>>
-) {
+/** Secrets have no flags: everybody on the machine can read a process's arguments. */
+const SECRETS = [
+  { variable: "HEADRACE_REGISTRY_AUTH", path: ["clusters", "registry", "auth"] },
+  { variable: "HEADRACE_CLICKHOUSE_PASSWORD", path: ["clusters", "clickhouse", "password"] }
+] as const
+
+/** All variables that are settings. */
+export const VARIABLES: ReadonlySet<string> = new Set([...SETTINGS, ...SECRETS].map(({ variable }) => variable))
+
+/** What was given on the command line; `kafka` are single settings of librdkafka. */
+export interface Flags {
+  readonly settings: Readonly<Partial<Record<SettingFlag, string>>>
+  readonly kafka: Readonly<Record<string, string>>
+}
+
+/** The settings of one run: `file` is a pipeline's module or name, or a YAML file that says one. */
+export const loadSettings = Effect.fnUntraced(function* (file: string, flags: Flags) {
   const path = resolve(file)
-  const written = isYaml(path) ? yield* readYaml(path) : { pipeline: path }
-  const overrides = [...(yield* fromEnvironment), ...fromFlags(flags)]
+  const written = isYaml(path) ? yield* readYaml(path) : { pipeline: pipelineFile(file) }
+  const given = [...(yield* fromEnvironment), ...fromFlags(flags)]
+  const overrides = (yield* Effect.forEach(given, fromKafkaConfig)).flat()
   const settings = yield* decode(file, withOverrides({ clusters: {}, ...written }, overrides), overrides)
-  return { ...settings, pipeline: resolve(dirname(path), settings.pipeline) }
+  return { ...settings, pipeline: pipelineFile(settings.pipeline, dirname(path)) }
 })
 
 const isYaml = (path: string): boolean => [".yaml", ".yml"].includes(extname(path))
 
-const fromFlags = (flags: Readonly<Partial<Record<SettingFlag, string>>>): Override[] =>
-  SETTINGS.flatMap(({ flag, path }) => {
-    const value = flags[flag]
+const fromFlags = ({ settings, kafka }: Flags): Override[] => [
+  ...SETTINGS.flatMap(({ flag, path }) => {
+    const value = settings[flag]
     return value === undefined ? [] : [{ path, value, origin: `--${flag}` }]
+  }),
+  ...Object.entries(kafka).map(([name, value]) => ofKafka(name, value, "--kafka-setting"))
+]
+
+const ofKafka = (name: string, value: string, origin: string): Override => ({
+  path: ["clusters", "kafka", "settings", name],
+  value,
+  origin: `${origin} ${name}`
+})
+
+/** Each line of the file that `--kafka-config` names; any other override as it is. */
+const fromKafkaConfig = ({ path, value, origin }: Override): Effect.Effect<readonly Override[], ConfigError> =>
+  path.at(-1) !== "config"
+    ? Effect.succeed([{ path, value, origin }])
+    : Effect.try({
+        try: () => properties(readFileSync(value, "utf8")).map(([name, text]) => ofKafka(name, text, origin)),
+        catch: error => new ConfigError({ message: `${value} (${origin}) cannot be used: ${messageOf(error)}` })
+      })
+
+/**
+ * Lines `name=value`, or `name="value"` with JSON's escapes; empty ones and those that begin with `#` say nothing.
+ */
+const properties = (text: string): [name: string, value: string][] =>
+  text.split(/\r?\n/).flatMap((line, index): [string, string][] => {
+    if (/^\s*(#|$)/.test(line)) return []
+    const [, name, value] = /^\s*([^\s=]+)\s*=\s*(.*?)\s*$/.exec(line) ?? []
+    // The line itself may be a secret.
+    if (name === undefined || value === undefined) throw new Error(`line ${index + 1} is not "name=value"`)
+    return [[name, value.startsWith('"') ? unquoted(value, index + 1) : value]]
   })
 
-const fromEnvironment = Effect.forEach(SETTINGS, ({ variable, path }) =>
+const unquoted = (text: string, line: number): string => {
+  try {
+    return String(JSON.parse(text))
+  } catch {
+    throw new Error(`line ${line}: the value begins with a quotation mark, but is no JSON string`)
+  }
+}
+
+const fromEnvironment = Effect.forEach([...SETTINGS, ...SECRETS], ({ variable, path }) =>
   Effect.map(Config.option(Config.String(variable)), value =>
     Option.isNone(value) || value.value === "" ? [] : [{ path, value: value.value, origin: variable }]
   )

@@ -1,3 +1,4 @@
+import type { Burst } from "@headrace/loadtest"
 import { Option } from "effect"
 import { Flag } from "effect/cli"
 import { parseDuration } from "./value.ts"
@@ -10,6 +11,14 @@ const positive = Flag.filter(
   (n: number) => n > 0,
   n => `expected a number above 0, got ${n}`
 )
+
+/** "3x/2s/10s": three times the base rate for 2 s of every 10 s. */
+const parseBurst = (text: string): Burst | undefined => {
+  const [, factor, lasts = "", every = ""] = /^(\d+(?:\.\d+)?)x\/([^/]+)\/([^/]+)$/.exec(text) ?? []
+  const [lastsMs, everyMs] = [parseDuration(lasts), parseDuration(every)]
+  if (!factor || !lastsMs || !everyMs || lastsMs >= everyMs || Number(factor) <= 0) return undefined
+  return { factor: Number(factor), lastsMs, everyMs }
+}
 
 /** What both `demo` and `loadtest` take. */
 export const loadFlags = {
@@ -25,6 +34,25 @@ export const loadFlags = {
     Flag.withDescription("How long events are sent, like 60s"),
     Flag.withDefault(60_000)
   ),
+  warmUp: Flag.String("warm-up").pipe(
+    duration,
+    Flag.withMetavar("duration"),
+    Flag.withDescription("A load before what is measured, audited as well, at most as long as that (default: 15s)"),
+    Flag.withDefault(15_000)
+  ),
+  threads: Flag.Int("threads").pipe(
+    Flag.withDescription("Threads that generate the load (default: 1)"),
+    Flag.withDefault(1)
+  ),
+  burst: Flag.String("burst").pipe(
+    Flag.filterMap(
+      text => Option.fromUndefinedOr(parseBurst(text)),
+      text => `expected how much, how long and how often, like 3x/2s/10s, got "${text}"`
+    ),
+    Flag.withMetavar("factor/lasts/every"),
+    Flag.withDescription("3x/2s/10s: three times the rate for 2 s of every 10 s; --rate stays the mean"),
+    Flag.optional
+  ),
   seed: Flag.Int("seed").pipe(Flag.withDescription("The same seed sends the same events"), Flag.withDefault(1)),
   report: Flag.String("report").pipe(
     Flag.withMetavar("file"),
@@ -36,6 +64,12 @@ export const loadFlags = {
 export interface LoadFlags {
   readonly rate: number
   readonly for: number
+  readonly warmUp: number
+  readonly threads: number
+  readonly burst: Option.Option<Burst>
   readonly seed: number
   readonly report: Option.Option<string>
 }
+
+/** A short load needs no longer warm-up than itself. */
+export const warmUpMs = (flags: LoadFlags): number => Math.min(flags.warmUp, flags.for)

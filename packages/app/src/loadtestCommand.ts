@@ -1,68 +1,70 @@
+import type { JobConfig } from "@headrace/engine"
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
-import { loadFlags } from "./loadFlags.ts"
+import { childPipeline } from "./child.ts"
+import { jobOf, loadSettings } from "./config.ts"
+import { loadFlags, warmUpMs } from "./loadFlags.ts"
+import { startPart } from "./part.ts"
+import { flagsOf, kafkaSetting, settingFlags } from "./settingFlags.ts"
 import { userErrors } from "./userErrors.ts"
-import { watch } from "./watch.ts"
 
-const url = (name: string, help: string) =>
-  Flag.String(name).pipe(Flag.withMetavar("url"), Flag.withDescription(help), Flag.optional)
+const SETTINGS = [
+  "kafka",
+  "kafka-config",
+  "registry",
+  "clickhouse",
+  "clickhouse-user",
+  "database",
+  "replication",
+  "lanes",
+  "checkpoints"
+] as const
 
 export const loadtestCommand = Command.make(
   "loadtest",
   {
-    kafka: Flag.String("kafka").pipe(Flag.withMetavar("host:port"), Flag.withDescription("Kafka brokers")),
-    registry: Flag.String("registry").pipe(Flag.withMetavar("url"), Flag.withDescription("Schema registry")),
-    settings: Flag.KeyValuePair("kafka-setting").pipe(
-      Flag.withDescription("librdkafka's settings, such as security.protocol=SASL_SSL"),
-      Flag.withDefault<Record<string, string>>({})
-    ),
-    clickhouse: url("clickhouse", "ClickHouse over HTTP; without it only Kafka is audited"),
-    database: Flag.String("database").pipe(Flag.withDescription("ClickHouse database"), Flag.withDefault("default")),
-    pipeline: url(
-      "pipeline",
-      "Where the pipeline's metrics are, like http://127.0.0.1:7400, to show commits and memory"
+    kafkaSetting,
+    ...settingFlags(SETTINGS),
+    pipeline: Flag.String("pipeline").pipe(
+      Flag.withMetavar("url"),
+      Flag.withDescription(
+        "Measures `headrace run payments` that runs already, whose metrics are at this address, instead of one of its own"
+      ),
+      Flag.optional
     ),
     ...loadFlags
   },
   Effect.fnUntraced(
-    function* (flags) {
-      const { conclude, drive, ensureTopics, loadOptions } = yield* Effect.promise(() => import("./load.ts"))
-      const clickhouse = Option.map(flags.clickhouse, url => ({ url, database: flags.database }))
-      const options = loadOptions(
-        {
-          kafka: { bootstrap: flags.kafka, settings: flags.settings },
-          registry: { url: flags.registry },
-          ...(Option.isSome(clickhouse) ? { clickhouse: clickhouse.value } : {})
-        },
-        flags
-      )
+    function* ({ pipeline, rate, for: lasts, warmUp, threads, burst, seed, report, ...given }) {
+      const flags = { rate, for: lasts, warmUp, threads, burst, seed, report }
+      const { conclude, ensureTopics, loadOptions, measure } = yield* Effect.promise(() => import("./load.ts"))
+      const job = jobOf(yield* loadSettings("payments", flagsOf(given)), "payments")
+      const options = loadOptions(job, flags)
       yield* ensureTopics(options)
-      const watched = Option.isSome(flags.pipeline) ? yield* watch(flags.pipeline.value) : undefined
-      const figures = watched?.figures(Number.NaN) ?? Effect.succeed(UNKNOWN)
-      const summary = yield* drive({ ...options, ...(watched ? { engine: watched.snapshot } : {}) }, figures)
-      yield* conclude(summary, flags.report)
+      const url = Option.isSome(pipeline) ? pipeline.value : yield* ownPipeline(job)
+      yield* conclude(yield* measure(options, warmUpMs(flags), url), report)
     },
     effect => userErrors(Effect.scoped(effect))
   )
 ).pipe(
-  Command.withDescription("Sends the payments load to a running pipeline and audits what comes out"),
+  Command.withDescription("Runs the payments pipeline on a cluster, sends it a load, and audits what comes out"),
   Command.withExamples([
     {
-      command: "headrace loadtest --kafka localhost:9092 --registry http://localhost:8081 --rate 60000 --for 60s",
+      command:
+        "headrace loadtest --kafka localhost:9092 --registry http://localhost:8081 --clickhouse http://localhost:8123",
       description: "60,000 events/s for a minute"
     },
     {
       command:
-        "headrace loadtest --kafka localhost:9092 --registry http://localhost:8081 --clickhouse http://localhost:8123 --report report.json",
-      description: "Audit ClickHouse, too, and write the summary"
+        "headrace loadtest --kafka localhost:9092 --registry http://localhost:8081 --rate 5000 --for 20s --report report.json",
+      description: "Without ClickHouse, and the summary as JSON"
     }
   ])
 )
 
-/** JSON has no NaN: figures that nobody can know here become null. */
-const UNKNOWN = {
-  commitMs: { p50: Number.NaN, p99: Number.NaN },
-  rssMb: Number.NaN,
-  startupMs: Number.NaN,
-  lanes: Number.NaN
-}
+/** Runs the pipeline in a process of its own while the scope lives, and answers with where its metrics are. */
+const ownPipeline = Effect.fnUntraced(function* (job: JobConfig) {
+  const options = { ...job, pipeline: "payments", checkpoints: job.checkpoint.directory }
+  const pipeline = yield* startPart(`payments pipeline, ${job.lanes} lanes`, () => childPipeline(options))
+  return pipeline.url
+})

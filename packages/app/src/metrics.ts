@@ -1,9 +1,9 @@
-import { type MetricName, quantile } from "@headrace/engine"
+import { COMMIT_BOUNDS, type MetricName } from "@headrace/engine"
 import { Effect } from "effect"
 import { PrometheusMetrics } from "effect/observability"
 import type { Status } from "./status.ts"
 
-type Kind = "counter" | "gauge" | "summary"
+type Kind = "counter" | "gauge" | "histogram"
 interface Family {
   readonly name: string
   readonly kind: Kind
@@ -51,30 +51,30 @@ const ofUnits = (status: Status): string[] =>
     )
   ])
 
-/** Over all lanes, and for each of the tables. */
-const ofCommits = (status: Status): string[] => {
-  const family: Family = {
-    name: "headrace_commit_ms",
-    kind: "summary",
-    help: "From first flush to the broker's answer"
-  }
-  const lanes = status.units.filter(unit => unit.kind === "lane").map(unit => unit.metrics)
-  const tables = status.units.filter(unit => unit.kind !== "lane")
-  return [
-    ...head(family),
-    ...[0.5, 0.9, 0.99].map(q => `${family.name}{unit="lanes",quantile="${q}"} ${number(quantile(lanes, q))}`),
-    ...tables.flatMap(unit =>
-      [0.5, 0.9, 0.99].map(
-        q => `${family.name}{unit="${unit.name}",quantile="${q}"} ${number(quantile([unit.metrics], q))}`
-      )
-    )
-  ]
+const COMMITS: Family = {
+  name: "headrace_commit_ms",
+  kind: "histogram",
+  help: "From the seal of a transaction to the broker's answer; of a table: of a block"
 }
+
+const ofCommits = (status: Status): string[] => [
+  ...head(COMMITS),
+  ...status.units.flatMap(({ kind, name, metrics }) => {
+    const labels = label(kind, name)
+    const within = metrics.commitsWithin()
+    return [
+      ...within.map((count, i) => `${COMMITS.name}_bucket{${labels},le="${number(COMMIT_BOUNDS[i]!)}"} ${count}`),
+      `${COMMITS.name}_sum{${labels}} ${number(metrics.get("commitMs"))}`,
+      `${COMMITS.name}_count{${labels}} ${within.at(-1)}`
+    ]
+  })
+]
 
 const ofProcess = (status: Status): string[] => [
   ...single("process_resident_memory_bytes", "gauge", "Resident memory", process.memoryUsage.rss()),
   ...single("process_cpu_seconds_total", "counter", "CPU time", cpuSeconds()),
   ...single("process_start_time_seconds", "gauge", "Start of the process", status.startedAt / 1000),
+  ...single("headrace_startup_ms", "gauge", "From the start of the process until every unit ran", status.startupMs),
   ...single("headrace_ready", "gauge", "1 while every unit runs", status.reasons().length === 0 ? 1 : 0),
   ...single("headrace_restarts_total", "counter", "Units started again", total(status.restarts))
 ]

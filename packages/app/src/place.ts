@@ -1,3 +1,4 @@
+import { resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 
 /** Set by build.ts: inside the compiled binary files have other places. */
@@ -16,6 +17,15 @@ export const workerFile = (): string => fileAt("workers/task.ts")
 
 /** What the load generator's threads run. */
 export const loadWorkerFile = (): string => fileAt("loadtest/src/worker.ts")
+
+/** The pipelines that this program brings along, by the names under which `run` and `explain` know them. */
+export const BUILT_IN: Readonly<Record<string, string>> = { payments: "loadtest/src/scenarios/payments/pipeline.ts" }
+
+/** The module of a pipeline: one of those, or a file, relative to a directory. */
+export const pipelineFile = (name: string, directory = "."): string => {
+  const builtIn = BUILT_IN[name]
+  return builtIn === undefined ? resolve(directory, name) : fileAt(builtIn)
+}
 
 /** The command that runs this very program with other arguments. */
 export const selfCommand = (args: readonly string[]): readonly [string, ...string[]] =>

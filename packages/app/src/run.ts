@@ -66,7 +66,8 @@ const stopped = Effect.fnUntraced(function* (status: Status) {
 /** Says once when everything runs. */
 const announce = Effect.fnUntraced(function* (status: Status) {
   while (status.reasons().length > 0) yield* Effect.sleep(20)
-  yield* Effect.logInfo(`running, ${Math.round(Date.now() - status.startedAt)} ms after the start`)
+  status.startupMs = Date.now() - status.startedAt
+  yield* Effect.logInfo(`running, ${Math.round(status.startupMs)} ms after the start`)
 })
 
 const lanesOf = (count: number): Unit[] =>

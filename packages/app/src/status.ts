@@ -10,6 +10,8 @@ export class Status {
   /** What is being waited for, by name, with the reason. */
   readonly waiting = new Map<string, string>()
   forced = 0
+  /** From the start of the process until every unit ran for the first time; NaN before. */
+  startupMs = Number.NaN
 
   constructor(app: string, units: readonly Unit[]) {
     this.app = app

@@ -1,5 +1,8 @@
 import type { EngineFigures, EngineSnapshot } from "@headrace/loadtest"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
+
+/** The pipeline that is measured does not say how it fares. */
+export class NoMetrics extends Schema.TaggedError<NoMetrics>()("NoMetrics", { message: Schema.String }) {}
 
 /** What `/metrics` of a running pipeline says that the load's view and summary show. */
 interface Sample {
@@ -7,9 +10,10 @@ interface Sample {
   readonly lanes: number
   readonly lag: number
   readonly commits: number
-  readonly p50: number
-  readonly p99: number
+  /** Commits of all lanes that took at most so many ms, by that bound, growing. */
+  readonly within: ReadonlyMap<number, number>
   readonly rssMb: number
+  readonly startupMs: number
 }
 
 const EVERY_MS = 500
@@ -17,6 +21,7 @@ const EVERY_MS = 500
 /** Follows a pipeline's `/metrics` while the scope lives. A scrape that fails leaves the last figures standing. */
 export const watch = Effect.fnUntraced(function* (url: string) {
   let last: Sample | undefined
+  let first: Sample | undefined
   let commitsPerSecond = 0
   let peakMb = 0
   const scrape = Effect.map(fetchSample(url), sample => {
@@ -27,16 +32,38 @@ export const watch = Effect.fnUntraced(function* (url: string) {
   })
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(scrape, Effect.sleep(EVERY_MS))))
   const snapshot = (): EngineSnapshot | undefined =>
-    last && { lag: last.lag, commitsPerSecond, commitMs: { p50: last.p50, p99: last.p99 }, rssMb: last.rssMb }
-  const figures = (startupMs: number): Effect.Effect<EngineFigures> =>
-    Effect.map(scrape, () => ({
-      commitMs: { p50: last?.p50 ?? Number.NaN, p99: last?.p99 ?? Number.NaN },
-      rssMb: last === undefined ? Number.NaN : peakMb,
-      startupMs,
-      lanes: last?.lanes ?? Number.NaN
-    }))
-  return { snapshot, figures }
+    last && { lag: last.lag, commitsPerSecond, commitMs: commitMs(last, first), rssMb: last.rssMb }
+  const begin = Effect.gen(function* () {
+    yield* scrape
+    const begun = last
+    if (begun === undefined) return yield* new NoMetrics({ message: `${url}/metrics: ${NO_ANSWER}` })
+    first = begun
+    peakMb = begun.rssMb
+    return Effect.map(scrape, () => figuresOf(begun, last ?? begun, peakMb))
+  })
+  return {
+    snapshot,
+    /** What is measured begins now. Answers with what asks for the figures since then. */
+    begin
+  }
 })
+
+const NO_ANSWER = "no pipeline answers there; give the address that `headrace run` logs for health and metrics"
+
+const figuresOf = (first: Sample, last: Sample, rssMb: number): EngineFigures => ({
+  commitMs: commitMs(last, first),
+  rssMb,
+  startupMs: last.startupMs,
+  lanes: last.lanes
+})
+
+/** Upper bounds of the buckets that hold these quantiles of the commits between two samples; 0 without any. */
+const commitMs = (last: Sample, first: Sample | undefined): EngineFigures["commitMs"] => {
+  const between = [...last.within].map(([bound, count]) => [bound, count - (first?.within.get(bound) ?? 0)] as const)
+  const total = between.at(-1)?.[1] ?? 0
+  const quantile = (q: number) => (total === 0 ? 0 : between.find(([, count]) => count >= q * total)![0])
+  return { p50: quantile(0.5), p99: quantile(0.99) }
+}
 
 const fetchSample = (url: string): Effect.Effect<Sample | undefined> =>
   Effect.promise(async () => {
@@ -44,24 +71,24 @@ const fetchSample = (url: string): Effect.Effect<Sample | undefined> =>
     return response?.ok ? sampleOf(await response.text()) : undefined
   })
 
-/** Exported for its test. */
-export const sampleOf = (text: string): Sample => {
+const sampleOf = (text: string): Sample => {
   const series = parse(text)
   const lanes = (name: string) => series.filter(line => line.name === name && line.labels.includes('kind="lane"'))
   const sum = (name: string) => lanes(name).reduce((total, line) => total + line.value, 0)
-  const one = (name: string, label = "") =>
-    series.find(line => line.name === name && line.labels.includes(label))?.value ?? Number.NaN
-  const commit = (q: string) =>
-    series.find(line => line.name === "headrace_commit_ms" && line.labels === `unit="lanes",quantile="${q}"`)?.value ??
-    0
+  const one = (name: string) => series.find(line => line.name === name)?.value ?? Number.NaN
+  const within = new Map<number, number>()
+  for (const { labels, value } of lanes("headrace_commit_ms_bucket")) {
+    const bound = Number(/le="(.+?)"/.exec(labels)?.[1]?.replace("+Inf", "Infinity"))
+    within.set(bound, (within.get(bound) ?? 0) + value)
+  }
   return {
     at: performance.now(),
     lanes: lanes("headrace_partitions").length,
     lag: sum("headrace_lag_records"),
     commits: sum("headrace_commits_total"),
-    p50: commit("0.5"),
-    p99: commit("0.99"),
-    rssMb: one("process_resident_memory_bytes") / 1048576
+    within,
+    rssMb: one("process_resident_memory_bytes") / 1048576,
+    startupMs: one("headrace_startup_ms")
   }
 }
 

@@ -19,7 +19,9 @@ const files = scratch({
     'Sink.kafka("copies", Payment), Sink.clickhouse("copies")'
   ),
   "syntax.ts": "export const a = 1\nexport default { b: 1,, }\n",
-  "throws.ts": 'const a: number = 1\n\nthrow new Error("boom")\n',
+  "throws.ts": 'interface A {\n  a: number\n}\n\nthrow new Error("boom")\n',
+  "deep.ts": 'interface A {\n  a: number\n}\nimport { fail } from "./fails.ts"\nexport default fail(1)\n',
+  "fails.ts": 'type A = {\n  a: number\n}\n\nexport const fail = (a: number): A => {\n  throw new Error("deep")\n}\n',
   "nothing.ts": "export const a = 1\n",
   "number.ts": "export default 5\n",
   "import.ts": 'import { a } from "./none.ts"\nexport default a\n',
@@ -62,8 +64,9 @@ describe("wrong input ends with exit code 1 and says what to do", () => {
     ],
     ["no such pipeline", () => ["run", "none.ts", ...clusters], "none.ts: there is no such file"],
     ["no such configuration", () => ["run", "none.yaml"], "none.yaml cannot be read"],
-    ["a pipeline that does not parse", () => ["run", "syntax.ts", ...clusters], /syntax\.ts:2:\d+: /],
-    ["a pipeline that throws", () => ["explain", "throws.ts"], /throws\.ts:\d+:\d+: boom/],
+    ["a pipeline that does not parse", () => ["run", "syntax.ts", ...clusters], /syntax\.ts:2:23: /],
+    ["a pipeline that throws", () => ["explain", "throws.ts"], /throws\.ts:5:\d+: boom/],
+    ["a pipeline whose import throws", () => ["explain", "deep.ts"], /fails\.ts:6:\d+: deep/],
     ["an import that is not there", () => ["explain", "import.ts"], "Cannot find module './none.ts'"],
     ["no default export", () => ["explain", "nothing.ts"], "nothing.ts: has no default export"],
     [
@@ -89,7 +92,18 @@ describe("wrong input ends with exit code 1 and says what to do", () => {
       () => ["run", "copy.ts", ...clusters, "--port", String(blocker.port)],
       /port \d+ on 127\.0\.0\.1 is in use; choose another by --port/
     ],
-    ["a load test without clusters", () => ["loadtest"], "--kafka"],
+    ["a load test without clusters", () => ["loadtest"], "clusters.kafka: is missing; give it by --kafka"],
+    ["a load test with an unclear burst", () => ["loadtest", ...clusters, "--burst", "3"], "like 3x/2s/10s"],
+    [
+      "no file of settings",
+      () => ["run", "copy.ts", ...clusters, "--kafka-config", "none.properties"],
+      "none.properties (--kafka-config) cannot be used: ENOENT"
+    ],
+    [
+      "a file of settings that are none",
+      () => ["loadtest", ...clusters, "--kafka-config", "schemas.ts"],
+      "schemas.ts (--kafka-config) cannot be used: line 1"
+    ],
     [
       "a load test for an unclear time",
       () => ["loadtest", ...clusters, "--for", "60"],

@@ -8,9 +8,9 @@ import { scratch } from "./scratch.ts"
 
 const CLUSTERS = { kafka: "localhost:9092", registry: "http://localhost:8081" }
 
-const load = (file: string, flags: Partial<Record<SettingFlag, string>> = {}) =>
+const load = (file: string, flags: Partial<Record<SettingFlag, string>> = {}, kafka: Record<string, string> = {}) =>
   Effect.runPromise(
-    Effect.result(loadSettings(file, flags)).pipe(
+    Effect.result(loadSettings(file, { settings: flags, kafka })).pipe(
       Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv())
     )
   )
@@ -59,6 +59,37 @@ describe("a pipeline with flags", () => {
     expect(job.clickhouse).toBeUndefined()
     expect(job.instance).toMatch(/^[A-Za-z0-9._-]+$/)
     expect(job.lanes).toBeGreaterThan(0)
+  })
+
+  test("takes librdkafka's settings from a file and single ones, secrets from the environment", async () => {
+    using files = scratch({
+      "client.properties":
+        '# ours\nsecurity.protocol = SASL_SSL\n\nsasl.password=a=b$\nssl.ca.pem="one\\ntwo"\nretries=5'
+    })
+    setVariable("HEADRACE_KAFKA_CONFIG", files.file("client.properties"))
+    setVariable("HEADRACE_REGISTRY_AUTH", "user:secret")
+    setVariable("HEADRACE_CLICKHOUSE_PASSWORD", "hush")
+    const flags = { ...CLUSTERS, clickhouse: "http://ch:8123", "clickhouse-user": "u" }
+    const job = jobOf(Result.getOrThrow(await load("spend.ts", flags, { retries: "6" })), "spend")
+    expect(job.kafka.settings).toEqual({
+      "security.protocol": "SASL_SSL",
+      "sasl.password": "a=b$",
+      "ssl.ca.pem": "one\ntwo",
+      retries: "6"
+    })
+    expect(job.registry.auth).toBe("user:secret")
+    expect(job.clickhouse).toEqual({ url: "http://ch:8123", database: "default", username: "u", password: "hush" })
+  })
+
+  test("never shows what stands in its file of settings", async () => {
+    using files = scratch({ "client.properties": "retries=1\nhush" })
+    const errors = await errorsOf("spend.ts", { ...CLUSTERS, "kafka-config": files.file("client.properties") })
+    expect(errors).toEqual([expect.stringContaining('(--kafka-config) cannot be used: line 2 is not "name=value"')])
+    expect(errors.join()).not.toContain("hush")
+  })
+
+  test("that is one of the program's own needs no file", async () => {
+    expect((await settingsOf("payments", CLUSTERS)).pipeline).toEndWith("/scenarios/payments/pipeline.ts")
   })
 
   test("without clusters is told how to name them", async () => {

@@ -1,9 +1,12 @@
 import { describe, expect, test } from "bun:test"
-import { readdirSync, readFileSync } from "node:fs"
+import { spawn } from "node:child_process"
+import { mkdirSync, readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { scratch } from "./scratch.ts"
 
 const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
+const root = fileURLToPath(new URL("../../..", import.meta.url))
 
 /** Every process that carries this mark in its environment: what the demo started, however deep. */
 const marked = (mark: string): number[] =>
@@ -27,47 +30,73 @@ const until = async (holds: () => boolean, withinMs: number): Promise<boolean> =
   return true
 }
 
-const demo = (mark: string, directory: string, args: readonly string[]) => {
+/** What the demo leaves in the directory for temporary files, which is its own here. */
+const temporary = (directory: string): string[] => readdirSync(join(directory, "tmp"))
+
+const environment = (mark: string, directory: string): Record<string, string | undefined> => {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("HEADRACE_KAFKA")))
-  return Bun.spawn([process.execPath, main, "demo", ...args], {
+  mkdirSync(join(directory, "tmp"), { recursive: true })
+  return { ...env, HEADRACE_TEST_MARK: mark, TMPDIR: join(directory, "tmp") }
+}
+
+const demo = (mark: string, directory: string, args: readonly string[]) =>
+  Bun.spawn([process.execPath, main, "demo", ...args], {
     cwd: directory,
-    env: { ...env, HEADRACE_TEST_MARK: mark },
+    env: environment(mark, directory),
     stdout: "pipe",
     stderr: "pipe"
   })
-}
 
-test("a whole run audits everything, writes the report and leaves no process behind", async () => {
+const nothingLeft = (mark: string, directory: string, withinMs: number): Promise<boolean> =>
+  until(() => marked(mark).length === 0 && temporary(directory).length === 0, withinMs)
+
+test("a whole run audits everything, writes the report and leaves nothing behind", async () => {
   using files = scratch()
   const mark = crypto.randomUUID()
-  const child = demo(mark, files.directory, [
-    "--rate",
-    "2000",
-    "--for",
-    "5s",
-    "--report",
-    "report.json",
-    "--lanes",
-    "2"
-  ])
+  const load = ["--rate", "2000", "--for", "5s", "--threads", "2", "--burst", "2x/1s/2s"]
+  const child = demo(mark, files.directory, [...load, "--report", "report.json", "--lanes", "2"])
   const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited])
   expect(`${out}${err}`).toContain("exactly once")
+  expect(`${out}${err}`).not.toContain("\x1b")
   expect(code).toBe(0)
-  const report = JSON.parse(readFileSync(files.file("report.json"), "utf8"))
-  expect(report).toMatchObject({
+  const { details, ...report } = JSON.parse(readFileSync(files.file("report.json"), "utf8"))
+  // In JSON a number is finite: anything else became null.
+  const number = expect.any(Number)
+  expect(report).toEqual({
     sent: 10_000,
     processed: 10_000,
     lost: 0,
     duplicated: 0,
+    throughput_eps: number,
+    latency_ms: { p50: number, p90: number, p99: number, p999: number, max: number },
+    commit_ms: { p50: number, p99: number },
+    rss_mb: number,
+    startup_ms: number,
     lanes: 2,
     exactly_once: true,
-    clickhouse: { rows: expect.any(Number), lost: 0, duplicated: 0 }
+    clickhouse: { rows: 10_000, lost: 0, duplicated: 0 }
   })
   for (const figure of [report.rss_mb, report.startup_ms, report.commit_ms.p50, report.latency_ms.p99]) {
     expect(figure).toBeGreaterThan(0)
   }
-  expect(await until(() => marked(mark).length === 0, 5000)).toBe(true)
+  expect(details).toMatchObject({ warmup_ms: 5000, generator: { threads: 2 }, problems: [] })
+  expect(await nothingLeft(mark, files.directory, 5000)).toBe(true)
 }, 180_000)
+
+test("--keep leaves everything up, and the command that it prints takes all of it away", async () => {
+  using files = scratch()
+  const mark = crypto.randomUUID()
+  const child = demo(mark, files.directory, ["--rate", "500", "--for", "2s", "--keep"])
+  const [out, , code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited])
+  expect(code).toBe(0)
+  const at = (name: string) => new RegExp(`${name} +(\\S+)  pid \\d+`).exec(out)?.[1]
+  expect((await fetch(`${at("pipeline")}/health`)).status).toBe(200)
+  expect((await fetch(`${at("registry")}/subjects`)).status).toBe(200)
+  expect(await (await fetch(`${at("ClickHouse")}/?query=SELECT%20count()>0%20FROM%20scored`)).text()).toBe("1\n")
+  const command = /^Stop them: (kill .*)$/m.exec(out)![1]!
+  expect(await Bun.spawn(["sh", "-c", command]).exited).toBe(0)
+  expect(await nothingLeft(mark, files.directory, 20_000)).toBe(true)
+}, 120_000)
 
 describe("Ctrl-C", () => {
   // One moment in each part of its life: the servers start, the pipeline starts, the load runs.
@@ -82,7 +111,7 @@ describe("Ctrl-C", () => {
       child.kill("SIGINT")
       expect(await child.exited).toBe(130)
       await ended
-      expect(await until(() => marked(mark).length === 0, 10_000)).toBe(true)
+      expect(await nothingLeft(mark, files.directory, 10_000)).toBe(true)
     }, 60_000)
   }
 
@@ -94,6 +123,62 @@ describe("Ctrl-C", () => {
     expect(marked(mark).length).toBeGreaterThan(1)
     child.kill("SIGKILL")
     await child.exited
-    expect(await until(() => marked(mark).length === 0, 20_000)).toBe(true)
+    expect(await nothingLeft(mark, files.directory, 20_000)).toBe(true)
   }, 60_000)
+})
+
+/** `npm run demo` as a terminal runs it: everything in one process group, which is what Ctrl-C reaches. */
+const npmDemo = async (mark: string, directory: string, ...args: readonly string[]) => {
+  const child = spawn("npm", ["run", "demo", "--", "--rate", "500", "--for", "60s", ...args], {
+    cwd: root,
+    env: environment(mark, directory),
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true
+  })
+  let log = ""
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", chunk => void (log += String(chunk)))
+  const exited = new Promise<number | null>(resolve => child.once("close", resolve))
+  const says = async (text: string) => expect(await until(() => log.includes(text), 60_000)).toBe(true)
+  await says("warming up")
+  return { pid: child.pid!, exited, says, log: () => log }
+}
+
+describe("npm run demo", () => {
+  const STOPPED = ["payments pipeline, 1 lanes", "ClickHouse", "schema registry", "Kafka"].map(
+    part => `${part} is stopped`
+  )
+  const ways: [name: string, send: (pid: number) => void][] = [
+    ["Ctrl-C, which reaches every process of the terminal", pid => process.kill(-pid, "SIGINT")],
+    ["kill -INT, which reaches npm alone", pid => process.kill(pid, "SIGINT")],
+    ["kill", pid => process.kill(pid, "SIGTERM")]
+  ]
+  test.each(ways)(
+    "%s ends it in order",
+    async (_, send) => {
+      using files = scratch()
+      const mark = crypto.randomUUID()
+      const run = await npmDemo(mark, files.directory, "--lanes", "1")
+      send(run.pid)
+      await run.exited
+      for (const line of STOPPED) expect(run.log()).toContain(line)
+      expect(await nothingLeft(mark, files.directory, 10_000)).toBe(true)
+    },
+    120_000
+  )
+
+  test.each([[], ["--keep"]])(
+    "a second Ctrl-C does not wait, and leaves nothing behind either: %p",
+    async (...args) => {
+      using files = scratch()
+      const mark = crypto.randomUUID()
+      const run = await npmDemo(mark, files.directory, ...args)
+      process.kill(-run.pid, "SIGINT")
+      await run.says("stopping payments pipeline")
+      process.kill(-run.pid, "SIGINT")
+      await run.exited
+      expect(run.log()).not.toContain("Kafka is stopped")
+      expect(await nothingLeft(mark, files.directory, 20_000)).toBe(true)
+    },
+    120_000
+  )
 })

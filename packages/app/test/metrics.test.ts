@@ -3,7 +3,7 @@ import { LaneMetrics, PHASES } from "@headrace/engine"
 import { Effect } from "effect"
 import { renderMetrics } from "../src/metrics.ts"
 import { Status } from "../src/status.ts"
-import { sampleOf } from "../src/watch.ts"
+import { watch } from "../src/watch.ts"
 
 const status = () => {
   const lanes = [0, 1].map(index => ({
@@ -16,19 +16,35 @@ const status = () => {
   return new Status("spend", [...lanes, table])
 }
 
-test("what the threads report is what a scrape reads", async () => {
+test("what the threads report is what a measurement reads, from its beginning on", async () => {
   const made = status()
   const [first, second, table] = made.units
+  using server = Bun.serve({
+    port: 0,
+    fetch: async () => new Response(await Effect.runPromise(renderMetrics(made)))
+  })
   first?.metrics.add("lag", 5)
   second?.metrics.add("lag", 7)
   table?.metrics.add("lag", 100)
-  for (const ms of [1, 1, 1, 100]) first?.metrics.commitTook(ms)
-  table?.metrics.commitTook(9000)
-  const sample = sampleOf(await Effect.runPromise(renderMetrics(made)))
-  expect(sample).toMatchObject({ lanes: 2, lag: 12, commits: 4, p50: 1 })
-  expect(sample.p99).toBeGreaterThanOrEqual(100)
-  expect(sample.p99).toBeLessThan(200)
-  expect(sample.rssMb).toBeGreaterThan(1)
+  made.startupMs = 1234
+  for (let i = 0; i < 100; i++) first?.metrics.commitTook(5000)
+  const measured = Effect.gen(function* () {
+    const watched = yield* watch(server.url.origin)
+    const figures = yield* watched.begin
+    for (const ms of [1, 1, 1, 100]) second?.metrics.commitTook(ms)
+    table?.metrics.commitTook(9000)
+    return [yield* figures, watched.snapshot()] as const
+  })
+  const [figures, snapshot] = await Effect.runPromise(Effect.scoped(measured))
+  expect(figures).toMatchObject({ lanes: 2, startupMs: 1234, commitMs: { p50: 1 } })
+  expect(figures.commitMs.p99).toBeWithin(100, 126)
+  expect(figures.rssMb).toBeGreaterThan(1)
+  expect(snapshot).toMatchObject({ lag: 12, commitMs: figures.commitMs })
+})
+
+test("where no pipeline answers, nothing is measured", async () => {
+  const begun = Effect.scoped(Effect.flatMap(watch("http://127.0.0.1:1"), watched => watched.begin))
+  await expect(Effect.runPromise(begun)).rejects.toThrow("http://127.0.0.1:1/metrics: no pipeline answers there")
 })
 
 test("every line is in Prometheus' text format", async () => {

@@ -4,7 +4,6 @@ import type { ClickHouseClient, ClickHouseClientConfigOptions as ClientOptions }
 import { type Log, silent } from "./cache.ts"
 import {
   compiled,
-  disownScratch,
   freePorts,
   makeScratch,
   type Program,
@@ -24,8 +23,6 @@ export interface ClickHouseOptions {
   readonly memoryMb?: number
   /** Query settings that hold unless a query has its own: `{ max_threads: "1" }`. */
   readonly settings?: Readonly<Record<string, string>>
-  /** The server outlives this process. */
-  readonly detached?: boolean
   readonly log?: Log
 }
 
@@ -38,6 +35,8 @@ export interface ClickHouse {
   readonly pid: number
   /** Ends it (what it acknowledged is on disk); the data goes too, unless `dataDir` was given. */
   stop(): Promise<void>
+  /** From now on it outlives this process. */
+  keep(): Promise<void>
   /** `kill -9`; the data stays for `restart`. */
   kill(): Promise<void>
   /** Starts it again on the same port with the same data, ended before if it still runs. */
@@ -62,7 +61,7 @@ async function runningClickHouse(given: string): Promise<ClickHouse> {
     throw new Error(`HEADRACE_CLICKHOUSE=${given}: no ClickHouse answers there. Start it, or unset HEADRACE_CLICKHOUSE`)
   }
   const refuse = () => Promise.reject(new Error(`The server of HEADRACE_CLICKHOUSE=${given} is not ours to stop`))
-  return { url, dataDir: "", pid: 0, stop: async () => {}, kill: refuse, restart: refuse }
+  return { url, dataDir: "", pid: 0, stop: async () => {}, keep: async () => {}, kill: refuse, restart: refuse }
 }
 
 export interface InstalledClickHouse {
@@ -139,8 +138,7 @@ async function launch(installed: InstalledClickHouse, options: ClickHouseOptions
     name: "ClickHouse",
     command: commandLine(installed, port, dataDir, options),
     logFile: join(dataDir, "server.log"),
-    scratch: options.dataDir ? undefined : dataDir,
-    detached: options.detached ?? false
+    scratch: options.dataDir ? undefined : dataDir
   }
   return handle(spec, port, dataDir, await started(spec, port))
 }
@@ -153,7 +151,6 @@ async function started(spec: ProgramSpec, port: number): Promise<Program> {
     if (spec.scratch) removeScratch(spec.scratch)
     throw error
   }
-  if (spec.detached && spec.scratch) disownScratch(spec.scratch)
   return program
 }
 
@@ -169,6 +166,7 @@ function handle(spec: ProgramSpec, port: number, dataDir: string, first: Program
       await program.stop()
       if (spec.scratch) removeScratch(spec.scratch)
     },
+    keep: () => program.keep(),
     kill: () => program.kill(),
     restart: async () => {
       await program.stop()

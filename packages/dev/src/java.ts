@@ -32,8 +32,7 @@ export async function classArchive(command: JavaCommand, log: Log): Promise<stri
         name: command.name,
         command: [java.path, ...args, ...command.args(ports, dataDir)],
         logFile: join(dataDir, "server.log"),
-        scratch: dataDir,
-        detached: false
+        scratch: dataDir
       }
       const program = await startProgram(spec)
       await untilReady(program, spec, () => command.ready(ports))

@@ -4,7 +4,6 @@ import { cached, cacheRoot, contentKey, type Log, silent } from "./cache.ts"
 import { classArchive, type JavaCommand, lightJvm } from "./java.ts"
 import { fetchJars } from "./maven.ts"
 import {
-  disownScratch,
   freePorts,
   makeScratch,
   type Program,
@@ -33,8 +32,6 @@ export interface KafkaOptions {
   readonly port?: number
   /** "light" (default): quick to start, 512 MB heap. "throughput": 1 GB, for load. */
   readonly profile?: "light" | "throughput"
-  /** The broker outlives this process. */
-  readonly detached?: boolean
   /** Told what is being done. */
   readonly log?: Log
 }
@@ -50,6 +47,8 @@ export interface Kafka {
   readonly pid: number
   /** Orderly shutdown; the data goes too, unless `dataDir` was given. */
   stop(): Promise<void>
+  /** From now on it outlives this process. */
+  keep(): Promise<void>
   /** `kill -9`; the data stays for `restart`. */
   kill(): Promise<void>
   /** Starts it again on the same port with the same data, after an orderly shutdown if it still runs. */
@@ -77,7 +76,16 @@ async function runningKafka(bootstrap: string): Promise<Kafka> {
     throw new Error(`HEADRACE_KAFKA=${bootstrap}: no Kafka broker answers there. Start it, or unset HEADRACE_KAFKA`)
   }
   const refuse = () => Promise.reject(new Error(`The broker of HEADRACE_KAFKA=${bootstrap} is not ours to stop`))
-  return { bootstrap, port: Number(port), dataDir: "", pid: 0, stop: async () => {}, kill: refuse, restart: refuse }
+  return {
+    bootstrap,
+    port: Number(port),
+    dataDir: "",
+    pid: 0,
+    stop: async () => {},
+    keep: async () => {},
+    kill: refuse,
+    restart: refuse
+  }
 }
 
 export interface InstalledKafka {
@@ -216,8 +224,7 @@ async function launch(installed: InstalledKafka, options: KafkaOptions): Promise
     name: "Apache Kafka",
     command: [java, ...jvm, ...brokerArgs(jars, [port, controllerPort!], dataDir, options.settings ?? {})],
     logFile: join(dataDir, "server.log"),
-    scratch: options.dataDir ? undefined : dataDir,
-    detached: options.detached ?? false
+    scratch: options.dataDir ? undefined : dataDir
   }
   return new Broker(port, dataDir, spec, await started(spec, port))
 }
@@ -230,7 +237,6 @@ async function started(spec: ProgramSpec, port: number): Promise<Program> {
     if (spec.scratch) removeScratch(spec.scratch)
     throw error
   }
-  if (spec.detached && spec.scratch) disownScratch(spec.scratch)
   return program
 }
 
@@ -256,6 +262,10 @@ class Broker implements Kafka {
   async stop(): Promise<void> {
     await this.#program.stop()
     if (this.#spec.scratch) removeScratch(this.#spec.scratch)
+  }
+
+  keep(): Promise<void> {
+    return this.#program.keep()
   }
 
   kill(): Promise<void> {

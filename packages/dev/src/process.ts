@@ -14,13 +14,11 @@ export interface ProgramSpec {
   readonly command: readonly string[]
   /** Where its output goes; overwritten at each start. */
   readonly logFile: string
-  /** Removed if our process dies (or, when detached, once the program ends). */
+  /** Removed if our process dies, or once a program ends that was kept. */
   readonly scratch: string | undefined
-  /** Lives on when our process ends. */
-  readonly detached: boolean
 }
 
-/** A running child process. It dies with this process, even when that is killed by `kill -9`, unless it is detached. */
+/** A running child process. It dies with this process, even when that is killed by `kill -9`, unless it is kept. */
 export interface Program {
   readonly pid: number
   readonly running: boolean
@@ -28,6 +26,8 @@ export interface Program {
   readonly ended: Promise<void>
   /** SIGTERM, then SIGKILL after 10 s; settles when it has ended. */
   stop(): Promise<void>
+  /** From now on it outlives this process, and its scratch directory goes with it. */
+  keep(): Promise<void>
   /** SIGKILL; settles when it has ended. */
   kill(): Promise<void>
 }
@@ -39,9 +39,8 @@ const living = new Set<ChildProcess>()
 export async function startProgram(spec: ProgramSpec): Promise<Program> {
   const launcher = await compiled("launch")
   const output = openSync(spec.logFile, "w")
-  const guard = [spec.detached ? "none" : "stdin", spec.scratch ?? ""]
-  const child = spawn(launcher, [...guard, ...spec.command], {
-    stdio: [spec.detached ? "ignore" : "pipe", output, output],
+  const child = spawn(launcher, [spec.scratch ?? "", ...spec.command], {
+    stdio: ["pipe", output, output],
     detached: true
   })
   closeSync(output)
@@ -49,10 +48,10 @@ export async function startProgram(spec: ProgramSpec): Promise<Program> {
     if (child.pid !== undefined) resolve()
     else child.once("error", error => reject(new Error(`${spec.name} could not be started: ${error.message}`)))
   })
-  return guarded(child, spec.name)
+  return guarded(child, spec)
 }
 
-function guarded(child: ChildProcess, name: string): Program {
+function guarded(child: ChildProcess, { name, scratch }: ProgramSpec): Program {
   living.add(child)
   let running = true
   const ended = new Promise<void>(resolve => {
@@ -77,6 +76,10 @@ function guarded(child: ChildProcess, name: string): Program {
       const timer = setTimeout(() => child.kill("SIGKILL"), 10_000)
       void ended.then(() => clearTimeout(timer))
     })
+  const keep = () => {
+    if (scratch) scratches.delete(scratch)
+    return new Promise<void>(resolve => child.stdin?.end("keep\n", () => resolve()))
+  }
   if (child.pid === undefined) throw new Error(`${name} has no process id`)
   return {
     pid: child.pid,
@@ -85,6 +88,7 @@ function guarded(child: ChildProcess, name: string): Program {
     },
     ended,
     stop,
+    keep,
     kill: () => end(() => child.kill("SIGKILL"))
   }
 }
@@ -180,11 +184,6 @@ export function makeScratch(name: string): string {
 export function removeScratch(directory: string): void {
   scratches.delete(directory)
   rmSync(directory, { recursive: true, force: true })
-}
-
-/** The directory now belongs to a server that outlives this process. */
-export function disownScratch(directory: string): void {
-  scratches.delete(directory)
 }
 
 function removeAll(): void {

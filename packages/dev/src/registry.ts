@@ -4,7 +4,6 @@ import { cached, cacheRoot, type Log, silent } from "./cache.ts"
 import { classArchive, type JavaCommand, lightJvm } from "./java.ts"
 import { fetchArchive } from "./maven.ts"
 import {
-  disownScratch,
   freePorts,
   makeScratch,
   type Program,
@@ -22,8 +21,6 @@ export const registryVersion = "3.0.9"
 export interface RegistryOptions {
   /** A free one. */
   readonly port?: number
-  /** The registry outlives this process. */
-  readonly detached?: boolean
   readonly log?: Log
 }
 
@@ -34,6 +31,8 @@ export interface Registry {
   /** 0 for a registry that was running before (HEADRACE_REGISTRY). */
   readonly pid: number
   stop(): Promise<void>
+  /** From now on it outlives this process. */
+  keep(): Promise<void>
   /** `kill -9`. */
   kill(): Promise<void>
   /** Starts it again on the same port, empty. */
@@ -60,7 +59,7 @@ async function runningRegistry(given: string): Promise<Registry> {
     )
   }
   const refuse = () => Promise.reject(new Error(`The registry of HEADRACE_REGISTRY=${given} is not ours to stop`))
-  return { url, pid: 0, stop: async () => {}, kill: refuse, restart: refuse }
+  return { url, pid: 0, stop: async () => {}, keep: async () => {}, kill: refuse, restart: refuse }
 }
 
 export interface InstalledRegistry {
@@ -127,8 +126,7 @@ async function launch(installed: InstalledRegistry, options: RegistryOptions): P
     name: "The schema registry",
     command: [java, ...jvm, ...command.args([port], scratch)],
     logFile: join(scratch, "server.log"),
-    scratch,
-    detached: options.detached ?? false
+    scratch
   }
   return handle(spec, port, scratch, await started(spec, port))
 }
@@ -143,7 +141,6 @@ async function started(spec: ProgramSpec, port: number): Promise<Program> {
     if (spec.scratch) removeScratch(spec.scratch)
     throw error
   }
-  if (spec.detached && spec.scratch) disownScratch(spec.scratch)
   return program
 }
 
@@ -169,6 +166,7 @@ function handle(spec: ProgramSpec, port: number, scratch: string, first: Program
       await program.stop()
       removeScratch(scratch)
     },
+    keep: () => program.keep(),
     kill: () => program.kill(),
     restart: async () => {
       await program.stop()

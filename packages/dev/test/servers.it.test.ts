@@ -154,10 +154,11 @@ for (const signal of ["SIGKILL", "SIGTERM", "SIGINT"] as const) {
   })
 }
 
-test("a detached server outlives its parent", async () => {
+test("a server that is kept outlives its parent, and takes its data along", async () => {
   const script = `
     import { startClickHouse } from "@headrace/dev"
-    const { pid, url, dataDir } = await startClickHouse({ detached: true })
+    const { pid, url, dataDir, keep } = await startClickHouse()
+    await keep()
     console.log(JSON.stringify({ pid, url, dataDir }))
     process.exit()`
   const parent = Bun.spawnSync([process.execPath, "-e", script], { cwd: import.meta.dir })

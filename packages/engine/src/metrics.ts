@@ -13,7 +13,7 @@ const NAMES = [
   "watermark",
   "stateBytes",
   "bufferedBytes",
-  "lastCommitMs",
+  "commitMs",
   "phase"
 ] as const
 export type MetricName = (typeof NAMES)[number]
@@ -31,8 +31,10 @@ export const PHASES = [
 ] as const
 export type Phase = (typeof PHASES)[number]
 
-/** Upper bounds in ms of the commit latency histogram: 1, 1.25, 1.56 … about 190 s. */
-const BUCKETS = Float64Array.from({ length: 55 }, (_, i) => 1.25 ** i)
+/** Upper bounds in ms of the commit latency histogram: 1, 1.25, 1.56 … about 137 s, and above. */
+export const COMMIT_BOUNDS: Float64Array = Float64Array.from({ length: 55 }, (_, i) =>
+  i < 54 ? 1.25 ** i : Number.POSITIVE_INFINITY
+)
 
 /**
  * A lane's metrics in shared memory: the lane writes, the main thread reads at any time, and no message is sent.
@@ -42,7 +44,7 @@ export class LaneMetrics {
   readonly buffer: SharedArrayBuffer
   private readonly values: Float64Array
 
-  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer((NAMES.length + BUCKETS.length) * 8)) {
+  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer((NAMES.length + COMMIT_BOUNDS.length) * 8)) {
     this.buffer = buffer
     this.values = new Float64Array(buffer)
   }
@@ -57,31 +59,18 @@ export class LaneMetrics {
     this.values[NAMES.indexOf(name)]! += amount
   }
 
-  /** One commit, from the first flush to the broker's answer. */
+  /** One commit, from the seal of its transaction to the broker's answer; of a table, one block. */
   commitTook(ms: number): void {
     let bucket = 0
-    while (bucket < BUCKETS.length - 1 && BUCKETS[bucket]! < ms) bucket++
+    while (COMMIT_BOUNDS[bucket]! < ms) bucket++
     this.values[NAMES.length + bucket]! += 1
     this.add("commits", 1)
-    this.set("lastCommitMs", ms)
+    this.add("commitMs", ms)
   }
 
-  /** Commit latency in ms at quantile `q` (0..1), the upper bound of its bucket; 0 before the first commit. */
-  commitQuantile(q: number): number {
-    return quantile([this], q)
+  /** How many commits took at most this long, for each of COMMIT_BOUNDS. */
+  commitsWithin(): readonly number[] {
+    let seen = 0
+    return Array.from(COMMIT_BOUNDS, (_, i) => (seen += this.values[NAMES.length + i]!))
   }
 }
-
-/** The commit latency at quantile `q` over several lanes. */
-export const quantile = (lanes: readonly LaneMetrics[], q: number): number => {
-  const counts = BUCKETS.map((_, i) => lanes.reduce((sum, lane) => sum + bucketOf(lane, i), 0))
-  const total = counts.reduce((sum, count) => sum + count, 0)
-  let seen = 0
-  for (let i = 0; i < counts.length; i++) {
-    seen += counts[i]!
-    if (total > 0 && seen >= q * total) return BUCKETS[i]!
-  }
-  return 0
-}
-
-const bucketOf = (lane: LaneMetrics, bucket: number): number => new Float64Array(lane.buffer)[NAMES.length + bucket]!
