@@ -29,7 +29,7 @@ const runCommand = Command.make(
     ),
     scratch: Flag.String("scratch").pipe(
       Flag.withMetavar("dir"),
-      Flag.withDescription("Removed after a clean stop: for what belongs to this run alone"),
+      Flag.withDescription("Removed when it was told to stop: for what belongs to this run alone"),
       Flag.optional
     ),
     kafkaSetting,
@@ -66,9 +66,11 @@ const stopWithParent = () => {
   process.stdin.once("close", stop).once("data", () => process.stdin.off("close", stop))
 }
 
-/** What failed keeps its log. */
-const removeAtEnd = (directory: string) =>
-  process.once("exit", code => code === 0 && rmSync(directory, { recursive: true, force: true }))
+/** Not after a failure of its own: the log in there tells why. A stop may be by force, when the broker goes first. */
+const removeAtEnd = (directory: string) => {
+  const remove = () => rmSync(directory, { recursive: true, force: true })
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.once("exit", remove))
+}
 
 const sinksOf = (text: string): "all" | "none" | string[] =>
   text === "all" || text === "none" ? text : text.split(",").map(table => table.trim())
