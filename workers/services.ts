@@ -2,7 +2,7 @@
 import { layer as fileSystem } from "@effect/platform-node/NodeFileSystem"
 import { layer as path } from "@effect/platform-node/NodePath"
 import { avroCodecs } from "@headrace/avro"
-import { directoryBlobs, fatal, type JobConfig, LogError } from "@headrace/engine"
+import { CodecError, directoryBlobs, fatal, type JobConfig, LogError } from "@headrace/engine"
 import { kafkaClients } from "@headrace/kafka"
 import { Layer, Redacted } from "effect"
 import { layerLog } from "./log.ts"
@@ -20,4 +20,7 @@ export const servicesOf = (job: JobConfig) => {
 
 /** An error that no restart mends, so that the supervisor stops the job with it. */
 export const asFatal = <E>(error: E): E | Error =>
-  error instanceof LogError && error.failure === "Stop" ? fatal(error.message, { cause: error }) : error
+  isFinal(error) ? fatal(error.message, { cause: error }) : error
+
+const isFinal = (error: unknown): error is LogError | CodecError =>
+  error instanceof LogError ? error.failure === "Stop" : error instanceof CodecError && !error.waiting
