@@ -82,13 +82,25 @@ export const runSink = (parts: SinkParts): Effect.Effect<never, ClickHouseError>
 
 const failure = (table: string, reason: ClickHouseReason): ClickHouseError => new ClickHouseError({ table, reason })
 
+/**
+ * One giving of a partition to this sink, an object of its own: what was found out for one holds for no other, since
+ * in between others may have worked on the partition. `seek`: reading it already, its position is to be set anew.
+ */
+interface Assignment {
+  readonly how: "assign" | "seek"
+}
+
+interface Adopted extends Start {
+  readonly assignment: Assignment
+}
+
 type Stop = Refused | BadRecord | Eaten | Diverged | LogStopped
 
 class Sink {
   private readonly parts: SinkParts
   private readonly intake: Intake
-  /** Assigned, but their committed plan was not looked at yet. `seek`: reading them already, position to be set anew. */
-  private readonly pending = new Map<number, "assign" | "seek">()
+  /** Assigned, but not begun: their committed plans come first. */
+  private readonly pending = new Map<number, Assignment>()
   /** The block whose plan is being committed, while that is not certain. */
   private uncertain: Block | undefined
   private broken = false
@@ -135,7 +147,7 @@ class Sink {
   private changed(change: GroupChange): Effect.Effect<void, Stop> {
     const partitions = change.partitions.map(({ partition }) => partition)
     if (change.type === "assign") {
-      for (const partition of partitions) this.pending.set(partition, "assign")
+      for (const partition of partitions) this.pending.set(partition, { how: "assign" })
       return Effect.void
     }
     for (const partition of partitions) this.forget(partition)
@@ -255,7 +267,7 @@ class Sink {
     for (const { partition } of ours) {
       this.intake.drop(partition)
       this.settled.delete(partition)
-      this.pending.set(partition, "seek")
+      this.pending.set(partition, { how: "seek" })
     }
   }
 
@@ -286,46 +298,46 @@ class Sink {
 
   private adopt = Effect.fnUntraced(function* (this: Sink): Effect.fn.Return<void, Stop> {
     this.phase("restoring")
-    const partitions = [...this.pending.keys()]
-    const starts = yield* this.startsOf(partitions)
+    const starts = yield* this.startsOf(new Map(this.pending))
     for (const plan of openPlans(starts)) yield* this.recover(plan)
     yield* this.onLog(this.begin(starts))
     this.parts.metrics.add("restores", 1)
     this.phase("running")
   }).bind(this)
 
+  /**
+   * The ledger and the log's beginning are asked before the group, since all three go forward: asked after it they
+   * could be ahead of it where somebody else works on, and that would look like a contradiction.
+   */
   private startsOf = Effect.fnUntraced(function* (
     this: Sink,
-    partitions: readonly number[]
-  ): Effect.fn.Return<readonly Start[], Stop> {
+    assignments: ReadonlyMap<number, Assignment>
+  ): Effect.fn.Return<readonly Adopted[], Stop> {
     const { log, target, topic } = this.parts
-    const named = this.topicPartitions(partitions)
-    const committed = yield* this.withLog(this.onLog(log.committed(named)))
-    const ranges = yield* Effect.forEach(named, partition => this.withLog(this.onLog(log.range(partition))))
+    const named = this.topicPartitions([...assignments.keys()])
     const finished = yield* this.withServer(target.finished, "the ledger cannot be read")
+    const ranges = yield* Effect.forEach(named, partition => this.withLog(this.onLog(log.range(partition))))
+    const committed = yield* this.withLog(this.onLog(log.committed(named)))
     return yield* this.guarded(() =>
-      partitions.map((partition, i) =>
-        startOf(topic, {
-          partition,
-          committed: committed[i],
-          finished: finished.get(partition),
-          start: ranges[i]!.start
-        })
-      )
+      [...assignments].map(([partition, assignment], i) => {
+        const known = { partition, committed: committed[i], finished: finished.get(partition), start: ranges[i]!.start }
+        return { ...startOf(topic, known), assignment }
+      })
     )
   }).bind(this)
 
-  /** Starts what was not taken away meanwhile. Runs in the reading fiber. */
-  private begin(starts: readonly Start[]): Effect.Effect<void, Stop> {
+  /** Starts what was not taken away meanwhile, not even for a moment. Runs in the reading fiber. */
+  private begin(starts: readonly Adopted[]): Effect.Effect<void, Stop> {
     return Effect.suspend(() => {
-      const still = (how: "assign" | "seek") => starts.filter(({ partition }) => this.pending.get(partition) === how)
-      const [assigned, sought] = [still("assign"), still("seek")]
+      const still = starts.filter(({ partition, assignment }) => this.pending.get(partition) === assignment)
+      const assigned = still.filter(({ assignment }) => assignment.how === "assign")
+      const sought = still.filter(({ assignment }) => assignment.how === "seek")
       const { log } = this.parts
       const assign = assigned.length === 0 ? Effect.void : this.withLog(log.assign(this.positions(assigned)))
       const seek = sought.length === 0 ? Effect.void : this.withLog(log.seek(this.positions(sought)))
       return Effect.andThen(
         Effect.andThen(assign, seek),
-        Effect.sync(() => this.own([...assigned, ...sought]))
+        Effect.sync(() => this.own(still))
       )
     })
   }

@@ -1,4 +1,4 @@
-import { type CommittedLog, LaneMetrics } from "@headrace/engine"
+import { type CommittedLog, type GroupChange, LaneMetrics } from "@headrace/engine"
 import { Effect, Exit, Fiber, Schema, Scope } from "effect"
 import { columnsOf } from "../src/columns.ts"
 import type { ClickHouseError } from "../src/errors.ts"
@@ -77,7 +77,20 @@ export const start = (
   target: Target,
   options: SinkOptions = {},
   member = new MemoryMember(topic)
-): Running & { readonly member: MemoryMember } => ({ ...startOn(topic.name, member, table, target, options), member })
+): Running & {
+  readonly member: MemoryMember
+  /** Tells the sink of a change, and waits until it has taken it in. */
+  readonly changes: (type: GroupChange["type"], partitions: readonly number[]) => Promise<void>
+} => ({
+  ...startOn(topic.name, member, table, target, options),
+  member,
+  changes: async (type, partitions) => {
+    member.change(type, partitions)
+    const before = member.polls
+    // The poll that hands it over, and the next one, which comes after it.
+    await until(() => member.polls >= before + 2)
+  }
+})
 
 /** Waits for something that must come about; the test's own time-out ends it. */
 export const until = async (check: () => boolean | Promise<boolean>): Promise<void> => {

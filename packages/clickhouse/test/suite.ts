@@ -3,8 +3,9 @@ import { LogError } from "@headrace/engine"
 import { Effect, Exit } from "effect"
 import { countSql } from "../src/audit.ts"
 import { type Plan, parsePlan } from "../src/block.ts"
+import { Unavailable } from "../src/errors.ts"
 import { LEDGER } from "../src/index.ts"
-import type { ServerShape } from "../src/server.ts"
+import type { CallError, ServerShape } from "../src/server.ts"
 import type { Target } from "../src/target.ts"
 import { fill, rowsIn, start, targetOf, uniqueName, until } from "./harness.ts"
 import { MemoryMember, MemoryTopic } from "./memory-log.ts"
@@ -25,6 +26,41 @@ const dying = (target: Target, point: Point, passages: number): Target => {
     insert: block => Effect.andThen(now("after plan"), Effect.andThen(target.insert(block), now("after insert"))),
     record: plan => Effect.andThen(target.record(plan), now("after ledger"))
   }
+}
+
+/** A target that one call does not reach until it is mended. */
+const cutOff = (target: Target, call: "finished" | "insert") => {
+  const state = { refused: 0, mended: false }
+  const reach = <A>(effect: Effect.Effect<A, CallError>): Effect.Effect<A, CallError> =>
+    Effect.suspend(() => {
+      if (state.mended) return effect
+      state.refused++
+      return Effect.fail(new Unavailable({ message: "cut off", cause: undefined }))
+    })
+  const reached: Target =
+    call === "finished"
+      ? { ...target, finished: reach(target.finished) }
+      : { ...target, insert: block => reach(target.insert(block)) }
+  return {
+    target: reached,
+    get refused() {
+      return state.refused
+    },
+    mend: () => {
+      state.mended = true
+    }
+  }
+}
+
+/** The commits of a partition that went back behind one before. */
+const watchForRewinding = (topic: MemoryTopic, partition: number) => {
+  const found: (readonly [from: number, to: number])[] = []
+  topic.onCommit = marks => {
+    const before = topic.committed.get(partition)?.offset ?? 0
+    for (const mark of marks)
+      if (mark.partition === partition && mark.offset < before) found.push([before, mark.offset])
+  }
+  return () => found
 }
 
 /** The contract of the sink, run against each kind of server. */
@@ -138,6 +174,31 @@ export const sinkSuite = (name: string, server: () => ServerShape): void => {
     await second.stop()
     expect(await count()).toEqual(exactly(topic.records))
   })
+
+  for (const call of ["finished", "insert"] as const) {
+    for (const killed of [false, true]) {
+      const how = killed ? "is killed between insert and ledger" : "leaves in order"
+      test(`${name}: "${call}" fails while another sink has the partition, which ${how}`, async () => {
+        const { topic, table, target, count } = await setup(900)
+        await start(topic, table, dying(target, "after plan", 2)).ended
+        const rewound = watchForRewinding(topic, 0)
+        const cut = cutOff(target, call)
+        const sink = start(topic, table, cut.target)
+        await until(() => cut.refused > 0)
+        await sink.changes("revoke", [0])
+        const theirs = killed ? dying(target, "after insert", 3) : target
+        const other = start(topic, table, theirs, {}, new MemoryMember(topic, [0]))
+        await Promise.race([until(() => !killed && other.metrics.get("commits") >= 2), other.ended])
+        await other.stop()
+        await sink.changes("assign", [0])
+        cut.mend()
+        await Promise.race([until(async () => (await count()).rows >= topic.records), sink.ended])
+        await sink.stop()
+        expect(await count()).toEqual(exactly(topic.records))
+        expect(rewound()).toEqual([])
+      })
+    }
+  }
 
   test(`${name}: a zombie that wakes after the deduplication window moved on`, async () => {
     const { topic, table, target, count } = await setup(2000, 2)
