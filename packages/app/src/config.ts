@@ -5,7 +5,7 @@ import type { JobConfig } from "@headrace/engine"
 import { Config, Effect, Option, Schema, SchemaIssue } from "effect"
 import { LineCounter, parseDocument } from "yaml"
 import { pipelineFile } from "./place.ts"
-import { Bootstrap, HttpUrl, millis, Name, NonEmpty, Scalar, whole } from "./value.ts"
+import { Bootstrap, ClickHouseUrl, HttpUrl, millis, Name, NonEmpty, Scalar, whole } from "./value.ts"
 
 /** Something that was given by flag, environment or file is wrong. Shown to the user as it is. */
 export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError", { message: Schema.String }) {}
@@ -31,7 +31,7 @@ const Clusters = Schema.Struct({
   registry: Schema.Struct({ url: HttpUrl, auth: optional(NonEmpty) }),
   clickhouse: optional(
     Schema.Struct({
-      url: HttpUrl,
+      url: ClickHouseUrl,
       database: withDefault(NonEmpty, () => "default"),
       username: optional(NonEmpty),
       password: optional(Schema.String)

@@ -2,6 +2,7 @@ import { connect } from "node:net"
 import type { JobConfig } from "@headrace/engine"
 import { Effect } from "effect"
 import type { Status } from "./status.ts"
+import { isEmbedded } from "./value.ts"
 
 /** Something outside of this process that a job needs. */
 export interface Need {
@@ -34,13 +35,13 @@ const awaitNeed = Effect.fnUntraced(function* (need: Need, status: Status) {
   if (said > 0) yield* Effect.logInfo(`${need.name} is there`)
 })
 
-/** The servers that a job talks to. ClickHouse only where this process fills tables. */
+/** The servers that a job talks to. ClickHouse only where this process fills tables, and it is not embedded in it. */
 export const serversOf = (job: JobConfig, tables: boolean): Need[] => {
   const { kafka, registry, clickhouse } = job
   return [
     { name: `Kafka at ${kafka.bootstrap}`, missing: () => brokers(kafka.bootstrap) },
     { name: `the schema registry at ${registry.url}`, missing: () => http(`${registry.url}/subjects`, registry.auth) },
-    ...(tables && clickhouse !== undefined
+    ...(tables && clickhouse !== undefined && !isEmbedded(clickhouse.url)
       ? [{ name: `ClickHouse at ${clickhouse.url}`, missing: () => http(new URL("/ping", clickhouse.url).href) }]
       : [])
   ]

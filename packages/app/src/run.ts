@@ -5,10 +5,12 @@ import type { Node, Plan } from "headrace"
 import { ConfigError, jobOf, type Settings } from "./config.ts"
 import { holdInstance } from "./instance.ts"
 import { loadPipeline } from "./module.ts"
+import { compiled } from "./place.ts"
 import { awaitNeeds, serversOf } from "./preflight.ts"
 import { serve } from "./server.ts"
 import { Status } from "./status.ts"
 import { defaultRestarts, supervise, type Unit } from "./supervisor.ts"
+import { isEmbedded } from "./value.ts"
 
 const STOP_WITHIN_MS = 8000
 
@@ -87,12 +89,28 @@ const tablesOf = Effect.fnUntraced(function* (plan: Plan, settings: Settings) {
     const message = `the pipeline fills ClickHouse tables (${names}): give --clickhouse http://host:8123, or --sinks none`
     return yield* new ConfigError({ message })
   }
+  if (chosen.length > 0 && isEmbedded(settings.clusters.clickhouse!.url)) yield* embeddedIsThere
   const unknown = unknownTables(all, settings.sinks)
   if (unknown.length > 0) {
     const message = `sinks: the pipeline has no table ${unknown.join(", ")}; it has ${all.map(n => n.table).join(", ") || "none"}`
     return yield* new ConfigError({ message })
   }
   return chosen.map(unitOf)
+})
+
+/** The binary leaves out the engine of the embedded ClickHouse (half a gigabyte); npm may have, too. */
+const embeddedIsThere = Effect.gen(function* () {
+  const library = yield* Effect.promise(() =>
+    import("chdb/libchdb").then(
+      ({ tryResolveLibchdb }) => tryResolveLibchdb(),
+      () => null
+    )
+  )
+  if (library) return
+  const how = compiled
+    ? "this binary has none: give a server, --clickhouse http://host:8123, or run from a checkout of Headrace: bun packages/app/src/main.ts run …"
+    : "chdb is not in node_modules: npm ci --include=optional"
+  return yield* new ConfigError({ message: `the embedded ClickHouse (chdb:/directory) cannot run: ${how}` })
 })
 
 type Table = Extract<Node, { kind: "clickhouseSink" }>

@@ -11,7 +11,7 @@ const HELP: Readonly<Record<SettingFlag, readonly [metavar: string, help: string
   kafka: ["host:port", "Kafka brokers, several separated by commas"],
   "kafka-config": ["file", "librdkafka's settings, a line name=value each, for TLS, SASL and secrets"],
   registry: ["url", "Schema registry (Confluent's API); HEADRACE_REGISTRY_AUTH may hold user:password"],
-  clickhouse: ["url", "ClickHouse over HTTP, for pipelines that fill tables"],
+  clickhouse: ["url", "ClickHouse over HTTP, or chdb:/directory for an embedded one: for pipelines that fill tables"],
   "clickhouse-user": ["name", "ClickHouse user; the password comes from HEADRACE_CLICKHOUSE_PASSWORD"],
   database: ["name", "ClickHouse database (default: default)"],
   lanes: ["n", "Threads that process partitions (default: one for each core)"],

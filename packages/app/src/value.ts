@@ -59,10 +59,17 @@ export const Bootstrap = text('brokers as "host:port", several separated by comm
   value.split(",").every(broker => /^[^\s:,]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$/.test(broker.trim()))
 )
 
-export const HttpUrl = text("a URL that starts with http:// or https://", value => {
-  const url = URL.parse(value)
-  return url !== null && (url.protocol === "http:" || url.protocol === "https:")
-})
+const isHttp = (value: string): boolean => ["http:", "https:"].includes(URL.parse(value)?.protocol ?? "")
+
+export const HttpUrl = text("a URL that starts with http:// or https://", isHttp)
+
+/** Embedded ones are named by their directory. */
+export const isEmbedded = (url: string): boolean => url.startsWith("chdb:/")
+
+export const ClickHouseUrl = text(
+  "a URL that starts with http:// or https://, or chdb:/directory for the embedded one",
+  value => isHttp(value) || isEmbedded(value)
+)
 
 export const NonEmpty = text("a text that is not empty", value => value.trim() !== "")
 

@@ -208,6 +208,13 @@ test("explains a pipeline that imports headrace, effect and its own files", asyn
   expect(await child.exited).toBe(0)
 })
 
+test("has no embedded ClickHouse, and says what to do", async () => {
+  const clusters = ["--kafka", kafka.bootstrap, "--registry", registry.url]
+  const child = start(["run", "job/pipeline.ts", ...clusters, "--clickhouse", `chdb:${home.file("tables")}`])
+  expect(await child.stderr.text()).toContain("this binary has none: give a server, --clickhouse http://host:8123")
+  expect(await child.exited).toBe(1)
+})
+
 test("has no demo, and says where there is one", async () => {
   const child = start(["demo"])
   expect(await child.stderr.text()).toContain("npm run demo")

@@ -4,7 +4,10 @@ import { Context, Effect, Layer, type Scope } from "effect"
 import { Refused, Unavailable } from "./errors.ts"
 
 export interface ServerConfig {
-  /** `http://host:8123`, `https://…`, or `chdb:/directory`: ClickHouse inside of this process (one process a directory). */
+  /**
+   * `http://host:8123`, `https://…`, or `chdb:/directory`: ClickHouse inside of this process. A process has one directory
+   * at a time and a directory one process; the process's threads share it.
+   */
   readonly url: string
   readonly database: string
   readonly username?: string | undefined
@@ -52,8 +55,18 @@ type ClientConfig = NonNullable<Parameters<typeof createClient>[0]>
 const clientOf = async (config: ServerConfig): Promise<ClickHouseClient> => {
   if (!config.url.startsWith(EMBEDDED)) return overHttp(config)
   const { createChdbConnection } = await import("chdb/connection")
-  const connection = createChdbConnection({ path: config.url.slice(EMBEDDED.length) })
+  const connection = opened(config.url.slice(EMBEDDED.length), path => createChdbConnection({ path }))
   return createClient({ connection: connection as unknown as NonNullable<ClientConfig["connection"]> })
+}
+
+/** The engine says why on standard error only. */
+const opened = <A>(directory: string, open: (directory: string) => A): A => {
+  try {
+    return open(directory)
+  } catch (cause) {
+    const message = `the embedded ClickHouse cannot open ${directory}; does another process use it?`
+    throw new Error(`${message} (${cause instanceof Error ? cause.message : String(cause)})`, { cause })
+  }
 }
 
 /** No compression: to a server nearby it costs more than it saves. */

@@ -89,7 +89,7 @@ const prepareTarget = (
   columns: readonly Column[]
 ): Effect.Effect<Target, ClickHouseError, Scope.Scope> =>
   Effect.gen(function* () {
-    const server = yield* connect(config)
+    const server = yield* onceUp(metrics, node.table, connect(config))
     return yield* onceUp(metrics, node.table, makeReady(server, node, columns, options))
   }).pipe(Effect.mapError(reason => new ClickHouseError({ table: node.table, reason })))
 
@@ -104,10 +104,10 @@ const makeReady = (
   )
 
 /** Repeats while the server is away. */
-const onceUp = <A, E extends { readonly _tag: string; readonly message: string }>(
+const onceUp = <A, E extends { readonly _tag: string; readonly message: string }, R>(
   metrics: LaneMetrics,
   table: string,
-  effect: Effect.Effect<A, E | CallError>
+  effect: Effect.Effect<A, E | CallError, R>
 ) =>
   effect.pipe(
     Effect.tapError(error => {
