@@ -306,8 +306,8 @@ class Sink {
   }).bind(this)
 
   /**
-   * The ledger and the log's beginning are asked before the group, since all three go forward: asked after it they
-   * could be ahead of it where somebody else works on, and that would look like a contradiction.
+   * ClickHouse and the log's beginning are asked before the group, since all go forward: asked after it they could be
+   * ahead of it where somebody else works on, and that would look like a contradiction.
    */
   private startsOf = Effect.fnUntraced(function* (
     this: Sink,
@@ -316,12 +316,14 @@ class Sink {
     const { log, target, topic } = this.parts
     const named = this.topicPartitions([...assignments.keys()])
     const finished = yield* this.withServer(target.finished, "the ledger cannot be read")
+    const from = new Map(named.map(({ partition }) => [partition, finished.get(partition) ?? 0]))
+    const held = yield* this.withServer(target.held(from), `${this.parts.table} cannot be read`)
     const ranges = yield* Effect.forEach(named, partition => this.withLog(this.onLog(log.range(partition))))
     const committed = yield* this.withLog(this.onLog(log.committed(named)))
     return yield* this.guarded(() =>
       [...assignments].map(([partition, assignment], i) => {
-        const known = { partition, committed: committed[i], finished: finished.get(partition), start: ranges[i]!.start }
-        return { ...startOf(topic, known), assignment }
+        const known = { partition, finished: finished.get(partition), held: held.get(partition) }
+        return { ...startOf(topic, { ...known, committed: committed[i], start: ranges[i]!.start }), assignment }
       })
     )
   }).bind(this)

@@ -8,6 +8,8 @@ export interface Known {
   readonly committed: Mark | undefined
   /** From the ledger: everything before is in the table. */
   readonly finished: number | undefined
+  /** Behind the last row from `finished` on: of a block that was inserted, but is not in the ledger. */
+  readonly held: number | undefined
   /** First offset still in the log. */
   readonly start: number
 }
@@ -21,12 +23,13 @@ export interface Start {
 
 /** Throws Diverged or Eaten: both stop the sink, since guessing could lose or double rows. */
 export const startOf = (topic: string, known: Known): Start => {
-  const { partition, committed, finished = 0, start } = known
+  const { partition, committed, finished = 0, held = 0, start } = known
   if (committed === undefined) return fresh(topic, known)
   const plan = parsePlan(committed.metadata)
   const range = plan?.ranges.find(found => found.partition === partition)
   const next = range === undefined ? committed.offset : range.last + 1
   if (finished > next) throw diverged(topic, partition, next, finished)
+  if (held > next) throw rewound(topic, partition, next, held)
   const open = range !== undefined && finished < next ? plan : undefined
   const needed = open === undefined ? next : range!.first
   if (start > needed) throw eaten(topic, partition, needed, start)
@@ -34,8 +37,9 @@ export const startOf = (topic: string, known: Known): Start => {
 }
 
 /** Nothing was ever committed: from the beginning of what is there. */
-const fresh = (topic: string, { partition, finished = 0, start }: Known): Start => {
+const fresh = (topic: string, { partition, finished = 0, held = 0, start }: Known): Start => {
   if (finished > 0) throw diverged(topic, partition, undefined, finished)
+  if (held > 0) throw rewound(topic, partition, undefined, held)
   return { partition, offset: start, open: undefined }
 }
 
@@ -45,9 +49,17 @@ export const openPlans = (starts: readonly Start[]): readonly Plan[] => {
   return [...plans.values()]
 }
 
+const stands = (next: number | undefined): string =>
+  next === undefined ? "the group has no committed offset" : `the group stands at ${next}`
+
+const rewound = (topic: string, partition: number, next: number | undefined, held: number): Diverged =>
+  new Diverged({
+    message: `${topic}[${partition}]: the table holds rows up to offset ${held - 1}, but ${stands(next)}, though the plan of every row is committed before it. Was the group reset, or a copy of an old commit delayed in the network? To go on set the group's offset to ${held} (if the table has a PARTITION BY, see first that no row before is missing); to fill the table again, drop it`
+  })
+
 const diverged = (topic: string, partition: number, next: number | undefined, finished: number): Diverged =>
   new Diverged({
-    message: `${topic}[${partition}]: the ledger _headrace_blocks says that everything before offset ${finished} is in the table, but the group ${next === undefined ? "has no committed offset" : `stands at ${next}`}. Was the topic made anew, or the group reset? To go on from ${finished} set the group's offset to it; to fill the table again, drop it (a new one has a ledger of its own)`
+    message: `${topic}[${partition}]: the ledger _headrace_blocks says that everything before offset ${finished} is in the table, but ${stands(next)}. Was the topic made anew, or the group reset? To go on from ${finished} set the group's offset to it; to fill the table again, drop it (a new one has a ledger of its own)`
   })
 
 const eaten = (topic: string, partition: number, needed: number, start: number): Eaten =>

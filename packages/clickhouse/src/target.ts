@@ -12,6 +12,11 @@ export interface Target {
   readonly record: (plan: Plan) => Effect.Effect<void, CallError>
   /** By partition: the offset before which everything is in the table. */
   readonly finished: Effect.Effect<ReadonlyMap<number, number>, CallError>
+  /**
+   * By partition: the offset behind the last row, looked for from an offset on. Of the given ones only; those without
+   * rows from there on are left out. Reads the end of each, where the table is ordered by position as by default.
+   */
+  readonly held: (from: ReadonlyMap<number, number>) => Effect.Effect<ReadonlyMap<number, number>, CallError>
 }
 
 /** Called once at each start: asks the server which settings it knows. */
@@ -41,10 +46,20 @@ export const makeTarget = Effect.fnUntraced(function* (
       server.query(
         `SELECT partition, toInt64(max(next)) AS done ${fromLedger(server.database, table, topic)} GROUP BY partition`
       ),
-      rows => new Map(rows.map(row => [Number(row.partition), Number(row.done)]))
-    )
+      offsets
+    ),
+    held: from => Effect.map(server.query(heldQuery(table, topic, from)), offsets)
   }
 })
+
+const offsets = (rows: readonly Record<string, unknown>[]): ReadonlyMap<number, number> =>
+  new Map(rows.map(row => [Number(row.partition), Number(row.done)]))
+
+/** With the offsets as literals, since the primary key is not searched by anything else. */
+const heldQuery = (table: Table, topic: string, from: ReadonlyMap<number, number>): string => {
+  const places = [...from].map(([partition, offset]) => `(_partition = ${partition} AND _offset >= ${offset})`)
+  return `SELECT _partition AS partition, toInt64(max(_offset)) + 1 AS done FROM ${table.sql} WHERE _topic = ${quoteText(topic)} AND (${places.join(" OR ")}) GROUP BY _partition`
+}
 
 /**
  * The server itself leaves out rows that are in the ledger: that stops a request, or a whole process, that wakes up

@@ -40,7 +40,7 @@ test("metadata of others is no plan", () => {
 test("where a partition goes on: after what is finished, again what is open, never on a guess", () => {
   const metadata = planText({ timestamp: 5, ranges: [{ partition: 1, first: 10, last: 19, rows: 8 }] })
   const committed = (offset: number, text: string) => ({ topic: "t", partition: 1, offset, metadata: text })
-  const known = { partition: 1, committed: committed(10, metadata), finished: undefined, start: 0 }
+  const known = { partition: 1, committed: committed(10, metadata), finished: undefined, held: undefined, start: 0 }
   expect(startOf("t", known)).toMatchObject({ offset: 20, open: { timestamp: 5 } })
   expect(startOf("t", { ...known, finished: 10 })).toMatchObject({ offset: 20, open: { timestamp: 5 } })
   expect(startOf("t", { ...known, finished: 20, start: 15 })).toMatchObject({ offset: 20, open: undefined })
@@ -48,5 +48,8 @@ test("where a partition goes on: after what is finished, again what is open, nev
   expect(startOf("t", { ...known, committed: undefined, start: 3 })).toMatchObject({ offset: 3, open: undefined })
   expect(() => startOf("t", { ...known, start: 11 })).toThrow("retention")
   expect(() => startOf("t", { ...known, finished: 21 })).toThrow("ledger")
+  expect(startOf("t", { ...known, finished: 10, held: 20 })).toMatchObject({ offset: 20, open: { timestamp: 5 } })
+  expect(() => startOf("t", { ...known, finished: 20, held: 21 })).toThrow("table holds rows up to offset 20")
+  expect(() => startOf("t", { ...known, committed: undefined, held: 1 })).toThrow("table holds")
   expect(() => startOf("t", { ...known, committed: undefined, finished: 1 })).toThrow("no committed offset")
 })
