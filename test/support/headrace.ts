@@ -54,6 +54,18 @@ export class Headrace {
     return found
   }
 
+  /** Waits until `pattern` was logged this many times more than up to now. */
+  async repeats(pattern: RegExp, times: number, withinMs = 30_000): Promise<void> {
+    const from = this.log.length
+    const count = () => this.log.slice(from).match(new RegExp(pattern, "g"))?.length ?? 0
+    await poll(
+      () => count() >= times || !this.running,
+      withinMs,
+      () => `${times} × ${pattern} in\n${this.log}`
+    )
+    if (!this.running) throw new Error(`It ended without ${times} × ${pattern}:\n${this.log}`)
+  }
+
   /** The sum of a metric over all units whose labels contain `unit`, from /metrics; 0 before it serves. */
   async metric(name: string, unit = ""): Promise<number> {
     const url = /health and metrics at (\S+?),/.exec(this.log)?.[1]
