@@ -2,11 +2,12 @@ import type { JobConfig } from "@headrace/engine"
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { childPipeline } from "./child.ts"
-import { jobOf, loadSettings } from "./config.ts"
+import { ConfigError, jobOf, loadSettings } from "./config.ts"
 import { loadFlags, warmUpMs } from "./loadFlags.ts"
 import { startPart } from "./part.ts"
 import { flagsOf, kafkaSetting, settingFlags } from "./settingFlags.ts"
 import { userErrors } from "./userErrors.ts"
+import { isEmbedded } from "./value.ts"
 
 const SETTINGS = [
   "kafka",
@@ -39,6 +40,7 @@ export const loadtestCommand = Command.make(
       const flags = { rate, for: lasts, warmUp, threads, burst, seed, report }
       const { conclude, ensureTopics, loadOptions, measure } = yield* Effect.promise(() => import("./load.ts"))
       const job = jobOf(yield* loadSettings("payments", flagsOf(given)), "payments")
+      if (isEmbedded(job.clickhouse?.url ?? "")) return yield* new ConfigError({ message: NOT_EMBEDDED })
       const options = loadOptions(job, flags)
       yield* ensureTopics(options)
       const url = Option.isSome(pipeline) ? pipeline.value : yield* ownPipeline(job)
@@ -61,6 +63,9 @@ export const loadtestCommand = Command.make(
     }
   ])
 )
+
+const NOT_EMBEDDED =
+  "a load test reads the tables while the pipeline fills them, and an embedded ClickHouse belongs to one process: give a server, --clickhouse http://host:8123"
 
 /** Runs the pipeline in a process of its own while the scope lives, and answers with where its metrics are. */
 const ownPipeline = Effect.fnUntraced(function* (job: JobConfig) {

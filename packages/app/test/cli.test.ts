@@ -93,6 +93,11 @@ describe("wrong input ends with exit code 1 and says what to do", () => {
       /port \d+ on 127\.0\.0\.1 is in use; choose another by --port/
     ],
     ["a load test without clusters", () => ["loadtest"], "clusters.kafka: is missing; give it by --kafka"],
+    [
+      "a load test of an embedded ClickHouse",
+      () => ["loadtest", ...clusters, "--clickhouse", "chdb:/tables"],
+      "an embedded ClickHouse belongs to one process: give a server"
+    ],
     ["a load test with an unclear burst", () => ["loadtest", ...clusters, "--burst", "3"], "like 3x/2s/10s"],
     [
       "no file of settings",
