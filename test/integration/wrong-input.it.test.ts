@@ -104,6 +104,18 @@ const expectCopied = async (job: Job, headrace: Headrace, expected: readonly num
   expect(await copied(job)).toEqual([...expected])
 }
 
+test("a sink's schema that the registry refuses", async () => {
+  const job = await writeJob("refused-schema")
+  await createTopic(servers, job.topic, 1)
+  const Other = Schema.Struct({ id: Schema.String }).annotate({ identifier: "Item" })
+  await encoded(servers, job.out, Other, { id: "text" })
+  const headrace = start(job)
+  expect(await headrace.ended()).toBe(1)
+  expect(headrace.log).toContain(`subject ${job.out}-value`)
+  // No restart would mend it.
+  expect(headrace.log).not.toContain("starts again")
+}, 60_000)
+
 describe("records that cannot be decoded", () => {
   /** A job stops at the bad record between good ones, and goes on once it may divert it. */
   const stopsThenDiverts = (topic: string, bad: () => Promise<Uint8Array>, says: RegExp) =>
