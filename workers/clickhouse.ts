@@ -12,7 +12,7 @@ export default async (task: WorkerTask): Promise<void> => {
   await Effect.runPromise(
     Effect.raceFirst(sink(task, node), stopped(task)).pipe(
       Effect.mapError(error =>
-        error instanceof ClickHouseError ? fatal(error.message, { cause: error }) : asFatal(error)
+        error instanceof ClickHouseError && !error.passes ? fatal(error.message, { cause: error }) : asFatal(error)
       ),
       Effect.provide(Layer.merge(servicesOf(task.job), kafkaCommittedLogs(task.job.kafka))),
       Effect.ensuring(Effect.sync(() => task.control.close()))
@@ -20,7 +20,7 @@ export default async (task: WorkerTask): Promise<void> => {
   )
 }
 
-/** Runs until it is interrupted, which leaves everything in order; what it fails with, a person must mend. */
+/** Runs until it is interrupted, which leaves everything in order. */
 const sink = Effect.fnUntraced(function* ({ job, metrics }: WorkerTask, node: ClickHouseSinkNode) {
   const codecs = yield* Codecs
   const decoder = yield* codecs.decoder(node.schema, node.topic)

@@ -38,7 +38,23 @@ export class LogStopped extends Schema.TaggedError<LogStopped>()("LogStopped", {
   cause: Schema.Defect()
 }) {}
 
-const Reason = Schema.Union([Unavailable, Refused, TableMismatch, NoColumn, BadRecord, Eaten, Diverged, LogStopped])
+/** Kafka's client is of no more use: a sink that is started again goes on from what is committed. */
+export class LogGone extends Schema.TaggedError<LogGone>()("LogGone", {
+  message: Schema.String,
+  cause: Schema.Defect()
+}) {}
+
+const Reason = Schema.Union([
+  Unavailable,
+  Refused,
+  TableMismatch,
+  NoColumn,
+  BadRecord,
+  Eaten,
+  Diverged,
+  LogStopped,
+  LogGone
+])
 export type ClickHouseReason = typeof Reason.Type
 
 /** What a caller sees of the sink and of the tables. `Unavailable` never leaves the sink: it waits and goes on. */
@@ -46,6 +62,11 @@ export class ClickHouseError extends Schema.TaggedError<ClickHouseError>()("Clic
   table: Schema.String,
   reason: Reason
 }) {
+  /** A new start mends it; everything else waits for a person. */
+  get passes(): boolean {
+    return this.reason._tag === "LogGone"
+  }
+
   override get message(): string {
     return `ClickHouse sink of table ${this.table}: ${this.reason.message}`
   }

@@ -22,6 +22,7 @@ import {
   type ClickHouseReason,
   type Diverged,
   Eaten,
+  LogGone,
   LogStopped,
   Refused
 } from "./errors.ts"
@@ -94,7 +95,7 @@ interface Adopted extends Start {
   readonly assignment: Assignment
 }
 
-type Stop = Refused | BadRecord | Eaten | Diverged | LogStopped
+type Stop = Refused | BadRecord | Eaten | Diverged | LogStopped | LogGone
 
 class Sink {
   private readonly parts: SinkParts
@@ -405,7 +406,9 @@ class Sink {
     })
   }
 
-  private withLog<A, E>(call: Effect.Effect<A, E | LogError>): Effect.Effect<A, Exclude<E, LogError> | LogStopped> {
+  private withLog<A, E>(
+    call: Effect.Effect<A, E | LogError>
+  ): Effect.Effect<A, Exclude<E, LogError> | LogStopped | LogGone> {
     const once = call.pipe(Effect.tapError(error => (isLogError(error) ? this.waiting(error) : Effect.void)))
     return once.pipe(
       Effect.retry({ schedule: patiently, while: error => isLogError(error) && passes(error) }),
@@ -457,9 +460,12 @@ const isLogError = (error: unknown): error is LogError =>
   (error as { readonly _tag?: unknown } | null)?._tag === "LogError"
 
 /** Repeating may help. */
-const passes = (error: LogError): boolean => error.failure !== "Fenced" && error.failure !== "Stop"
+const passes = ({ failure }: LogError): boolean => failure !== "Fenced" && failure !== "Stop" && failure !== "Gone"
 
-const stopped = (error: LogError): LogStopped => new LogStopped({ message: error.message, cause: error })
+const stopped = (error: LogError): LogStopped | LogGone => {
+  const reason = { message: error.message, cause: error }
+  return error.failure === "Gone" ? new LogGone(reason) : new LogStopped(reason)
+}
 
 const same = (found: Range, range: Range): boolean =>
   found.first === range.first && found.last === range.last && found.rows === range.rows

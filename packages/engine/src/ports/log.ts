@@ -46,10 +46,10 @@ export interface Polled {
 
 /**
  * What became of a call. `Retry`: nothing happened, the same call may be made again. `Abort`: the transaction can only
- * be aborted. `Unknown`: it may or may not have happened. `Fenced`: somebody else has this identity. `Stop`: a person
- * must act.
+ * be aborted. `Unknown`: it may or may not have happened. `Gone`: the same, and the client is of no more use: another
+ * one goes on from what is committed. `Fenced`: somebody else has this identity. `Stop`: a person must act.
  */
-export type LogFailure = "Retry" | "Abort" | "Unknown" | "Fenced" | "Stop"
+export type LogFailure = "Retry" | "Abort" | "Unknown" | "Gone" | "Fenced" | "Stop"
 
 /** A failed call to the log. `message` says what happened to what and what to do. */
 export class LogError extends Error {
