@@ -4,7 +4,8 @@ import { Admin, type TopicSpec } from "./admin.ts"
 import { openChangelog } from "./changelog.ts"
 import { KafkaError } from "./error.ts"
 import { openMembership } from "./membership.ts"
-import { attempt } from "./port-error.ts"
+import { attemptSync, letGo } from "./port-error.ts"
+import { attemptWith } from "./reports.ts"
 import { openProducer } from "./transactional.ts"
 
 /** The engine's clients, on librdkafka. Nothing is connected until one is made. */
@@ -24,24 +25,26 @@ const METADATA_TIMEOUT_MS = 10_000
 const openAdmin = (config: typeof KafkaConfig.Type) =>
   Effect.map(
     Effect.acquireRelease(
-      attempt("open an admin client", async () =>
+      attemptSync("open an admin client", () =>
         Admin.open({ ...config.settings, "bootstrap.servers": config.bootstrap })
       ),
-      admin => Effect.promise(() => admin.close())
+      admin => letGo("close an admin client", () => admin.close())
     ),
     (admin): AdminPort => ({
       partitions: topics =>
-        attempt("read metadata", async () => {
+        attemptWith(admin, "read metadata", async () => {
           const found = await admin.metadata(topics, METADATA_TIMEOUT_MS)
+          const refused = found.topics.find(topic => topic.error?.reason === "AuthFailed")
+          if (refused?.error !== undefined) throw refused.error
           const there = found.topics.filter(topic => topic.error === undefined && topic.partitions.length > 0)
           return new Map(there.map(topic => [topic.topic, topic.partitions.length]))
         }),
       create: topics =>
-        attempt("create topics", async () => {
+        attemptWith(admin, "create topics", async () => {
           for (const topic of topics) await createUnlessThere(admin, topic)
         }),
       trim: (partition, offset) =>
-        attempt(`trim ${partition.topic}/${partition.partition}`, () =>
+        attemptWith(admin, `trim ${partition.topic}/${partition.partition}`, () =>
           admin.deleteRecords([{ ...partition, offset }], METADATA_TIMEOUT_MS)
         )
     })

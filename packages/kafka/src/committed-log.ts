@@ -9,14 +9,13 @@ import {
   type TopicPartition
 } from "@headrace/engine"
 import { Effect, Layer, Scope, Semaphore } from "effect"
-import { Arena } from "./arena.ts"
 import { Consumer, type ConsumerEvent } from "./consumer.ts"
 import { groupSettings, SOURCE_DEFAULTS } from "./defaults.ts"
 import { KafkaError } from "./error.ts"
-import { attempt, attemptSync, logError } from "./port-error.ts"
+import { polledOf, polling } from "./polling.ts"
+import { attempt, attemptSync, letGo, logError } from "./port-error.ts"
 import type { FoundOffset } from "./request.ts"
 
-const ARENA_BYTES = 4 << 20
 const ARENA_RECORDS = 16_384
 const CALL_TIMEOUT_MS = 10_000
 const POLL_MS = 500
@@ -51,7 +50,7 @@ export const openCommittedLog = (
 const openConsumer = (settings: Record<string, string>) =>
   Effect.acquireRelease(
     attemptSync("open a consumer", () => Consumer.open(settings)),
-    opened => Effect.promise(() => opened.close(CALL_TIMEOUT_MS))
+    opened => letGo("close a consumer", () => opened.close(CALL_TIMEOUT_MS))
   )
 
 const common = (config: Config): Record<string, string> => ({
@@ -80,13 +79,9 @@ const readerSettings = (config: Config): Record<string, string> => ({
 })
 
 const member = (consumer: Consumer): Omit<CommittedLog, "read"> => {
-  const fetch = polling(consumer)
+  const poll = polling(consumer, ARENA_RECORDS)
   return {
-    poll: (maxRecords, timeoutMs) =>
-      attempt("poll", async (): Promise<Polled> => {
-        const { batch, events } = await fetch(maxRecords, timeoutMs)
-        return { batch, changes: events.flatMap(change) }
-      }),
+    poll: (maxRecords, timeoutMs) => Effect.map(poll("poll", maxRecords, timeoutMs), polledOf),
     assign: positions => attempt("assign partitions", () => consumer.assign(positions)),
     unassign: partitions => attempt("give partitions back", () => consumer.unassign(partitions)),
     seek: positions => attempt("seek", () => consumer.seek(positions, CALL_TIMEOUT_MS)),
@@ -143,10 +138,10 @@ const readRange = <E>(
   Effect.gen(function* () {
     const where = `${partition.topic}[${partition.partition}]`
     yield* attempt(`read ${where} again`, () => consumer.assign([{ ...partition, offset }]))
-    const fetch = polling(consumer)
+    const poll = polling(consumer, ARENA_RECORDS)
     let quietSince = performance.now()
     for (let reached = -1; reached < last; ) {
-      const { batch, events } = yield* attempt(`read ${where} again`, () => fetch(ARENA_RECORDS, POLL_MS))
+      const { batch, events } = yield* poll(`read ${where} again`, ARENA_RECORDS, POLL_MS)
       yield* visit(batch)
       reached = Math.max(lastOf(batch), ...events.map(endOf), reached)
       if (batch.count > 0) quietSince = performance.now()
@@ -159,35 +154,5 @@ const readRange = <E>(
 
 const lastOf = ({ count, stamps }: Polled["batch"]): number => (count === 0 ? -1 : stamps[(count - 1) * 2]!)
 
-/** What the end of the log says: everything before was handed over. Errors that the client cannot mend are thrown. */
-const endOf = (event: ConsumerEvent): number => {
-  change(event)
-  return event.type === "end" ? event.offset - 1 : -1
-}
-
-/** Polls into two arenas in turn; one that is too small for a record is replaced. */
-const polling = (consumer: Consumer) => {
-  const arenas = [new Arena(ARENA_BYTES, ARENA_RECORDS), new Arena(ARENA_BYTES, ARENA_RECORDS)]
-  let turn = 0
-  const fetch = async (maxRecords: number, timeoutMs: number) => {
-    turn = 1 - turn
-    const arena = arenas[turn]!
-    try {
-      const { count, events } = await consumer.poll(arena, Math.min(maxRecords, ARENA_RECORDS), timeoutMs)
-      const { bytes, index, stamps } = arena
-      return { batch: { bytes, index, stamps, count }, events }
-    } catch (cause) {
-      if (!(cause instanceof KafkaError) || cause.reason !== "ArenaTooSmall") throw cause
-      arenas[turn] = new Arena(Math.max(cause.needed ?? 0, arena.bytes.length * 2), ARENA_RECORDS)
-      return fetch(maxRecords, 0)
-    }
-  }
-  return fetch
-}
-
-const change = (event: ConsumerEvent): Polled["changes"] => {
-  if (event.type === "assign" || event.type === "revoke" || event.type === "lost")
-    return [{ type: event.type, partitions: event.partitions }]
-  if (event.type === "error" && (event.error.fatal || event.error.reason === "OffsetOutOfRange")) throw event.error
-  return []
-}
+/** What the end of the log says: everything before was handed over. */
+const endOf = (event: ConsumerEvent): number => (event.type === "end" ? event.offset - 1 : -1)

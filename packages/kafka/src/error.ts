@@ -17,6 +17,7 @@ export type KafkaReason =
   | "InvalidArgument"
   | "AuthFailed"
   | "IllegalGeneration"
+  | "MemberHeld"
   | "NotEnoughReplicas"
   | "Other"
 
@@ -105,6 +106,7 @@ const reasons: Record<string, KafkaReason> = {
   REBALANCE_IN_PROGRESS: "IllegalGeneration",
   STALE_MEMBER_EPOCH: "IllegalGeneration",
   FENCED_MEMBER_EPOCH: "IllegalGeneration",
+  UNRELEASED_INSTANCE_ID: "MemberHeld",
   NOT_ENOUGH_REPLICAS: "NotEnoughReplicas",
   NOT_ENOUGH_REPLICAS_AFTER_APPEND: "NotEnoughReplicas"
 }
@@ -127,8 +129,26 @@ const advice: Partial<Record<KafkaReason, string>> = {
   UnknownTopic: "Create the topic, or check its name and its number of partitions.",
   ArenaTooSmall: "Poll with an arena of at least that many bytes.",
   OffsetOutOfRange: "The records there are gone: seek to an offset that the log still has.",
-  AuthFailed: "Check the credentials, the certificates and the permissions.",
+  MemberHeld:
+    "A member of this name was in the group and did not leave it (it was killed?): it is refused until the session of " +
+    "that one has timed out, by default within 45 s. With group.protocol=classic it would take over at once.",
   NotEnoughReplicas: "Wait until enough brokers are in sync."
+}
+
+const SIGN_IN =
+  "Look at security.protocol, sasl.mechanism, sasl.username and sasl.password among the cluster's settings."
+
+/** What there is to look at when the cluster refuses, by librdkafka's name of the error. */
+const refused: Readonly<Record<string, string>> = {
+  _AUTHENTICATION: SIGN_IN,
+  SASL_AUTHENTICATION_FAILED: SIGN_IN,
+  _SSL:
+    "Look at ssl.ca.location (who vouches for the brokers), ssl.certificate.location and ssl.key.location among the " +
+    "cluster's settings.",
+  TOPIC_AUTHORIZATION_FAILED: "Permit its user to read and describe, or to write, the topic.",
+  GROUP_AUTHORIZATION_FAILED: "Permit its user to read the group.",
+  CLUSTER_AUTHORIZATION_FAILED: "Permit its user to create topics and to write idempotently in the cluster.",
+  TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "Permit its user to write and describe the transactional id."
 }
 
 const isFault = (value: unknown): value is Fault =>
@@ -152,7 +172,10 @@ export const kafkaError = (operation: string, said: unknown): KafkaError => {
   return new KafkaError({
     reason,
     operation,
-    message: [`Cannot ${operation}: ${what}${fault.code === 0 ? "" : ` (${fault.name})`}.`, advice[reason] ?? ""]
+    message: [
+      `Cannot ${operation}: ${what}${fault.code === 0 ? "" : ` (${fault.name})`}.`,
+      refused[fault.name] ?? advice[reason] ?? ""
+    ]
       .join(" ")
       .trim(),
     code,

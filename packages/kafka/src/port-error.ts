@@ -10,6 +10,10 @@ export const attempt = <A>(what: string, call: () => Promise<A>): Effect.Effect<
 export const attemptSync = <A>(what: string, call: () => A): Effect.Effect<A, LogError> =>
   Effect.try({ try: call, catch: cause => logError(what, cause) })
 
+/** Lets go of a client. One that does not end in time is left behind: what it held ends with its session. */
+export const letGo = (what: string, close: () => Promise<void>): Effect.Effect<void> =>
+  attempt(what, close).pipe(Effect.catch(error => Effect.logWarning(error.message)))
+
 /** What the engine may do after a failed call. */
 export const logError = (what: string, cause: unknown): LogError => {
   if (cause instanceof KafkaError) return new LogError(failureOf(cause), `Cannot ${what}: ${cause.message}`, { cause })
@@ -30,6 +34,6 @@ const failureOf = (error: KafkaError): LogFailure => {
       return "Unknown"
     default:
       if (error.abortable) return "Abort"
-      return error.fatal ? "Unknown" : "Retry"
+      return error.fatal ? "Gone" : "Retry"
   }
 }

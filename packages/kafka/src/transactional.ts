@@ -2,8 +2,9 @@ import { type KafkaConfig, LogError, type Outputs, type Producer as ProducerPort
 import { Effect, type Scope } from "effect"
 import { Consumer } from "./consumer.ts"
 import { PRODUCER_DEFAULTS } from "./defaults.ts"
-import { attempt, attemptSync } from "./port-error.ts"
+import { attemptSync, letGo } from "./port-error.ts"
 import { Producer } from "./producer.ts"
+import { attemptWith } from "./reports.ts"
 
 /** Below the transaction time-out, so that a call which hangs is noticed before the coordinator aborts. */
 const FLUSH_TIMEOUT_MS = 8_000
@@ -26,7 +27,7 @@ export const openProducer = (
     const close = Effect.suspend(() => {
       const closing = current
       current = undefined
-      return closing === undefined ? Effect.void : Effect.promise(() => closing.close())
+      return closing === undefined ? Effect.void : letGo(`close the producer ${id}`, () => closing.close())
     })
     yield* Effect.addFinalizer(() => close)
 
@@ -35,14 +36,16 @@ export const openProducer = (
       const producer = yield* attemptSync(`open the producer ${id}`, () => Producer.open(settings(config, id)))
       current = producer
       for (const topic of topics) producer.topicId(topic)
-      yield* attempt(`initialise the transactions of ${id}`, () => producer.initTransactions(INIT_TIMEOUT_MS))
+      yield* attemptWith(producer, `initialise the transactions of ${id}`, () =>
+        producer.initTransactions(INIT_TIMEOUT_MS)
+      )
     })
 
     const use = <A>(what: string, call: (producer: Producer) => Promise<A>): Effect.Effect<A, LogError> =>
       Effect.suspend(() => {
         const producer = current
         if (producer === undefined) return Effect.fail(new LogError("Abort", `Producer ${id} is not initialised`))
-        return attempt(`${what} (${id})`, () => call(producer))
+        return attemptWith(producer, `${what} (${id})`, () => call(producer))
       })
 
     return {

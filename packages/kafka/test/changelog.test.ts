@@ -1,7 +1,9 @@
 import { expect, test } from "bun:test"
+import { Effect } from "effect"
 import type { Arena } from "../src/arena.ts"
 import { readToEnd } from "../src/changelog.ts"
 import type { Poll } from "../src/consumer.ts"
+import { polling } from "../src/polling.ts"
 
 const end = (offset: number) => ({ type: "end", topic: "log", partition: 0, offset }) as const
 
@@ -20,7 +22,9 @@ const polls = (answers: readonly { readonly offsets: readonly number[]; readonly
 
 const read = async (consumer: ReturnType<typeof polls>) => {
   const applied: number[] = []
-  const reached = await readToEnd(consumer, "log", offset => void applied.push(offset))
+  const reached = await Effect.runPromise(
+    readToEnd(polling(consumer, 10), "read the log", offset => void applied.push(offset))
+  )
   return { reached, applied }
 }
 

@@ -4,7 +4,12 @@ import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { startKafka } from "@headrace/dev"
+import type { LogError, Source } from "@headrace/engine"
+import { Effect, type Scope } from "effect"
+import { openCommittedLog } from "../src/committed-log.ts"
 import { Arena, type ClientOptions, Consumer, PRODUCER_DEFAULTS, Producer, SOURCE_DEFAULTS } from "../src/index.ts"
+import { openMembership } from "../src/membership.ts"
+import { openProducer } from "../src/transactional.ts"
 import { createTopic, fresh, fromBeginning, pack, readUntil, reasonOf } from "./support.ts"
 
 setDefaultTimeout(60_000)
@@ -45,11 +50,11 @@ const makeCertificate = async () => {
 }
 
 /** With the jars of the running broker: there is no other way to make a SCRAM user. */
-const addScramUser = async (pid: number) => {
+const addScramUser = async (pid: number, mechanism: string) => {
   const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0")
   const jars = command[command.indexOf("-cp") + 1]!
   const user = ["--entity-type", "users", "--entity-name", "scram", "--alter", "--add-config"]
-  const tool = ["kafka.admin.ConfigCommand", "--bootstrap-server", plaintext, ...user, "SCRAM-SHA-512=[password=pw]"]
+  const tool = ["kafka.admin.ConfigCommand", "--bootstrap-server", plaintext, ...user, `${mechanism}=[password=pw]`]
   await run([command[0]!, "-XX:TieredStopAtLevel=1", "-cp", jars, ...tool])
 }
 
@@ -65,10 +70,14 @@ const settings = (ports: { plain: number; sasl: number; tls: number; controller:
     "controller.quorum.voters": `1@127.0.0.1:${ports.controller}`,
     "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL",
     "inter.broker.listener.name": "PLAINTEXT",
-    "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512,OAUTHBEARER",
-    [`${listener}.plain.sasl.jaas.config`]: `${jaas}.plain.PlainLoginModule required user_plain="pw";`,
+    "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER",
+    [`${listener}.plain.sasl.jaas.config`]: `${jaas}.plain.PlainLoginModule required user_plain="pw" user_guest="pw";`,
+    [`${listener}.scram-sha-256.sasl.jaas.config`]: `${jaas}.scram.ScramLoginModule required;`,
     [`${listener}.scram-sha-512.sasl.jaas.config`]: `${jaas}.scram.ScramLoginModule required;`,
     [`${listener}.oauthbearer.sasl.jaas.config`]: `${jaas}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";`,
+    // A guest may sign in, and do nothing.
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "super.users": "User:ANONYMOUS;User:plain;User:scram;User:someone",
     "ssl.keystore.location": keystore,
     "ssl.keystore.type": "PKCS12",
     "ssl.keystore.password": "secret",
@@ -85,7 +94,7 @@ beforeAll(async () => {
   plaintext = kafka.bootstrap
   sasl = `127.0.0.1:${ports.sasl}`
   tls = `127.0.0.1:${ports.tls}`
-  await addScramUser(kafka.pid)
+  await Promise.all(["SCRAM-SHA-256", "SCRAM-SHA-512"].map(mechanism => addScramUser(kafka.pid, mechanism)))
 }, 180_000)
 
 afterAll(async () => {
@@ -115,6 +124,7 @@ const withUser = (mechanism: string, user: string, password: string) => ({
 })
 
 test("PLAIN", () => roundTrip(withUser("PLAIN", "plain", "pw")))
+test("SCRAM-SHA-256", () => roundTrip(withUser("SCRAM-SHA-256", "scram", "pw")))
 test("SCRAM-SHA-512", () => roundTrip(withUser("SCRAM-SHA-512", "scram", "pw")))
 
 test("a wrong password is reported as such", async () => {
@@ -123,6 +133,54 @@ test("a wrong password is reported as such", async () => {
     all.some(event => event.type === "error" && event.error.reason === "AuthFailed")
   )
   expect(events.length).toBeGreaterThan(0)
+  await consumer.close()
+})
+
+/** What the engine's clients come to under these settings, polled until they fail. */
+const refusedAs = async (settings: Record<string, string>): Promise<LogError[]> => {
+  const { "bootstrap.servers": bootstrap, ...rest } = settings
+  const config = { bootstrap: bootstrap!, settings: rest }
+  const topic = await createTopic(plaintext)
+  const member = { group: fresh("group"), member: "m", sessionTimeoutMs: 10_000 }
+  const lane = Effect.flatMap(openMembership(config, { ...member, topics: [topic] }), pollOn)
+  const sink = Effect.flatMap(openCommittedLog(config, { ...member, topic }), pollOn)
+  const producer = Effect.flatMap(openProducer(config, fresh("id"), [topic]), one => one.initialise())
+  const outcomes = [lane, sink, producer].map(one =>
+    Effect.runPromise(Effect.scoped(Effect.flip<void, LogError, Scope.Scope>(one)))
+  )
+  return Promise.all(outcomes)
+}
+
+const pollOn = (log: Pick<Source, "poll">): Effect.Effect<never, LogError> => Effect.forever(log.poll(10, 100))
+
+test.each([
+  ["a wrong password", () => withUser("PLAIN", "plain", "wrong"), /Invalid username or password.*sasl\.password/],
+  [
+    "a user without rights",
+    () => withUser("PLAIN", "guest", "pw"),
+    /(Group|Transactional Id) authorization failed.*Permit/
+  ],
+  [
+    "an unknown authority",
+    () => ({ "bootstrap.servers": tls, "security.protocol": "ssl" }),
+    /certificate.*ssl\.ca\.location/
+  ]
+])("%s stops lane, sink and producer", async (_, settings, says) => {
+  const errors = await refusedAs(settings())
+  for (const error of errors) {
+    expect(error.message).toMatch(says)
+    expect(error.failure).toBe("Stop")
+  }
+})
+
+test("librdkafka's logs arrive, with level and facility", async () => {
+  const consumer = Consumer.open({ "bootstrap.servers": plaintext, "group.id": fresh("group"), debug: "conf" })
+  const { events } = await readUntil(consumer, (_, all) => all.some(({ type }) => type === "log"))
+  expect(events.find(({ type }) => type === "log")).toMatchObject({
+    level: 7,
+    facility: expect.stringMatching(/^[A-Z]+$/),
+    message: expect.stringContaining("sasl_scram")
+  })
   await consumer.close()
 })
 

@@ -37,6 +37,10 @@ impl Desk for Admin {
     }
   }
 
+  fn explain(&mut self) {
+    unsafe { rd_kafka_poll(self.raw.rk, 0) };
+  }
+
   fn leave(&mut self, _: i32) -> Result<(), Fault> {
     Ok(())
   }

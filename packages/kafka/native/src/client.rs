@@ -33,6 +33,8 @@ pub trait Desk: Send + 'static {
     Self: Sized;
   /// Called in a loop: runs the next job, or serves librdkafka while there is none.
   fn idle(&mut self);
+  /// Serves librdkafka's callbacks after a call that failed, so that the events tell why before the answer comes.
+  fn explain(&mut self) {}
   /// Lets go of everything that would outlive the handle, within about `timeout_ms`.
   fn leave(&mut self, timeout_ms: i32) -> std::result::Result<(), Fault>;
 }
@@ -120,7 +122,13 @@ impl<S: Desk> Client<S> {
     // Shared, so that a job which is refused (and dropped) leaves the promise for the reason.
     let promise = Arc::new(Mutex::new(Some(Promise::new(&self.port, id))));
     let mine = promise.clone();
-    let job = move |desk: &mut S| settle(&mine, guarded(|| body(desk)));
+    let job = move |desk: &mut S| {
+      let outcome = guarded(|| body(desk));
+      if outcome.is_err() {
+        desk.explain();
+      }
+      settle(&mine, outcome);
+    };
     match self.jobs.post(Box::new(job)) {
       Ok(()) => self.wake(),
       Err(fault) => settle(&promise, Err(fault)),

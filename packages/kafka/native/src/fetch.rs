@@ -4,7 +4,7 @@ use crate::arena::{Arena, INDEX_STRIDE};
 use crate::client::Raw;
 use crate::fault::{self, Fault};
 use crate::headers;
-use crate::signals::{Signals, error_event, fatal};
+use crate::signals::{Signals, fatal};
 use rdkafka_sys::bindings::*;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::CString;
@@ -155,7 +155,7 @@ impl Fetcher {
     signals: &Signals,
   ) -> Fit {
     if message.code() != 0 {
-      signals.push(self.report(message));
+      self.report(message, signals);
       return Fit::Stored;
     }
     if catch.count >= catch.limit {
@@ -216,17 +216,18 @@ impl Fetcher {
     }
   }
 
-  fn report(&self, message: &Message) -> String {
+  fn report(&self, message: &Message, signals: &Signals) {
     let (code, topic) = (message.code(), message.topic());
     let (partition, offset) = unsafe { ((*message.0).partition, (*message.0).offset) };
     if code == rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__PARTITION_EOF as i32 {
       let topic = crate::json::quoted(&topic);
-      return format!("{{\"type\":\"end\",\"topic\":{topic},\"partition\":{partition},\"offset\":{offset}}}");
+      let end = format!("{{\"type\":\"end\",\"topic\":{topic},\"partition\":{partition},\"offset\":{offset}}}");
+      return signals.push(end);
     }
     let fault = if code == rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__FATAL as i32 { fatal(self.raw.rk) } else { None };
     let detail = unsafe { fault::text(rd_kafka_message_errstr(message.0)) };
     let fault = fault.unwrap_or_else(|| Fault::coded(code, &detail));
-    error_event(&fault, (!topic.is_empty()).then_some((topic.as_str(), partition)))
+    signals.complain(&fault, (!topic.is_empty()).then_some((topic.as_str(), partition)));
   }
 
   fn is_paused(&self, message: &Message) -> bool {

@@ -37,6 +37,10 @@ impl Desk for Producer {
     }
   }
 
+  fn explain(&mut self) {
+    unsafe { rd_kafka_poll(self.raw.rk, 0) };
+  }
+
   /// What was not delivered is given up: flush first.
   fn leave(&mut self, _: i32) -> std::result::Result<(), Fault> {
     let everything = RD_KAFKA_PURGE_F_QUEUE as i32 | RD_KAFKA_PURGE_F_INFLIGHT as i32;

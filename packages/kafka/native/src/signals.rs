@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// Logs and statistics beyond this many are counted and dropped; rebalances and errors are always kept.
+/// Logs, statistics and passing errors beyond this many are counted and dropped; rebalances and fatal errors are kept.
 const CHATTER_MAX: usize = 1000;
 
 /// Shared by a client, its thread and librdkafka's callbacks (as their opaque pointer).
@@ -92,6 +92,12 @@ impl Signals {
     }
   }
 
+  /// An error. A cluster that is away makes any number of them.
+  pub fn complain(&self, fault: &Fault, place: Option<(&str, i32)>) {
+    let event = error_event(fault, place);
+    if fault.fatal { self.push(event) } else { self.chat(event) }
+  }
+
   pub fn waiting(&self) -> bool {
     self.waiting.load(Ordering::Acquire)
   }
@@ -105,7 +111,7 @@ impl Signals {
     self.waiting.store(false, Ordering::Release);
     let dropped = self.dropped.swap(0, Ordering::Relaxed);
     if dropped > 0 {
-      events.push(log_event(4, "DROPPED", &format!("{dropped} log or statistics events were dropped: poll more often")));
+      events.push(log_event(4, "DROPPED", &format!("{dropped} logs, errors or statistics were dropped: ask for events more often")));
     }
     Some(json::array(events.drain(..)))
   }
@@ -139,7 +145,7 @@ fn log_event(level: i32, facility: &str, message: &str) -> String {
   format!("{{\"type\":\"log\",\"level\":{level},\"facility\":{facility},\"message\":{message}}}")
 }
 
-pub fn error_event(fault: &Fault, place: Option<(&str, i32)>) -> String {
+fn error_event(fault: &Fault, place: Option<(&str, i32)>) -> String {
   let at = place.map(|(topic, partition)| format!(",\"topic\":{},\"partition\":{partition}", json::quoted(topic)));
   format!("{{\"type\":\"error\",\"error\":{}{}}}", fault.json(), at.unwrap_or_default())
 }
@@ -171,7 +177,7 @@ pub unsafe extern "C" fn on_error(rk: *mut rd_kafka_t, code: c_int, reason: *con
     } else {
       Fault::coded(code, &fault::text(reason))
     };
-    signals.push(error_event(&fault, None));
+    signals.complain(&fault, None);
   });
 }
 
@@ -230,7 +236,7 @@ unsafe fn yield_all(rk: *mut rd_kafka_t, assign: bool, partitions: *mut rd_kafka
       }
     };
     if let (Err(fault), Some(signals)) = (outcome, signals(rd_kafka_opaque(rk))) {
-      signals.push(error_event(&fault, None));
+      signals.complain(&fault, None);
     }
   }
 }

@@ -1,0 +1,58 @@
+import { expect, test } from "bun:test"
+import { Effect, Logger } from "effect"
+import { kafkaError } from "../src/error.ts"
+import type { ConsumerEvent } from "../src/index.ts"
+import { heard } from "../src/reports.ts"
+
+const fault = {
+  code: -195,
+  kind: "",
+  name: "_TRANSPORT",
+  fatal: false,
+  retriable: true,
+  abortable: false,
+  needed: 0,
+  record: -1
+}
+const error = (message: string, as: Partial<typeof fault> = {}): ConsumerEvent => ({
+  type: "error",
+  error: kafkaError("consume", { ...fault, message, ...as })
+})
+
+/** What is logged for these events, and the failure that they come to. */
+const outcome = async (events: readonly ConsumerEvent[]) => {
+  const lines: string[] = []
+  const logger = Logger.make<unknown, void>(
+    ({ logLevel, message }) => void lines.push(`${logLevel} ${String(message)}`)
+  )
+  const failure = await Effect.runPromise(
+    heard(events).pipe(
+      Effect.match({ onSuccess: () => undefined, onFailure: one => one.failure }),
+      Effect.provide(Logger.layer([logger]))
+    )
+  )
+  return { lines, failure }
+}
+
+test("a broker that is away is a warning, once, whatever differs from time to time", async () => {
+  const events = Array.from({ length: 500 }, (_, i) =>
+    error(`away: refused (after ${i}ms in state CONNECT, ${i} identical error(s) suppressed)`)
+  )
+  const { lines, failure } = await outcome(events)
+  expect(failure).toBeUndefined()
+  expect(lines).toEqual([expect.stringMatching(/^Warn .*refused.*bootstrap\.servers/)])
+})
+
+test("a handshake that was cut short is waited for, a refusal is not", async () => {
+  const ssl = { name: "_SSL", code: -181 }
+  expect(await outcome([error("SSL handshake failed: Disconnected", ssl)])).toMatchObject({ failure: undefined })
+  const refused = await outcome([error("SSL handshake failed: certificate verify failed", ssl)])
+  expect(refused).toMatchObject({ failure: "Stop", lines: [expect.stringMatching(/^Error .*ssl\.ca\.location/)] })
+})
+
+test("a client that is of no more use is replaced, whatever else happened", async () => {
+  const held = error("fatal", { name: "UNRELEASED_INSTANCE_ID", code: 111, fatal: true })
+  const { lines, failure } = await outcome([error("one more"), held])
+  expect(failure).toBe("Gone")
+  expect(lines).toEqual([expect.stringContaining("one more"), expect.stringContaining("until the session")])
+})
