@@ -149,7 +149,8 @@ class Sink {
     const partitions = change.partitions.map(({ partition }) => partition)
     if (change.type === "assign") {
       for (const partition of partitions) this.pending.set(partition, { how: "assign" })
-      return Effect.void
+      // Nothing more, or nothing at all: the group waits for an answer to that, too.
+      return partitions.length === 0 ? this.withLog(this.parts.log.assign([])) : Effect.void
     }
     for (const partition of partitions) this.forget(partition)
     return this.withLog(this.parts.log.unassign(change.partitions))

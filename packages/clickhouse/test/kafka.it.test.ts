@@ -74,11 +74,17 @@ const arenaOf = (topicId: number, t: number, size: number) => {
   return { bytes, index, stamps }
 }
 
-const withLog = async <A>(topic: string, group: string, member: string, use: (log: CommittedLog) => Promise<A>) => {
+interface Member {
+  readonly topic: string
+  readonly group: string
+  readonly protocol: string
+}
+
+const withLog = async <A>(of: Member, member: string, use: (log: CommittedLog) => Promise<A>) => {
   const life = Scope.makeUnsafe()
   try {
-    const config = { bootstrap: kafka.bootstrap, settings: {} }
-    const options = { topic, group, member, sessionTimeoutMs: 10_000 }
+    const config = { bootstrap: kafka.bootstrap, settings: { "group.protocol": of.protocol } }
+    const options = { topic: of.topic, group: of.group, member, sessionTimeoutMs: 10_000 }
     return await use(await Effect.runPromise(Scope.provide(openCommittedLog(config, options), life)))
   } finally {
     await Effect.runPromise(Scope.close(life, Exit.void))
@@ -113,41 +119,46 @@ const crashing = (target: Target, point: "insert" | "ledger" | "plan", passages:
   }
 }
 
-test("Kafka: aborted transactions and markers, killed at each step, exactly once", async () => {
-  const topic = uniqueName("topic").replace(/_/g, "-")
-  const [table, group] = [uniqueName("events"), uniqueName("group")]
-  await createTopic(topic)
-  const target = await targetOf(server, table, topic)
-  let committed = await produce(topic, 12, 60)
-  for (const point of ["plan", "insert", "ledger", "insert"] as const) {
-    committed += await produce(topic, 9, 60)
-    await withLog(topic, group, "same", async log => {
-      const { log: doomed, die } = mortal(log)
-      const crash = crashing(target, point, 2, die)
-      const sink = startOn(topic, doomed, table, crash, { blockBytes: 3000, pollRecords: 40 })
-      const ended = await sink.ended
-      expect(Exit.isFailure(ended) && ended.cause.reasons.some(reason => reason._tag === "Die")).toBe(true)
-    })
-  }
-  await withLog(topic, group, "same", async log => {
-    const sink = startOn(topic, log, table, target, { blockBytes: 3000 })
-    await until(async () => (await rowsIn(server, countSql(server.database, table))).rows >= committed)
-    await sink.stop()
-  })
-  expect(await rowsIn(server, countSql(server.database, table))).toEqual({ rows: committed, distinct: committed })
-})
+const PROTOCOLS = ["classic", "consumer"]
 
-test("Kafka: a second member joins and leaves in mid-run", async () => {
+test.each(PROTOCOLS)(
+  "Kafka, %s groups: aborted transactions and markers, killed at each step, exactly once",
+  async protocol => {
+    const topic = uniqueName("topic").replace(/_/g, "-")
+    const [table, group] = [uniqueName("events"), uniqueName("group")]
+    await createTopic(topic)
+    const target = await targetOf(server, table, topic)
+    let committed = await produce(topic, 12, 60)
+    for (const point of ["plan", "insert", "ledger", "insert"] as const) {
+      committed += await produce(topic, 9, 60)
+      await withLog({ topic, group, protocol }, "same", async log => {
+        const { log: doomed, die } = mortal(log)
+        const crash = crashing(target, point, 2, die)
+        const sink = startOn(topic, doomed, table, crash, { blockBytes: 3000, pollRecords: 40 })
+        const ended = await sink.ended
+        expect(Exit.isFailure(ended) && ended.cause.reasons.some(reason => reason._tag === "Die")).toBe(true)
+      })
+    }
+    await withLog({ topic, group, protocol }, "same", async log => {
+      const sink = startOn(topic, log, table, target, { blockBytes: 3000 })
+      await until(async () => (await rowsIn(server, countSql(server.database, table))).rows >= committed)
+      await sink.stop()
+    })
+    expect(await rowsIn(server, countSql(server.database, table))).toEqual({ rows: committed, distinct: committed })
+  }
+)
+
+test.each(PROTOCOLS)("Kafka, %s groups: a second member joins and leaves in mid-run", async protocol => {
   const topic = uniqueName("topic").replace(/_/g, "-")
   const [table, group] = [uniqueName("events"), uniqueName("group")]
   await createTopic(topic)
   const target = await targetOf(server, table, topic)
   let committed = await produce(topic, 9, 60)
   const options = { blockBytes: 3000, pollRecords: 40 }
-  await withLog(topic, group, "one", async first => {
+  await withLog({ topic, group, protocol }, "one", async first => {
     const one = startOn(topic, first, table, target, options)
     await until(() => one.metrics.get("recordsOut") > 0)
-    await withLog(topic, group, "two", async second => {
+    await withLog({ topic, group, protocol }, "two", async second => {
       const two = startOn(topic, second, table, target, options)
       committed += await produce(topic, 30, 60)
       await until(() => two.metrics.get("partitions") > 0)
