@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
-import { mkdtemp, readdir, rm } from "node:fs/promises"
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type ClickHouse, type Kafka, type Registry, startClickHouse, startKafka, startRegistry } from "@headrace/dev"
@@ -18,9 +18,13 @@ let kafka: Kafka
 let registry: Registry
 let clickhouse: ClickHouse
 let checkpoints: string
+let config: string
 
 beforeAll(async () => {
   checkpoints = await mkdtemp(join(tmpdir(), "headrace-chaos-"))
+  config = join(checkpoints, "config.yaml")
+  const clusters = { kafka: { settings: { "group.protocol": protocol } } }
+  await writeFile(config, JSON.stringify({ pipeline: paymentsModule, clusters }))
   ;[kafka, registry, clickhouse] = await Promise.all([
     startKafka(),
     startRegistry(),
@@ -45,8 +49,11 @@ const randomFrom = (start: number) => {
   }
 }
 
+/** HEADRACE_CHAOS_PROTOCOL=consumer (KIP-848): each restart is refused until the session of its predecessor ends. */
+const protocol = process.env.HEADRACE_CHAOS_PROTOCOL ?? "classic"
+
 const start = () =>
-  new Headrace(paymentsModule, {
+  new Headrace(config, {
     clusters: { kafka: kafka.bootstrap, registry: registry.url, clickhouse: clickhouse.url },
     checkpoints,
     flags: ["--lanes", "2", "--checkpoint-interval", "2 seconds"]

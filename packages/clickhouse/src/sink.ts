@@ -247,7 +247,7 @@ class Sink {
       )
     )
     return attempt.pipe(
-      Effect.tapError(error => this.waiting(error)),
+      Effect.tapError(error => (passes(error) ? this.waiting(error) : Effect.void)),
       Effect.retry({ schedule: patiently, while: passes }),
       Effect.catch(error => (error.failure === "Fenced" ? Effect.succeed(false) : Effect.fail(stopped(error)))),
       Effect.ensuring(
@@ -410,7 +410,9 @@ class Sink {
   private withLog<A, E>(
     call: Effect.Effect<A, E | LogError>
   ): Effect.Effect<A, Exclude<E, LogError> | LogStopped | LogGone> {
-    const once = call.pipe(Effect.tapError(error => (isLogError(error) ? this.waiting(error) : Effect.void)))
+    const once = call.pipe(
+      Effect.tapError(error => (isLogError(error) && passes(error) ? this.waiting(error) : Effect.void))
+    )
     return once.pipe(
       Effect.retry({ schedule: patiently, while: error => isLogError(error) && passes(error) }),
       Effect.mapError(error => (isLogError(error) ? stopped(error) : (error as Exclude<E, LogError>)))

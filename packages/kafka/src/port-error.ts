@@ -12,14 +12,21 @@ export const attemptSync = <A>(what: string, call: () => A): Effect.Effect<A, Lo
 
 /** Lets go of a client. One that does not end in time is left behind: what it held ends with its session. */
 export const letGo = (what: string, close: () => Promise<void>): Effect.Effect<void> =>
-  attempt(what, close).pipe(Effect.catch(error => Effect.logWarning(error.message)))
+  attempt(what, close).pipe(
+    // That a client which is of no more use cannot take its leave is no news.
+    Effect.catch(error => (error.failure === "Gone" ? Effect.void : Effect.logWarning(error.message)))
+  )
 
 /** What the engine may do after a failed call. */
 export const logError = (what: string, cause: unknown): LogError => {
-  if (cause instanceof KafkaError) return new LogError(failureOf(cause), `Cannot ${what}: ${cause.message}`, { cause })
+  if (cause instanceof KafkaError) return failed(cause, `Cannot ${what}: ${cause.message}`)
   const message = cause instanceof Error ? cause.message : String(cause)
   return new LogError("Stop", `Cannot ${what}: ${message}`, { cause })
 }
+
+/** An error that came by itself, or with its own words. */
+export const failed = (cause: KafkaError, message = cause.message): LogError =>
+  new LogError(failureOf(cause), message, { cause })
 
 const failureOf = (error: KafkaError): LogFailure => {
   switch (error.reason) {

@@ -2,7 +2,7 @@ import { LogError } from "@headrace/engine"
 import { Effect } from "effect"
 import type { ConsumerEvent } from "./consumer.ts"
 import type { KafkaError } from "./error.ts"
-import { attempt, logError } from "./port-error.ts"
+import { attempt, failed, logError } from "./port-error.ts"
 import type { ClientEvent } from "./producer.ts"
 
 /** The same text is logged once in this time, whichever of a thread's clients it comes from. */
@@ -18,10 +18,14 @@ export const report = (events: readonly (ConsumerEvent | ClientEvent)[]): Effect
 const sentence = (event: ConsumerEvent | ClientEvent): Effect.Effect<void> => {
   if (event.type === "error")
     return once(refuses(event.error) ? Effect.logError : Effect.logWarning, event.error.message)
-  // FAIL: a broken connection, which comes as an error as well.
-  if (event.type !== "log" || event.facility === "FAIL") return Effect.void
+  if (event.type !== "log" || REPEATED.has(event.facility) || IGNORED.test(event.message)) return Effect.void
   return once(levelOf(event.level), `librdkafka: ${event.message}`)
 }
+
+/** Broken connections and fatal errors come as errors as well. */
+const REPEATED: ReadonlySet<string> = new Set(["FAIL", "FATAL"])
+/** A cluster's settings go to clients of all kinds. */
+const IGNORED = /is a (consumer|producer) property and will be ignored/
 
 const levelOf = (syslog: number) => (syslog <= 3 ? Effect.logError : syslog === 4 ? Effect.logWarning : Effect.logDebug)
 
@@ -76,20 +80,18 @@ export const attemptWith = <A>(client: Silent, what: string, call: () => Promise
   )
 }
 
-/** A consumer's events are logged; those with which it cannot go on end the poll. What it mends by itself does not. */
-export const heard = (events: readonly ConsumerEvent[]): Effect.Effect<void, LogError> =>
-  Effect.andThen(
-    report(events),
-    Effect.suspend(() => {
-      const error = events.map(endOf).find(found => found !== undefined)
-      return error === undefined ? Effect.void : Effect.fail(error)
-    })
-  )
+/** A consumer's events are logged, but for the one with which it cannot go on: the poll fails with it. */
+export const heard = (events: readonly ConsumerEvent[]): Effect.Effect<void, LogError> => {
+  const ends = events.map(endOf)
+  const error = ends.find(found => found !== undefined)
+  const rest = report(events.filter((_, i) => ends[i] === undefined))
+  return error === undefined ? rest : Effect.andThen(rest, Effect.fail(error))
+}
 
 const endOf = (event: ConsumerEvent): LogError | undefined => {
   if (event.type !== "error") return undefined
   const { error, partition } = event
-  if (refuses(error) || error.fatal) return logError("go on", error)
+  if (refuses(error) || error.fatal) return failed(error)
   if (error.reason !== "OffsetOutOfRange") return undefined
   return outOfRange(partition === undefined ? "a partition" : `${partition.topic}/${partition.partition}`, error)
 }
