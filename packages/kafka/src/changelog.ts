@@ -12,6 +12,7 @@ import { Consumer } from "./consumer.ts"
 import { SOURCE_DEFAULTS } from "./defaults.ts"
 import { polling } from "./polling.ts"
 import { attempt, attemptSync, letGo } from "./port-error.ts"
+import { clusterSettings, signIn } from "./sign-in.ts"
 
 const ARENA_RECORDS = 4096
 const POLL_TIMEOUT_MS = 1_000
@@ -23,7 +24,7 @@ const QUIET_LIMIT_MS = 30_000
 export const openChangelog = (config: typeof KafkaConfig.Type): Effect.Effect<ChangelogReader, LogError, Scope.Scope> =>
   Effect.gen(function* () {
     const consumer = yield* Effect.acquireRelease(
-      attemptSync("open a changelog reader", () => Consumer.open(settings(config))),
+      attemptSync("open a changelog reader", () => Consumer.open(settings(config), signIn(config))),
       opened => letGo("close a changelog reader", () => opened.close(CALL_TIMEOUT_MS))
     )
     const poll = polling(consumer, ARENA_RECORDS)
@@ -46,8 +47,7 @@ export const openChangelog = (config: typeof KafkaConfig.Type): Effect.Effect<Ch
 
 const settings = (config: typeof KafkaConfig.Type): Record<string, string> => ({
   ...SOURCE_DEFAULTS,
-  ...config.settings,
-  "bootstrap.servers": config.bootstrap,
+  ...clusterSettings(config),
   "group.id": "headrace-changelog-reader",
   "isolation.level": "read_committed",
   "enable.partition.eof": "true",

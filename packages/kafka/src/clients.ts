@@ -6,6 +6,7 @@ import { KafkaError } from "./error.ts"
 import { openMembership } from "./membership.ts"
 import { attemptSync, letGo } from "./port-error.ts"
 import { attemptWith } from "./reports.ts"
+import { clusterSettings, signIn } from "./sign-in.ts"
 import { openProducer } from "./transactional.ts"
 
 /** The engine's clients, on librdkafka. Nothing is connected until one is made. */
@@ -25,9 +26,7 @@ const METADATA_TIMEOUT_MS = 10_000
 const openAdmin = (config: typeof KafkaConfig.Type) =>
   Effect.map(
     Effect.acquireRelease(
-      attemptSync("open an admin client", () =>
-        Admin.open({ ...config.settings, "bootstrap.servers": config.bootstrap })
-      ),
+      attemptSync("open an admin client", () => Admin.open(clusterSettings(config), signIn(config))),
       admin => letGo("close an admin client", () => admin.close())
     ),
     (admin): AdminPort => ({

@@ -15,6 +15,7 @@ import { KafkaError } from "./error.ts"
 import { polledOf, polling } from "./polling.ts"
 import { attempt, attemptSync, letGo, logError } from "./port-error.ts"
 import type { FoundOffset } from "./request.ts"
+import { clusterSettings, signIn } from "./sign-in.ts"
 
 const ARENA_RECORDS = 16_384
 const CALL_TIMEOUT_MS = 10_000
@@ -36,10 +37,10 @@ export const openCommittedLog = (
 ): Effect.Effect<CommittedLog, LogError, Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
-    const consumer = yield* openConsumer(memberSettings(config, options))
+    const consumer = yield* openConsumer(config, memberSettings(config, options))
     yield* attempt(`subscribe to ${options.topic}`, () => consumer.subscribe([options.topic]))
     const one = yield* Semaphore.make(1)
-    const openReader = yield* Effect.cached(Scope.provide(openConsumer(readerSettings(config)), scope))
+    const openReader = yield* Effect.cached(Scope.provide(openConsumer(config, readerSettings(config)), scope))
     return {
       ...member(consumer),
       read: (from, last, visit) =>
@@ -47,9 +48,9 @@ export const openCommittedLog = (
     }
   })
 
-const openConsumer = (settings: Record<string, string>) =>
+const openConsumer = (config: Config, settings: Record<string, string>) =>
   Effect.acquireRelease(
-    attemptSync("open a consumer", () => Consumer.open(settings)),
+    attemptSync("open a consumer", () => Consumer.open(settings, signIn(config))),
     opened => letGo("close a consumer", () => opened.close(CALL_TIMEOUT_MS))
   )
 
@@ -59,8 +60,7 @@ const common = (config: Config): Record<string, string> => ({
   "fetch.wait.max.ms": "50",
   "fetch.min.bytes": "65536",
   "queued.max.messages.kbytes": "16384",
-  ...config.settings,
-  "bootstrap.servers": config.bootstrap,
+  ...clusterSettings(config),
   "isolation.level": "read_committed",
   "enable.auto.commit": "false",
   "enable.auto.offset.store": "false",

@@ -4,6 +4,7 @@ import { Consumer } from "./consumer.ts"
 import { groupSettings, SOURCE_DEFAULTS } from "./defaults.ts"
 import { polledOf, polling } from "./polling.ts"
 import { attempt, attemptSync, letGo, logError } from "./port-error.ts"
+import { clusterSettings, signIn } from "./sign-in.ts"
 
 const ARENA_RECORDS = 8192
 const CALL_TIMEOUT_MS = 10_000
@@ -20,7 +21,7 @@ export const openMembership = (
 ): Effect.Effect<Membership, LogError, Scope.Scope> =>
   Effect.gen(function* () {
     const consumer = yield* Effect.acquireRelease(
-      attemptSync("open a consumer", () => Consumer.open(settings(config, options))),
+      attemptSync("open a consumer", () => Consumer.open(settings(config, options), signIn(config))),
       leave
     )
     yield* attempt(`subscribe to ${options.topics.join(", ")}`, () => consumer.subscribe(options.topics))
@@ -29,9 +30,8 @@ export const openMembership = (
 
 const settings = (config: typeof KafkaConfig.Type, options: SourceOptions): Record<string, string> => ({
   ...SOURCE_DEFAULTS,
-  ...config.settings,
+  ...clusterSettings(config),
   ...groupSettings(config.settings, options),
-  "bootstrap.servers": config.bootstrap,
   "isolation.level": "read_committed",
   "enable.auto.commit": "false",
   "enable.auto.offset.store": "false",

@@ -41,7 +41,7 @@ export const polling = (consumer: Pick<Consumer, "poll">, arenaRecords: number) 
     )
 }
 
-/** What the group did, and how far reading got, as the engine takes it. */
+/** What the group did, as the engine takes it. */
 export const polledOf = ({ batch, events }: Fetched): Polled => ({ batch, changes: events.flatMap(changeOf) })
 
 const changeOf = (event: ConsumerEvent): Polled["changes"] =>

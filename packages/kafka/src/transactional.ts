@@ -5,6 +5,7 @@ import { PRODUCER_DEFAULTS } from "./defaults.ts"
 import { attemptSync, letGo } from "./port-error.ts"
 import { Producer } from "./producer.ts"
 import { attemptWith } from "./reports.ts"
+import { clusterSettings, signIn } from "./sign-in.ts"
 
 /** Below the transaction time-out, so that a call which hangs is noticed before the coordinator aborts. */
 const FLUSH_TIMEOUT_MS = 8_000
@@ -33,7 +34,9 @@ export const openProducer = (
 
     const open = Effect.gen(function* () {
       yield* close
-      const producer = yield* attemptSync(`open the producer ${id}`, () => Producer.open(settings(config, id)))
+      const producer = yield* attemptSync(`open the producer ${id}`, () =>
+        Producer.open(settings(config, id), signIn(config))
+      )
       current = producer
       for (const topic of topics) producer.topicId(topic)
       yield* attemptWith(producer, `initialise the transactions of ${id}`, () =>
@@ -67,8 +70,7 @@ export const openProducer = (
 
 const settings = (config: typeof KafkaConfig.Type, id: string): Record<string, string> => ({
   ...PRODUCER_DEFAULTS,
-  ...config.settings,
-  "bootstrap.servers": config.bootstrap,
+  ...clusterSettings(config),
   "transactional.id": id,
   "client.id": id,
   "enable.idempotence": "true"

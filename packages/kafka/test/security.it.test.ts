@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -220,6 +220,26 @@ test("OAUTHBEARER with tokens from a function, asked for before anything else ha
     }
   }))
   expect(asked).toBeGreaterThanOrEqual(2)
+})
+
+const initialise = (settings: Record<string, string>) => {
+  const { "bootstrap.servers": bootstrap, ...rest } = { ...bearer(), ...settings }
+  const opened = openProducer({ bootstrap: bootstrap!, settings: rest }, fresh("id"), [])
+  return Effect.runPromise(Effect.scoped(Effect.flatMap(opened, producer => producer.initialise())))
+}
+
+test("OAUTHBEARER with tokens from a file", async () => {
+  const file = join(directory, "token.jwt")
+  writeFileSync(file, (await token()).value)
+  await initialise({ "sasl.oauthbearer.token.file": file })
+})
+
+test.each([
+  ["a file or a function", {}, /OAUTHBEARER needs tokens.*sasl\.oauthbearer\.token\.file/],
+  ["OIDC", { "sasl.oauthbearer.method": "oidc", "sasl.oauthbearer.token.file": "unused" }, /sasl\.oauthbearer\.method/]
+])("OAUTHBEARER without %s ends at once", async (_, settings: Record<string, string>, says) => {
+  const error = await initialise(settings).catch((thrown: LogError) => thrown)
+  expect(error).toMatchObject({ failure: "Stop", message: expect.stringMatching(says) })
 })
 
 test("a token function that fails is reported", async () => {
