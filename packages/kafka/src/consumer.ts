@@ -150,6 +150,12 @@ export class Consumer {
     return this.#ask(operation, call).then(({ a, b }) => ({ low: a, high: b }))
   }
 
+  /** The partition's end (high watermark) as of the last fetch: no request. Undefined before the first one. */
+  knownEnd(topic: string, partition: number): number | undefined {
+    const end = native.consumerKnownEnd(this.#handle, topic, partition)
+    return end < 0 ? undefined : end
+  }
+
   /** Behind the last message that was taken from librdkafka; −1001 before the first. Prefer your own count. */
   position(partitions: readonly TopicPartition[]): FoundOffset[] {
     const operation = "read positions"

@@ -441,6 +441,7 @@ describe("positions", () => {
     await consumer.assign([{ topic, partition: 0, offset: "end" }])
     const end = await readUntil(consumer, (_, all) => all.some(({ type }) => type === "end"))
     expect(end.events.find(({ type }) => type === "end")).toEqual({ type: "end", topic, partition: 0, offset: 10 })
+    expect([consumer.knownEnd(topic, 0), consumer.knownEnd(topic, 7)]).toEqual([10, undefined])
     await Promise.all([consumer.close(), admin.close()])
   })
 

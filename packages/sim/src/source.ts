@@ -135,6 +135,7 @@ export class SimSource {
           () => world.sabotage === "unstableOffsets" || !partitions.some(one => world.log.unstable(nameOf(one)))
         ),
       range: partition => Effect.sync(() => ({ start: 0, end: world.log.at(partition).lso() })),
+      knownEnd: () => undefined,
       member: undefined,
       close: Effect.void
     }

@@ -69,31 +69,17 @@ export const runLane = (parts: LaneParts, attach: (handle: LaneHandle) => void):
     })
   ).pipe(Effect.catchDefect(raised))
 
-/** How often one partition's end is asked for: the partitions take turns, so that it costs the lane next to nothing. */
 const LAG_INTERVAL = "250 millis"
 
 /** Keeps the lag gauge: records of the source that are not processed yet, over all partitions of the lane. */
-const watchLag = ({ lane, source, metrics }: LaneParts): Effect.Effect<never> => {
-  const lags = new Map<string, number>()
-  let turn = 0
-  const ask = Effect.gen(function* () {
-    const positions = lane.positions()
-    const position = positions[turn++ % Math.max(1, positions.length)]
-    if (position === undefined) return
-    const { end } = yield* source.range(position)
-    const names = positions.map(one => `${one.topic}/${one.partition}`)
-    lags.set(`${position.topic}/${position.partition}`, Math.max(0, end - position.offset))
+const watchLag = ({ lane, source, metrics }: LaneParts): Effect.Effect<never> =>
+  Effect.sync(() => {
+    const lags = lane.positions().map(one => Math.max(0, (source.knownEnd(one) ?? one.offset) - one.offset))
     metrics.set(
       "lag",
-      names.reduce((sum, name) => sum + (lags.get(name) ?? 0), 0)
+      lags.reduce((sum, lag) => sum + lag, 0)
     )
-  })
-  return ask.pipe(
-    Effect.catch(error => Effect.logDebug(`lag: ${error.message}`)),
-    Effect.andThen(Effect.sleep(LAG_INTERVAL)),
-    Effect.forever
-  )
-}
+  }).pipe(Effect.andThen(Effect.sleep(LAG_INTERVAL)), Effect.forever)
 
 /** A record that cannot be decoded is thrown from within a step, as the LogError that it is: no restart mends it. */
 const raised = (defect: unknown): Effect.Effect<never, LogError> =>

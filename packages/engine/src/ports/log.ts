@@ -81,6 +81,8 @@ export interface Source {
   readonly range: (
     partition: TopicPartition
   ) => Effect.Effect<{ readonly start: number; readonly end: number }, LogError>
+  /** The end of the log as of the last fetch, without a request; undefined before the first one. */
+  readonly knownEnd: (partition: TopicPartition) => number | undefined
   /** The member's identity, for the cluster's producers only: they take its epoch just before they send offsets. */
   readonly member: unknown
 }

@@ -113,16 +113,15 @@ pub fn consumer_watermarks(consumer: Handled, id: u32, topic: String, partition:
   consumer.0.request(id, move |desk| desk.watermarks(&topic, partition, timeout_ms));
 }
 
-/// The partition's end (high watermark) as of the last fetch, without a request; −1001 before the first one.
+/// The partition's end (high watermark) as of the last fetch, without a request; negative where it is not known.
 #[napi]
-pub fn consumer_known_end(consumer: Handled, topic: String, partition: i32) -> Result<f64> {
-  let topic = c_string(&topic)?;
+pub fn consumer_known_end(consumer: Handled, topic: String, partition: i32) -> f64 {
   let end = consumer.0.with(|raw| {
-    let (mut low, mut high) = (0i64, 0i64);
+    let (topic, mut low, mut high) = (c_string(&topic)?, 0i64, 0i64);
     let err = unsafe { rd_kafka_get_watermark_offsets(raw.rk, topic.as_ptr(), partition, &mut low, &mut high) };
     fault::check(fault::code(err)).map(|_| high)
-  })?;
-  Ok(end as f64)
+  });
+  end.unwrap_or(-1) as f64
 }
 
 #[napi]
