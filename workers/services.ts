@@ -19,8 +19,7 @@ export const servicesOf = (job: JobConfig) => {
 }
 
 /** An error that no restart mends, so that the supervisor stops the job with it. */
-export const asFatal = <E>(error: E): E | Error =>
-  isFinal(error) ? fatal(error.message, { cause: error }) : error
+export const asFatal = <E>(error: E): E | Error => (isFinal(error) ? fatal(error.message, { cause: error }) : error)
 
 const isFinal = (error: unknown): error is LogError | CodecError =>
   error instanceof LogError ? error.failure === "Stop" : error instanceof CodecError && !error.waiting

@@ -108,6 +108,8 @@ class Sink {
   private readonly calls: Effect.Effect<unknown>[] = []
   /** Ends of finished blocks that no commit has told the group yet. */
   private readonly settled = new Map<number, number>()
+  /** The next offset of what is owned, as far as it is in the table. */
+  private readonly done = new Map<number, number>()
   private finishedAt = 0
   /** Undefined: some of the partitions are, some are not. */
   private paused: boolean | undefined = false
@@ -159,6 +161,7 @@ class Sink {
   private forget(partition: number): void {
     this.pending.delete(partition)
     this.settled.delete(partition)
+    this.done.delete(partition)
     this.intake.drop(partition)
     if (this.uncertain?.plan.ranges.some(range => range.partition === partition)) this.broken = true
     this.gauge()
@@ -223,9 +226,36 @@ class Sink {
     const now = performance.now()
     if (this.pending.size > 0) return this.adopt()
     if (this.intake.due(now)) return this.deliverBlock()
-    if (this.intake.empty && this.settled.size > 0 && now - this.finishedAt > IDLE_MS) return this.onLog(this.settle)
+    if (this.intake.empty && now - this.finishedAt > IDLE_MS) return this.settleWhenIdle(now)
     return Effect.sleep(TICK)
   }
+
+  /**
+   * Retention removes the markers behind the last record with it, and a mark before them would then look like rows that
+   * were lost: so the group is told where they end.
+   */
+  private settleWhenIdle = Effect.fnUntraced(function* (this: Sink, now: number): Effect.fn.Return<void> {
+    this.finishedAt = now
+    for (const [partition, offset] of [...this.done])
+      yield* Effect.catch(this.passMarkers(partition, offset), error => Effect.logDebug(error.message))
+    if (this.settled.size > 0) yield* this.onLog(this.settle)
+  }).bind(this)
+
+  /** Reads from the position to the end, which proves that no record stands there. */
+  private passMarkers = Effect.fnUntraced(function* (
+    this: Sink,
+    partition: number,
+    offset: number
+  ): Effect.fn.Return<void, { readonly message: string }> {
+    const { log, topic } = this.parts
+    const { start, end } = yield* this.onLog(log.range({ topic, partition }))
+    if (end <= offset || start > offset) return
+    const found = (batch: Batch) => (batch.count === 0 ? Effect.void : Effect.fail(new Error("a record follows")))
+    yield* log.read({ topic, partition, offset }, end - 1, found)
+    if (this.done.get(partition) !== offset) return
+    this.done.set(partition, end)
+    this.settled.set(partition, end)
+  }).bind(this)
 
   private deliverBlock(): Effect.Effect<void, Stop> {
     const block = this.intake.seal()
@@ -269,6 +299,7 @@ class Sink {
     for (const { partition } of ours) {
       this.intake.drop(partition)
       this.settled.delete(partition)
+      this.done.delete(partition)
       this.pending.set(partition, { how: "seek" })
     }
   }
@@ -277,7 +308,10 @@ class Sink {
     const started = performance.now()
     return Effect.map(this.insert(block), () => {
       for (const { partition, last } of block.plan.ranges)
-        if (this.intake.owned.has(partition)) this.settled.set(partition, last + 1)
+        if (this.intake.owned.has(partition)) {
+          this.settled.set(partition, last + 1)
+          this.done.set(partition, last + 1)
+        }
       this.finishedAt = performance.now()
       this.parts.metrics.add("recordsOut", rowsOf(block))
       this.parts.metrics.commitTook(this.finishedAt - started)
@@ -347,8 +381,9 @@ class Sink {
   }
 
   private own(starts: readonly Start[]): void {
-    for (const { partition } of starts) {
+    for (const { partition, offset } of starts) {
       this.pending.delete(partition)
+      this.done.set(partition, offset)
       this.intake.owned.add(partition)
     }
     this.paused = undefined

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
 import { type ClickHouse, type Kafka, startClickHouse, startKafka } from "@headrace/dev"
-import { type CommittedLog, LogError, STRIDE } from "@headrace/engine"
-import { Admin, PRODUCER_DEFAULTS, Producer } from "@headrace/kafka"
+import { type CommittedLog, LogError, STRIDE, type TopicPartition } from "@headrace/engine"
+import { Admin, Consumer, PRODUCER_DEFAULTS, Producer } from "@headrace/kafka"
 import { Effect, Exit, Scope } from "effect"
 import { openCommittedLog } from "../../kafka/src/committed-log.ts"
 import { countSql } from "../src/audit.ts"
@@ -172,3 +172,41 @@ test.each(PROTOCOLS)("Kafka, %s groups: a second member joins and leaves in mid-
   })
   expect(await rowsIn(server, countSql(server.database, table))).toEqual({ rows: committed, distinct: committed })
 })
+
+test("Kafka: retention that removes all of a quiet topic, markers too, is no loss", async () => {
+  const topic = uniqueName("topic").replace(/_/g, "-")
+  const [table, group] = [uniqueName("events"), uniqueName("group")]
+  await createTopic(topic)
+  const target = await targetOf(server, table, topic)
+  const partitions = Array.from({ length: PARTITIONS }, (_, partition) => ({ topic, partition }))
+  const member = { topic, group, protocol: "classic" }
+  let committed = await produce(topic, 3, 60)
+  await withLog(member, "same", async log => {
+    const sink = startOn(topic, log, table, target)
+    await until(() => sink.metrics.get("recordsOut") === committed)
+    await until(() => atEnd(group, partitions))
+    await sink.stop()
+  })
+  const admin = Admin.open({ "bootstrap.servers": kafka.bootstrap })
+  await admin.deleteRecords(partitions.map(one => ({ ...one, offset: "end" })))
+  await admin.close()
+  committed += await produce(topic, 3, 60)
+  await withLog(member, "same", async log => {
+    const sink = startOn(topic, log, table, target)
+    await until(async () => (await rowsIn(server, countSql(server.database, table))).rows >= committed)
+    await sink.stop()
+  })
+  expect(await rowsIn(server, countSql(server.database, table))).toEqual({ rows: committed, distinct: committed })
+})
+
+/** Whether the group stands at the very end of each partition. */
+const atEnd = async (group: string, partitions: readonly TopicPartition[]): Promise<boolean> => {
+  const settings = { "bootstrap.servers": kafka.bootstrap, "group.id": group, "isolation.level": "read_committed" }
+  const consumer = Consumer.open(settings)
+  const committed = await consumer.committed(partitions, 10_000)
+  const ends = await Promise.all(
+    partitions.map(({ topic, partition }) => consumer.watermarkOffsets(topic, partition, 10_000))
+  )
+  await consumer.close()
+  return committed.every(({ offset }, i) => offset === ends[i]!.high)
+}

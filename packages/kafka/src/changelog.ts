@@ -37,8 +37,9 @@ export const openChangelog = (config: typeof KafkaConfig.Type): Effect.Effect<Ch
         )
         const from = offset === "beginning" ? start : Math.max(start, offset)
         yield* attempt(what, () => consumer.assign([{ ...partition, offset: from }]))
-        const end = yield* readToEnd(poll, what, record, between)
-        yield* attempt(what, () => consumer.unassign([partition]))
+        const end = yield* readToEnd(poll, what, record, between).pipe(
+          Effect.ensuring(Effect.ignore(attempt(what, () => consumer.unassign([partition]))))
+        )
         return { start, end }
       })
     }

@@ -69,6 +69,8 @@ const common = (config: Config): Record<string, string> => ({
 
 const memberSettings = (config: Config, options: CommittedLogOptions): Record<string, string> => ({
   ...common(config),
+  // librdkafka 2.12 moves a position beyond an end that it reports: a pause then loses a record.
+  "enable.partition.eof": "false",
   ...groupSettings(config.settings, options)
 })
 

@@ -173,6 +173,7 @@ class KeyValues implements Task {
     while (reader.next()) this.restore(reader.key(), reader.value()!)
   }
   process(): void {}
+  pass(): void {}
   pending(): boolean {
     return false
   }

@@ -16,6 +16,8 @@ export type Event =
   | { readonly type: "initialised"; readonly turn: Turn }
   | { readonly type: "restored"; readonly positions: readonly Position[] }
   | { readonly type: "assigned" | "unassigned" | "sought" | "closed" }
+  /** Nothing but markers stands between a partition's position and `end`. */
+  | { readonly type: "passed"; readonly position: Position; readonly end: number }
   /** An asynchronous step finished. */
   | { readonly type: "released" }
   | { readonly type: "failed"; readonly command: Command["type"]; readonly turn?: Turn; readonly error: LogError }

@@ -2,10 +2,11 @@ import { Cause, Effect, Queue } from "effect"
 import type { LaneMetrics } from "../metrics.ts"
 import { untilAnswered } from "../patience.ts"
 import type { Blobs } from "../ports/blobs.ts"
-import { LogError, type Producer, type Source } from "../ports/log.ts"
+import { type ChangelogReader, LogError, type Producer, type Source } from "../ports/log.ts"
 import type { Task } from "../task/task.ts"
 import type { Command, Event } from "./events.ts"
 import type { Lane } from "./lane.ts"
+import { watchQuiet } from "./quiet.ts"
 
 /** Commands under way are few (a poll, two transactions, a restore); this leaves room for releases and a stop. */
 const EVENT_QUEUE = 64
@@ -16,6 +17,8 @@ export interface LaneParts {
   readonly lane: Lane
   readonly source: Source
   readonly producers: readonly [Producer, Producer]
+  /** Reads partitions apart from the group. */
+  readonly reader: ChangelogReader
   readonly restore: (task: Task) => Effect.Effect<Parameters<Source["seek"]>[0][number], LogError, Blobs>
   /** Leaves the group. */
   readonly close: Effect.Effect<void, LogError>
@@ -53,6 +56,7 @@ export const runLane = (parts: LaneParts, attach: (handle: LaneHandle) => void):
       offer({ type: "start" })
       const { lane } = parts
       yield* Effect.forkScoped(watchLag(parts))
+      yield* Effect.forkScoped(watchQuiet(parts, offer))
       while (!lane.ended) {
         let next: Event | undefined = yield* Queue.take(events)
         while (next !== undefined) {

@@ -81,6 +81,7 @@ export const runLaneJob = (
         lane,
         source,
         producers,
+        reader: changelog,
         restore: (task: Parameters<typeof restoreTask>[1]) => restoreTask(restore, task),
         close: membership.close,
         metrics,

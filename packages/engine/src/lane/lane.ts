@@ -154,6 +154,8 @@ export class Lane {
         return this.unassigned()
       case "closed":
         return this.enter("ended")
+      case "passed":
+        return this.passed(event.position, event.end)
       case "released":
         return this.released()
       case "failed":
@@ -300,6 +302,14 @@ export class Lane {
     if (task === undefined) throw new Error(`Records of ${name}/${partition} arrived, which this lane does not own`)
     ofTopic[partition] = task
     return task
+  }
+
+  /** Still true of a partition that stands where it stood, whatever happened since it was looked at. */
+  private passed(position: Position, end: number): void {
+    const task = this.tasks.get(keyOf(position))
+    if (this.phase !== "running" || task?.committable() !== position.offset || task.inFlight() > 0) return
+    task.pass(end)
+    this.commits.collect(this.now)
   }
 
   private released(): void {

@@ -95,6 +95,11 @@ class SourceTask implements Task {
     this.advance()
   }
 
+  pass(offset: number): void {
+    this.isTouched = true
+    this.position = offset
+  }
+
   pending(): boolean {
     return this.beganAt >= 0 && this.chain.windows.some(window => window.pending)
   }

@@ -9,6 +9,8 @@ export interface Task extends TopicPartition {
   readonly pending: () => boolean
   /** Emits up to `limit` of them and answers how many it did. Called between batches while some are pending. */
   readonly proceed: (limit: number) => number
+  /** Goes on at this offset: nothing that is a record stands before it. Part of the next transaction. */
+  readonly pass: (offset: number) => void
   /** Takes up what asynchronous steps finished since the last call. */
   readonly release: () => void
   /** The next offset to commit: every record below it is done, and its outputs are in the outputs. */

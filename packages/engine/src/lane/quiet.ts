@@ -1,0 +1,52 @@
+import { Effect } from "effect"
+import type { ChangelogReader, LogError, Position, Source } from "../ports/log.ts"
+import type { Event } from "./events.ts"
+import type { Lane } from "./lane.ts"
+
+/** Without progress for this long a partition is looked at. */
+const INTERVAL = "1 second"
+
+export interface QuietParts {
+  readonly lane: Lane
+  readonly source: Source
+  readonly reader: ChangelogReader
+}
+
+/**
+ * Takes quiet partitions past the transaction markers that follow their last record. Retention removes those with it,
+ * and an offset before them would then look like records that were lost. That nothing else stands there is proven by
+ * reading it.
+ */
+export const watchQuiet = (
+  { lane, source, reader }: QuietParts,
+  offer: (event: Event) => void
+): Effect.Effect<never> => {
+  let before: readonly Position[] = []
+  const stands = ({ topic, partition, offset }: Position): boolean =>
+    before.some(one => one.topic === topic && one.partition === partition && one.offset === offset)
+  const look = Effect.gen(function* () {
+    const positions = lane.positions()
+    for (const position of positions) {
+      if (!stands(position) || (source.knownEnd(position) ?? -1) <= position.offset) continue
+      const end = yield* endOfMarkers(reader, position)
+      if (end !== undefined) offer({ type: "passed", position, end })
+    }
+    before = positions
+  })
+  return look.pipe(
+    Effect.catch(error => Effect.logDebug(`markers: ${error.message}`)),
+    Effect.andThen(Effect.sleep(INTERVAL)),
+    Effect.forever
+  )
+}
+
+/** Where the next record will be, if none stands between there and the position. */
+const endOfMarkers = (reader: ChangelogReader, position: Position): Effect.Effect<number | undefined, LogError> =>
+  Effect.map(reader.read(position, position.offset, recordFollows), ({ start, end }) =>
+    start <= position.offset && end > position.offset ? end : undefined
+  )
+
+/** Ends the reading: the lane itself will come to that record. */
+const recordFollows = (): never => {
+  throw new Error("a record follows")
+}
