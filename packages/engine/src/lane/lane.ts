@@ -3,10 +3,7 @@ import {
   type Batch,
   type GroupChange,
   LogError,
-  PARTITION,
   type Position,
-  STRIDE,
-  TOPIC,
   type TopicPartition,
   TRANSACTION_TIMEOUT_MS
 } from "../ports/log.ts"
@@ -16,6 +13,7 @@ import type { Task } from "../task/task.ts"
 import { Commits } from "./commits.ts"
 import type { Command, Event, Turn } from "./events.ts"
 import type { Pace } from "./pace.ts"
+import { nameOf, Tasks } from "./tasks.ts"
 
 export interface LaneOptions {
   readonly pace: Pace
@@ -71,9 +69,7 @@ export class Lane {
   private readonly options: LaneOptions
   private readonly commits: Commits
   private readonly changelog: ChangelogWriter
-  private readonly tasks = new Map<string, Task>()
-  /** Tasks by topic id and partition, for the loop over a batch. */
-  private routes: (Task | undefined)[][] = []
+  private readonly tasks: Tasks
   private polling = false
   private inbox: Batch | undefined
   /** Partitions that the group wants back. */
@@ -94,6 +90,7 @@ export class Lane {
     this.options = options
     this.commits = new Commits(options.metrics)
     this.changelog = new ChangelogWriter(options.transactionalIds)
+    this.tasks = new Tasks(options.topic)
   }
 
   /** One event in, the commands to begin out. `now` in ms, from a monotonous clock. */
@@ -111,18 +108,12 @@ export class Lane {
 
   /** The next offset of each partition that runs; none while state is being restored. */
   positions(): readonly Position[] {
-    if (this.phase !== "running") return []
-    return [...this.tasks.values()].map(task => ({
-      topic: task.topic,
-      partition: task.partition,
-      offset: task.committable()
-    }))
+    return this.phase === "running" ? this.tasks.positions : []
   }
 
   /** Results of windows that are due wait to be emitted. */
   get firing(): boolean {
-    for (const task of this.tasks.values()) if (task.pending()) return true
-    return false
+    return this.tasks.firing
   }
 
   private take(event: Event): void {
@@ -194,8 +185,7 @@ export class Lane {
 
   private restore(partitions: readonly TopicPartition[]): void {
     const tasks = partitions.map(partition => this.options.makeTask(partition, () => this.commits.outputs))
-    for (const task of tasks) this.tasks.set(keyOf(task), task)
-    this.routes = []
+    this.tasks.put(tasks)
     this.place({ type: "restore", tasks })
   }
 
@@ -208,12 +198,12 @@ export class Lane {
   private restored(positions: readonly Position[]): void {
     this.placing--
     if (this.outdated()) return
-    for (const position of positions) this.tasks.get(keyOf(position))?.start(position.offset)
-    const awaited = new Set(this.awaited?.map(keyOf))
-    const known = positions.filter(position => !awaited.has(keyOf(position)))
+    for (const position of positions) this.tasks.of(position)?.start(position.offset)
+    const awaited = new Set(this.awaited?.map(nameOf))
+    const known = positions.filter(position => !awaited.has(nameOf(position)))
     if (known.length > 0) this.place({ type: "seek", positions: known })
     if (this.awaited === undefined) return
-    this.place({ type: "assign", positions: positions.filter(position => awaited.has(keyOf(position))) })
+    this.place({ type: "assign", positions: positions.filter(position => awaited.has(nameOf(position))) })
   }
 
   private placed(): void {
@@ -234,12 +224,8 @@ export class Lane {
   }
 
   private unassigned(): void {
-    for (const partition of this.revoked) {
-      this.tasks.get(keyOf(partition))?.interrupt()
-      this.tasks.delete(keyOf(partition))
-    }
+    this.tasks.remove(this.revoked)
     this.revoked = []
-    this.routes = []
     if (this.torn) this.rebuild()
     else this.resume()
   }
@@ -266,47 +252,16 @@ export class Lane {
     const batch = this.inbox
     this.inbox = undefined
     if (this.torn) return
-    if (batch !== undefined) this.run(batch)
-    const fired = this.fire(Math.max(this.options.resultsAtOnce, batch?.count ?? 0))
+    if (batch !== undefined) this.tasks.run(batch)
+    // A slice only: the end of a large window does not hold up what follows it.
+    const fired = this.tasks.fire(Math.max(this.options.resultsAtOnce, batch?.count ?? 0))
+    this.options.metrics.add("recordsIn", batch?.count ?? 0)
     if (batch !== undefined || fired) this.commits.collect(this.now)
-  }
-
-  /** One run of records of the same partition after the other. */
-  private run(batch: Batch): void {
-    const { index, count } = batch
-    let from = 0
-    while (from < count) {
-      const topic = index[from * STRIDE + TOPIC]!
-      const partition = index[from * STRIDE + PARTITION]!
-      let to = from + 1
-      while (to < count && index[to * STRIDE + PARTITION] === partition && index[to * STRIDE + TOPIC] === topic) to++
-      this.taskAt(topic, partition).process(batch, from, to)
-      from = to
-    }
-    this.options.metrics.add("recordsIn", count)
-  }
-
-  /** Emits up to `limit` results of windows that are due: the end of a large window does not hold up what follows it. */
-  private fire(limit: number): boolean {
-    let left = limit
-    for (const task of this.tasks.values()) if (left > 0 && task.pending()) left -= task.proceed(left)
-    return left < limit
-  }
-
-  private taskAt(topic: number, partition: number): Task {
-    const ofTopic = (this.routes[topic] ??= [])
-    const known = ofTopic[partition]
-    if (known !== undefined) return known
-    const name = this.options.topic(topic)
-    const task = this.tasks.get(keyOf({ topic: name, partition }))
-    if (task === undefined) throw new Error(`Records of ${name}/${partition} arrived, which this lane does not own`)
-    ofTopic[partition] = task
-    return task
   }
 
   /** Still true of a partition that stands where it stood, whatever happened since it was looked at. */
   private passed(position: Position, end: number): void {
-    const task = this.tasks.get(keyOf(position))
+    const task = this.tasks.of(position)
     if (this.phase !== "running" || task?.committable() !== position.offset || task.inFlight() > 0) return
     task.pass(end)
     this.commits.collect(this.now)
@@ -314,19 +269,14 @@ export class Lane {
 
   private released(): void {
     if (this.torn || (this.phase !== "running" && this.phase !== "settling")) return
-    let touched = false
-    for (const task of this.tasks.values()) {
-      task.release()
-      touched ||= task.touched()
-    }
-    if (touched) this.commits.collect(this.now)
+    if (this.tasks.release()) this.commits.collect(this.now)
   }
 
   // ── commits and failures ───────────────────────────────────────────────────────────────────────────────────────
 
   private sealDue(): boolean {
     if (!this.commits.sealable) return false
-    return (this.phase === "settling" || this.commitDue()) && this.closable()
+    return (this.phase === "settling" || this.commitDue()) && this.tasks.closable
   }
 
   private commitDue(): boolean {
@@ -339,14 +289,7 @@ export class Lane {
    * it from closing, for longer perhaps than the transaction time-out: then it begins when it is sealed.
    */
   private drive(): void {
-    let early = true
-    for (const task of this.tasks.values()) if (task.mayWait()) early = false
-    this.emit(this.commits.drive(early, this.now))
-  }
-
-  private closable(): boolean {
-    for (const task of this.tasks.values()) if (!task.closable()) return false
-    return true
+    this.emit(this.commits.drive(!this.tasks.mayWait, this.now))
   }
 
   /**
@@ -355,7 +298,7 @@ export class Lane {
    */
   private seal(): void {
     const offsets: Position[] = []
-    for (const task of this.tasks.values()) {
+    for (const task of this.tasks.all()) {
       if (!task.touched()) continue
       const offset = task.committable()
       this.changelog.write(task, offset, this.commits.outputs, this.options.changelogTopic(task.topic))
@@ -367,13 +310,9 @@ export class Lane {
 
   private report(): void {
     const { metrics } = this.options
-    const tasks = [...this.tasks.values()]
     this.reportedAt = this.now
-    metrics.set(
-      "stateBytes",
-      tasks.reduce((sum, task) => sum + task.stateBytes(), 0)
-    )
-    metrics.set("watermark", Math.min(...tasks.map(task => task.watermark())))
+    metrics.set("stateBytes", this.tasks.stateBytes)
+    metrics.set("watermark", this.tasks.watermark)
   }
 
   private initialised(turn: Turn): void {
@@ -404,7 +343,7 @@ export class Lane {
 
   private fail(error: LogError): void {
     this.enter("failed")
-    for (const task of this.tasks.values()) task.interrupt()
+    this.tasks.interrupt()
     this.emit([{ type: "fail", error }])
   }
 
@@ -415,7 +354,7 @@ export class Lane {
     this.enter("quieting")
     this.options.metrics.add("aborts", 1)
     this.inbox = undefined
-    for (const task of this.tasks.values()) task.interrupt()
+    this.tasks.interrupt()
   }
 
   private rebuild(): void {
@@ -423,9 +362,9 @@ export class Lane {
     if (this.tasks.size === 0 && this.awaited === undefined) return this.resume()
     this.enter("rebuilding")
     this.options.metrics.add("restores", 1)
-    const all = new Map<string, TopicPartition>(this.tasks)
-    for (const partition of this.awaited ?? []) all.set(keyOf(partition), partition)
-    this.restore([...all.values()])
+    const owned = new Map<string, TopicPartition>()
+    for (const partition of [...this.tasks.all(), ...(this.awaited ?? [])]) owned.set(nameOf(partition), partition)
+    this.restore([...owned.values()])
   }
 
   // ── what to do next ────────────────────────────────────────────────────────────────────────────────────────────
@@ -485,14 +424,10 @@ export class Lane {
     this.options.metrics.set("bufferedBytes", bytes)
     if (bytes > this.options.maxBufferedBytes) return true
     // What is in asynchronous steps has to come out before the transaction can close: no more goes in.
-    if (this.commitDue() && !this.closable()) return true
-    let inFlight = 0
-    for (const task of this.tasks.values()) inFlight += task.inFlight()
-    return inFlight > this.options.maxInFlight
+    if (this.commitDue() && !this.tasks.closable) return true
+    return this.tasks.inFlight > this.options.maxInFlight
   }
 }
-
-const keyOf = (partition: TopicPartition): string => `${partition.topic}/${partition.partition}`
 
 /** The phases that an operator is shown. */
 const visible = (phase: Phase): (typeof PHASES)[number] => {

@@ -1,0 +1,127 @@
+import { type Batch, PARTITION, type Position, STRIDE, TOPIC, type TopicPartition } from "../ports/log.ts"
+import type { Task } from "../task/task.ts"
+
+/** The tasks of the partitions that a lane owns, as one: what a batch runs through. */
+export class Tasks {
+  private readonly byName = new Map<string, Task>()
+  /** By topic id and partition, for the loop over a batch. */
+  private routes: (Task | undefined)[][] = []
+  private readonly topic: (id: number) => string
+
+  /** `topic`: the name behind a topic id in `Batch.index`. */
+  constructor(topic: (id: number) => string) {
+    this.topic = topic
+  }
+
+  get size(): number {
+    return this.byName.size
+  }
+  all(): Iterable<Task> {
+    return this.byName.values()
+  }
+  of(partition: TopicPartition): Task | undefined {
+    return this.byName.get(nameOf(partition))
+  }
+
+  /** In place of those of the same partitions. */
+  put(tasks: readonly Task[]): void {
+    for (const task of tasks) this.byName.set(nameOf(task), task)
+    this.routes = []
+  }
+
+  remove(partitions: readonly TopicPartition[]): void {
+    for (const partition of partitions) {
+      this.of(partition)?.interrupt()
+      this.byName.delete(nameOf(partition))
+    }
+    this.routes = []
+  }
+
+  /** Runs a batch: one run of records of the same partition after the other. */
+  run(batch: Batch): void {
+    const { index, count } = batch
+    let from = 0
+    while (from < count) {
+      const topic = index[from * STRIDE + TOPIC]!
+      const partition = index[from * STRIDE + PARTITION]!
+      let to = from + 1
+      while (to < count && index[to * STRIDE + PARTITION] === partition && index[to * STRIDE + TOPIC] === topic) to++
+      this.at(topic, partition).process(batch, from, to)
+      from = to
+    }
+  }
+
+  /** Emits up to `limit` results that wait; false if there were none. */
+  fire(limit: number): boolean {
+    let left = limit
+    for (const task of this.all()) if (left > 0 && task.pending()) left -= task.proceed(left)
+    return left < limit
+  }
+
+  /** Takes up what asynchronous steps finished; whether there is something to commit now. */
+  release(): boolean {
+    let touched = false
+    for (const task of this.all()) {
+      task.release()
+      touched ||= task.touched()
+    }
+    return touched
+  }
+
+  interrupt(): void {
+    for (const task of this.all()) task.interrupt()
+  }
+
+  /** Results wait to be emitted. */
+  get firing(): boolean {
+    for (const task of this.all()) if (task.pending()) return true
+    return false
+  }
+  /** A transaction may close now. */
+  get closable(): boolean {
+    for (const task of this.all()) if (!task.closable()) return false
+    return true
+  }
+  /** An asynchronous step may keep a transaction from closing. */
+  get mayWait(): boolean {
+    for (const task of this.all()) if (task.mayWait()) return true
+    return false
+  }
+  get inFlight(): number {
+    let sum = 0
+    for (const task of this.all()) sum += task.inFlight()
+    return sum
+  }
+  get stateBytes(): number {
+    let sum = 0
+    for (const task of this.all()) sum += task.stateBytes()
+    return sum
+  }
+  /** The lowest of the partitions, in event time ms. */
+  get watermark(): number {
+    let lowest = Number.POSITIVE_INFINITY
+    for (const task of this.all()) lowest = Math.min(lowest, task.watermark())
+    return lowest
+  }
+  /** The next offset of each partition. */
+  get positions(): readonly Position[] {
+    return Array.from(this.all(), task => ({
+      topic: task.topic,
+      partition: task.partition,
+      offset: task.committable()
+    }))
+  }
+
+  private at(topic: number, partition: number): Task {
+    const ofTopic = (this.routes[topic] ??= [])
+    const known = ofTopic[partition]
+    if (known !== undefined) return known
+    const place = { topic: this.topic(topic), partition }
+    const task = this.of(place)
+    if (task === undefined) throw new Error(`Records of ${nameOf(place)} arrived, which this lane does not own`)
+    ofTopic[partition] = task
+    return task
+  }
+}
+
+export const nameOf = (partition: TopicPartition): string => `${partition.topic}/${partition.partition}`
