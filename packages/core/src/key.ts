@@ -1,6 +1,9 @@
 import type { ByteWriter } from "./bytes.ts"
 import { readOrdered, writeOrdered } from "./state/order.ts"
 
+/** What records, and the entries of a state, are kept by. */
+export type Key = string | number | bigint
+
 /** What a key was before it became bytes. All keys of one keyed stream are of one kind. */
 export const STRING_KEY = 1
 export const NUMBER_KEY = 2
@@ -32,7 +35,7 @@ const text = new TextEncoder()
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true })
 
 /** Appends the bytes of a key and returns its kind. Lone surrogates become U+FFFD, as everywhere in UTF-8. */
-export const writeKey = (out: ByteWriter, key: string | number | bigint): number => {
+export const writeKey = (out: ByteWriter, key: Key): number => {
   if (typeof key === "string") return writeString(out, key)
   if (typeof key === "number") {
     writeOrdered(out, key)
@@ -43,7 +46,7 @@ export const writeKey = (out: ByteWriter, key: string | number | bigint): number
 }
 
 /** The JS value of the key in `bytes[start, end)`. */
-export const readKey = (bytes: Uint8Array, start: number, end: number, kind: number): string | number | bigint => {
+export const readKey = (bytes: Uint8Array, start: number, end: number, kind: number): Key => {
   if (kind === NUMBER_KEY) return readOrdered(bytes, start)
   return kind === BIGINT_KEY ? readBigint(bytes, start, end) : readString(bytes, start, end)
 }

@@ -1,11 +1,11 @@
 import { ByteWriter } from "../bytes.ts"
 import type { FieldSpan } from "../codec.ts"
-import { type Keyed, STRING_KEY, writeKey } from "../key.ts"
+import { type Key, type Keyed, STRING_KEY, writeKey } from "../key.ts"
 import type { Input } from "../operator.ts"
 
 /** Sets the current key to what `of` returns. Throws KeyError if that is no string, number or bigint. */
-export const keyBy = (of: (record: never) => string | number | bigint, key: Keyed, output: Input): Input => {
-  const keyOf = of as (record: object) => string | number | bigint
+export const keyBy = (of: (record: never) => Key, key: Keyed, output: Input): Input => {
+  const keyOf = of as (record: object) => Key
   const written = new ByteWriter(64)
   return {
     next: (record, timestamp) => {

@@ -128,8 +128,8 @@ export class GroupedState implements StateHandle {
     for (const group of this.groups.values()) this.writeGroup(out, group, false)
   }
 
-  restore(handle: number, namespace: number, key: Uint8Array, value: Uint8Array): boolean {
-    if (handle < ROWS || handle > ROWS + this.layout.sets) return false
+  restore(handle: number, namespace: number, key: Uint8Array, value: Uint8Array | undefined): boolean {
+    if (handle < ROWS || handle > ROWS + this.layout.sets || value === undefined) return false
     this.adopt(key[HANDLE_BYTES])
     const group = this.open(namespace)
     group.logged = true

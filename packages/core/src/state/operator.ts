@@ -17,8 +17,11 @@ export interface StateDescriptor {
 export interface StateHandle {
   readonly delta: (out: ByteWriter) => void
   readonly snapshot: (out: ByteWriter) => void
-  /** Puts back an entry if the handle number is its own; false if not. The handle's own key is behind HANDLE_BYTES. */
-  readonly restore: (handle: number, namespace: number, key: Uint8Array, value: Uint8Array) => boolean
+  /**
+   * Puts back an entry if the handle number is its own; false if not. The handle's own key is behind HANDLE_BYTES.
+   * Without a value the entry is a tombstone, which is no handle's own that never writes one.
+   */
+  readonly restore: (handle: number, namespace: number, key: Uint8Array, value: Uint8Array | undefined) => boolean
   /** Forgets what it holds in a namespace, by a prefix tombstone in the log. */
   readonly forget: (namespace: number) => void
   readonly bytes: () => number
@@ -61,8 +64,8 @@ export class OperatorState {
   }
 
   restore(key: Uint8Array, value: Uint8Array | undefined, prefix: boolean): void {
-    if (value === undefined) this.forget(key, prefix)
-    else if (isDescriptor(key)) this.check(value)
+    if (prefix) this.forget(key)
+    else if (value !== undefined && isDescriptor(key)) this.check(value)
     else this.put(key, value)
   }
 
@@ -70,7 +73,7 @@ export class OperatorState {
     return this.handles.reduce((sum, handle) => sum + handle.bytes(), 0)
   }
 
-  private put(key: Uint8Array, value: Uint8Array): void {
+  private put(key: Uint8Array, value: Uint8Array | undefined): void {
     if (key.length < HANDLE_BYTES) throw this.unknown(key)
     if (!this.described) throw new StateError("Damaged", `State of "${this.descriptor.id}" comes before its descriptor`)
     const namespace = readOrdered(key, 4)
@@ -81,8 +84,8 @@ export class OperatorState {
     writePut(out, this.key, this.value)
   }
 
-  private forget(key: Uint8Array, prefix: boolean): void {
-    if (!prefix || key.length !== NAMESPACE_BYTES) throw this.unknown(key)
+  private forget(key: Uint8Array): void {
+    if (key.length !== NAMESPACE_BYTES) throw this.unknown(key)
     for (const handle of this.handles) handle.forget(readOrdered(key, 4))
   }
 

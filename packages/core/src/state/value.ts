@@ -44,8 +44,8 @@ export class ValueState<A> implements StateHandle {
     writePut(out, this.key, this.encoded)
   }
 
-  restore(handle: number, _namespace: number, _key: Uint8Array, value: Uint8Array): boolean {
-    if (handle !== this.handle) return false
+  restore(handle: number, _namespace: number, _key: Uint8Array, value: Uint8Array | undefined): boolean {
+    if (handle !== this.handle || value === undefined) return false
     this.value = this.codec.read(value, 0, value.length)
     this.present = true
     return true

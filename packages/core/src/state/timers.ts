@@ -1,0 +1,44 @@
+import type { ValueCodec } from "../codec.ts"
+import type { Key } from "../key.ts"
+import { type Cell, Cells } from "./cells.ts"
+
+/** A timer is a key and a time; there is nothing else to write. */
+const nothing: ValueCodec<undefined> = { write: () => {}, read: () => undefined }
+
+/**
+ * Event-time timers, one entry each, at most one for a key and a time. They are due in time order, and at one time in
+ * the order in which they were registered. One whose time has passed already is due at once.
+ */
+export class Timers {
+  readonly cells: Cells<undefined>
+
+  constructor(id: string, handle: number) {
+    this.cells = new Cells({ id, handle, codec: nothing, timed: true })
+  }
+
+  register(key: Key, time: number, watermark: number): void {
+    if (!Number.isFinite(time)) throw new RangeError(`A timer's time must be in ms, not ${time}`)
+    if (this.cells.find(key, time) === undefined) this.cells.put(key, time, undefined, Math.max(time, watermark))
+  }
+
+  delete(key: Key, time: number): void {
+    const timer = this.cells.find(key, time)
+    if (timer !== undefined) this.cells.remove(timer)
+  }
+
+  /** When the first one of all keys is due; Infinity if there is none. */
+  get nextDue(): number {
+    return this.cells.first?.due ?? Number.POSITIVE_INFINITY
+  }
+
+  /** The first one of a key that is due. */
+  dueOf(key: Key, watermark: number): Cell<undefined> | undefined {
+    let first: Cell<undefined> | undefined
+    for (const timer of this.cells.all(key)) {
+      if (timer.due > watermark) continue
+      if (first === undefined || timer.due < first.due || (timer.due === first.due && timer.order < first.order))
+        first = timer
+    }
+    return first
+  }
+}

@@ -1,0 +1,222 @@
+import { describe, expect, test } from "bun:test"
+import fc from "fast-check"
+import { ChangeReader, TOMBSTONE } from "../src/state/changes.ts"
+import type { Entry } from "../src/state/merge.ts"
+import { merged } from "./harness.ts"
+import { anyEvents, anyTtl, Chain, type Event, Model, type Op, type Seen, type Ttl } from "./processModel.ts"
+
+const FOREVER: Ttl = { value: undefined, list: undefined, map: undefined, sum: undefined }
+const END = 1_000
+const BOUND = 20
+
+const event = (key: string, ts: number, ...ops: Op[]): Event => ({ key, ts, ops })
+
+/** Feeds events, each third one followed by the watermark, and at last the end; `between` may replace the chain. */
+const run = (first: Chain, events: readonly Event[], between: (chain: Chain) => Chain = chain => chain): Seen[] => {
+  const seen: Seen[] = []
+  let chain = first
+  let latest = Number.NEGATIVE_INFINITY
+  events.forEach((one, i) => {
+    latest = Math.max(latest, one.ts)
+    chain.head.next(one, one.ts)
+    if (i % 3 === 2) chain.head.watermark(latest - BOUND - 1)
+    seen.push(...chain.seen.splice(0))
+    chain = between(chain)
+  })
+  chain.head.watermark(END)
+  while (chain.process.pending) chain.process.proceed(1)
+  return [...seen, ...chain.seen]
+}
+
+const expected = (events: readonly Event[], ttl: Ttl): Seen[] => {
+  const model = new Model(ttl)
+  let latest = Number.NEGATIVE_INFINITY
+  events.forEach((one, i) => {
+    latest = Math.max(latest, one.ts)
+    model.event(one)
+    if (i % 3 === 2) model.watermark(latest - BOUND - 1)
+  })
+  model.watermark(END)
+  return model.seen
+}
+
+/** Each key's calls in their order: those of different keys may interleave otherwise. */
+const byKey = (seen: readonly Seen[]): Map<unknown, Seen[]> => Map.groupBy(seen, one => one.key)
+
+const restored = (ttl: Ttl, checkpoint: Iterable<Entry>, log: Iterable<Uint8Array>, atOnce?: number): Chain => {
+  const chain = new Chain(ttl, atOnce)
+  for (const [key, value] of checkpoint) chain.state.restore(key, value)
+  // Twice: applying a change again does no harm.
+  for (const changes of log) for (let i = 0; i < 2; i++) chain.state.apply(changes)
+  return chain
+}
+
+const kindsOf = (changes: Uint8Array): number[] => {
+  const kinds: number[] = []
+  for (const reader = new ChangeReader(changes); reader.next(); ) kinds.push(reader.kind)
+  return kinds
+}
+
+describe("all handles and timers", () => {
+  test("do what the model does", () => {
+    fc.assert(
+      fc.property(anyEvents, anyTtl, (events, ttl) => {
+        expect(run(new Chain(ttl), events)).toEqual(expected(events, ttl))
+      })
+    )
+  })
+
+  test("sliced firing does the same to each key", () => {
+    fc.assert(
+      fc.property(anyEvents, anyTtl, fc.array(fc.nat(2)), (events, ttl, slices) => {
+        let turn = 0
+        const seen = run(new Chain(ttl, 0), events, chain => {
+          chain.process.proceed(slices[turn++ % slices.length] ?? 0)
+          return chain
+        })
+        expect(byKey(seen)).toEqual(byKey(expected(events, ttl)))
+      })
+    )
+  })
+
+  test("restored at any step from a checkpoint and the log behind it, they go on as if nothing had happened", () => {
+    const anySteps = fc.array(fc.constantFrom("delta", "checkpoint", "restore", "none"), { minLength: 1 })
+    fc.assert(
+      fc.property(anyEvents, anyTtl, anySteps, fc.boolean(), (events, ttl, steps, sliced) => {
+        const atOnce = sliced ? 0 : undefined
+        let checkpoint: Entry[] = []
+        let log: Uint8Array[] = []
+        let turn = 0
+        const seen = run(new Chain(ttl, atOnce), events, chain => {
+          const step = steps[turn++ % steps.length]
+          if (sliced) chain.process.proceed(1)
+          const late = chain.seen.splice(0)
+          if (step !== "none") log.push(chain.delta())
+          if (step === "checkpoint") {
+            checkpoint = merged(checkpoint, log)
+            log = []
+          }
+          const next = step === "restore" ? restored(ttl, checkpoint, log, atOnce) : chain
+          next.seen.push(...late)
+          return next
+        })
+        expect(byKey(seen)).toEqual(byKey(expected(events, ttl)))
+      })
+    )
+  })
+
+  test("the log adds up to the snapshot, and a restored snapshot is the same one", () => {
+    fc.assert(
+      fc.property(anyEvents, anyTtl, (events, ttl) => {
+        const log: Uint8Array[] = []
+        run(new Chain(ttl), events, chain => {
+          log.push(chain.delta())
+          const snapshot = merged([], [chain.snapshot()])
+          expect(merged([], log)).toEqual(snapshot)
+          expect(merged([], [restored(ttl, snapshot, []).snapshot()])).toEqual(snapshot)
+          return chain
+        })
+      })
+    )
+  })
+})
+
+describe("timers", () => {
+  const times = (chain: Chain) => chain.seen.filter(one => one.timer).map(one => [one.key, one.at])
+
+  test("fire in time order, once, before the watermark goes on", () => {
+    const chain = new Chain(FOREVER)
+    chain.head.next(event("a", 0, { do: "register", time: 44 }, { do: "register", time: 40 }), 0)
+    chain.head.next(event("b", 0, { do: "register", time: 40 }, { do: "register", time: 40 }), 0)
+    chain.head.watermark(39)
+    expect(times(chain)).toEqual([])
+    chain.head.watermark(44)
+    chain.head.watermark(45)
+    expect(times(chain)).toEqual([["a", 40], ["b", 40], ["a", 44]]) // biome-ignore format: a table
+    expect(chain.watermarks).toEqual([[39, 2], [44, 5], [45, 5]]) // biome-ignore format: a table
+  })
+
+  test("many wait for their turn; the watermark comes behind the last one, and a record behind its key's own", () => {
+    const chain = new Chain(FOREVER, 0)
+    for (let i = 0; i < 10; i++) chain.head.next(event(`k${i}`, 0, { do: "register", time: 40 }), 0)
+    chain.head.watermark(50)
+    expect(chain.process.pending).toBe(true)
+    expect(chain.process.proceed(4)).toBe(4)
+    expect(chain.watermarks).toEqual([])
+    chain.head.next(event("k9", 60, { do: "append", n: 1 }), 60)
+    expect(chain.seen.slice(-2).map(one => [one.key, one.timer, one.list])).toEqual([
+      ["k9", true, [40]],
+      ["k9", false, [40, 1]]
+    ])
+    expect(chain.process.proceed(100)).toBe(5)
+    expect(chain.process.pending).toBe(false)
+    expect(chain.watermarks).toEqual([[50, 21]])
+  })
+
+  test("what is no time is refused", () => {
+    const chain = new Chain(FOREVER)
+    const register = (time: number) => () => chain.head.next(event("a", 0, { do: "register", time }), 0)
+    expect(register(Number.NaN)).toThrow("timer's time")
+    expect(register(Number.POSITIVE_INFINITY)).toThrow("timer's time")
+    expect(() => chain.head.next(event("a", 0), Number.NaN)).toThrow("not a time")
+  })
+})
+
+describe("entries", () => {
+  test("an element that is appended is one entry, and so is a map's; removed ones leave a tombstone if logged", () => {
+    const chain = new Chain(FOREVER)
+    for (let n = 0; n < 5; n++) chain.head.next(event("a", n, { do: "append", n }, { do: "put", sub: n, n }), n)
+    expect(kindsOf(chain.delta()).length).toBe(1 + 10) // the descriptor is the other one
+    chain.head.next(event("a", 5, { do: "append", n: 5 }, { do: "put", sub: 2, n: 5 }), 5)
+    expect(kindsOf(chain.delta()).length).toBe(2)
+    chain.head.next(event("a", 6, { do: "append", n: 6 }, { do: "clearList" }), 6)
+    const kinds = kindsOf(chain.delta())
+    expect(kinds).toEqual(Array(6).fill(TOMBSTONE))
+  })
+
+  test("what expires goes with the watermark: a tombstone each, and its memory", () => {
+    const chain = new Chain({ ...FOREVER, list: 10 })
+    const empty = chain.process.stateBytes()
+    for (let n = 0; n < 5; n++) chain.head.next(event(`k${n}`, n, { do: "append", n }), n)
+    chain.delta()
+    expect(chain.process.stateBytes()).toBeGreaterThan(empty)
+    chain.head.watermark(12)
+    expect(kindsOf(chain.delta()).filter(kind => kind === TOMBSTONE).length).toBe(3)
+    chain.head.watermark(14)
+    chain.delta()
+    expect(chain.process.stateBytes()).toBe(empty)
+  })
+
+  test("have the form that was agreed on: state of an earlier version is found", () => {
+    const chain = new Chain({ ...FOREVER, value: 10 })
+    const ops: Op[] = [
+      { do: "set", n: 1 },
+      { do: "append", n: 2 },
+      { do: "put", sub: "s", n: 3 }
+    ]
+    chain.head.next(event("a", 0, ...ops, { do: "register", time: 7 }), 0)
+    const entries = merged([], [chain.snapshot()]).slice(1)
+    const hex = (bytes: Uint8Array) => Buffer.from(bytes.subarray(12)).toString("hex")
+    expect(entries.map(([key, value]) => `${hex(key)} ${Buffer.from(value).toString("latin1")}`)).toEqual([
+      // timers: kind 1, one byte "a", kind 2, the time as an ordered double · due 7 · order 0
+      "02010161" + "02c01c000000000000 \x1c\x00",
+      "03010161" + "02" + "8000000000000000 2",
+      "04010161" + "0173 3",
+      "06010161 (\x001"
+    ])
+  })
+
+  test("of other states are refused by name", () => {
+    const changes = new Chain({ ...FOREVER, value: 10 }).delta()
+    expect(() => restored(FOREVER, [], [changes])).toThrow("list:list,map:map,sum:aggregating,value:value+ttl")
+  })
+})
+
+test("a context that is kept says so when it is used", () => {
+  let kept: { readonly key: unknown } | undefined
+  const chain = new Chain(FOREVER)
+  const call = (chain.process as unknown as { call: typeof kept }).call
+  kept = call
+  chain.head.next(event("a", 0, { do: "set", n: 1 }), 0)
+  expect(() => kept!.key).toThrow("used after the call")
+})
