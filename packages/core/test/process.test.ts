@@ -153,6 +153,15 @@ describe("timers", () => {
     expect(chain.watermarks).toEqual([[50, 21]])
   })
 
+  test("of one time fire in the order in which they were registered, over a restart too", () => {
+    const before = new Chain(FOREVER)
+    for (const key of ["c", "b"]) before.head.next(event(key, 0, { do: "register", time: 40 }), 0)
+    const chain = restored(FOREVER, merged([], [before.snapshot()]), [])
+    chain.head.next(event("a", 0, { do: "register", time: 40 }), 0)
+    chain.head.watermark(40)
+    expect(times(chain).map(([key]) => key)).toEqual(["c", "b", "a"])
+  })
+
   test("what is no time is refused", () => {
     const chain = new Chain(FOREVER)
     const register = (time: number) => () => chain.head.next(event("a", 0, { do: "register", time }), 0)
@@ -185,6 +194,16 @@ describe("entries", () => {
     chain.head.watermark(14)
     chain.delta()
     expect(chain.process.stateBytes()).toBe(empty)
+  })
+
+  test("of a list whose beginning has expired go on behind the last one, over a restart too", () => {
+    const ttl = { ...FOREVER, list: 10 }
+    const before = new Chain(ttl)
+    for (const n of [0, 5]) before.head.next(event("a", n, { do: "append", n }), n)
+    before.head.watermark(12)
+    const chain = restored(ttl, merged([], [before.snapshot()]), [])
+    chain.head.next(event("a", 13, { do: "append", n: 13 }), 13)
+    expect(chain.seen[0]!.list).toEqual([5, 13])
   })
 
   test("have the form that was agreed on: state of an earlier version is found", () => {

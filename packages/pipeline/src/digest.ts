@@ -1,3 +1,4 @@
+import type { StateSpec } from "@headrace/core"
 import type { Schema, SchemaAST } from "effect"
 import type { Node, Plan } from "./plan.ts"
 
@@ -13,15 +14,19 @@ const structure = (node: Node) =>
     .map(([name, value]) => [name, describe(name, value)])
 
 const describe = (name: string, value: unknown): unknown => {
-  if (name === "schema") return shape((value as Schema.Top).ast, 0)
+  if (name === "schema" || name === "emits") return shape((value as Schema.Top).ast, 0)
   if (typeof value === "function") return "function"
   if (name === "aggregates") return kinds(value as Readonly<Record<string, { readonly kind: string }>>)
+  if (name === "state") return states(value as Readonly<Record<string, StateSpec>>)
   if (name === "fields") return Object.keys(value as object)
   return value ?? null
 }
 
 const kinds = (aggregates: Readonly<Record<string, { readonly kind: string }>>) =>
   Object.entries(aggregates).map(([name, { kind }]) => [name, kind])
+
+const states = (state: Readonly<Record<string, StateSpec>>) =>
+  Object.entries(state).map(([name, { kind, ttlMs }]) => [name, kind, ttlMs ?? null])
 
 /** Deep enough for events; a recursive schema must end somewhere. */
 const MAX_DEPTH = 16

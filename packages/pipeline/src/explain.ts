@@ -1,5 +1,5 @@
-import type { Aggregate } from "@headrace/core"
-import type { MapEffectNode, Node, Plan, SourceNode, WindowNode } from "./plan.ts"
+import type { Aggregate, StateSpec } from "@headrace/core"
+import type { MapEffectNode, Node, Plan, ProcessNode, SourceNode, WindowNode } from "./plan.ts"
 import { shortDuration } from "./windowDraft.ts"
 
 /**
@@ -45,6 +45,8 @@ const details = (node: Node, plan: Plan): string => {
       return node.field === undefined ? "keyed by a function" : `keyed by the field ${node.field}`
     case "window":
       return tumbling(node)
+    case "process":
+      return processed(node)
     case "kafkaSink":
       return `to topic ${node.topic}${isLate(node.id, plan) ? ", late records only" : ""}`
     case "clickhouseSink":
@@ -70,4 +72,12 @@ const tumbling = (node: WindowNode): string => {
   const offset = node.offsetMs === 0 ? "" : `, shifted by ${shortDuration(node.offsetMs)}`
   const lateness = node.allowedLatenessMs === 0 ? "" : `, late by up to ${shortDuration(node.allowedLatenessMs)}`
   return `tumbling ${shortDuration(node.sizeMs)}${offset}${lateness}, state { ${names.join(", ")} }`
+}
+
+const processed = ({ state, onTimer }: ProcessNode): string => {
+  const names = Object.entries(state).map(([name, { kind, ttlMs }]: [string, StateSpec]) =>
+    ttlMs === undefined ? `${name}: ${kind}` : `${name}: ${kind} for ${shortDuration(ttlMs)}`
+  )
+  const timers = onTimer === undefined ? [] : ["timers"]
+  return [`state { ${names.join(", ")} }`, ...timers].join(", ")
 }

@@ -1,4 +1,4 @@
-import type { Aggregate } from "@headrace/core"
+import type { Aggregate, StateSpec } from "@headrace/core"
 import type { Effect, Layer, Schema } from "effect"
 
 /** A step's function, as the plan carries it: the builder knows the types, the engine needs none. */
@@ -65,6 +65,15 @@ export interface WindowNode extends Step {
   /** The id of the KafkaSinkNode that late events go to; without it they are counted and dropped. */
   readonly late: string | undefined
 }
+/** User code over keyed state and timers. Its input is keyed, and so are the records that it emits. */
+export interface ProcessNode extends Step {
+  readonly kind: "process"
+  readonly emits: Schema.Top
+  /** By name. */
+  readonly state: Readonly<Record<string, StateSpec>>
+  readonly onRecord: (record: never, context: never) => void
+  readonly onTimer: ((time: number, context: never) => void) | undefined
+}
 /** One that is the `late` of a window gets what that window, its `input`, calls late, and none of its results. */
 export interface KafkaSinkNode extends Step {
   readonly kind: "kafkaSink"
@@ -90,6 +99,7 @@ export type Node =
   | MapEffectNode
   | KeyByNode
   | WindowNode
+  | ProcessNode
   | KafkaSinkNode
   | ClickHouseSinkNode
 

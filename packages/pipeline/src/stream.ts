@@ -13,6 +13,7 @@ import { type DeadLetter, isDeadLetter } from "./deadLetter.ts"
 import { type Draft, rewrite, type Spec, step } from "./draft.ts"
 import { keyField } from "./keyField.ts"
 import { Pipeline } from "./pipeline.ts"
+import { type Process, processDraft, type States } from "./process.ts"
 import type { ClickHouseSink, KafkaSink } from "./sink.ts"
 import { sinkDrafts } from "./sinkDraft.ts"
 import type { Tumbling } from "./window.ts"
@@ -26,6 +27,8 @@ export interface UnhandledErrors<E> {
 export interface NotKeyed {
   readonly "a window needs a keyed stream: call keyBy before window": never
 }
+/** What an unkeyed stream asks for in place of a process step's id. */
+export type NotKeyedProcess = "process needs a keyed stream: call keyBy before process"
 /** What `extend` asks for in place of a field that the record already has. */
 export interface FieldExists<Name> {
   readonly "extend adds fields only: the record has this one already (use map to change it)": Name
@@ -133,6 +136,17 @@ export class Stream<out A extends object, out K = never, out E = never, out R = 
     options: { readonly late?: KafkaSink<A> } = {}
   ): Stream<Windowed<K, Aggs>, K, E, R> {
     return new Stream(this.name, windowDraft(this.last, window as Tumbling, aggregates, options.late))
+  }
+
+  /**
+   * Runs code of your own over state and timers of each key, for what windows do not cover. Its state is found again
+   * by the id.
+   */
+  process<const S extends States, B extends object>(
+    id: [K] extends [never] ? NotKeyedProcess : string,
+    process: Process<A, K, S, B>
+  ): Stream<B, K, E, R> {
+    return new Stream(this.name, processDraft(this.last, id as string, process))
   }
 
   /**

@@ -12,6 +12,7 @@ export { Context, Effect, Schema, Agg, DeadLetter, Pipeline, Sink, Source, toPla
 const snippets: Readonly<Record<string, string>> = {
   unhandled: `payments().mapEffect(enrich).to(Sink.kafka("out", Payment))`,
   unkeyed: `payments().window(Window.tumbling("10 seconds"), { n: Agg.count() })`,
+  unkeyedProcess: `payments().process("p", { emits: Payment, state: {}, onRecord: () => {} })`,
   misfit: `payments().to(Sink.kafka("spend", Spend))`,
   services: `toPlan(payments().mapEffect(() => Merchants.use(m => Effect.map(m.risk, cents => ({ cents })))).to(
     Sink.kafka("risk", Schema.Struct({ cents: Schema.Number }))))`,
@@ -37,6 +38,7 @@ const message = (snippet: string): string => {
 test.each([
   ["unhandled", ["unhandled errors: handle them with catchTag or catch", "orDie", "UnhandledErrors<UnknownMerchant>"]],
   ["unkeyed", ["a window needs a keyed stream: call keyBy before window"]],
+  ["unkeyedProcess", ["process needs a keyed stream: call keyBy before process"]],
   ["misfit", ["KafkaSink<Spend>", "windowStart"]],
   ["services", ["Pipeline<Merchants>", "Pipeline<never>"]],
   ["overwritten", ['FieldExists<"cents">']],

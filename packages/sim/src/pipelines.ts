@@ -1,5 +1,5 @@
 import { type Effect, Schema } from "effect"
-import { Agg, Pipeline, type Plan, Sink, Source, toPlan, Window } from "headrace"
+import { Agg, Pipeline, type Plan, Sink, Source, State, toPlan, Window } from "headrace"
 import type { Event } from "./codec.ts"
 
 export const SOURCE = "events"
@@ -112,10 +112,61 @@ const parts = (ask: Ask) =>
     .mapEffect(event => ask(event, () => event) as Effect.Effect<Event & { part: number }>, { concurrency: 3 })
     .to(Sink.kafka("parts", Part))
 
-export const SHAPES = ["plain", "prefix", "beside", "behind", "twice", "parts"] as const
+const Sum = Schema.Struct({ total: Schema.Int, n: Schema.Int })
+const Either = Schema.Struct({ late: Schema.optionalKey(EventSchema), sum: Schema.optionalKey(Total) })
+const lastOf = (at: number) => at - (at % WINDOW_MS) + WINDOW_MS - 1
+
+/**
+ * The window and its late events once more, by state and timers of the pipeline's own: each window has a timer for its
+ * end and one for the end of the lateness.
+ */
+const process = () => {
+  const results = Pipeline.make("sim")
+    .from(source())
+    .filter(counts)
+    .keyBy(event => event.account)
+    .process("totals", {
+      emits: Either,
+      state: { sums: State.map(Schema.Int, Sum) },
+      onRecord: (event, { key, watermark, state, timers, emit }) => {
+        const last = lastOf(event.at)
+        if (last + LATENESS_MS <= watermark) return emit({ late: event })
+        const { total, n } = state.sums.get(last) ?? { total: 0, n: 0 }
+        const sum = { total: total + event.cents, n: n + 1 }
+        state.sums.set(last, sum)
+        if (last <= watermark) return emit({ sum: windowed(key, last, sum) })
+        timers.register(last)
+        timers.register(last + LATENESS_MS)
+      },
+      onTimer: (time, { key, state, emit }) => {
+        const sum = state.sums.get(time)
+        if (sum === undefined) state.sums.delete(time - LATENESS_MS)
+        else emit({ sum: windowed(key, time, sum) })
+      }
+    })
+  return Pipeline.all(
+    results
+      .filter(one => one.late !== undefined)
+      .map(one => one.late!)
+      .to(late.late),
+    results
+      .filter(one => one.sum !== undefined)
+      .map(one => one.sum!)
+      .to(Sink.kafka("totals", Total))
+  )
+}
+
+const windowed = (key: string, last: number, sum: { readonly total: number; readonly n: number }) => ({
+  key,
+  windowStart: last - WINDOW_MS + 1,
+  windowEnd: last + 1,
+  ...sum
+})
+
+export const SHAPES = ["plain", "prefix", "beside", "behind", "twice", "parts", "process"] as const
 export type Shape = (typeof SHAPES)[number]
 
 export const planOf = (shape: Shape, ask: Ask): Plan => {
-  const pipelines = { plain, prefix, beside, behind, twice, parts }
+  const pipelines = { plain, prefix, beside, behind, twice, parts, process }
   return toPlan(pipelines[shape](ask))
 }

@@ -125,9 +125,9 @@ export class Process implements Input, Stateful {
     let done = 0
     for (; done < limit && this.timers.nextDue <= this.current; done++) this.fire(this.timers.cells.first!)
     if (this.timers.nextDue > this.current) this.output.watermark(this.current)
-    // Timers that still wait may not find removed what had not expired at their time.
-    const until = Math.min(this.current, this.timers.nextDue)
-    for (const cells of this.expiring) for (; done < limit && isDue(cells, until); done++) cells.remove(cells.first!)
+    // Only behind all timers: one that still waits has to find what had not expired at its time.
+    for (const cells of this.expiring)
+      for (; done < limit && isDue(cells, this.current); done++) cells.remove(cells.first!)
     return done
   }
 

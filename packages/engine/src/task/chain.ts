@@ -7,6 +7,7 @@ import {
   keyByField,
   keyed,
   map,
+  Process,
   type RecordDecoder,
   type RecordEncoder,
   type Stateful,
@@ -57,6 +58,12 @@ interface Place {
   readonly stateful: boolean
 }
 
+/** Has results that wait for `proceed`: windows that are due, timers. */
+interface Timed {
+  readonly pending: boolean
+  readonly proceed: (limit: number) => number
+}
+
 /** The operators of one partition, from its source's node on. */
 export interface Chain {
   readonly head: Input
@@ -64,6 +71,8 @@ export interface Chain {
   readonly decoder: PreparedDecoder
   readonly stateful: readonly Stateful[]
   readonly windows: readonly TumblingWindow[]
+  /** Operators that emit by event time, in slices. */
+  readonly timed: readonly Timed[]
   readonly asyncSteps: readonly AsyncStep[]
   /** Whether a commit may cover the records before the oldest one under way: nothing has run ahead of it. */
   readonly prefixSafe: boolean
@@ -88,6 +97,7 @@ class ChainBuilder {
   private readonly context = new RecordContext()
   private readonly stateful: Stateful[] = []
   private readonly windows: TumblingWindow[] = []
+  private readonly timed: Timed[] = []
   private readonly asyncSteps: AsyncStep[] = []
   /** Something happens before, or beside, an asynchronous step that a second reading would repeat. */
   private effectOutsideStep = false
@@ -118,6 +128,7 @@ class ChainBuilder {
       decoder,
       stateful: this.stateful,
       windows: this.windows,
+      timed: this.timed,
       asyncSteps: this.asyncSteps,
       prefixSafe: !this.effectOutsideStep,
       deadLetter: (topic, error) => this.deadLetter(topic, error)
@@ -163,6 +174,8 @@ class ChainBuilder {
         return this.keyBy(node, place, after)
       case "window":
         return this.window(node, place, after)
+      case "process":
+        return this.plain(place, this.process(node, place, after))
       case "kafkaSink":
         return this.sink(node, place, after)
       default:
@@ -229,10 +242,22 @@ class ChainBuilder {
     // The window's results need its key, and the window needs what reads its results: the key is there first.
     const behind = new Deferred()
     const window = new TumblingWindow({ ...node, key: place.keyed, late, output: behind, atOnce: 0 })
-    behind.input = this.behind(node.id, { shape: { kind: "object" }, keyed: window.outputKey, stateful: true }, after)
+    behind.input = this.behind(node.id, results(window.outputKey), after)
     this.stateful.push(window)
     this.windows.push(window)
+    this.timed.push(window)
     return window
+  }
+
+  private process(node: Extract<Node, { kind: "process" }>, place: Place, after: boolean): Input {
+    if (!after) this.effectOutsideStep = true
+    if (place.keyed === undefined) throw new Error(`The step ${node.id} has no keyed stream before it`)
+    const behind = new Deferred()
+    const process = new Process({ ...node, key: place.keyed, output: behind, atOnce: 0 })
+    behind.input = this.behind(node.id, results(process.outputKey), after)
+    this.stateful.push(process)
+    this.timed.push(process)
+    return process
   }
 
   private sinkNode(id: string): KafkaSinkNode {
@@ -263,5 +288,8 @@ class ChainBuilder {
     deadLetter(this.outputs(), this.parts.topicId(topic), this.partition, this.context, error)
   }
 }
+
+/** Behind an operator with state. */
+const results = (key: Keyed): Place => ({ shape: { kind: "object" }, keyed: key, stateful: true })
 
 const object = (place: Place): Place => ({ ...place, shape: { kind: "object" } })

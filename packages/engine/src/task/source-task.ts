@@ -101,14 +101,14 @@ class SourceTask implements Task {
   }
 
   pending(): boolean {
-    return this.beganAt >= 0 && this.chain.windows.some(window => window.pending)
+    return this.beganAt >= 0 && this.chain.timed.some(one => one.pending)
   }
 
   proceed(limit: number): number {
     this.isTouched = true
     this.chain.context.clear(this.position)
     let left = limit
-    for (const window of this.chain.windows) if (window.pending && left > 0) left -= window.proceed(left)
+    for (const one of this.chain.timed) if (one.pending && left > 0) left -= one.proceed(left)
     return limit - left
   }
 

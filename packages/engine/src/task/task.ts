@@ -5,9 +5,9 @@ import type { Batch, TopicPartition } from "../ports/log.ts"
 export interface Task extends TopicPartition {
   /** Runs records [from, to) of the batch, all of this partition, and then advances the watermark. */
   readonly process: (batch: Batch, from: number, to: number) => void
-  /** Results of windows that are due wait for `proceed`. False until the task has started. */
+  /** Windows or timers that are due wait for `proceed`. False until the task has started. */
   readonly pending: () => boolean
-  /** Emits up to `limit` of them and answers how many it did. Called between batches while some are pending. */
+  /** Fires up to `limit` of their results or calls and answers how many it did. Called between batches while some are pending. */
   readonly proceed: (limit: number) => number
   /** Goes on at this offset: nothing that is a record stands before it. Part of the next transaction. */
   readonly pass: (offset: number) => void

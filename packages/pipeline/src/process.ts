@@ -1,0 +1,41 @@
+import type { ProcessContext } from "@headrace/core"
+import type { Schema } from "effect"
+import { plainName } from "./check.ts"
+import { type Draft, nearest } from "./draft.ts"
+import { check } from "./error.ts"
+import type { ProcessNode } from "./plan.ts"
+import type { Handles, State } from "./state.ts"
+
+export type States = Readonly<Record<string, State<unknown>>>
+
+/** What a `process` step does with the records A of a stream keyed by K: it emits records B. */
+export interface Process<A, K, S extends States, B> {
+  /** The schema of what it emits. */
+  readonly emits: Schema.Codec<B, unknown>
+  /** By name; each key has its own. State is found again by the step's id and these names. */
+  readonly state: S
+  /** Called once for each record, on a plain object. Synchronous: the context is of use during the call only. */
+  readonly onRecord: (record: A, context: ProcessContext<K, Handles<S>, B>) => void
+  /** Called once for each registered timer, when the watermark passes its time. */
+  readonly onTimer?: (time: number, context: ProcessContext<K, Handles<S>, B>) => void
+}
+
+/** The same, whatever it is about. */
+type AnyProcess = Pick<ProcessNode, "emits" | "onRecord"> & {
+  readonly state: States
+  readonly onTimer?: ProcessNode["onTimer"]
+}
+
+export const processDraft = (input: Draft, id: string, process: AnyProcess): Draft => {
+  plainName("an id", id)
+  check(nearest(input, "keyBy") !== undefined, () => `${id} has no key: call keyBy before process`)
+  const state = Object.entries(process.state).map(([name, { spec }]) => [plainName("a state's name", name), spec])
+  const { emits, onRecord, onTimer } = process
+  return {
+    id,
+    fixed: true,
+    input,
+    beside: [],
+    spec: { kind: "process", emits, state: Object.fromEntries(state), onRecord, onTimer }
+  }
+}
