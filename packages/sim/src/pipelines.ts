@@ -112,13 +112,12 @@ const parts = (ask: Ask) =>
     .mapEffect(event => ask(event, () => event) as Effect.Effect<Event & { part: number }>, { concurrency: 3 })
     .to(Sink.kafka("parts", Part))
 
-const Sum = Schema.Struct({ total: Schema.Int, n: Schema.Int })
 const Either = Schema.Struct({ late: Schema.optionalKey(EventSchema), sum: Schema.optionalKey(Total) })
 const lastOf = (at: number) => at - (at % WINDOW_MS) + WINDOW_MS - 1
 
 /**
- * The window and its late events once more, by state and timers of the pipeline's own: each window has a timer for its
- * end and one for the end of the lateness.
+ * The window and its late events once more, by state and timers of the pipeline's own: each window keeps its events,
+ * and has a timer for its end and one for the end of the lateness.
  */
 const process = () => {
   const results = Pipeline.make("sim")
@@ -127,21 +126,20 @@ const process = () => {
     .keyBy(event => event.account)
     .process("totals", {
       emits: Either,
-      state: { sums: State.map(Schema.Int, Sum) },
+      state: { windows: State.map(Schema.Int, Schema.Array(EventSchema)) },
       onRecord: (event, { key, watermark, state, timers, emit }) => {
         const last = lastOf(event.at)
         if (last + LATENESS_MS <= watermark) return emit({ late: event })
-        const { total, n } = state.sums.get(last) ?? { total: 0, n: 0 }
-        const sum = { total: total + event.cents, n: n + 1 }
-        state.sums.set(last, sum)
-        if (last <= watermark) return emit({ sum: windowed(key, last, sum) })
+        const events = [...(state.windows.get(last) ?? []), event]
+        state.windows.set(last, events)
+        if (last <= watermark) return emit({ sum: totalOf(key, last, events) })
         timers.register(last)
         timers.register(last + LATENESS_MS)
       },
       onTimer: (time, { key, state, emit }) => {
-        const sum = state.sums.get(time)
-        if (sum === undefined) state.sums.delete(time - LATENESS_MS)
-        else emit({ sum: windowed(key, time, sum) })
+        const events = state.windows.get(time)
+        if (events === undefined) state.windows.delete(time - LATENESS_MS)
+        else emit({ sum: totalOf(key, time, events) })
       }
     })
   return Pipeline.all(
@@ -156,11 +154,12 @@ const process = () => {
   )
 }
 
-const windowed = (key: string, last: number, sum: { readonly total: number; readonly n: number }) => ({
+const totalOf = (key: string, last: number, events: readonly Event[]) => ({
   key,
   windowStart: last - WINDOW_MS + 1,
   windowEnd: last + 1,
-  ...sum
+  total: events.reduce((sum, event) => sum + event.cents, 0),
+  n: events.length
 })
 
 export const SHAPES = ["plain", "prefix", "beside", "behind", "twice", "parts", "process"] as const
