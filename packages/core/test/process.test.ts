@@ -1,5 +1,8 @@
 import { describe, expect, test } from "bun:test"
 import fc from "fast-check"
+import { keyed } from "../src/key.ts"
+import { keyBy } from "../src/operators/keyBy.ts"
+import { Process, type ProcessContext } from "../src/operators/process.ts"
 import { ChangeReader, TOMBSTONE } from "../src/state/changes.ts"
 import type { Entry } from "../src/state/merge.ts"
 import { merged } from "./harness.ts"
@@ -229,6 +232,18 @@ describe("entries", () => {
     const changes = new Chain({ ...FOREVER, value: 10 }).delta()
     expect(() => restored(FOREVER, [], [changes])).toThrow("list:list,map:map,sum:aggregating,value:value+ttl")
   })
+})
+
+test("a timer that fails is named", () => {
+  const key = keyed()
+  const output = { next: () => {}, watermark: () => {} }
+  const onRecord = (_: Event, { timers }: ProcessContext<string, object, object>) => timers.register(40)
+  const onTimer = () => {
+    throw new Error("too bad")
+  }
+  const process = new Process({ id: "alerts", state: {}, onRecord, onTimer, key, output })
+  keyBy((one: Event) => one.key, key, process).next(event("a", 0), 0)
+  expect(() => process.watermark(50)).toThrow(/"alerts" at its timer 40 of the key a: .*too bad/)
 })
 
 test("a context that is kept says so when it is used", () => {

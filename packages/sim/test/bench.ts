@@ -8,6 +8,7 @@ import {
   transactionalIds
 } from "@headrace/engine"
 import { Effect } from "effect"
+import type { Plan } from "headrace"
 import { encodeEvent, type Event as Record } from "../src/codec.ts"
 import { type Command, type Event, Lane, makeTask, Pace } from "../src/engine.ts"
 import { chainParts, outputTopics } from "../src/node.ts"
@@ -28,8 +29,8 @@ export class Bench {
   private released = false
   private offset = 0
 
-  constructor(shape: Shape, ask: Ask = (_, result) => Effect.succeed(result())) {
-    const plan = planOf(shape, ask)
+  constructor(shape: Shape | Plan, ask: Ask = (_, result) => Effect.succeed(result())) {
+    const plan = typeof shape === "string" ? planOf(shape, ask) : shape
     const topics = outputTopics(plan)
     const parts = chainParts(plan, this.world, this, () => {
       this.released = true

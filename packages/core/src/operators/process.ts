@@ -101,7 +101,7 @@ export class Process implements Input, Stateful {
     const { bytes, start, end, kind } = this.key
     const key = readKey(bytes, start, end, kind)
     if (this.timers.nextDue <= this.current) this.catchUp(key)
-    Object.assign(this.outputKey, this.key)
+    this.emitUnder(bytes, start, end, kind)
     this.call.begin(key, timestamp, this.current)
     this.onRecord(record, this.call)
     this.call.end()
@@ -166,16 +166,27 @@ export class Process implements Input, Stateful {
 
   private fire(timer: Cell<undefined>): void {
     this.timers.cells.remove(timer)
-    const { outputKey, written } = this
+    const { written } = this
     written.clear()
-    outputKey.kind = writeKey(written, timer.key)
-    outputKey.bytes = written.bytes
-    outputKey.start = 0
-    outputKey.end = written.length
+    const kind = writeKey(written, timer.key)
+    this.emitUnder(written.bytes, 0, written.length, kind)
     const time = timer.sub as number
     this.call.begin(timer.key, time, timer.due)
-    this.onTimer(time, this.call)
+    try {
+      this.onTimer(time, this.call)
+    } catch (cause) {
+      const what = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)
+      throw new Error(`"${this.id}" at its timer ${time} of the key ${String(timer.key)}: ${what}`, { cause })
+    }
     this.call.end()
+  }
+
+  private emitUnder(bytes: Uint8Array, start: number, end: number, kind: number): void {
+    const { outputKey } = this
+    outputKey.bytes = bytes
+    outputKey.start = start
+    outputKey.end = end
+    outputKey.kind = kind
   }
 }
 

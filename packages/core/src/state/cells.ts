@@ -23,12 +23,19 @@ export interface Cell<V> extends Queued {
   removed: boolean
 }
 
-/** The cells of one key. */
-interface Row<V> {
-  readonly cells: Map<Key | undefined, Cell<V>>
+/** The cells of a key that has had several at a time. Most keys never do: a Map for each would double what they take. */
+class Several<V> {
+  readonly cells = new Map<Key | undefined, Cell<V>>()
   /** Greater than all sub-keys that are numbers: the place of a list's next element. */
-  next: number
+  next = 0
+
+  add(cell: Cell<V>): void {
+    this.cells.set(cell.sub, cell)
+    this.next = Math.max(this.next, behind(cell))
+  }
 }
+
+const behind = ({ sub }: Cell<unknown>): number => (typeof sub === "number" ? sub + 1 : 0)
 
 export interface CellLayout<V> {
   /** The id of the operator, and the handle number (1 …) within it. */
@@ -39,8 +46,8 @@ export interface CellLayout<V> {
   readonly timed: boolean
 }
 
-/** Of a cell, its place in two maps and its row in part: an estimate, since nothing can be measured here. */
-const CELL_BYTES = 250
+/** Of a cell, its key and its places in maps and queue: an estimate, as measured over 200,000 keys. */
+const CELL_BYTES = 300
 
 /**
  * State by key and sub-key, one entry for each cell, so that a list or a map is never written as a whole:
@@ -52,7 +59,7 @@ const CELL_BYTES = 250
 export class Cells<V> implements StateHandle {
   private readonly layout: CellLayout<V>
   private readonly operator: number
-  private readonly rows = new Map<Key, Row<V>>()
+  private readonly rows = new Map<Key, Cell<V> | Several<V>>()
   private readonly queue = new DueQueue<Cell<V>>()
   /** In the order in which they are written: of one key and sub-key, what was removed stands before what came after. */
   private readonly dirty = new Set<Cell<V>>()
@@ -74,17 +81,22 @@ export class Cells<V> implements StateHandle {
   }
 
   find(key: Key, sub: Key | undefined): Cell<V> | undefined {
-    return this.rows.get(key)?.cells.get(sub)
+    const row = this.rows.get(key)
+    if (row instanceof Several) return row.cells.get(sub)
+    return Object.is(row?.sub, sub) ? row : undefined
   }
 
   /** The cells of a key, by their sub-keys: their order in memory would depend on what was restored. */
-  all(key: Key): Cell<V>[] {
-    return Array.from(this.rows.get(key)?.cells.values() ?? []).sort((a, b) => compare(a.sub!, b.sub!))
+  all(key: Key): readonly Cell<V>[] {
+    const row = this.rows.get(key)
+    return row === undefined ? [] : cellsOf(row).sort((a, b) => compare(a.sub!, b.sub!))
   }
 
   /** The sub-key behind all others of a key that has numbers for sub-keys. */
   next(key: Key): number {
-    return this.rows.get(key)?.next ?? 0
+    const row = this.rows.get(key)
+    if (row instanceof Several) return row.next
+    return row === undefined ? 0 : behind(row)
   }
 
   put(key: Key, sub: Key | undefined, value: V, due: number): void {
@@ -96,9 +108,9 @@ export class Cells<V> implements StateHandle {
   }
 
   remove(cell: Cell<V>): void {
-    const row = this.rows.get(cell.key)!
-    row.cells.delete(cell.sub)
-    if (row.cells.size === 0) this.rows.delete(cell.key)
+    const row = this.rows.get(cell.key)
+    if (row instanceof Several) row.cells.delete(cell.sub)
+    if (!(row instanceof Several) || row.cells.size === 0) this.rows.delete(cell.key)
     this.queue.remove(cell)
     this.count--
     cell.removed = true
@@ -116,7 +128,7 @@ export class Cells<V> implements StateHandle {
   }
 
   snapshot(out: ByteWriter): void {
-    for (const { cells } of this.rows.values()) for (const cell of cells.values()) this.write(out, cell)
+    for (const row of this.rows.values()) for (const cell of cellsOf(row)) this.write(out, cell)
   }
 
   restore(handle: number, _namespace: number, key: Uint8Array, value: Uint8Array | undefined): boolean {
@@ -143,12 +155,21 @@ export class Cells<V> implements StateHandle {
   private add(key: Key, sub: Key | undefined, value: V, order: number): Cell<V> {
     const due = Number.POSITIVE_INFINITY
     const cell: Cell<V> = { key, sub, value, due, order, place: -1, logged: false, removed: false }
-    let row = this.rows.get(key)
-    if (row === undefined) this.rows.set(key, (row = { cells: new Map(), next: 0 }))
-    row.cells.set(sub, cell)
-    if (typeof sub === "number") row.next = Math.max(row.next, sub + 1)
+    this.place(key, cell)
     this.count++
     return cell
+  }
+
+  private place(key: Key, cell: Cell<V>): void {
+    const row = this.rows.get(key)
+    if (row === undefined) this.rows.set(key, cell)
+    else if (row instanceof Several) row.add(cell)
+    else {
+      const several = new Several<V>()
+      several.add(row)
+      several.add(cell)
+      this.rows.set(key, several)
+    }
   }
 
   private writeRemoval(out: ByteWriter, cell: Cell<V>): void {
@@ -210,6 +231,8 @@ export class Cells<V> implements StateHandle {
     if (timed) this.queue.place(cell)
   }
 }
+
+const cellsOf = <V>(row: Cell<V> | Several<V>): Cell<V>[] => (row instanceof Several ? [...row.cells.values()] : [row])
 
 /** Sub-keys of one kind by their size, those of several kinds by kind. NaN comes last of the numbers. */
 const compare = (a: Key, b: Key): number => {

@@ -18,11 +18,12 @@ export class Timers {
 
   register(key: Key, time: number, watermark: number): void {
     if (!Number.isFinite(time)) throw new RangeError(`A timer's time must be in ms, not ${time}`)
-    if (this.cells.find(key, time) === undefined) this.cells.put(key, time, undefined, Math.max(time, watermark))
+    if (this.cells.find(key, time + 0) === undefined)
+      this.cells.put(key, time + 0, undefined, Math.max(time, watermark))
   }
 
   delete(key: Key, time: number): void {
-    const timer = this.cells.find(key, time)
+    const timer = this.cells.find(key, time + 0)
     if (timer !== undefined) this.cells.remove(timer)
   }
 

@@ -108,7 +108,11 @@ class SourceTask implements Task {
     this.isTouched = true
     this.chain.context.clear(this.position)
     let left = limit
-    for (const one of this.chain.timed) if (one.pending && left > 0) left -= one.proceed(left)
+    try {
+      for (const one of this.chain.timed) if (one.pending && left > 0) left -= one.proceed(left)
+    } catch (cause) {
+      throw this.failed(`what was due in ${this.topic}/${this.partition} before offset ${this.position}`, cause)
+    }
     return limit - left
   }
 
@@ -192,9 +196,13 @@ class SourceTask implements Task {
       this.clock.observe(timestamp)
       this.head.next(view, timestamp)
     } catch (cause) {
-      if (cause instanceof LogError) throw cause
-      throw new LogError("Stop", `The pipeline failed at ${this.where()}: ${messageOf(cause)}`, { cause })
+      throw this.failed(this.where(), cause)
     }
+  }
+
+  private failed(where: string, cause: unknown): LogError {
+    if (cause instanceof LogError) return cause
+    return new LogError("Stop", `The pipeline failed at ${where}: ${messageOf(cause)}`, { cause })
   }
 
   private undecodable(error: unknown): void {
