@@ -100,6 +100,10 @@ export class Node {
     return this.lane.firing
   }
 
+  get uncommitted(): boolean {
+    return this.lane.uncommitted
+  }
+
   stop(): void {
     this.later("stop", { type: "stop" })
   }

@@ -89,11 +89,14 @@ class Simulation {
     })
   }
 
-  /** Every partition runs somewhere, and none has windows left to fire. */
+  /**
+   * Every partition runs somewhere, and none has windows left to fire, or fired ones in a transaction that its lane does
+   * not know to be aborted.
+   */
   private quiet(): boolean {
     const alive = this.slots.filter(node => node?.alive)
     const running = new Set(alive.flatMap(node => node!.running()))
-    return running.size === this.world.inputs().length && !alive.some(node => node!.firing)
+    return running.size === this.world.inputs().length && !alive.some(node => node!.firing || node!.uncommitted)
   }
 
   /** Outputs that have not left the lanes yet show in transactions that are still open. */

@@ -116,6 +116,11 @@ export class Lane {
     return this.tasks.firing
   }
 
+  /** Something that was done waits for its commit. */
+  get uncommitted(): boolean {
+    return this.commits.openSince >= 0 || this.commits.committing
+  }
+
   private take(event: Event): void {
     switch (event.type) {
       case "start":
