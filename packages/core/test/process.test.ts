@@ -190,10 +190,11 @@ describe("entries", () => {
     const chain = new Chain({ ...FOREVER, list: 10 })
     const empty = chain.process.stateBytes()
     for (let n = 0; n < 5; n++) chain.head.next(event(`k${n}`, n, { do: "append", n }), n)
+    chain.head.next(event("k0", 1, { do: "append", n: 5 }), 1)
     chain.delta()
     expect(chain.process.stateBytes()).toBeGreaterThan(empty)
     chain.head.watermark(12)
-    expect(kindsOf(chain.delta()).filter(kind => kind === TOMBSTONE).length).toBe(3)
+    expect(kindsOf(chain.delta()).filter(kind => kind === TOMBSTONE).length).toBe(4)
     chain.head.watermark(14)
     chain.delta()
     expect(chain.process.stateBytes()).toBe(empty)
@@ -202,11 +203,11 @@ describe("entries", () => {
   test("of a list whose beginning has expired go on behind the last one, over a restart too", () => {
     const ttl = { ...FOREVER, list: 10 }
     const before = new Chain(ttl)
-    for (const n of [0, 5]) before.head.next(event("a", n, { do: "append", n }), n)
+    for (const n of [0, 5, 8]) before.head.next(event("a", n, { do: "append", n }), n)
     before.head.watermark(12)
     const chain = restored(ttl, merged([], [before.snapshot()]), [])
     chain.head.next(event("a", 13, { do: "append", n: 13 }), 13)
-    expect(chain.seen[0]!.list).toEqual([5, 13])
+    expect(chain.seen[0]!.list).toEqual([5, 8, 13])
   })
 
   test("have the form that was agreed on: state of an earlier version is found", () => {
