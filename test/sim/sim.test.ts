@@ -1,26 +1,38 @@
 import { expect, test } from "bun:test"
-import { SABOTAGES, SHAPES, simulate } from "@headrace/sim"
+import { keptSeeds, SABOTAGES, SHAPES, simulate } from "@headrace/sim"
 
-const SEEDS = 250
+const SEEDS = 1_000
 /** Seeds within which each broken protocol must be found. */
-const PATIENCE = 500
+const PATIENCE = 1_000
+const MINUTES = 60_000
 
-test("nothing is lost, doubled or out of order, whatever goes wrong", () => {
-  for (let seed = 1; seed <= SEEDS; seed++) {
-    const { violations, shape } = simulate({ seed })
-    expect({ seed, shape, violations }).toEqual({ seed, shape, violations: [] })
-  }
-}, 60_000)
+const expectFine = (options: Parameters<typeof simulate>[0]): void => {
+  const { seed, shape, violations } = simulate(options)
+  expect({ seed, shape, violations }).toEqual({ seed, shape, violations: [] })
+}
+
+test(
+  "nothing is lost, doubled or out of order, whatever goes wrong",
+  () => {
+    for (let seed = 1; seed <= SEEDS; seed++) expectFine({ seed })
+  },
+  5 * MINUTES
+)
+
+test("seeds that failed once stay mended", () => {
+  for (const { seed, shape } of keptSeeds()) expectFine({ seed, ...(shape && { shape }) })
+})
 
 test.each([...SHAPES])("the same seed is the same run: %s", shape => {
-  const traceOf = (): string[] => {
+  const run = () => {
     const lines: string[] = []
-    simulate({ seed: 11, shape, print: line => lines.push(line) })
-    return lines
+    const { digest } = simulate({ seed: 11, shape, print: line => lines.push(line) })
+    return { digest, lines }
   }
-  const first = traceOf()
-  expect(first.length).toBeGreaterThan(100)
-  expect(traceOf()).toEqual(first)
+  const first = run()
+  expect(first.lines.length).toBeGreaterThan(100)
+  expect(run()).toEqual(first)
+  expect(simulate({ seed: 12, shape }).digest).not.toBe(first.digest)
 })
 
 test.each([...SABOTAGES])(
@@ -31,5 +43,5 @@ test.each([...SABOTAGES])(
     )
     expect(found).toBeDefined()
   },
-  60_000
+  2 * MINUTES
 )
