@@ -95,9 +95,9 @@ export class Node {
     return this.lane.positions().map(({ topic, partition }) => `${topic}/${partition}`)
   }
 
-  /** Results of windows that are due wait to be emitted. */
-  get firing(): boolean {
-    return this.lane.firing
+  /** Nothing is processed that is not committed, and no results of windows wait to be emitted. */
+  get idle(): boolean {
+    return !this.lane.firing && !this.lane.uncommitted
   }
 
   stop(): void {

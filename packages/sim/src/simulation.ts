@@ -89,11 +89,11 @@ class Simulation {
     })
   }
 
-  /** Every partition runs somewhere, and none has windows left to fire. */
+  /** Every partition runs somewhere, and its lane has nothing left to do. */
   private quiet(): boolean {
     const alive = this.slots.filter(node => node?.alive)
     const running = new Set(alive.flatMap(node => node!.running()))
-    return running.size === this.world.inputs().length && !alive.some(node => node!.firing)
+    return running.size === this.world.inputs().length && alive.every(node => node!.idle)
   }
 
   /** Outputs that have not left the lanes yet show in transactions that are still open. */

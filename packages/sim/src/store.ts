@@ -42,7 +42,9 @@ export const changelogReader = (world: World, owner: object): ChangelogReader =>
         }
         return { start: log.start, end }
       })
-    )
+    ),
+  written: partition =>
+    world.remote(owner, `end of ${nameOf(partition)}`, () => Effect.sync(() => world.log.at(partition).entries.length))
 })
 
 const admin = (world: World, owner: object): Admin => ({

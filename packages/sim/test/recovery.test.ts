@@ -83,6 +83,14 @@ test("an offset that is not the changelog's stops the job", () => {
   expect(refused(recovery).message).toMatch(/stands for offset 12 of events\/0, but the group committed 20/)
 })
 
+test("a transaction that moved no offset is waited for until its changelog record can be read", () => {
+  const recovery = checkpointed()
+  recovery.commit(12, { c: "fired" }, { marked: false })
+  expect(refused(recovery).message).toMatch(/decided only up to \d+: a transaction hangs there/)
+  recovery.mark()
+  expect(recovery.restore()).toEqual({ offset: 12, state: { ...COMMITTED, c: "fired" } })
+})
+
 test("a gap in the changelog stops the job, and no checkpoint hides it", () => {
   const recovery = checkpointed()
   recovery.commit(20, { d: "4" }, { changelog: false })

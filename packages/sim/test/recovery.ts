@@ -44,7 +44,7 @@ export class Recovery {
   }
 
   /** One transaction up to source offset `to`; parts of it may be left out, as no lane would. */
-  commit(to: number, changes: State, { changelog = true, offsets = true } = {}): void {
+  commit(to: number, changes: State, { changelog = true, offsets = true, marked = true } = {}): void {
     const { log, now } = this.world
     const outputs = new Outputs()
     this.written.changed(changes)
@@ -54,6 +54,14 @@ export class Recovery {
     if (changelog) for (const value of valuesOf(outputs)) log.append(id, epoch, log.at(LOG), recordOf(value), now)
     if (offsets) log.addOffsets(id, epoch, [{ name: nameOf(INPUT), offset: to }], now)
     log.end(id, epoch, "commit")
+    // The offsets' marker comes first: what they stand for is not to be seen yet.
+    for (const txn of log.ending) log.mark(txn, undefined)
+    if (marked) this.mark()
+  }
+
+  /** Writes the markers that are left. */
+  mark(): void {
+    const { log } = this.world
     for (const txn of log.ending) for (const target of log.markers(txn)) log.mark(txn, target)
   }
 
