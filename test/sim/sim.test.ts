@@ -1,20 +1,26 @@
 import { expect, test } from "bun:test"
-import { keptSeeds, SABOTAGES, SHAPES, simulate } from "@headrace/sim"
+import { FAULTS, keptSeeds, type Result, SABOTAGES, SHAPES, simulate } from "@headrace/sim"
 
 const SEEDS = 1_000
 /** Seeds within which each broken protocol must be found. */
 const PATIENCE = 1_000
 const MINUTES = 60_000
 
-const expectFine = (options: Parameters<typeof simulate>[0]): void => {
-  const { seed, shape, violations } = simulate(options)
+const expectFine = (options: Parameters<typeof simulate>[0]): Result => {
+  const result = simulate(options)
+  const { seed, shape, violations } = result
   expect({ seed, shape, violations }).toEqual({ seed, shape, violations: [] })
+  return result
 }
 
 test(
   "nothing is lost, doubled or out of order, whatever goes wrong",
   () => {
-    for (let seed = 1; seed <= SEEDS; seed++) expectFine({ seed })
+    const injected = new Map(FAULTS.map(fault => [fault, 0]))
+    for (let seed = 1; seed <= SEEDS; seed++)
+      for (const [fault, times] of expectFine({ seed }).injected) injected.set(fault, injected.get(fault)! + times)
+    // Where nothing goes wrong nothing is proven.
+    for (const [fault, times] of injected) expect({ fault, enough: times >= 100 }).toEqual({ fault, enough: true })
   },
   5 * MINUTES
 )

@@ -56,7 +56,7 @@ test("a changelog that was trimmed beyond every usable checkpoint stops the job"
 
 test("checkpoints that are gone, beside a changelog that does not begin at 0, stop the job", () => {
   const recovery = checkpointed()
-  recovery.world.blobs.clear()
+  recovery.world.disk.files.clear()
   expect(refused(recovery).message).toMatch(/begins at \d+, but there is no usable checkpoint/)
 })
 

@@ -14,7 +14,7 @@ import { nameOf } from "../src/log.ts"
 import { planOf, SOURCE } from "../src/pipelines.ts"
 import { SimSource } from "../src/source.ts"
 import { changelogReader, storeServices } from "../src/store.ts"
-import { APP, World } from "../src/world.ts"
+import { APP, NO_FAULTS, World } from "../src/world.ts"
 
 const utf8 = new TextEncoder()
 const text = new TextDecoder()
@@ -38,7 +38,7 @@ export class Recovery {
   private readonly hooks = new Map<string, () => void>()
 
   constructor() {
-    this.world.faults = { fail: 0, poison: 0, kill: 0, rebalance: 0 }
+    this.world.faults = NO_FAULTS
     this.world.log.create(LOG.topic, this.world.inputs().length)
     this.written.start(0)
   }
@@ -92,11 +92,11 @@ export class Recovery {
   }
 
   checkpoints(): readonly string[] {
-    return [...this.world.blobs.keys()].sort()
+    return [...this.world.disk.files.keys()].sort()
   }
 
   replace(name: string, change: (bytes: Uint8Array) => Uint8Array): void {
-    this.world.blobs.set(name, change(this.world.blobs.get(name)!))
+    this.world.disk.files.set(name, change(this.world.disk.files.get(name)!))
   }
 
   changelog() {
