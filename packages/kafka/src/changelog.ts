@@ -24,7 +24,12 @@ const QUIET_LIMIT_MS = 30_000
 export const openChangelog = (config: typeof KafkaConfig.Type): Effect.Effect<ChangelogReader, LogError, Scope.Scope> =>
   Effect.gen(function* () {
     const consumer = yield* Effect.acquireRelease(
-      attemptSync("open a changelog reader", () => Consumer.open(settings(config), signIn(config))),
+      attemptSync("open a changelog reader", () => Consumer.open(settings(config, "read_committed"), signIn(config))),
+      opened => letGo("close a changelog reader", () => opened.close(CALL_TIMEOUT_MS))
+    )
+    // What the broker calls the end depends on who asks.
+    const uncommitted = yield* Effect.acquireRelease(
+      attemptSync("open a changelog reader", () => Consumer.open(settings(config, "read_uncommitted"), signIn(config))),
       opened => letGo("close a changelog reader", () => opened.close(CALL_TIMEOUT_MS))
     )
     const poll = polling(consumer, ARENA_RECORDS)
@@ -43,14 +48,21 @@ export const openChangelog = (config: typeof KafkaConfig.Type): Effect.Effect<Ch
         return { start, end }
       })
     }
-    return { read: (...ask) => one.withPermits(1)(read(...ask)) }
+    const written: ChangelogReader["written"] = ({ topic, partition }) =>
+      attempt(`ask for the end of the changelog ${topic}/${partition}`, () =>
+        uncommitted.watermarkOffsets(topic, partition, CALL_TIMEOUT_MS)
+      ).pipe(Effect.map(({ high }) => high))
+    return { read: (...ask) => one.withPermits(1)(read(...ask)), written }
   })
 
-const settings = (config: typeof KafkaConfig.Type): Record<string, string> => ({
+const settings = (
+  config: typeof KafkaConfig.Type,
+  isolation: "read_committed" | "read_uncommitted"
+): Record<string, string> => ({
   ...SOURCE_DEFAULTS,
   ...clusterSettings(config),
   "group.id": "headrace-changelog-reader",
-  "isolation.level": "read_committed",
+  "isolation.level": isolation,
   "enable.partition.eof": "true",
   "enable.auto.commit": "false",
   "auto.offset.reset": "error"

@@ -36,6 +36,7 @@ export const check = (world: World, plan: Plan, shape: Shape): readonly string[]
     if (wrong.length < 10) wrong.push(what)
   }
   const inputs = world.inputs().map(eventsOf)
+  checkDead(world, report)
   if (world.log.topics.has("tagged"))
     checkEach(world, inputs, "tagged", event => [{ ...event, tag: tagOf(event) }], report)
   if (world.log.topics.has("scored"))
@@ -47,8 +48,27 @@ export const check = (world: World, plan: Plan, shape: Shape): readonly string[]
   return wrong
 }
 
+const isCorrupt = (value: Uint8Array): boolean => text.decode(value).startsWith("corrupt ")
+
 const eventsOf = (partition: Partition): readonly Event[] =>
-  partition.all().map(({ record }) => decodeEvent(record.value, 0, record.value.length))
+  partition.all().flatMap(({ record: { value } }) => (isCorrupt(value) ? [] : [decodeEvent(value, 0, value.length)]))
+
+/** What cannot be decoded goes to its topic as it came, once, with each key's in its order. */
+const checkDead = (world: World, report: (what: string) => void): void => {
+  const wordsOf = (partitions: readonly Partition[]) => {
+    const records = partitions.flatMap(partition => partition.all()).filter(({ record }) => isCorrupt(record.value))
+    return grouped(
+      records.map(({ record }) => ({ key: text.decode(record.key), value: text.decode(record.value) })),
+      one => one.key
+    )
+  }
+  const found = wordsOf(world.log.topics.get("dead")!)
+  const wanted = wordsOf(world.inputs())
+  for (const key of new Set([...found.keys(), ...wanted.keys()])) {
+    const [got = [], want = []] = [found.get(key), wanted.get(key)].map(group => group?.map(one => one.value))
+    if (JSON.stringify(got) !== JSON.stringify(want)) report(`dead letters of ${key}: ${difference(got, want)}`)
+  }
+}
 
 /** All committed records of a topic. A key stands in one partition, so that its order is the partition's. */
 const rowsOf = <A = Row>(world: World, topic: string, report: (what: string) => void, key: (row: A) => unknown): A[] =>
@@ -180,13 +200,23 @@ const checkChangelog = (world: World, plan: Plan, input: Partition, report: (wha
     }
   )
   let reached = 0
+  let watermark = Number.NEGATIVE_INFINITY
   for (const { offset, record } of log.all()) {
     const header = readHeader(record.value, 0, record.value.length)
     if (header.from !== reached || header.to < header.from)
       report(`changelog of ${nameOf(input)} at ${offset}: [${header.from}, ${header.to}) follows ${reached}`)
     reached = header.to
     task.apply(record.value.subarray(header.changes))
+    task.start(header.to)
+    if (task.watermark() < watermark)
+      report(
+        `changelog of ${nameOf(input)} at ${offset}: the watermark goes back from ${watermark} to ${task.watermark()}`
+      )
+    watermark = task.watermark()
   }
+  const last = Math.max(...eventsOf(input).map(event => event.at)) - OUT_OF_ORDERNESS_MS - 1
+  if (eventsOf(input).length > 0 && watermark !== last)
+    report(`${nameOf(input)} ends with the watermark ${watermark}, not ${last}`)
   const committed = world.log.committedOffset(nameOf(input)) ?? 0
   const events = input.all()
   const end = events.length === 0 ? 0 : events.at(-1)!.offset + 1

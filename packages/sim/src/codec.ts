@@ -26,6 +26,9 @@ export const encodeEvent = (event: Event): Uint8Array => {
   return bytes
 }
 
+/** A record that no event can be read from; `id` tells it from others. */
+export const corruptEvent = (id: number): Uint8Array => utf8.encode(`corrupt ${id}`)
+
 export const decodeEvent = (bytes: Uint8Array, start: number, length: number): Event => {
   if (length <= FIXED) throw new DecodeError("Truncated", `an event of ${length} bytes`)
   const view = new DataView(bytes.buffer, bytes.byteOffset + start, length)

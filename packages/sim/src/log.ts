@@ -164,6 +164,11 @@ export class Log {
     this.settle(txn)
   }
 
+  /** Committed at once, in no transaction. */
+  commitOffsets(offsets: readonly { name: string; offset: number }[]): void {
+    for (const { name, offset } of offsets) this.offsets.set(name, { offset, place: this.place++ })
+  }
+
   private markOffsets(txn: Txn): void {
     txn.offsetsPending = false
     if (txn.outcome === "abort") return

@@ -1,5 +1,11 @@
 import { parseArgs } from "node:util"
-import { SABOTAGES, SHAPES, simulate } from "./index.ts"
+import { type Kept, keep, keptSeeds, type Result, SABOTAGES, SHAPES, simulate } from "./index.ts"
+
+const USAGE = `npm run sim -- --seeds 1000 [--from 1]   the seeds that failed before, then these; failures go into packages/sim/seeds.json
+npm run sim -- --seed 7                  one seed, with all that happens in it
+  --shape ${SHAPES.join("|")}
+  --sabotage ${SABOTAGES.join("|")}
+  --keep-going                           do not stop after 20 failures`
 
 const { values } = parseArgs({
   options: {
@@ -8,37 +14,62 @@ const { values } = parseArgs({
     seed: { type: "string" },
     shape: { type: "string" },
     sabotage: { type: "string" },
-    "keep-going": { type: "boolean", default: false }
+    "keep-going": { type: "boolean", default: false },
+    help: { type: "boolean", default: false }
   }
 })
 
-const one = <A extends string>(name: string, value: string | undefined, known: readonly A[]): { [key: string]: A } => {
+const oneOf = <A extends string>(
+  name: string,
+  value: string | undefined,
+  known: readonly A[]
+): { [key: string]: A } => {
   if (value === undefined) return {}
   const found = known.find(candidate => candidate === value)
   if (found === undefined) throw new Error(`--${name} is one of ${known.join(", ")}`)
   return { [name]: found }
 }
-const fixed = { ...one("shape", values.shape, SHAPES), ...one("sabotage", values.sabotage, SABOTAGES) }
 
-/** A single seed prints everything that happens; many print what failed. The exit code is 1 if anything did. */
-if (values.seed !== undefined) {
-  const result = simulate({ seed: Number(values.seed), ...fixed, print: line => console.log(line) })
-  console.log(
-    `seed ${result.seed} (${result.shape}): ${result.violations.join("\n") || "fine"}, digest ${result.digest}`
-  )
-  process.exitCode = result.violations.length > 0 ? 1 : 0
-} else {
-  const from = Number(values.from)
-  const failed: number[] = []
+const whole = (name: string, value: string): number => {
+  if (!/^\d+$/.test(value)) throw new Error(`--${name} is a whole number, not ${value}`)
+  return Number(value)
+}
+
+const fixed = { ...oneOf("shape", values.shape, SHAPES), ...oneOf("sabotage", values.sabotage, SABOTAGES) }
+const MOST_FAILURES = 20
+
+const describe = ({ seed, shape, violations, digest }: Result): string =>
+  `seed ${seed} (${shape}): ${violations[0]?.slice(0, 600) ?? "fine"}, digest ${digest}`
+
+/** All that happens in it. */
+const runOne = (seed: number): boolean => {
+  const result = simulate({ seed, ...fixed, print: line => console.log(line) })
+  console.log(describe(result))
+  return result.violations.length === 0
+}
+
+const runMany = (): boolean => {
+  const from = whole("from", values.from)
+  const seeds = whole("seeds", values.seeds)
+  const range = Array.from({ length: seeds }, (_, i) => ({ seed: from + i, ...fixed }))
+  const before = values.sabotage === undefined ? keptSeeds() : []
+  const failed: Kept[] = []
   let steps = 0
-  for (let seed = from; seed < from + Number(values.seeds); seed++) {
-    const result = simulate({ seed, ...fixed })
+  for (const options of [...before, ...range]) {
+    const result = simulate(options)
     steps += result.steps
     if (result.violations.length === 0) continue
-    failed.push(seed)
-    if (failed.length <= 20) console.log(`seed ${seed} (${result.shape}): ${result.violations[0]?.slice(0, 600)}`)
-    if (failed.length >= 20 && !values["keep-going"]) break
+    console.log(describe(result))
+    failed.push({ seed: result.seed, shape: result.shape, found: result.violations[0]!.slice(0, 200) })
+    if (failed.length >= MOST_FAILURES && !values["keep-going"]) break
   }
-  console.log(`${values.seeds} seeds from ${from}, ${steps} steps: ${failed.length} failed`)
-  process.exitCode = failed.length > 0 ? 1 : 0
+  if (values.sabotage === undefined) keep(failed)
+  console.log(`${before.length} kept seeds, ${seeds} from ${from}, ${steps} steps: ${failed.length} failed`)
+  return failed.length === 0
+}
+
+if (values.help) console.log(USAGE)
+else {
+  const fine = values.seed === undefined ? runMany() : runOne(whole("seed", values.seed))
+  process.exitCode = fine ? 0 : 1
 }

@@ -19,7 +19,7 @@ import { type ChainParts, type Command, type Event, Lane, makeTask, Pace, restor
 import { SimProducer } from "./producer.ts"
 import { SimSource } from "./source.ts"
 import { changelogReader, storeServices } from "./store.ts"
-import { APP, type World } from "./world.ts"
+import { APP, type CallOptions, type World } from "./world.ts"
 
 const MAX_BUFFERED_BYTES = 2_000
 const MAX_IN_FLIGHT = 8
@@ -95,13 +95,9 @@ export class Node {
     return this.lane.positions().map(({ topic, partition }) => `${topic}/${partition}`)
   }
 
-  /** Results of windows that are due wait to be emitted. */
-  get firing(): boolean {
-    return this.lane.firing
-  }
-
-  get uncommitted(): boolean {
-    return this.lane.uncommitted
+  /** Nothing is processed that is not committed, and no results of windows wait to be emitted. */
+  get idle(): boolean {
+    return !this.lane.firing && !this.lane.uncommitted
   }
 
   stop(): void {
@@ -176,27 +172,32 @@ export class Node {
       const turn = "turn" in command ? { turn: command.turn } : {}
       this.feed({ type: "failed", command: command.type, error, ...turn })
     }
-    const call = (run: () => void, weight = 4): void => {
-      world.call(this, `${this.name} ${command.type}`, () => this.guarded(run, failed), { weight })
+    const call = (run: () => void, options: CallOptions = {}): void => {
+      world.call(this, `${this.name} ${command.type}`, () => this.guarded(run, failed), options)
     }
     switch (command.type) {
       case "poll": {
         source.begin()
-        return call(() => {
-          if (world.random.chance(world.faults.fail / 4)) throw new LogError("Retry", "simulated poll failure")
-          const polled = source.poll(8192)
-          for (const change of polled.changes)
-            world.trace(`    ${this.name} ${change.type} ${change.partitions.map(one => one.partition)}`)
-          this.feed({ type: "polled", ...polled })
-        }, 2)
+        return call(
+          () => {
+            if (world.random.chance(world.faults.fail / 4)) throw new LogError("Retry", "simulated poll failure")
+            const polled = source.poll(8192)
+            for (const change of polled.changes)
+              world.trace(`    ${this.name} ${change.type} ${change.partitions.map(one => one.partition)}`)
+            this.feed({ type: "polled", ...polled })
+          },
+          { weight: 2 }
+        )
       }
-      case "produce":
-        return call(() => {
-          const producer = this.producers[command.turn]
+      case "produce": {
+        const producer = this.producers[command.turn]
+        const produce = () => {
           if (command.begin) producer.begin()
           producer.produce(command.outputs)
           this.feed({ type: "produced", turn: command.turn })
-        })
+        }
+        return call(produce, { ready: () => !producer.ending })
+      }
       case "flush":
         return this.producers[command.turn].flush(() => this.feed({ type: "flushed", turn: command.turn }), failed)
       case "sendOffsets":

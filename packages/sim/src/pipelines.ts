@@ -1,5 +1,5 @@
 import { type Effect, Schema } from "effect"
-import { Agg, Pipeline, type Plan, Sink, Source, State, toPlan, Window } from "headrace"
+import { Agg, DeadLetter, Pipeline, type Plan, Sink, Source, State, toPlan, Window } from "headrace"
 import type { Event } from "./codec.ts"
 
 export const SOURCE = "events"
@@ -28,7 +28,11 @@ export const counts = (event: { readonly cents: number }): boolean => event.cent
 export type Ask = <A extends object>(record: A, result: () => object) => Effect.Effect<object>
 
 const source = () =>
-  Source.kafka(SOURCE, EventSchema, { eventTime: event => event.at, outOfOrderness: OUT_OF_ORDERNESS_MS })
+  Source.kafka(SOURCE, EventSchema, {
+    eventTime: event => event.at,
+    outOfOrderness: OUT_OF_ORDERNESS_MS,
+    onDecodeError: DeadLetter.to("dead")
+  })
 const window = () => Window.tumbling(WINDOW_MS, { allowedLateness: LATENESS_MS })
 const sums = { total: Agg.sum((event: Event) => event.cents), n: Agg.count() }
 const late = { late: Sink.kafka("late", EventSchema) }

@@ -1,7 +1,7 @@
 import { LogError, type LogFailure, OUTPUT_STRIDE, type Outputs, type Position } from "@headrace/engine"
 import { type LogRecord, nameOf, type Partition } from "./log.ts"
 import type { SimSource } from "./source.ts"
-import type { World } from "./world.ts"
+import type { Fault, World } from "./world.ts"
 
 /** What became of a request: `lost` ones may still arrive. */
 type Fate = "ok" | "unknownDone" | "unknownLost" | "unknownLate" | "abort" | "fenced" | "retry"
@@ -32,6 +32,8 @@ export class SimProducer {
   private readonly owner: object
   private readonly topics: readonly string[]
   private session: Session | undefined
+  /** An end is under way that the lane takes for over. */
+  ending = false
 
   constructor(world: World, owner: object, id: string, topics: readonly string[]) {
     this.world = world
@@ -47,7 +49,7 @@ export class SimProducer {
   /** Closes the session, fences it and aborts; `done` when a new one is there. */
   initialise(done: () => void): void {
     const { world, id } = this
-    world.call(this.owner, `${id} fence`, () => {
+    const fence = () => {
       if (this.session !== undefined) this.session.closed = true
       this.session = undefined
       world.log.fence(id)
@@ -61,7 +63,8 @@ export class SimProducer {
         },
         { ready: () => !world.log.busy(id) }
       )
-    })
+    }
+    world.call(this.owner, `${id} fence`, fence, { ready: () => !this.ending })
   }
 
   begin(): void {
@@ -160,6 +163,7 @@ export class SimProducer {
         const member = world.group.member(metadata.name, metadata.incarnation)
         if (world.sabotage !== "groupNotFenced" && (member === undefined || member.epoch !== metadata.epoch))
           throw new LogError("Abort", `illegal generation of ${metadata.name}`)
+        if (world.sabotage === "offsetsOutside") return world.log.commitOffsets(named)
         world.log.addOffsets(id, session.epoch, named, world.now)
         session.added = true
       },
@@ -174,12 +178,20 @@ export class SimProducer {
     const end = (session: Session) => {
       if (session.added) world.log.end(id, session.epoch, "commit")
     }
+    // The lane goes on; the next use of the producer waits for the end, and learns of its failure.
+    const over = () => {
+      this.ending = false
+    }
+    if (world.sabotage === "endNotAwaited") {
+      this.ending = true
+      world.call(this.owner, `${id} end not awaited`, done)
+    }
     // The client waits for its queue before it ends a transaction.
     this.request(
       "commit",
       end,
-      done,
-      assumed,
+      this.ending ? over : done,
+      this.ending ? over : assumed,
       session => session.empty || session.failure !== undefined,
       session => {
         session.began = false
@@ -212,12 +224,14 @@ export class SimProducer {
           const used = this.usable()
           const fate = this.fate()
           if (fate !== "ok") world.trace(`${id} ${what}: ${fate}`)
+          if (fate !== "ok") world.inject(FATES[fate])
           if (fate === "ok" || fate === "unknownDone") apply(used)
           if (fate === "unknownLate") late(used)
           if (fate !== "ok") throw this.broken(used, failureOf(fate), what)
           after(used)
-          if (world.random.chance(world.faults.poison)) {
+          if (!this.ending && world.random.chance(world.faults.poison)) {
             used.poisoned = true
+            world.inject("request duplicated")
             late(used)
           }
         } catch (error) {
@@ -233,7 +247,7 @@ export class SimProducer {
 
   private fate(): Fate {
     const { random, faults } = this.world
-    if (!random.chance(faults.fail)) return "ok"
+    if (!random.chance(faults.fail * 2)) return "ok"
     if (random.chance(0.05)) return "fenced"
     return random.pick(["unknownDone", "unknownLost", "unknownLate", "abort", "retry"] as const)
   }
@@ -259,6 +273,15 @@ export class SimProducer {
     session.failure = failure
     return new LogError(failure, `${this.id}: ${what} failed (${failure})`)
   }
+}
+
+const FATES: Readonly<Record<Exclude<Fate, "ok">, Fault>> = {
+  unknownDone: "answer lost",
+  unknownLost: "request lost",
+  unknownLate: "request late",
+  abort: "request refused",
+  fenced: "request refused",
+  retry: "request refused"
 }
 
 const failureOf = (fate: Fate): LogFailure => {

@@ -1,13 +1,13 @@
 import { Effect } from "effect"
 import type { Plan } from "headrace"
 import { check } from "./checker.ts"
-import { type Event, encodeEvent } from "./codec.ts"
+import { corruptEvent, type Event, encodeEvent } from "./codec.ts"
 import type { Partition, Txn } from "./log.ts"
 import { nameOf } from "./log.ts"
 import { Node, outputTopics } from "./node.ts"
 import { type Ask, planOf, SHAPES, type Shape } from "./pipelines.ts"
 import type { Sabotage } from "./sabotage.ts"
-import { World } from "./world.ts"
+import { type Fault, NO_FAULTS, World } from "./world.ts"
 
 const TRANSACTION_TIMEOUT_MS = 10_000
 /** Steps with faults at most, and steps in which everything must have come to rest afterwards. */
@@ -27,6 +27,8 @@ export interface Result {
   readonly shape: Shape
   readonly steps: number
   readonly violations: readonly string[]
+  /** How often what went wrong. */
+  readonly injected: ReadonlyMap<Fault, number>
   /** Of everything that happened: equal for equal seeds. */
   readonly digest: number
 }
@@ -70,13 +72,15 @@ class Simulation {
     world.trace(`shape ${this.shape}, ${this.slots.length} lanes, ${world.inputs().length} partitions`)
     while (world.step < FAULTY_STEPS && world.violations.length === 0 && !this.finished()) this.turn(true)
     world.trace("faults stop")
-    world.faults = { fail: 0, poison: 0, kill: 0, rebalance: 0 }
+    world.faults = NO_FAULTS
+    world.disk.full = false
     const limit = world.step + DRAIN_STEPS
     while (world.step < limit && world.violations.length === 0 && !this.finished()) this.turn(false)
     this.stopAll()
     if (world.violations.length === 0) for (const what of check(world, this.plan, this.shape)) world.violation(what)
     const { seed } = this.options
-    return { seed, shape: this.shape, steps: world.step, violations: world.violations, digest: this.digest }
+    const { step, violations, injected } = world
+    return { seed, shape: this.shape, steps: step, violations, injected, digest: this.digest }
   }
 
   /** Everything that came in is committed, and no window is in the middle of its firing. */
@@ -89,14 +93,11 @@ class Simulation {
     })
   }
 
-  /**
-   * Every partition runs somewhere, and none has windows left to fire, or fired ones in a transaction that its lane does
-   * not know to be aborted.
-   */
+  /** Every partition runs somewhere, and its lane has nothing left to do. */
   private quiet(): boolean {
     const alive = this.slots.filter(node => node?.alive)
     const running = new Set(alive.flatMap(node => node!.running()))
-    return running.size === this.world.inputs().length && !alive.some(node => node!.firing || node!.uncommitted)
+    return running.size === this.world.inputs().length && alive.every(node => node!.idle)
   }
 
   /** Outputs that have not left the lanes yet show in transactions that are still open. */
@@ -132,7 +133,7 @@ class Simulation {
     world.step++
     const candidates = this.candidates(faulty, starting)
     world.now += random.chance(0.02) ? random.int(20, 400) : random.next() * 6
-    if (faulty && random.chance(world.faults.kill / 100)) world.now += TRANSACTION_TIMEOUT_MS
+    if (faulty && random.chance(world.faults.kill / 100)) this.jump()
     if (candidates.length === 0) return
     const chosen = weighted(candidates, random.next())
     world.trace(chosen.label)
@@ -140,6 +141,12 @@ class Simulation {
       this.digest = (Math.imul(this.digest, 31) + chosen.label.charCodeAt(i)) | 0
     chosen.run()
     world.drain()
+  }
+
+  /** Everything stood still for longer than a transaction may be open. */
+  private jump(): void {
+    this.world.now += TRANSACTION_TIMEOUT_MS
+    this.world.inject("clock jumped")
   }
 
   private candidates(faulty: boolean, starting: boolean): Candidate[] {
@@ -173,16 +180,22 @@ class Simulation {
     const { world } = this
     const { log, group, faults } = world
     for (const id of log.expired(world.now, TRANSACTION_TIMEOUT_MS))
-      list.push({ label: `time-out ${id}`, weight: 3, run: () => log.fence(id) })
+      list.push({ label: `time-out ${id}`, weight: 3, run: this.faulty("transaction timed out", () => log.fence(id)) })
     if (this.inputsLeft > 0) list.push({ label: "input", weight: 2, run: () => this.input() })
-    if (faults.rebalance > 0) list.push({ label: "rebalance", weight: faults.rebalance, run: () => group.rebalance() })
+    if (faults.rebalance > 0)
+      list.push({
+        label: "rebalance",
+        weight: faults.rebalance,
+        run: this.faulty("rebalance", () => group.rebalance())
+      })
+    this.disk(list)
     for (const member of group.members.values()) {
       const node = this.slots.find(one => one?.name === member.name)
       const there = node?.alive === true
       if (there && member.epoch !== group.epoch)
         list.push({ label: `heartbeat ${member.name}`, weight: 1, run: () => node.source.heartbeat() })
       const weight = there ? faults.kill / 2 : 1
-      const run = () => group.leave(member.name, member.incarnation)
+      const run = this.faulty("member expired", () => group.leave(member.name, member.incarnation))
       if (weight > 0) list.push({ label: `expire ${member.name}`, weight, run })
     }
   }
@@ -199,8 +212,30 @@ class Simulation {
     if (!node.checkpointing && starting)
       list.push({ label: `checkpoint ${node.name}`, weight: 0.3, run: () => node.checkpoint() })
     if (!faulty || world.faults.kill === 0) return
-    list.push({ label: `kill ${node.name}`, weight: world.faults.kill, run: () => node.kill() })
-    list.push({ label: `stop ${node.name}`, weight: world.faults.kill / 3, run: () => node.stop() })
+    list.push({ label: `kill ${node.name}`, weight: world.faults.kill, run: this.faulty("kill", () => node.kill()) })
+    const stop = this.faulty("stop", () => node.stop())
+    list.push({ label: `stop ${node.name}`, weight: world.faults.kill / 3, run: stop })
+  }
+
+  private disk(list: Candidate[]): void {
+    const { disk, faults, random } = this.world
+    if (faults.disk === 0) return
+    const toggle = () => {
+      disk.full = !disk.full
+      if (disk.full) this.world.inject("disk full")
+    }
+    list.push({ label: disk.full ? "disk has room" : "disk full", weight: faults.disk / 2, run: toggle })
+    const rotten = disk.rotten()
+    if (rotten.length === 0) return
+    const name = random.pick(rotten)
+    list.push({ label: `damage ${name}`, weight: faults.disk, run: () => disk.damage(name) })
+  }
+
+  private faulty(fault: Fault, run: () => void): () => void {
+    return () => {
+      this.world.inject(fault)
+      run()
+    }
   }
 
   // ── inputs and asynchronous steps ──────────────────────────────────────────────────────────────────────────────
@@ -213,7 +248,10 @@ class Simulation {
       if (random.chance(0.1)) to.append(undefined)
       this.inputsLeft--
       const event = this.event(to)
-      to.append({ key: new TextEncoder().encode(event.account), value: encodeEvent(event), timestamp: event.at })
+      const corrupt = random.chance(0.02)
+      if (corrupt) this.world.inject("corrupt record")
+      const value = corrupt ? corruptEvent(event.id) : encodeEvent(event)
+      to.append({ key: new TextEncoder().encode(event.account), value, timestamp: event.at })
     }
     if (random.chance(0.2)) to.append(undefined)
   }

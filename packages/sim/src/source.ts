@@ -132,7 +132,9 @@ export class SimSource {
           this.owner,
           `${this.name} committed ${partitions.map(nameOf)}`,
           () => Effect.sync(() => partitions.map(one => world.log.committedOffset(nameOf(one)))),
-          () => world.sabotage === "unstableOffsets" || !partitions.some(one => world.log.unstable(nameOf(one)))
+          {
+            ready: () => world.sabotage === "undecidedRead" || !partitions.some(one => world.log.unstable(nameOf(one)))
+          }
         ),
       range: partition => Effect.sync(() => ({ start: 0, end: world.log.at(partition).lso() })),
       knownEnd: () => undefined,

@@ -1,31 +1,41 @@
 import { type Admin, BlobError, Blobs, type ChangelogReader, Clients, LogError } from "@headrace/engine"
 import { Context, Effect } from "effect"
+import { checkpointPrefix } from "./engine.ts"
 import { nameOf } from "./log.ts"
-import type { World } from "./world.ts"
+import { SOURCE } from "./pipelines.ts"
+import { APP, type World } from "./world.ts"
 
-/** Checkpoints in memory; each call may fail, and takes its turn. */
+const SLOW_DISK_MS = 1_000
+
+/** Checkpoints on the simulated disk; each call may fail, and takes its turn. */
 const blobs = (world: World, owner: object) => {
+  const { disk, random } = world
   const call = <A>(what: string, name: string, answer: () => A): Effect.Effect<A, BlobError> =>
-    world.remote(owner, `${what} ${name}`, () =>
-      Effect.suspend(() => {
-        if (what === "put" && world.random.chance(world.faults.fail))
-          return Effect.fail(new BlobError({ message: `cannot ${what} ${name}`, cause: "simulated" }))
-        return Effect.sync(answer)
+    Effect.suspend(() => {
+      const slow = random.chance(world.faults.disk / 3)
+      if (slow) world.inject("disk slow")
+      return world.remote(owner, `${what} ${name}`, () => attempt(what, name, answer), {
+        due: slow ? world.now + random.int(1, SLOW_DISK_MS) : 0
       })
-    )
+    })
+  const attempt = <A>(what: string, name: string, answer: () => A): Effect.Effect<A, BlobError> =>
+    what === "put" && (disk.full || random.chance(world.faults.fail))
+      ? Effect.fail(new BlobError({ message: `cannot ${what} ${name}`, cause: "simulated" }))
+      : Effect.sync(answer)
   return Blobs.of({
-    list: prefix => call("list", prefix, () => [...world.blobs.keys()].filter(name => name.startsWith(prefix)).sort()),
-    get: name => {
-      return Effect.flatMap(
-        call("get", name, () => world.blobs.get(name)),
-        bytes =>
-          bytes === undefined
+    list: prefix => call("list", prefix, () => disk.under(prefix)),
+    get: name =>
+      Effect.flatMap(
+        call("get", name, () => disk.files.get(name)),
+        bytes => {
+          if (disk.damaged.has(name)) world.inject("damaged checkpoint read")
+          return bytes === undefined
             ? Effect.fail(new BlobError({ message: `${name} is gone`, cause: "simulated" }))
             : Effect.succeed(bytes)
-      )
-    },
-    put: (name, bytes) => call("put", name, () => void world.blobs.set(name, bytes.slice())),
-    remove: name => call("remove", name, () => void world.blobs.delete(name))
+        }
+      ),
+    put: (name, bytes) => call("put", name, () => disk.put(name, bytes)),
+    remove: name => call("remove", name, () => disk.remove(name))
   })
 }
 
@@ -42,6 +52,10 @@ export const changelogReader = (world: World, owner: object): ChangelogReader =>
         }
         return { start: log.start, end }
       })
+    ),
+  written: partition =>
+    world.remote(owner, `end of ${nameOf(partition)}`, () =>
+      Effect.sync(() => (world.sabotage === "undecidedRead" ? 0 : world.log.at(partition).entries.length))
     )
 })
 
@@ -52,10 +66,17 @@ const admin = (world: World, owner: object): Admin => ({
     world.remote(owner, `trim ${nameOf(partition)} to ${offset}`, () =>
       Effect.sync(() => {
         const log = world.log.at(partition)
-        log.start = Math.max(log.start, offset)
+        const to = world.sabotage === "trimmedTooFar" ? newest(world, partition.partition) : offset
+        log.start = Math.max(log.start, to)
       })
     )
 })
+
+/** The changelog offset of the newest checkpoint. */
+const newest = (world: World, partition: number): number => {
+  const name = world.disk.under(checkpointPrefix(APP, { topic: SOURCE, partition })).at(-1)!
+  return Number.parseInt(name.slice(name.lastIndexOf("/") + 1), 10)
+}
 
 /** What restores and checkpoint rounds of one process need. */
 export const storeServices = (world: World, owner: object): Context.Context<Blobs | Clients> => {

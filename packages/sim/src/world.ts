@@ -1,5 +1,6 @@
 import type { JobConfig } from "@headrace/engine"
-import { type Cause, Clock, Context, Duration, Effect, Scheduler } from "effect"
+import { type Cause, Clock, Context, Duration, Effect, Logger, Scheduler } from "effect"
+import { Disk } from "./disk.ts"
 import { Group } from "./group.ts"
 import { Log, type Partition } from "./log.ts"
 import { SOURCE } from "./pipelines.ts"
@@ -30,7 +31,30 @@ export interface Faults {
   readonly poison: number
   readonly kill: number
   readonly rebalance: number
+  /** Of checkpoints: full, slow, and files that rot. */
+  readonly disk: number
 }
+export const NO_FAULTS: Faults = { fail: 0, poison: 0, kill: 0, rebalance: 0, disk: 0 }
+
+/** What can go wrong, counted when it does: a run in which nothing did proves nothing. */
+export const FAULTS = [
+  "kill",
+  "stop",
+  "rebalance",
+  "member expired",
+  "transaction timed out",
+  "clock jumped",
+  "answer lost",
+  "request lost",
+  "request late",
+  "request refused",
+  "request duplicated",
+  "disk full",
+  "disk slow",
+  "damaged checkpoint read",
+  "corrupt record"
+] as const
+export type Fault = (typeof FAULTS)[number]
 
 export const APP = "sim"
 const always = (): boolean => true
@@ -40,9 +64,10 @@ export class World {
   readonly random: Random
   readonly log = new Log()
   readonly group: Group
-  readonly blobs = new Map<string, Uint8Array>()
+  readonly disk: Disk
   readonly sabotage: Sabotage | undefined
   readonly violations: string[] = []
+  readonly injected = new Map<Fault, number>()
   faults: Faults
   calls: Call[] = []
   now = 1_000
@@ -60,7 +85,8 @@ export class World {
     this.group = new Group(this.random, this.inputs())
     const calm = this.random.chance(0.15)
     const level = (most: number): number => (calm ? 0 : this.random.next() * most)
-    this.faults = { fail: level(0.08), poison: level(0.2), kill: level(0.3), rebalance: level(0.4) }
+    this.faults = { fail: level(0.15), poison: level(0.2), kill: level(0.15), rebalance: level(0.2), disk: level(0.3) }
+    this.disk = new Disk(this.random)
   }
 
   inputs(): readonly Partition[] {
@@ -91,6 +117,10 @@ export class World {
     this.violations.push(what)
   }
 
+  inject(fault: Fault): void {
+    this.injected.set(fault, (this.injected.get(fault) ?? 0) + 1)
+  }
+
   /** Puts something under way. */
   call(owner: object | undefined, label: string, run: () => void, options: CallOptions = {}): Call {
     const { weight = 4, due = 0, ready = always } = options
@@ -112,17 +142,17 @@ export class World {
     owner: object,
     label: string,
     answer: () => Effect.Effect<A, E>,
-    ready: () => boolean = always
+    options: CallOptions = {}
   ): Effect.Effect<A, E> {
     return Effect.callback<A, E>(resume => {
-      const call = this.call(owner, label, () => resume(answer()), { ready })
+      const call = this.call(owner, label, () => resume(answer()), options)
       return Effect.sync(() => this.cancel(call))
     })
   }
 
   // ── effects under the scheduler's hand ─────────────────────────────────────────────────────────────────────────
 
-  /** What fibers see: a scheduler that runs when told, and a clock that is the simulation's. */
+  /** What fibers see: a scheduler that runs when told, the simulation's clock, and its trace as their log. */
   services(owner: object): Context.Context<never> {
     const scheduler = new Scheduler.MixedScheduler("async", task => {
       this.micro.push(task)
@@ -142,7 +172,12 @@ export class World {
           return Effect.sync(() => this.cancel(call))
         })
     }
-    return Context.empty().pipe(Context.add(Scheduler.Scheduler, scheduler), Context.add(Clock.Clock, clock)) as never
+    const logger = Logger.make(({ logLevel, message }) => this.trace(`${logLevel}: ${message}`))
+    return Context.empty().pipe(
+      Context.add(Scheduler.Scheduler, scheduler),
+      Context.add(Clock.Clock, clock),
+      Context.add(Logger.CurrentLoggers, new Set([logger]))
+    ) as never
   }
 
   /** Starts an effect; what comes of it arrives as another call. */

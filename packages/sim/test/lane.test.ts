@@ -41,6 +41,16 @@ test("where no step can keep it open, a transaction begins while it fills", () =
   expect(bench.waits("flush")).toBe(false)
 })
 
+test("full buffers that leave only once they are sealed are sealed at once: nothing would wake the lane later", () => {
+  const bench = new Bench("beside").run()
+  bench.feed([{ ...event(1, 100_000), account: "a".repeat(1 << 20) }])
+  bench.feed([])
+  expect(bench.waits("poll")).toBe(false)
+  bench.settle(TRANSACTION)
+  expect(bench.metrics.get("commits")).toBe(1)
+  expect(bench.waits("poll")).toBe(true)
+})
+
 /** A transaction is begun, and `openMs` later its producer finds itself fenced; then everything is rebuilt. */
 const fencedAfter = (bench: Bench, openMs: number): void => {
   bench.feed([event(1, 100_000)])

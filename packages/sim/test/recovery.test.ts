@@ -56,7 +56,7 @@ test("a changelog that was trimmed beyond every usable checkpoint stops the job"
 
 test("checkpoints that are gone, beside a changelog that does not begin at 0, stop the job", () => {
   const recovery = checkpointed()
-  recovery.world.blobs.clear()
+  recovery.world.disk.files.clear()
   expect(refused(recovery).message).toMatch(/begins at \d+, but there is no usable checkpoint/)
 })
 
@@ -81,6 +81,14 @@ test("an offset that is not the changelog's stops the job", () => {
   const recovery = checkpointed()
   recovery.commit(20, { d: "4" }, { changelog: false })
   expect(refused(recovery).message).toMatch(/stands for offset 12 of events\/0, but the group committed 20/)
+})
+
+test("a transaction that moved no offset is waited for until its changelog record can be read", () => {
+  const recovery = checkpointed()
+  recovery.commit(12, { c: "fired" }, { marked: false })
+  expect(refused(recovery).message).toMatch(/decided only up to \d+: a transaction hangs there/)
+  recovery.mark()
+  expect(recovery.restore()).toEqual({ offset: 12, state: { ...COMMITTED, c: "fired" } })
 })
 
 test("a gap in the changelog stops the job, and no checkpoint hides it", () => {

@@ -14,7 +14,7 @@ import { nameOf } from "../src/log.ts"
 import { planOf, SOURCE } from "../src/pipelines.ts"
 import { SimSource } from "../src/source.ts"
 import { changelogReader, storeServices } from "../src/store.ts"
-import { APP, World } from "../src/world.ts"
+import { APP, NO_FAULTS, World } from "../src/world.ts"
 
 const utf8 = new TextEncoder()
 const text = new TextDecoder()
@@ -38,13 +38,13 @@ export class Recovery {
   private readonly hooks = new Map<string, () => void>()
 
   constructor() {
-    this.world.faults = { fail: 0, poison: 0, kill: 0, rebalance: 0 }
+    this.world.faults = NO_FAULTS
     this.world.log.create(LOG.topic, this.world.inputs().length)
     this.written.start(0)
   }
 
   /** One transaction up to source offset `to`; parts of it may be left out, as no lane would. */
-  commit(to: number, changes: State, { changelog = true, offsets = true } = {}): void {
+  commit(to: number, changes: State, { changelog = true, offsets = true, marked = true } = {}): void {
     const { log, now } = this.world
     const outputs = new Outputs()
     this.written.changed(changes)
@@ -54,6 +54,14 @@ export class Recovery {
     if (changelog) for (const value of valuesOf(outputs)) log.append(id, epoch, log.at(LOG), recordOf(value), now)
     if (offsets) log.addOffsets(id, epoch, [{ name: nameOf(INPUT), offset: to }], now)
     log.end(id, epoch, "commit")
+    // The offsets' marker comes first: what they stand for is not to be seen yet.
+    for (const txn of log.ending) log.mark(txn, undefined)
+    if (marked) this.mark()
+  }
+
+  /** Writes the markers that are left. */
+  mark(): void {
+    const { log } = this.world
     for (const txn of log.ending) for (const target of log.markers(txn)) log.mark(txn, target)
   }
 
@@ -84,11 +92,11 @@ export class Recovery {
   }
 
   checkpoints(): readonly string[] {
-    return [...this.world.blobs.keys()].sort()
+    return [...this.world.disk.files.keys()].sort()
   }
 
   replace(name: string, change: (bytes: Uint8Array) => Uint8Array): void {
-    this.world.blobs.set(name, change(this.world.blobs.get(name)!))
+    this.world.disk.files.set(name, change(this.world.disk.files.get(name)!))
   }
 
   changelog() {

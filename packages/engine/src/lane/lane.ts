@@ -111,14 +111,14 @@ export class Lane {
     return this.phase === "running" ? this.tasks.positions : []
   }
 
+  /** Something was processed that is not committed. */
+  get uncommitted(): boolean {
+    return this.commits.committing || this.commits.openSince >= 0
+  }
+
   /** Results of windows that are due wait to be emitted. */
   get firing(): boolean {
     return this.tasks.firing
-  }
-
-  /** Something that was done waits for its commit. */
-  get uncommitted(): boolean {
-    return this.commits.openSince >= 0 || this.commits.committing
   }
 
   private take(event: Event): void {
@@ -284,9 +284,18 @@ export class Lane {
     return (this.phase === "settling" || this.commitDue()) && this.tasks.closable
   }
 
+  /**
+   * By time; or because the buffers are full and nothing leaves them before the transaction is sealed: then no poll is
+   * under way that would end in time to wake the lane.
+   */
   private commitDue(): boolean {
     const { openSince } = this.commits
-    return openSince >= 0 && this.now >= this.options.pace.dueAt(openSince)
+    if (openSince < 0) return false
+    return this.now >= this.options.pace.dueAt(openSince) || (this.full && this.tasks.mayWait)
+  }
+
+  private get full(): boolean {
+    return this.commits.bufferedBytes > this.options.maxBufferedBytes
   }
 
   /**
@@ -425,9 +434,8 @@ export class Lane {
   }
 
   private congested(): boolean {
-    const bytes = this.commits.bufferedBytes
-    this.options.metrics.set("bufferedBytes", bytes)
-    if (bytes > this.options.maxBufferedBytes) return true
+    this.options.metrics.set("bufferedBytes", this.commits.bufferedBytes)
+    if (this.full) return true
     // What is in asynchronous steps has to come out before the transaction can close: no more goes in.
     if (this.commitDue() && !this.tasks.closable) return true
     return this.tasks.inFlight > this.options.maxInFlight

@@ -116,4 +116,6 @@ export interface ChangelogReader {
     record: (offset: number, bytes: Uint8Array, start: number, end: number) => void,
     between?: Effect.Effect<void>
   ) => Effect.Effect<{ readonly start: number; readonly end: number }, LogError>
+  /** The end of all that was written: the last stable offset is there once every transaction in it has ended. */
+  readonly written: (partition: TopicPartition) => Effect.Effect<number, LogError>
 }

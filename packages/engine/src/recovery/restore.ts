@@ -30,7 +30,11 @@ export const restoreTask = (options: RestoreOptions, task: Task): Effect.Effect<
       : { topic: task.topic, partition: task.partition, offset }
   })
 
-/** Reads the changelog until it stands for the same source offset as the group's committed one (Assignment, 2). */
+/**
+ * Reads the changelog until it stands for the same source offset as the group's committed one (Assignment, 2). Equal
+ * offsets are not enough: a transaction in which only time passed moves none, and its end is answered before its markers
+ * are written. So everything that was written when the committed offset was known has to be decided.
+ */
 const follow = (
   options: RestoreOptions,
   task: Task,
@@ -40,6 +44,7 @@ const follow = (
 ): Effect.Effect<number | undefined, LogError> =>
   Effect.gen(function* () {
     let committed = stable
+    let written = yield* options.changelog.written(log)
     let reached = checkpoint?.sourceOffset
     let next: number | "beginning" = checkpoint?.changelogOffset ?? "beginning"
     let lost: LogError | undefined
@@ -58,11 +63,13 @@ const follow = (
       if (range.start > (next === "beginning" ? 0 : next)) return yield* trimmed(log, range.start, next)
       if (lost !== undefined) return yield* Effect.fail(lost)
       next = range.end
-      if (reached === committed) return reached
-      if (performance.now() > deadline) return yield* disagree(task, log, reached, committed)
+      if (reached === committed && next >= written) return reached
+      if (performance.now() > deadline)
+        return yield* reached === committed ? undecided(log, next, written) : disagree(task, log, reached, committed)
       yield* Effect.sleep("20 millis")
       // A predecessor's transaction may have ended in between: ask again, not only read on.
       committed = (yield* options.source.committed([task]))[0]
+      written = yield* options.changelog.written(log)
     }
   })
 
@@ -75,6 +82,14 @@ const trimmed = (log: TopicPartition, start: number, next: number | "beginning")
     stop(
       `The changelog ${log.topic}/${log.partition} begins at ${start}, but ${next === "beginning" ? "there is no usable checkpoint" : `the newest usable checkpoint ends at ${next}`}: ` +
         "state in between is lost. Restore the checkpoint directory, or reset the job by deleting the changelog topic and the group's offsets."
+    )
+  )
+
+const undecided = (log: TopicPartition, stable: number, written: number) =>
+  Effect.fail(
+    stop(
+      `The changelog ${log.topic}/${log.partition} is written up to ${written}, but decided only up to ${stable}: a transaction hangs there, longer than any may. ` +
+        "Find it with kafka-transactions.sh --describe-producers, and end it with --abort."
     )
   )
 

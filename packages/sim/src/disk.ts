@@ -1,0 +1,48 @@
+import type { Random } from "./random.ts"
+
+/** Stored checkpoints. The disk may be full, and files rot. */
+export class Disk {
+  readonly files = new Map<string, Uint8Array>()
+  readonly damaged = new Set<string>()
+  full = false
+  private readonly random: Random
+
+  constructor(random: Random) {
+    this.random = random
+  }
+
+  put(name: string, bytes: Uint8Array): void {
+    this.files.set(name, bytes.slice())
+    this.damaged.delete(name)
+  }
+
+  remove(name: string): void {
+    this.files.delete(name)
+    this.damaged.delete(name)
+  }
+
+  /** In order. */
+  under(prefix: string): readonly string[] {
+    return [...this.files.keys()].filter(name => name.startsWith(prefix)).sort()
+  }
+
+  /** Files that may rot: each directory's newest, if the one before is sound. Without any sound one a job has to stop. */
+  rotten(): readonly string[] {
+    const directories = new Set([...this.files.keys()].map(directoryOf))
+    return [...directories].flatMap(directory => {
+      const [before, newest] = this.under(directory).slice(-2)
+      return newest === undefined || this.damaged.has(before!) || this.damaged.has(newest) ? [] : [newest]
+    })
+  }
+
+  /** A byte changes, or the end is missing. */
+  damage(name: string): void {
+    const { random } = this
+    const bytes = this.files.get(name)!
+    const at = random.int(0, bytes.length - 1)
+    this.files.set(name, random.chance(0.5) ? bytes.slice(0, at) : bytes.with(at, bytes[at]! ^ random.int(1, 255)))
+    this.damaged.add(name)
+  }
+}
+
+const directoryOf = (name: string): string => name.slice(0, name.lastIndexOf("/") + 1)
