@@ -34,13 +34,14 @@ const LANE_METRICS: readonly (Family & { readonly metric: MetricName; readonly s
   { metric: "watermark", name: "headrace_watermark_ms", kind: "gauge", help: "Lowest watermark, event time in ms" },
   { metric: "stateBytes", name: "headrace_state_bytes", kind: "gauge", help: "State in memory" },
   { metric: "bufferedBytes", name: "headrace_buffered_bytes", kind: "gauge", help: "Outputs not yet committed" },
+  { metric: "lostOffsets", name: "headrace_lost_offsets_total", kind: "counter", help: "Offsets that retention took" },
   { metric: "phase", name: "headrace_phase", kind: "gauge", help: "Index of what the unit does" }
 ]
 
 /** Everything in Prometheus' text format: the threads' shared memory, this process, and Effect's own metrics. */
 export const renderMetrics = (status: Status): Effect.Effect<string> =>
   Effect.map(PrometheusMetrics.format(), own =>
-    [...ofUnits(status), ...ofCommits(status), ...ofProcess(status), own].join("\n")
+    [...ofUnits(status), ...ofCommits(status), ...ofStalls(status), ...ofProcess(status), own].join("\n")
   )
 
 const ofUnits = (status: Status): string[] =>
@@ -68,6 +69,15 @@ const ofCommits = (status: Status): string[] => [
       `${COMMITS.name}_count{${labels}} ${within.at(-1)}`
     ]
   })
+]
+
+const STALLED: Family = { name: "headrace_stalled", kind: "gauge", help: "1 while the unit does not get on" }
+
+const ofStalls = (status: Status): string[] => [
+  ...head(STALLED),
+  ...status.units.map(
+    ({ kind, name }) => `${STALLED.name}{${label(kind, name)}} ${number(status.stalled.has(name) ? 1 : 0)}`
+  )
 ]
 
 const ofProcess = (status: Status): string[] => [
