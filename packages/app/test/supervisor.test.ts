@@ -147,3 +147,28 @@ describe("a unit whose thread hangs", () => {
     expect(starts(units[0])).toBe(1)
   }, 30_000)
 })
+
+test("a unit that gets nothing is stalled only once no server is away that it may wait for", async () => {
+  const { units, options } = crew("lags", 1)
+  const stalls: string[] = []
+  let asked = 0
+  let away = ["Kafka"]
+  const watchdog = {
+    ...options.watchdog,
+    afterMs: 500,
+    action: "warn" as const,
+    away: Effect.sync(() => {
+      asked++
+      return away
+    }),
+    onStall: (_: string, reason = "") => void stalls.push(reason)
+  }
+  const named = () => stalls.some(reason => /reads nothing, though there is something to read; lag 5$/.test(reason))
+  await runUntil({ ...options, watchdog }, () => {
+    if (asked < 3) return false
+    if (away.length > 0) expect(named()).toBe(false)
+    away = []
+    return named()
+  })
+  expect(starts(units[0])).toBe(1)
+}, 30_000)

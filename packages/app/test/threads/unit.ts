@@ -16,6 +16,7 @@ export default async (task: WorkerTask): Promise<void> => {
   }
   if (task.index === 0 && task.job.app === "always") throw new Error("again")
   if (task.index === 0 && task.job.app === "fatal") throw fatal("a person must act")
+  if (task.job.app === "lags") metrics.set("lag", 5)
   const beat = setInterval(() => metrics.add("beats", 1), 20)
   await new Promise<void>(resolve => {
     task.control.on("message", () => {
