@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Kafka, type Registry, startKafka, startRegistry } from "@headrace/dev"
-import { Admin } from "@headrace/kafka"
+import { Admin, PRODUCER_DEFAULTS, Producer } from "@headrace/kafka"
 import { Schema } from "effect"
 import { Headrace, poll } from "../support/headrace.ts"
 import { createTopic, receive, type Servers, send } from "../support/records.ts"
@@ -104,6 +104,40 @@ test("an endless loop at a record is found, named, started again, and then stops
   await copies(topic, mended, ids(0, 20))
   expect(await mended.stop()).toBe(0)
 }, 150_000)
+
+test("what stands behind a transaction that somebody else leaves open is told apart from other lag", async () => {
+  const topic = "blocked"
+  await createTopic(servers, topic, 1)
+  await sendItems(topic, 0, 10)
+  const headrace = await start(topic, {})
+  await copies(topic, headrace, ids(0, 10))
+  const config = { ...PRODUCER_DEFAULTS, "bootstrap.servers": kafka.bootstrap, "transactional.id": "somebody" }
+  const producer = Producer.open(config)
+  const id = producer.topicId(topic)
+  await producer.initTransactions(10_000)
+  producer.begin()
+  const index = Int32Array.of(id, 0, 0, -1, 0, 1, 0, 0)
+  producer.produce({ bytes: new Uint8Array(1), index, stamps: new Float64Array(1) }, 0, 1)
+  await producer.flush(10_000)
+  const gauge = (name: string) => headrace.metric(name, 'unit="lane 0"')
+  const blocked = async () =>
+    (await gauge("headrace_blocked_records")) === 1 && (await gauge("headrace_lag_records")) === 1
+  await poll(
+    async () => !headrace.running || (await blocked()),
+    30_000,
+    () => headrace.log
+  )
+  await producer.abort(10_000)
+  await producer.close()
+  await sendItems(topic, 10, 20)
+  await copies(topic, headrace, ids(0, 20))
+  await poll(
+    async () => (await gauge("headrace_blocked_records")) === 0,
+    30_000,
+    () => headrace.log
+  )
+  expect(await headrace.stop()).toBe(0)
+}, 90_000)
 
 const deleteBefore = async (topic: string, offset: number): Promise<void> => {
   const admin = Admin.open({ "bootstrap.servers": kafka.bootstrap })

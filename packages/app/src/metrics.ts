@@ -31,6 +31,12 @@ const LANE_METRICS: readonly (Family & { readonly metric: MetricName; readonly s
   { metric: "restores", name: "headrace_restores_total", kind: "counter", help: "Partitions restored" },
   { metric: "partitions", name: "headrace_partitions", kind: "gauge", help: "Partitions assigned" },
   { metric: "lag", name: "headrace_lag_records", kind: "gauge", help: "Offsets behind the end of the log" },
+  {
+    metric: "blocked",
+    name: "headrace_blocked_records",
+    kind: "gauge",
+    help: "Of the lag: behind open transactions of others"
+  },
   { metric: "watermark", name: "headrace_watermark_ms", kind: "gauge", help: "Lowest watermark, event time in ms" },
   { metric: "stateBytes", name: "headrace_state_bytes", kind: "gauge", help: "State in memory" },
   { metric: "bufferedBytes", name: "headrace_buffered_bytes", kind: "gauge", help: "Outputs not yet committed" },

@@ -10,6 +10,7 @@ const READ = [
   "lag",
   "bufferedBytes",
   "inFlight",
+  "blocked",
   "source",
   "partition",
   "offset"
@@ -66,8 +67,8 @@ const LIFE = ["beats", "restored", "recordsIn", "source", "partition", "offset"]
 /** Phases in which a unit waits for others, knows it and says it. A lane without partitions is `joining`. */
 const AT_REST: ReadonlySet<Phase> = new Set(["joining", "waiting", "failed", "stopped"])
 
-const idle = ({ phase, lag, bufferedBytes, inFlight }: Sample): boolean =>
-  AT_REST.has(phase) || (phase === "running" && lag === 0 && bufferedBytes === 0 && inFlight === 0)
+const idle = ({ phase, lag, blocked, bufferedBytes, inFlight }: Sample): boolean =>
+  AT_REST.has(phase) || (phase === "running" && lag <= blocked && bufferedBytes === 0 && inFlight === 0)
 
 const restores = (before: Sample, now: Sample): boolean =>
   now.restored !== before.restored || now.restores !== before.restores

@@ -42,6 +42,7 @@ describe("gets on", () => {
   test.each<[string, Change, (second: number) => Change]>([
     ["a lane that is far behind and commits", { in: "running", lag: 1e6 }, () => calm],
     ["an idle topic", { in: "running" }, () => ({ beats: 4 })],
+    ["a topic with an open transaction of somebody", { in: "running", lag: 5, blocked: 5 }, () => ({ beats: 4 })],
     ["a lane without partitions", { in: "joining" }, () => ({ beats: 4 })],
     ["a table that waits for its server", { in: "waiting", bufferedBytes: 9 }, () => ({ beats: 4 })],
     ["a long restore", { in: "restoring", lag: 9 }, () => ({ beats: 4, restored: 1000 })],

@@ -19,6 +19,7 @@ const NAMES = [
   "phase",
   "beats",
   "inFlight",
+  "blocked",
   "restored",
   "lostOffsets",
   "source",
