@@ -1,5 +1,5 @@
 import { ClickHouseError, runJobSink } from "@headrace/clickhouse"
-import { Codecs, fatal, LaneMetrics, type WorkerMessage, type WorkerTask } from "@headrace/engine"
+import { beating, Codecs, fatal, LaneMetrics, type WorkerMessage, type WorkerTask } from "@headrace/engine"
 import { kafkaCommittedLogs } from "@headrace/kafka"
 import { Effect, Layer } from "effect"
 import type { ClickHouseSinkNode, Plan } from "headrace"
@@ -10,7 +10,7 @@ import { asFatal, servicesOf } from "./services.ts"
 export default async (task: WorkerTask): Promise<void> => {
   const node = nodeOf(await planOf(task), task.nodeId)
   await Effect.runPromise(
-    Effect.raceFirst(sink(task, node), stopped(task)).pipe(
+    Effect.raceAllFirst([sink(task, node), stopped(task), beating(new LaneMetrics(task.metrics))]).pipe(
       Effect.mapError(error =>
         error instanceof ClickHouseError && !error.passes ? fatal(error.message, { cause: error }) : asFatal(error)
       ),

@@ -1,4 +1,4 @@
-import { LaneMetrics, prepareTopics, runLaneJob, type WorkerMessage, type WorkerTask } from "@headrace/engine"
+import { beating, LaneMetrics, prepareTopics, runLaneJob, type WorkerMessage, type WorkerTask } from "@headrace/engine"
 import { Effect } from "effect"
 import { planOf } from "./plan.ts"
 import { asFatal, servicesOf } from "./services.ts"
@@ -7,11 +7,12 @@ import { asFatal, servicesOf } from "./services.ts"
 export default async (task: WorkerTask): Promise<void> => {
   const { job, control } = task
   const plan = await planOf(task)
-  const run = runLaneJob({ plan, job, lane: task.index, metrics: new LaneMetrics(task.metrics) }, handle => {
+  const metrics = new LaneMetrics(task.metrics)
+  const run = runLaneJob({ plan, job, lane: task.index, metrics }, handle => {
     control.on("message", (message: WorkerMessage) => handle.offer(message))
   })
   await Effect.runPromise(
-    Effect.andThen(prepareTopics(plan, job), run).pipe(
+    Effect.raceFirst(Effect.andThen(prepareTopics(plan, job), run), beating(metrics)).pipe(
       Effect.mapError(asFatal),
       Effect.provide(servicesOf(job)),
       Effect.ensuring(Effect.sync(() => control.close()))

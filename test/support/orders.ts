@@ -33,6 +33,7 @@ export const startOrders = async (): Promise<OrdersWorld> => {
       commitIntervalMs: 25,
       checkpoint: { directory, intervalMs: 60_000, retained: 2 },
       sessionTimeoutMs: 10_000,
+      lostOffsets: "stop",
       replication: 1
     }),
     stop: async () => {

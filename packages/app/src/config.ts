@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs"
 import { availableParallelism, homedir, hostname } from "node:os"
 import { dirname, extname, join, resolve } from "node:path"
-import type { JobConfig } from "@headrace/engine"
+import { type JobConfig, LostOffsets } from "@headrace/engine"
 import { Config, Effect, Option, Schema, SchemaIssue } from "effect"
 import { LineCounter, parseDocument } from "yaml"
 import { pipelineFile } from "./place.ts"
@@ -63,6 +63,21 @@ export const Settings = Schema.Struct({
   ),
   session: withDefault(
     Schema.Struct({ timeout: withDefault(millis(1000, 1_800_000), () => "10 seconds") }),
+    () => ({})
+  ),
+  watchdog: withDefault(
+    Schema.Struct({
+      /** How long a lane or table may stand still with work before it. */
+      after: withDefault(millis(1000, 86_400_000), () => "60 seconds"),
+      action: withDefault(Schema.Literals(["restart", "stop", "warn"]), () => "restart" as const)
+    }),
+    () => ({})
+  ),
+  offsets: withDefault(
+    Schema.Struct({
+      /** Where to go on when retention took records that were not processed. */
+      lost: withDefault(LostOffsets, () => "stop" as const)
+    }),
     () => ({})
   ),
   topics: withDefault(Schema.Struct({ replication: withDefault(whole(1, 15), () => 1) }), () => ({})),
@@ -305,6 +320,7 @@ export const jobOf = (settings: Settings, name: string): JobConfig => {
       retained: settings.checkpoint.retained
     },
     sessionTimeoutMs: settings.session.timeout,
+    lostOffsets: settings.offsets.lost,
     replication: settings.topics.replication
   }
 }

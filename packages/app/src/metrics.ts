@@ -31,16 +31,23 @@ const LANE_METRICS: readonly (Family & { readonly metric: MetricName; readonly s
   { metric: "restores", name: "headrace_restores_total", kind: "counter", help: "Partitions restored" },
   { metric: "partitions", name: "headrace_partitions", kind: "gauge", help: "Partitions assigned" },
   { metric: "lag", name: "headrace_lag_records", kind: "gauge", help: "Offsets behind the end of the log" },
+  {
+    metric: "blocked",
+    name: "headrace_blocked_records",
+    kind: "gauge",
+    help: "Of the lag: behind open transactions of others"
+  },
   { metric: "watermark", name: "headrace_watermark_ms", kind: "gauge", help: "Lowest watermark, event time in ms" },
   { metric: "stateBytes", name: "headrace_state_bytes", kind: "gauge", help: "State in memory" },
   { metric: "bufferedBytes", name: "headrace_buffered_bytes", kind: "gauge", help: "Outputs not yet committed" },
+  { metric: "lostOffsets", name: "headrace_lost_offsets_total", kind: "counter", help: "Offsets that retention took" },
   { metric: "phase", name: "headrace_phase", kind: "gauge", help: "Index of what the unit does" }
 ]
 
 /** Everything in Prometheus' text format: the threads' shared memory, this process, and Effect's own metrics. */
 export const renderMetrics = (status: Status): Effect.Effect<string> =>
   Effect.map(PrometheusMetrics.format(), own =>
-    [...ofUnits(status), ...ofCommits(status), ...ofProcess(status), own].join("\n")
+    [...ofUnits(status), ...ofCommits(status), ...ofStalls(status), ...ofProcess(status), own].join("\n")
   )
 
 const ofUnits = (status: Status): string[] =>
@@ -68,6 +75,15 @@ const ofCommits = (status: Status): string[] => [
       `${COMMITS.name}_count{${labels}} ${within.at(-1)}`
     ]
   })
+]
+
+const STALLED: Family = { name: "headrace_stalled", kind: "gauge", help: "1 while the unit does not get on" }
+
+const ofStalls = (status: Status): string[] => [
+  ...head(STALLED),
+  ...status.units.map(
+    ({ kind, name }) => `${STALLED.name}{${label(kind, name)}} ${number(status.stalled.has(name) ? 1 : 0)}`
+  )
 ]
 
 const ofProcess = (status: Status): string[] => [

@@ -37,15 +37,30 @@ const awaitNeed = Effect.fnUntraced(function* (need: Need, status: Status) {
 
 /** The servers that a job talks to. ClickHouse only where this process fills tables, and it is not embedded in it. */
 export const serversOf = (job: JobConfig, tables: boolean): Need[] => {
-  const { kafka, registry, clickhouse } = job
-  return [
-    { name: `Kafka at ${kafka.bootstrap}`, missing: () => brokers(kafka.bootstrap) },
-    { name: `the schema registry at ${registry.url}`, missing: () => http(`${registry.url}/subjects`, registry.auth) },
-    ...(tables && clickhouse !== undefined && !isEmbedded(clickhouse.url)
-      ? [{ name: `ClickHouse at ${clickhouse.url}`, missing: () => http(new URL("/ping", clickhouse.url).href) }]
-      : [])
-  ]
+  const { bootstrap } = job.kafka
+  return [{ name: `Kafka at ${bootstrap}`, missing: () => brokers(bootstrap) }, ...othersOf(job, tables)]
 }
+
+const othersOf = ({ registry, clickhouse }: JobConfig, tables: boolean): Need[] => [
+  { name: `the schema registry at ${registry.url}`, missing: () => http(`${registry.url}/subjects`, registry.auth) },
+  ...(tables && clickhouse !== undefined && !isEmbedded(clickhouse.url)
+    ? [{ name: `ClickHouse at ${clickhouse.url}`, missing: () => http(new URL("/ping", clickhouse.url).href) }]
+    : [])
+]
+
+/** Which of the servers do not answer at the moment. Any broker counts: it may lead what somebody waits for. */
+export const awayOf = (job: JobConfig, tables: boolean): Effect.Effect<readonly string[]> => {
+  const needs = [...job.kafka.bootstrap.split(",").map(brokerAt), ...othersOf(job, tables)]
+  return Effect.promise(async () => {
+    const answers = await Promise.all(needs.map(need => need.missing()))
+    return needs.filter((_, i) => answers[i] !== undefined).map(({ name }) => name)
+  })
+}
+
+const brokerAt = (broker: string): Need => ({
+  name: `Kafka at ${broker.trim()}`,
+  missing: () => connectable(broker.trim())
+})
 
 /** One broker is enough: the others are found through it. */
 const brokers = async (bootstrap: string): Promise<string | undefined> => {

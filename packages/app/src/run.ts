@@ -1,4 +1,4 @@
-import { type JobConfig, LaneMetrics, prepareTopics } from "@headrace/engine"
+import { type JobConfig, LaneMetrics, prepareTopics, sourceTopics } from "@headrace/engine"
 import { kafkaClients } from "@headrace/kafka"
 import { Effect, Exit } from "effect"
 import type { Node, Plan } from "headrace"
@@ -6,7 +6,7 @@ import { ConfigError, jobOf, type Settings } from "./config.ts"
 import { holdInstance } from "./instance.ts"
 import { loadPipeline } from "./module.ts"
 import { compiled } from "./place.ts"
-import { awaitNeeds, serversOf } from "./preflight.ts"
+import { awaitNeeds, awayOf, serversOf } from "./preflight.ts"
 import { serve } from "./server.ts"
 import { Status } from "./status.ts"
 import { defaultRestarts, supervise, type Unit } from "./supervisor.ts"
@@ -33,7 +33,7 @@ export const run = Effect.fnUntraced(function* (settings: Settings) {
     `health and metrics at http://${settings.http.host}:${port}, checkpoints in ${job.checkpoint.directory}`
   )
   const settle = (exit: Exit.Exit<void, unknown>) => (Exit.hasInterrupts(exit) ? stopped(status) : Effect.void)
-  yield* Effect.onExit(work({ job, plan, digest, status }), settle)
+  yield* Effect.onExit(work({ job, plan, digest, status, settings }), settle)
 }, Effect.scoped)
 
 interface Work {
@@ -41,10 +41,11 @@ interface Work {
   readonly plan: Plan
   readonly digest: string
   readonly status: Status
+  readonly settings: Settings
 }
 
 /** Waits for what the job needs, then runs it. */
-const work = Effect.fnUntraced(function* ({ job, plan, digest, status }: Work) {
+const work = Effect.fnUntraced(function* ({ job, plan, digest, status, settings }: Work) {
   const has = (kind: Unit["kind"]) => status.units.some(unit => unit.kind === kind)
   yield* awaitNeeds(serversOf(job, has("clickhouse")), status)
   yield* prepareTopics(plan, job).pipe(Effect.provide(kafkaClients(job.kafka)))
@@ -55,6 +56,13 @@ const work = Effect.fnUntraced(function* ({ job, plan, digest, status }: Work) {
     units: status.units,
     stopWithinMs: STOP_WITHIN_MS,
     restarts: defaultRestarts,
+    watchdog: {
+      afterMs: settings.watchdog.after + job.commitIntervalMs,
+      action: settings.watchdog.action,
+      sources: sourceTopics(plan),
+      away: awayOf(job, has("clickhouse")),
+      onStall: (unit, reason) => status.stall(unit, reason)
+    },
     checkpoints: has("lane"),
     onEvent: (event, unit) => (event === "restart" ? status.restarted(unit) : void status.forced++)
   })

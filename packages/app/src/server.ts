@@ -10,7 +10,8 @@ export class ServerError extends Schema.TaggedError<ServerError>()("ServerError"
 
 /**
  * Serves health and metrics for as long as the scope lives, and returns the port. `/health` and `/health/ready` answer
- * 200 while every unit runs, else 503 with the reasons; `/health/live` answers 200 while the process does.
+ * 200 while every unit runs, else 503 with the reasons; `/health/live` answers 200 while the process does, and
+ * names the units that are stalled: they are the watchdog's business.
  */
 export const serve = Effect.fnUntraced(function* (status: Status, host: string, port: number) {
   const server = NodeHttpServer.layer(createServer, { host, port, gracefulShutdownTimeout: 500 })
@@ -35,7 +36,11 @@ const routes = (status: Status) =>
       "/health/ready",
       Effect.sync(() => health(status))
     ),
-    HttpRouter.add("GET", "/health/live", HttpServerResponse.text("live\n")),
+    HttpRouter.add(
+      "GET",
+      "/health/live",
+      Effect.sync(() => HttpServerResponse.text(["live", ...status.stalls(), ""].join("\n")))
+    ),
     HttpRouter.add(
       "GET",
       "/metrics",

@@ -9,6 +9,8 @@ export class Status {
   readonly restarts = new Map<string, number>()
   /** What is being waited for, by name, with the reason. */
   readonly waiting = new Map<string, string>()
+  /** Units that stand still, with the reason. */
+  readonly stalled = new Map<string, string>()
   forced = 0
   /** From the start of the process until every unit ran for the first time; NaN before. */
   startupMs = Number.NaN
@@ -28,7 +30,18 @@ export class Status {
     const idle = this.units
       .filter(unit => this.phase(unit) !== "running")
       .map(unit => `${unit.name} is ${this.phase(unit)}`)
-    return [...waiting, ...idle]
+    return [...waiting, ...this.stalls(), ...idle]
+  }
+
+  /** What lives, but does not get on, and why. */
+  stalls(): string[] {
+    return [...this.stalled].map(([name, reason]) => `${name}: ${reason}`)
+  }
+
+  /** A unit stands still for this reason; without one it gets on again. */
+  stall(unit: string, reason: string | undefined): void {
+    if (reason === undefined) this.stalled.delete(unit)
+    else this.stalled.set(unit, reason)
   }
 
   restarted(unit: string): void {

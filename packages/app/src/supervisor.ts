@@ -1,5 +1,6 @@
 import { MessageChannel, type MessagePort } from "node:worker_threads"
 import {
+  fatal,
   fatalMessage,
   type JobConfig,
   LaneMetrics,
@@ -11,12 +12,16 @@ import {
 import { Clock, Effect, Result, Schema } from "effect"
 import { Piscina } from "piscina"
 import { workerFile } from "./place.ts"
+import { type Watchdog, watchdog } from "./watchdog.ts"
 
 /** The job cannot go on: a person must act, or it failed too often. Ends the process with exit code 1. */
 export class JobFailed extends Schema.TaggedError<JobFailed>()("JobFailed", { message: Schema.String }) {}
 
-/** A thread's task ended with an error. */
-class TaskFailed extends Schema.TaggedError<TaskFailed>()("TaskFailed", { cause: Schema.Defect() }) {}
+/** A thread's task ended with an error, or was ended because it had stood still for `stalledMs`. */
+class TaskFailed extends Schema.TaggedError<TaskFailed>()("TaskFailed", {
+  cause: Schema.Defect(),
+  stalledMs: Schema.optionalKey(Schema.Finite)
+}) {}
 
 /** What runs in one thread for as long as the job does. */
 export interface Unit {
@@ -37,12 +42,15 @@ export interface RestartPolicy {
   readonly healthyMs: number
   /** Failures without a healthy run between them after which the job is given up. */
   readonly maxFailures: number
+  /** The same for those among them that were stalls: each has taken its time. */
+  readonly maxStalls: number
 }
 export const defaultRestarts: RestartPolicy = {
   firstDelayMs: 250,
   maxDelayMs: 15_000,
   healthyMs: 60_000,
-  maxFailures: 20
+  maxFailures: 20,
+  maxStalls: 3
 }
 
 export interface Supervised {
@@ -52,6 +60,7 @@ export interface Supervised {
   /** Clean stops that take longer are ended by force. */
   readonly stopWithinMs: number
   readonly restarts: RestartPolicy
+  readonly watchdog: Watchdog
   /** Whether full checkpoints are written by this process, in a thread of their own. */
   readonly checkpoints: boolean
   /** Told of each restart and of each stop by force. */
@@ -93,28 +102,40 @@ const threads = (count: number) =>
 /** Runs a unit again and again until it ends by itself. */
 const keepRunning = (crew: Crew, unit: Unit) =>
   Effect.gen(function* () {
-    let failures = 0
+    let failures = NONE
     while (true) {
       const started = yield* Clock.currentTimeMillis
       const result = yield* Effect.result(attempt(crew, unit))
       if (Result.isSuccess(result)) return
-      const ran = (yield* Clock.currentTimeMillis) - started
-      failures = ran >= crew.restarts.healthyMs ? 1 : failures + 1
-      yield* restart(crew, unit, failures, result.failure.cause)
+      const { cause, stalledMs = 0 } = result.failure
+      const ran = (yield* Clock.currentTimeMillis) - started - stalledMs
+      failures = another(ran >= crew.restarts.healthyMs ? NONE : failures, stalledMs > 0)
+      yield* restart(crew, unit, failures, cause)
     }
   }).pipe(Effect.annotateLogs({ unit: unit.name }))
 
+/** Without a healthy run between them; `stalls` are counted in `all`, too. */
+interface Failures {
+  readonly all: number
+  readonly stalls: number
+}
+const NONE: Failures = { all: 0, stalls: 0 }
+const another = ({ all, stalls }: Failures, stalled: boolean): Failures => ({
+  all: all + 1,
+  stalls: stalls + (stalled ? 1 : 0)
+})
+
 /** Waits before the next attempt, or gives up. */
-const restart = Effect.fnUntraced(function* (crew: Crew, unit: Unit, failures: number, cause: unknown) {
+const restart = Effect.fnUntraced(function* (crew: Crew, unit: Unit, { all, stalls }: Failures, cause: unknown) {
   unit.metrics.set("phase", FAILED)
-  const fatal = fatalMessage(cause)
-  if (fatal !== undefined) return yield* new JobFailed({ message: `${unit.name}: ${fatal}` })
-  const { maxFailures, maxDelayMs, firstDelayMs } = crew.restarts
-  if (failures >= maxFailures) {
-    const message = `${unit.name} failed ${failures} times in a row, the last time with: ${messageOf(cause)}`
+  const last = fatalMessage(cause)
+  if (last !== undefined) return yield* new JobFailed({ message: `${unit.name}: ${last}` })
+  const { maxFailures, maxStalls, maxDelayMs, firstDelayMs } = crew.restarts
+  if (all >= maxFailures || stalls >= maxStalls) {
+    const message = `${unit.name} failed ${all} times in a row, the last time with: ${messageOf(cause)}`
     return yield* new JobFailed({ message })
   }
-  const delay = Math.min(maxDelayMs, firstDelayMs * 2 ** (failures - 1))
+  const delay = Math.min(maxDelayMs, firstDelayMs * 2 ** (all - 1))
   crew.onEvent("restart", unit.name)
   yield* Effect.logWarning(`failed, starts again from what is committed in ${delay} ms: ${messageOf(cause)}`)
   yield* Effect.sleep(delay)
@@ -127,7 +148,14 @@ const hasStarted = (metrics: SharedArrayBuffer): boolean =>
 const FAILED = PHASES.indexOf("failed")
 
 /** One run of a unit in a thread. Interrupting it stops the unit cleanly, or by force when that takes too long. */
-const attempt = (crew: Crew, unit: Unit) => runTask(crew, unit.name, taskOf(crew, unit))
+const attempt = (crew: Crew, unit: Unit) => runTask(crew, unit.name, taskOf(crew, unit), watched(crew, unit))
+
+/** Never ends, unless the unit must not go on as it is. */
+const watched = (crew: Crew, unit: Unit): Effect.Effect<never, TaskFailed> =>
+  Effect.mapError(watchdog(unit, crew.watchdog), ({ message, forMs }) => {
+    const cause = crew.watchdog.action === "stop" ? fatal(message) : new Error(message)
+    return new TaskFailed({ cause, stalledMs: forMs })
+  })
 
 const taskOf = (crew: Crew, unit: Unit): Omit<WorkerTask, "control"> => ({
   kind: unit.kind,
@@ -138,7 +166,13 @@ const taskOf = (crew: Crew, unit: Unit): Omit<WorkerTask, "control"> => ({
   ...(unit.nodeId === undefined ? {} : { nodeId: unit.nodeId })
 })
 
-const runTask = (crew: Crew, name: string, task: Omit<WorkerTask, "control">) =>
+/** `doomed` fails when the thread is to be ended by force: it may be deaf. */
+const runTask = (
+  crew: Crew,
+  name: string,
+  task: Omit<WorkerTask, "control">,
+  doomed: Effect.Effect<never, TaskFailed> = Effect.never
+) =>
   Effect.suspend(() => {
     const { port1: control, port2 } = new MessageChannel()
     const abort = new AbortController()
@@ -146,7 +180,9 @@ const runTask = (crew: Crew, name: string, task: Omit<WorkerTask, "control">) =>
       { ...task, control: port2 },
       { filename: crew.file ?? workerFile(), signal: abort.signal, transferList: [port2] as never }
     )
-    return Effect.tryPromise({ try: () => done, catch: cause => new TaskFailed({ cause }) }).pipe(
+    const ended = Effect.tryPromise({ try: () => done, catch: cause => new TaskFailed({ cause }) })
+    const killed = Effect.tapError(doomed, () => Effect.sync(() => abort.abort()))
+    return Effect.raceFirst(ended, killed).pipe(
       Effect.onInterrupt(() => stop(crew, name, hasStarted(task.metrics), done, control, abort)),
       Effect.ensuring(Effect.sync(() => control.close()))
     )

@@ -149,6 +149,7 @@ env: { LIMIT: 5 }
       commitIntervalMs: 50,
       checkpoint: { directory: "/data/checkpoints", intervalMs: 300_000, retained: 2 },
       sessionTimeoutMs: 10_000,
+      lostOffsets: "stop",
       replication: 1
     })
     expect(settings.http).toEqual({ host: "0.0.0.0", port: 0 })

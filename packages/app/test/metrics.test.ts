@@ -59,6 +59,18 @@ test("every line is in Prometheus' text format", async () => {
   expect(text).toContain('headrace_watermark_ms{kind="lane",unit="lane 0"} -Inf')
 })
 
+test("a unit that stands still is shown with the reason, until it gets on", async () => {
+  const made = status()
+  for (const unit of made.units) unit.metrics.set("phase", PHASES.indexOf("running"))
+  made.stall("lane 1", "stalled for 60 s: its thread hangs")
+  expect(made.reasons()).toEqual(["lane 1: stalled for 60 s: its thread hangs"])
+  const text = await Effect.runPromise(renderMetrics(made))
+  expect(text).toContain('headrace_stalled{kind="lane",unit="lane 0"} 0')
+  expect(text).toContain('headrace_stalled{kind="lane",unit="lane 1"} 1')
+  made.stall("lane 1", undefined)
+  expect(made.reasons()).toEqual([])
+})
+
 test("a job is ready when every unit runs and nothing is waited for", () => {
   const made = status()
   for (const unit of made.units) unit.metrics.set("phase", PHASES.indexOf("running"))

@@ -16,6 +16,7 @@ const job = (app: string): JobConfig => ({
   commitIntervalMs: 25,
   checkpoint: { directory: "/none", intervalMs: 60_000, retained: 1 },
   sessionTimeoutMs: 1000,
+  lostOffsets: "stop",
   replication: 1
 })
 
@@ -29,7 +30,8 @@ const crew = (app: string, lanes = 2) => {
     digest: "d",
     units,
     stopWithinMs: 300,
-    restarts: { firstDelayMs: 1, maxDelayMs: 4, healthyMs: 60_000, maxFailures: 5 },
+    restarts: { firstDelayMs: 1, maxDelayMs: 4, healthyMs: 60_000, maxFailures: 5, maxStalls: 2 },
+    watchdog: { afterMs: 60_000, action: "restart", sources: ["orders"], away: Effect.succeed([]), onStall: () => {} },
     checkpoints: false,
     onEvent: (event, unit) => void events.push(`${event} ${unit}`),
     file
@@ -103,3 +105,70 @@ describe("stopping", () => {
     expect(events).toEqual([])
   }, 10_000)
 })
+
+describe("a unit whose thread hangs", () => {
+  const hanging = (action: "restart" | "stop" | "warn", away: readonly string[] = []) => {
+    const made = crew("hangs")
+    const stalls: string[] = []
+    const onStall = (unit: string, reason: string | undefined) => {
+      if (reason !== undefined) stalls.push(`${unit} ${reason}`)
+    }
+    const watchdog = { afterMs: 3000, action, sources: ["orders"], away: Effect.succeed(away), onStall }
+    return { ...made, stalls, options: { ...made.options, watchdog } }
+  }
+  const where = "its thread hangs in the pipeline's functions at orders/3 offset 42"
+
+  test("is named and started again, and given up after some times", async () => {
+    const { units, events, stalls, options } = hanging("restart", ["Kafka"])
+    const exit = await Effect.runPromise(Effect.exit(supervise(options)))
+    expect(Exit.isFailure(exit) && String(exit.cause)).toMatch(
+      new RegExp(`lane 0 failed 2 times in a row, the last time with: stalled for \\d+ s: ${where}`)
+    )
+    expect(starts(units[0])).toBe(2)
+    expect(events).toEqual(["restart lane 0"])
+    expect(stalls.join("\n")).toContain(where)
+    // The other one went on, and was stopped cleanly.
+    expect(units[1]?.metrics.get("commits")).toBe(1)
+  }, 30_000)
+
+  test("ends the job where the policy says so", async () => {
+    const { units, options } = hanging("stop")
+    const exit = await Effect.runPromise(Effect.exit(supervise(options)))
+    expect(Exit.isFailure(exit) && String(exit.cause)).toContain(where)
+    expect(starts(units[0])).toBe(1)
+  }, 30_000)
+
+  test("is only named where the policy says so", async () => {
+    const { units, stalls, options } = hanging("warn")
+    await runUntil(
+      options,
+      () => stalls.some(one => one.startsWith("lane 0") && one.endsWith(where)) && starts(units[1]) === 1
+    )
+    expect(starts(units[0])).toBe(1)
+  }, 30_000)
+})
+
+test("a unit that gets nothing is stalled only once no server is away that it may wait for", async () => {
+  const { units, options } = crew("lags", 1)
+  const stalls: string[] = []
+  let asked = 0
+  let away = ["Kafka"]
+  const watchdog = {
+    ...options.watchdog,
+    afterMs: 500,
+    action: "warn" as const,
+    away: Effect.sync(() => {
+      asked++
+      return away
+    }),
+    onStall: (_: string, reason = "") => void stalls.push(reason)
+  }
+  const named = () => stalls.some(reason => /reads nothing, though there is something to read; lag 5$/.test(reason))
+  await runUntil({ ...options, watchdog }, () => {
+    if (asked < 3) return false
+    if (away.length > 0) expect(named()).toBe(false)
+    away = []
+    return named()
+  })
+  expect(starts(units[0])).toBe(1)
+}, 30_000)

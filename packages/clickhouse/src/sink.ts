@@ -4,6 +4,7 @@ import {
   type GroupChange,
   type LaneMetrics,
   type LogError,
+  type LostOffsets,
   type Mark,
   PHASES,
   type Phase,
@@ -38,6 +39,8 @@ export interface SinkOptions {
   readonly blockBytes?: number
   /** Default 20,000. */
   readonly pollRecords?: number
+  /** What becomes of a committed offset that retention took. Default "stop". */
+  readonly lost?: LostOffsets
 }
 
 export interface SinkParts {
@@ -337,6 +340,7 @@ class Sink {
     const starts = yield* this.startsOf(new Map(this.pending))
     for (const plan of openPlans(starts)) yield* this.recover(plan)
     yield* this.onLog(this.begin(starts))
+    for (const start of starts) yield* this.leaveBehind(start)
     this.parts.metrics.add("restores", 1)
     this.phase("running")
   }).bind(this)
@@ -349,7 +353,8 @@ class Sink {
     this: Sink,
     assignments: ReadonlyMap<number, Assignment>
   ): Effect.fn.Return<readonly Adopted[], Stop> {
-    const { log, target, topic } = this.parts
+    const { log, target, topic, options } = this.parts
+    const lost = options?.lost ?? "stop"
     const named = this.topicPartitions([...assignments.keys()])
     const finished = yield* this.withServer(target.finished, "the ledger cannot be read")
     const from = new Map(named.map(({ partition }) => [partition, finished.get(partition) ?? 0]))
@@ -359,10 +364,22 @@ class Sink {
     return yield* this.guarded(() =>
       [...assignments].map(([partition, assignment], i) => {
         const known = { partition, finished: finished.get(partition), held: held.get(partition) }
-        return { ...startOf(topic, { ...known, committed: committed[i], start: ranges[i]!.start }), assignment }
+        return { ...startOf(topic, { ...known, committed: committed[i], ...ranges[i]! }, lost), assignment }
       })
     )
   }).bind(this)
+
+  /** Says what retention took, and tells the group where to go on, so that it is not left behind again. */
+  private leaveBehind({ partition, offset, lostFrom }: Start): Effect.Effect<void> {
+    if (lostFrom === undefined || !this.intake.owned.has(partition)) return Effect.void
+    const { metrics, topic, options, table } = this.parts
+    metrics.add("lostOffsets", offset - lostFrom)
+    this.settled.set(partition, offset)
+    return Effect.logError(
+      `${table}: offset ${lostFrom} of ${topic}[${partition}] is no longer in the log: retention deleted records before they were in the table. ` +
+        `By offsets.lost: ${options?.lost} it goes on at ${offset}.`
+    )
+  }
 
   /** Starts what was not taken away meanwhile, not even for a moment. Runs in the reading fiber. */
   private begin(starts: readonly Adopted[]): Effect.Effect<void, Stop> {

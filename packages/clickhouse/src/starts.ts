@@ -1,4 +1,4 @@
-import type { Mark } from "@headrace/engine"
+import type { LostOffsets, Mark } from "@headrace/engine"
 import { type Plan, parsePlan, planText } from "./block.ts"
 import { Diverged, Eaten } from "./errors.ts"
 
@@ -12,6 +12,8 @@ export interface Known {
   readonly held: number | undefined
   /** First offset still in the log. */
   readonly start: number
+  /** The end of the log. */
+  readonly end: number
 }
 
 /** Where reading goes on, and the block that must be sent again before. */
@@ -19,10 +21,12 @@ export interface Start {
   readonly partition: number
   readonly offset: number
   readonly open: Plan | undefined
+  /** The offset that was next, where retention took it and the policy is to go on without it. */
+  readonly lostFrom?: number
 }
 
 /** Throws Diverged or Eaten: both stop the sink, since guessing could lose or double rows. */
-export const startOf = (topic: string, known: Known): Start => {
+export const startOf = (topic: string, known: Known, lost: LostOffsets): Start => {
   const { partition, committed, finished = 0, held = 0, start } = known
   if (committed === undefined) return fresh(topic, known)
   const plan = parsePlan(committed.metadata)
@@ -32,8 +36,10 @@ export const startOf = (topic: string, known: Known): Start => {
   if (held > next) throw rewound(topic, partition, next, held)
   const open = range !== undefined && finished < next ? plan : undefined
   const needed = open === undefined ? next : range!.first
-  if (start > needed) throw eaten(topic, partition, needed, start)
-  return { partition, offset: next, open }
+  if (start <= needed) return { partition, offset: next, open }
+  // A block that is under way holds these rows: it cannot be finished without them.
+  if (open !== undefined || lost === "stop") throw eaten(topic, known, needed, open !== undefined)
+  return { partition, offset: lost === "earliest" ? start : known.end, open, lostFrom: next }
 }
 
 /** Nothing was ever committed: from the beginning of what is there. */
@@ -62,7 +68,10 @@ const diverged = (topic: string, partition: number, next: number | undefined, fi
     message: `${topic}[${partition}]: the ledger _headrace_blocks says that everything before offset ${finished} is in the table, but ${stands(next)}. Was the topic made anew, or the group reset? To go on from ${finished} set the group's offset to it; to fill the table again, drop it (a new one has a ledger of its own)`
   })
 
-const eaten = (topic: string, partition: number, needed: number, start: number): Eaten =>
-  new Eaten({
-    message: `${topic}[${partition}]: offset ${needed} is needed, but the log begins at ${start}: retention deleted records before they were in the table. Set the group's offset to ${start} to go on without them, and give the topic a longer retention`
-  })
+const eaten = (topic: string, { partition, start, end }: Known, needed: number, open: boolean): Eaten => {
+  const what = `${topic}[${partition}]: offset ${needed} is needed, but the log begins at ${start}: retention deleted records before they were in the table.`
+  const how = open
+    ? `They belong to an unfinished block. Set the group's offset to ${start} to go on without them,`
+    : `Set offsets.lost to earliest (from ${start}) or latest (from ${end}) to go on without them,`
+  return new Eaten({ message: `${what} ${how} and give the topic a longer retention` })
+}

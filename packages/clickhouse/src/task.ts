@@ -59,7 +59,8 @@ export const runJobSink = (
     Effect.gen(function* () {
       const log = yield* openLog(job, node)
       const server = serverOf(job)
-      return yield* runClickHouseSink({ node, server, decoder, log, metrics, ...(options && { options }) })
+      const all = { lost: job.lostOffsets, ...options }
+      return yield* runClickHouseSink({ node, server, decoder, log, metrics, options: all })
     })
   )
 

@@ -40,16 +40,34 @@ test("metadata of others is no plan", () => {
 test("where a partition goes on: after what is finished, again what is open, never on a guess", () => {
   const metadata = planText({ timestamp: 5, ranges: [{ partition: 1, first: 10, last: 19, rows: 8 }] })
   const committed = (offset: number, text: string) => ({ topic: "t", partition: 1, offset, metadata: text })
-  const known = { partition: 1, committed: committed(10, metadata), finished: undefined, held: undefined, start: 0 }
-  expect(startOf("t", known)).toMatchObject({ offset: 20, open: { timestamp: 5 } })
-  expect(startOf("t", { ...known, finished: 10 })).toMatchObject({ offset: 20, open: { timestamp: 5 } })
-  expect(startOf("t", { ...known, finished: 20, start: 15 })).toMatchObject({ offset: 20, open: undefined })
-  expect(startOf("t", { ...known, committed: committed(20, ""), finished: 20 })).toMatchObject({ offset: 20 })
-  expect(startOf("t", { ...known, committed: undefined, start: 3 })).toMatchObject({ offset: 3, open: undefined })
-  expect(() => startOf("t", { ...known, start: 11 })).toThrow("retention")
-  expect(() => startOf("t", { ...known, finished: 21 })).toThrow("ledger")
-  expect(startOf("t", { ...known, finished: 10, held: 20 })).toMatchObject({ offset: 20, open: { timestamp: 5 } })
-  expect(() => startOf("t", { ...known, finished: 20, held: 21 })).toThrow("table holds rows up to offset 20")
-  expect(() => startOf("t", { ...known, committed: undefined, held: 1 })).toThrow("table holds")
-  expect(() => startOf("t", { ...known, committed: undefined, finished: 1 })).toThrow("no committed offset")
+  const known = {
+    partition: 1,
+    committed: committed(10, metadata),
+    finished: undefined,
+    held: undefined,
+    start: 0,
+    end: 40
+  }
+  expect(startOf("t", known, "stop")).toMatchObject({ offset: 20, open: { timestamp: 5 } })
+  expect(startOf("t", { ...known, finished: 10 }, "stop")).toMatchObject({ offset: 20, open: { timestamp: 5 } })
+  expect(startOf("t", { ...known, finished: 20, start: 15 }, "stop")).toMatchObject({ offset: 20, open: undefined })
+  expect(startOf("t", { ...known, committed: committed(20, ""), finished: 20 }, "stop")).toMatchObject({ offset: 20 })
+  expect(startOf("t", { ...known, committed: undefined, start: 3 }, "stop")).toMatchObject({
+    offset: 3,
+    open: undefined
+  })
+  for (const lost of ["stop", "earliest", "latest"] as const)
+    expect(() => startOf("t", { ...known, start: 11 }, lost)).toThrow("unfinished block")
+  const eaten = { ...known, finished: 20, start: 25 }
+  expect(() => startOf("t", eaten, "stop")).toThrow("offsets.lost to earliest (from 25) or latest (from 40)")
+  expect(startOf("t", eaten, "earliest")).toMatchObject({ offset: 25, lostFrom: 20 })
+  expect(startOf("t", eaten, "latest")).toMatchObject({ offset: 40, lostFrom: 20 })
+  expect(() => startOf("t", { ...known, finished: 21 }, "stop")).toThrow("ledger")
+  expect(startOf("t", { ...known, finished: 10, held: 20 }, "stop")).toMatchObject({
+    offset: 20,
+    open: { timestamp: 5 }
+  })
+  expect(() => startOf("t", { ...known, finished: 20, held: 21 }, "stop")).toThrow("table holds rows up to offset 20")
+  expect(() => startOf("t", { ...known, committed: undefined, held: 1 }, "stop")).toThrow("table holds")
+  expect(() => startOf("t", { ...known, committed: undefined, finished: 1 }, "stop")).toThrow("no committed offset")
 })

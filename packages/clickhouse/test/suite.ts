@@ -239,6 +239,34 @@ export const sinkSuite = (name: string, server: () => ServerShape): void => {
     expect(reason.message).toContain(`${topic.name}[0]`)
   })
 
+  test(`${name}: retention has eaten what no block holds: by policy the sink goes on behind it`, async () => {
+    const { topic, table, target, count } = await setup(400)
+    const first = start(topic, table, target)
+    await until(() => first.metrics.get("recordsOut") === topic.records)
+    await first.stop()
+    fill(topic, 200)
+    const { offset } = topic.committed.get(0)!
+    const due = topic.partitions[0]!.filter(record => record.offset >= offset).length
+    topic.deleteBefore(0, offset + 3)
+    expect((await failureOf(start(topic, table, target).ended)).message).toContain("offsets.lost")
+    const kept = 600 - (due - topic.partitions[0]!.length)
+    const earliest = start(topic, table, target, { lost: "earliest" })
+    await until(async () => (await count()).rows >= kept)
+    await earliest.stop()
+    expect(await count()).toEqual(exactly(kept))
+    expect(earliest.metrics.get("lostOffsets")).toBe(3)
+
+    fill(topic, 40)
+    const lost = topic.partitions[0]!.filter(record => record.offset >= topic.committed.get(0)!.offset).length
+    topic.deleteBefore(0, topic.committed.get(0)!.offset + 1)
+    const latest = start(topic, table, target, { lost: "latest" })
+    await until(async () => (await count()).rows >= kept + 40 - lost)
+    await latest.stop()
+    expect(await count()).toEqual(exactly(kept + 40 - lost))
+    // The group was told: what comes from now on is not left behind as well.
+    expect(topic.committed.get(0)!.offset).toBe(topic.end(0))
+  })
+
   test(`${name}: compaction has eaten a record within an open plan`, async () => {
     const { topic, table, target } = await setup(400)
     await start(topic, table, dying(target, "after plan", 1)).ended

@@ -6,6 +6,10 @@ export const KafkaConfig = Schema.Struct({
   settings: Schema.Record(Schema.String, Schema.String)
 })
 
+/** What becomes of a committed offset that is no longer in the log: "stop" the job, or go on at the log's first or end. */
+export const LostOffsets = Schema.Literals(["stop", "earliest", "latest"])
+export type LostOffsets = typeof LostOffsets.Type
+
 /** Everything a thread needs to know to run its part of a job: plain values, the only thing that crosses threads. */
 export const JobConfig = Schema.Struct({
   /** Prefix of groups, transactional ids and internal topics. */
@@ -28,6 +32,7 @@ export const JobConfig = Schema.Struct({
   commitIntervalMs: Schema.Finite,
   checkpoint: Schema.Struct({ directory: Schema.String, intervalMs: Schema.Finite, retained: Schema.Int }),
   sessionTimeoutMs: Schema.Finite,
+  lostOffsets: LostOffsets,
   /** Replication factor of the internal topics that Headrace makes. */
   replication: Schema.Int
 })

@@ -1,3 +1,5 @@
+import { Effect } from "effect"
+
 /** What one lane reports, in this order. Counters only grow; gauges hold the last value. */
 const NAMES = [
   "recordsIn",
@@ -14,8 +16,19 @@ const NAMES = [
   "stateBytes",
   "bufferedBytes",
   "commitMs",
-  "phase"
+  "phase",
+  "beats",
+  "inFlight",
+  "blocked",
+  "restored",
+  "lostOffsets",
+  "source",
+  "partition",
+  "offset"
 ] as const
+const OFFSET = NAMES.indexOf("offset")
+/** `offset` while no record is being processed. */
+export const NO_RECORD = -1
 export type MetricName = (typeof NAMES)[number]
 
 /** What a lane is doing; `phase` holds the index. */
@@ -49,6 +62,16 @@ export class LaneMetrics {
     this.values = new Float64Array(buffer)
   }
 
+  /** Offsets that come are of this partition of the plan's source of this number. */
+  within(source: number, partition: number): void {
+    this.set("source", source)
+    this.set("partition", partition)
+  }
+  /** The record that the pipeline's functions get now, so that one which never comes back can be named. */
+  at(offset: number): void {
+    this.values[OFFSET] = offset
+  }
+
   get(name: MetricName): number {
     return this.values[NAMES.indexOf(name)]!
   }
@@ -74,3 +97,9 @@ export class LaneMetrics {
     return Array.from(COMMIT_BOUNDS, (_, i) => (seen += this.values[NAMES.length + i]!))
   }
 }
+
+const BEAT = "250 millis"
+
+/** Shows that this thread's event loop turns, for as long as it does. */
+export const beating = (metrics: LaneMetrics): Effect.Effect<never> =>
+  Effect.sync(() => metrics.add("beats", 1)).pipe(Effect.andThen(Effect.sleep(BEAT)), Effect.forever)

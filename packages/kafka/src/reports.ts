@@ -96,10 +96,6 @@ const endOf = (event: ConsumerEvent): LogError | undefined => {
   return outOfRange(partition === undefined ? "a partition" : `${partition.topic}/${partition.partition}`, error)
 }
 
+/** Whoever starts again on another client finds out what was lost, and does as the job's policy says. */
 const outOfRange = (where: string, cause: KafkaError): LogError =>
-  new LogError(
-    "Stop",
-    `The committed offset of ${where} is no longer in the log: records were removed before they were processed. ` +
-      "Set the group's offset to where to go on from, and lengthen the topic's retention.",
-    { cause }
-  )
+  new LogError("Gone", `The log does not have the next offset of ${where} any more`, { cause })

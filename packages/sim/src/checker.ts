@@ -207,7 +207,7 @@ const checkChangelog = (world: World, plan: Plan, input: Partition, report: (wha
       report(`changelog of ${nameOf(input)} at ${offset}: [${header.from}, ${header.to}) follows ${reached}`)
     reached = header.to
     task.apply(record.value.subarray(header.changes))
-    task.start(header.to)
+    task.start({ offset: header.to, committed: header.to })
     if (task.watermark() < watermark)
       report(
         `changelog of ${nameOf(input)} at ${offset}: the watermark goes back from ${watermark} to ${task.watermark()}`

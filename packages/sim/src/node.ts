@@ -7,7 +7,6 @@ import {
   LogError,
   laneName,
   of,
-  type Position,
   sinkTopics,
   sourceTopics,
   transactionalIds
@@ -15,7 +14,17 @@ import {
 import { Effect, type Schema } from "effect"
 import type { Plan } from "headrace"
 import { eventDecoder, jsonEncoder } from "./codec.ts"
-import { type ChainParts, type Command, type Event, Lane, makeTask, Pace, restoreTask, type Task } from "./engine.ts"
+import {
+  type ChainParts,
+  type Command,
+  type Event,
+  Lane,
+  makeTask,
+  Pace,
+  type Restored,
+  restoreTask,
+  type Task
+} from "./engine.ts"
 import { SimProducer } from "./producer.ts"
 import { SimSource } from "./source.ts"
 import { changelogReader, storeServices } from "./store.ts"
@@ -256,11 +265,13 @@ export class Node {
       source: this.source.port(),
       changelog: changelogReader(world, this),
       changelogTopic: (topic: string) => changelogName(APP, topic),
-      patienceMs: Number.POSITIVE_INFINITY
+      patienceMs: Number.POSITIVE_INFINITY,
+      lost: "stop" as const,
+      metrics: new LaneMetrics()
     }
     const one = (task: Task) => restoreTask(options, world.sabotage === "stateNotRestored" ? forgetful(task) : task)
     const all = Effect.forEach(tasks, one, { concurrency: RESTORE_CONCURRENCY })
-    const done = (positions: readonly Position[]) => this.feed({ type: "restored", positions })
+    const done = (positions: readonly Restored[]) => this.feed({ type: "restored", positions })
     world.fork(this, `${name} restored`, storeServices(world, this), all, done, error => {
       failed(error instanceof LogError ? error : new LogError("Stop", `restore: ${error}`))
     })

@@ -104,6 +104,7 @@ export class World {
       commitIntervalMs: 20,
       checkpoint: { directory: "", intervalMs: 1_000, retained: 2 },
       sessionTimeoutMs: 10_000,
+      lostOffsets: "stop",
       replication: 1
     }
   }

@@ -1,16 +1,8 @@
-import {
-  type LaneMetrics,
-  LogError,
-  type LogFailure,
-  type Position,
-  STRIDE,
-  sourceTopics,
-  transactionalIds
-} from "@headrace/engine"
+import { type LaneMetrics, LogError, type LogFailure, STRIDE, sourceTopics, transactionalIds } from "@headrace/engine"
 import { Effect } from "effect"
 import type { Plan } from "headrace"
 import { encodeEvent, type Event as Record } from "../src/codec.ts"
-import { type Command, type Event, Lane, makeTask, Pace } from "../src/engine.ts"
+import { type Command, type Event, Lane, makeTask, Pace, type Restored } from "../src/engine.ts"
 import { chainParts, outputTopics } from "../src/node.ts"
 import { type Ask, planOf, type Shape, SOURCE } from "../src/pipelines.ts"
 import { World } from "../src/world.ts"
@@ -151,8 +143,8 @@ export class Bench {
     }
   }
 
-  private positionOf(topic: string, partition: number): Position {
-    return { topic, partition, offset: this.offset }
+  private positionOf(topic: string, partition: number): Restored {
+    return { topic, partition, offset: this.offset, committed: this.offset }
   }
 
   private polled(records: readonly Record[]): Extract<Event, { type: "polled" }> {

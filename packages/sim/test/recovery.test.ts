@@ -1,5 +1,5 @@
-import { expect, test } from "bun:test"
-import type { LogError } from "@headrace/engine"
+import { describe, expect, test } from "bun:test"
+import type { LogError, LostOffsets } from "@headrace/engine"
 import { Recovery } from "./recovery.ts"
 
 const COMMITTED = { a: "1", b: "2", c: "3" }
@@ -16,8 +16,8 @@ const checkpointed = (): Recovery => {
   return recovery
 }
 
-const refused = (recovery: Recovery): LogError => {
-  const result = recovery.restore()
+const refused = (recovery: Recovery, lost?: LostOffsets): LogError => {
+  const result = recovery.restore(lost)
   if (!("error" in result)) throw new Error(`It was restored to ${result.offset}`)
   expect(result.error.failure).toBe("Stop")
   return result.error
@@ -89,6 +89,48 @@ test("a transaction that moved no offset is waited for until its changelog recor
   expect(refused(recovery).message).toMatch(/decided only up to \d+: a transaction hangs there/)
   recovery.mark()
   expect(recovery.restore()).toEqual({ offset: 12, state: { ...COMMITTED, c: "fired" } })
+})
+
+describe("a committed offset that retention took", () => {
+  const behind = (): Recovery => {
+    const recovery = checkpointed()
+    recovery.range = { start: 20, end: 30 }
+    return recovery
+  }
+
+  test("stops the job, naming what is lost and the setting", () => {
+    expect(refused(behind()).message).toMatch(
+      /Offsets 12 to 19 of events\/0 were removed .*offsets\.lost to earliest \(from 20\) or latest \(from 30\)/
+    )
+  })
+
+  test.each([
+    ["earliest", 20],
+    ["latest", 30]
+  ] as const)("is left behind by policy, loudly, with the state as it was: %s", (lost, next) => {
+    const recovery = behind()
+    expect(recovery.restore(lost)).toEqual({ offset: next, state: COMMITTED })
+    expect(recovery.said).toEqual([expect.stringContaining(`Offsets 12 to 19 of events/0 were removed`)])
+    expect(recovery.metrics.get("lostOffsets")).toBe(next - 12)
+    // The next transaction covers the loss.
+    recovery.range = { start: 20, end: 40 }
+    recovery.commit(next + 1, { d: "4" })
+    expect(recovery.restore(lost)).toEqual({ offset: next + 1, state: { ...COMMITTED, d: "4" } })
+    expect(recovery.metrics.get("lostOffsets")).toBe(next - 12)
+  })
+
+  test("is none where the log begins at it", () => {
+    const recovery = checkpointed()
+    recovery.range = { start: 12, end: 12 }
+    expect(recovery.restore("latest")).toEqual({ offset: 12, state: COMMITTED })
+    expect(recovery.metrics.get("lostOffsets")).toBe(0)
+  })
+
+  test("that the log ends before stops the job, whatever the policy", () => {
+    const recovery = checkpointed()
+    recovery.range = { start: 0, end: 11 }
+    expect(refused(recovery, "earliest").message).toMatch(/committed offset 12 of events\/0, but the log ends at 11/)
+  })
 })
 
 test("a gap in the changelog stops the job, and no checkpoint hides it", () => {

@@ -4,7 +4,9 @@ import {
   type Clients,
   changelogName,
   checkpointAll,
+  LaneMetrics,
   LogError,
+  type LostOffsets,
   Outputs,
   transactionalIds
 } from "@headrace/engine"
@@ -31,6 +33,9 @@ export class Recovery {
   readonly world = new World(1, undefined, undefined)
   /** What was logged as an error. */
   readonly said: string[] = []
+  /** What is left of the source's log. */
+  range = { start: 0, end: 100 }
+  readonly metrics = new LaneMetrics()
   private readonly job = this.world.job("i")
   private readonly ids = transactionalIds(this.job, 0)
   private readonly writer = new ChangelogWriter(this.ids)
@@ -40,7 +45,7 @@ export class Recovery {
   constructor() {
     this.world.faults = NO_FAULTS
     this.world.log.create(LOG.topic, this.world.inputs().length)
-    this.written.start(0)
+    this.written.start({ committed: 0 })
   }
 
   /** One transaction up to source offset `to`; parts of it may be left out, as no lane would. */
@@ -77,12 +82,14 @@ export class Recovery {
   }
 
   /** What a lane finds that takes the partition over. */
-  restore(): Restored {
+  restore(lost: LostOffsets = "stop"): Restored {
     const { world } = this
     const task = new KeyValues()
     const options = {
       app: APP,
-      source: new SimSource(world, this, "m", 1).port(),
+      source: { ...new SimSource(world, this, "m", 1).port(), range: () => Effect.succeed(this.range) },
+      lost,
+      metrics: this.metrics,
       changelog: changelogReader(world, this),
       changelogTopic: () => LOG.topic,
       patienceMs: -1
@@ -164,8 +171,8 @@ class KeyValues implements Task {
   changed(changes: State): void {
     this.changes = changes
   }
-  start(offset: number): void {
-    this.beganAt = offset
+  start({ committed }: { readonly committed: number }): void {
+    this.beganAt = committed
   }
   startedAt(): number {
     return this.beganAt

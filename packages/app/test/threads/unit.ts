@@ -9,13 +9,21 @@ export default async (task: WorkerTask): Promise<void> => {
   const dies = task.index === 0 && metrics.get("restores") <= 2
   if (dies && task.job.app === "throws") throw new Error("cannot go on")
   if (dies && task.job.app === "exits") process.exit(3)
+  if (task.index === 0 && task.job.app === "hangs") {
+    metrics.within(0, 3)
+    metrics.at(42)
+    for (;;);
+  }
   if (task.index === 0 && task.job.app === "always") throw new Error("again")
   if (task.index === 0 && task.job.app === "fatal") throw fatal("a person must act")
+  if (task.job.app === "lags") metrics.set("lag", 5)
+  const beat = setInterval(() => metrics.add("beats", 1), 20)
   await new Promise<void>(resolve => {
     task.control.on("message", () => {
       if (task.job.app !== "deaf") resolve()
     })
   })
+  clearInterval(beat)
   metrics.add("commits", 1)
   task.control.close()
 }

@@ -1,4 +1,5 @@
 import type { Batch, GroupChange, LogError, Position, TopicPartition } from "../ports/log.ts"
+import type { Restored } from "../recovery/restore.ts"
 import type { Outputs } from "../task/outputs.ts"
 import type { Task } from "../task/task.ts"
 
@@ -14,7 +15,7 @@ export type Event =
   | { readonly type: "produced" | "flushed" | "offsetsSent"; readonly turn: Turn }
   | { readonly type: "committed"; readonly turn: Turn; readonly poisoned: boolean }
   | { readonly type: "initialised"; readonly turn: Turn }
-  | { readonly type: "restored"; readonly positions: readonly Position[] }
+  | { readonly type: "restored"; readonly positions: readonly Restored[] }
   | { readonly type: "assigned" | "unassigned" | "sought" | "closed" }
   /** Nothing but markers stands between a partition's position and `end`. */
   | { readonly type: "passed"; readonly position: Position; readonly end: number }

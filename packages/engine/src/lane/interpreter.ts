@@ -3,6 +3,7 @@ import type { LaneMetrics } from "../metrics.ts"
 import { untilAnswered } from "../patience.ts"
 import type { Blobs } from "../ports/blobs.ts"
 import { type ChangelogReader, LogError, type Producer, type Source } from "../ports/log.ts"
+import type { Restored } from "../recovery/restore.ts"
 import type { Task } from "../task/task.ts"
 import type { Command, Event } from "./events.ts"
 import type { Lane } from "./lane.ts"
@@ -19,7 +20,7 @@ export interface LaneParts {
   readonly producers: readonly [Producer, Producer]
   /** Reads partitions apart from the group. */
   readonly reader: ChangelogReader
-  readonly restore: (task: Task) => Effect.Effect<Parameters<Source["seek"]>[0][number], LogError, Blobs>
+  readonly restore: (task: Task) => Effect.Effect<Restored, LogError, Blobs>
   /** Leaves the group. */
   readonly close: Effect.Effect<void, LogError>
   readonly metrics: LaneMetrics
@@ -78,6 +79,7 @@ const LAG_INTERVAL = "250 millis"
 /** Keeps the lag gauge: records of the source that are not processed yet, over all partitions of the lane. */
 const watchLag = ({ lane, source, metrics }: LaneParts): Effect.Effect<never> =>
   Effect.sync(() => {
+    metrics.set("inFlight", lane.inFlight)
     const lags = lane.positions().map(one => Math.max(0, (source.knownEnd(one) ?? one.offset) - one.offset))
     metrics.set(
       "lag",

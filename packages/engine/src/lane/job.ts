@@ -75,6 +75,8 @@ export const runLaneJob = (
         source,
         changelog,
         changelogTopic: (topic: string) => changelogName(job.app, topic),
+        lost: job.lostOffsets,
+        metrics,
         patienceMs: RESTORE_PATIENCE_MS
       }
       const laneParts = {

@@ -8,6 +8,7 @@ import {
   TRANSACTION_TIMEOUT_MS
 } from "../ports/log.ts"
 import { ChangelogWriter } from "../recovery/changelog.ts"
+import type { Restored } from "../recovery/restore.ts"
 import type { Outputs } from "../task/outputs.ts"
 import type { Task } from "../task/task.ts"
 import { Commits } from "./commits.ts"
@@ -116,6 +117,11 @@ export class Lane {
     return this.commits.committing || this.commits.openSince >= 0
   }
 
+  /** Records whose asynchronous steps have not finished. */
+  get inFlight(): number {
+    return this.tasks.inFlight
+  }
+
   /** Results of windows that are due wait to be emitted. */
   get firing(): boolean {
     return this.tasks.firing
@@ -200,10 +206,10 @@ export class Lane {
   }
 
   /** What was restored before a transaction failed is out of date: all of it is rebuilt. */
-  private restored(positions: readonly Position[]): void {
+  private restored(positions: readonly Restored[]): void {
     this.placing--
     if (this.outdated()) return
-    for (const position of positions) this.tasks.of(position)?.start(position.offset)
+    for (const position of positions) this.tasks.of(position)?.start(position)
     const awaited = new Set(this.awaited?.map(nameOf))
     const known = positions.filter(position => !awaited.has(nameOf(position)))
     if (known.length > 0) this.place({ type: "seek", positions: known })

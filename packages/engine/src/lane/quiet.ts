@@ -1,4 +1,5 @@
 import { Effect } from "effect"
+import type { LaneMetrics } from "../metrics.ts"
 import type { ChangelogReader, LogError, Position, Source } from "../ports/log.ts"
 import type { Event } from "./events.ts"
 import type { Lane } from "./lane.ts"
@@ -10,15 +11,17 @@ export interface QuietParts {
   readonly lane: Lane
   readonly source: Source
   readonly reader: ChangelogReader
+  readonly metrics: LaneMetrics
 }
 
 /**
  * Takes quiet partitions past the transaction markers that follow their last record. Retention removes those with it,
  * and an offset before them would then look like records that were lost. That nothing else stands there is proven by
- * reading it.
+ * reading it. Where it cannot be read, because a transaction of somebody else is open there, that is a lag which nobody
+ * can work off yet: the gauge `blocked`.
  */
 export const watchQuiet = (
-  { lane, source, reader }: QuietParts,
+  { lane, source, reader, metrics }: QuietParts,
   offer: (event: Event) => void
 ): Effect.Effect<never> => {
   let before: readonly Position[] = []
@@ -26,24 +29,32 @@ export const watchQuiet = (
     before.some(one => one.topic === topic && one.partition === partition && one.offset === offset)
   const look = Effect.gen(function* () {
     const positions = lane.positions()
+    let blocked = 0
     for (const position of positions) {
-      if (!stands(position) || (source.knownEnd(position) ?? -1) <= position.offset) continue
+      const ahead = (source.knownEnd(position) ?? -1) - position.offset
+      if (!stands(position) || ahead <= 0) continue
       const end = yield* endOfMarkers(reader, position)
-      if (end !== undefined) offer({ type: "passed", position, end })
+      if (end === position.offset) blocked += ahead
+      else if (end !== undefined) offer({ type: "passed", position, end })
     }
+    metrics.set("blocked", blocked)
     before = positions
   })
   return look.pipe(
-    Effect.catch(error => Effect.logDebug(`markers: ${error.message}`)),
+    // A record follows, or nobody answers.
+    Effect.catch(error => {
+      metrics.set("blocked", 0)
+      return Effect.logDebug(`markers: ${error.message}`)
+    }),
     Effect.andThen(Effect.sleep(INTERVAL)),
     Effect.forever
   )
 }
 
-/** Where the next record will be, if none stands between there and the position. */
+/** Where the next record will be, if none stands between there and the position: itself, if nothing can be read. */
 const endOfMarkers = (reader: ChangelogReader, position: Position): Effect.Effect<number | undefined, LogError> =>
   Effect.map(reader.read(position, position.offset, recordFollows), ({ start, end }) =>
-    start <= position.offset && end > position.offset ? end : undefined
+    start <= position.offset && end >= position.offset ? end : undefined
   )
 
 /** Ends the reading: the lane itself will come to that record. */

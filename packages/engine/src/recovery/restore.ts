@@ -1,13 +1,13 @@
 import { Effect } from "effect"
 import type { Blobs } from "../ports/blobs.ts"
-import { type ChangelogReader, LogError, type Position, type Source, type TopicPartition } from "../ports/log.ts"
+import { type ChangelogReader, LogError, type Position, type TopicPartition } from "../ports/log.ts"
 import type { Task } from "../task/task.ts"
 import { gapError, isGap, readHeader } from "./changelog.ts"
 import { type Checkpoint, newestCheckpoint } from "./checkpoint.ts"
+import { type LostOptions, rangeOf, standing } from "./lost.ts"
 
-export interface RestoreOptions {
+export interface RestoreOptions extends LostOptions {
   readonly app: string
-  readonly source: Source
   readonly changelog: ChangelogReader
   readonly changelogTopic: (source: string) => string
   /**
@@ -17,17 +17,28 @@ export interface RestoreOptions {
   readonly patienceMs: number
 }
 
+/** Where a task goes on. `committed`: what its changelog stands for; before the offset where records were lost. */
+export interface Restored extends Position {
+  readonly committed: number
+}
+
 /** Brings a task's state back, and answers with the source position to go on from. */
-export const restoreTask = (options: RestoreOptions, task: Task): Effect.Effect<Position, LogError, Blobs> =>
+export const restoreTask = (options: RestoreOptions, task: Task): Effect.Effect<Restored, LogError, Blobs> =>
   Effect.gen(function* () {
     const [committed] = yield* options.source.committed([task])
     const log = { topic: options.changelogTopic(task.topic), partition: task.partition }
     const checkpoint = yield* newestCheckpoint(options.app, task)
-    if (checkpoint !== undefined) for (const [key, value] of checkpoint.entries()) task.restore(key, value)
-    const offset = yield* follow(options, task, log, checkpoint, committed)
-    return offset === undefined
-      ? yield* fresh(options.source, task)
-      : { topic: task.topic, partition: task.partition, offset }
+    for (const [key, value] of checkpoint?.entries() ?? []) {
+      task.restore(key, value)
+      options.metrics.add("restored", 1)
+    }
+    const reached = yield* follow(options, task, log, checkpoint, committed)
+    const { topic, partition } = task
+    if (reached !== undefined)
+      return { topic, partition, offset: yield* standing(options, task, reached), committed: reached }
+    // Nothing was ever committed for the partition: it starts at the beginning of its topic.
+    const { start } = yield* rangeOf(options.source, task)
+    return { topic, partition, offset: start, committed: start }
   })
 
 /**
@@ -56,6 +67,7 @@ const follow = (
         (offset, bytes, start, end) => {
           const header = readHeader(bytes, start, end)
           if (isGap(header, reached)) lost ??= gapError(log, offset, header.from, reached)
+          options.metrics.add("restored", 1)
           task.apply(bytes.subarray(header.changes, end))
           reached = header.to
         }
@@ -72,10 +84,6 @@ const follow = (
       written = yield* options.changelog.written(log)
     }
   })
-
-/** Nothing was ever committed for the partition: it starts at the beginning of its topic. */
-const fresh = (source: Source, task: Task): Effect.Effect<Position, LogError> =>
-  Effect.map(source.range(task), range => ({ topic: task.topic, partition: task.partition, offset: range.start }))
 
 const trimmed = (log: TopicPartition, start: number, next: number | "beginning") =>
   Effect.fail(

@@ -8,6 +8,8 @@ import {
   type Stateful
 } from "@headrace/core"
 import type { SourceNode } from "headrace"
+import { NO_RECORD } from "../metrics.ts"
+import { sourceTopics } from "../names.ts"
 import {
   type Batch,
   KEY_LENGTH,
@@ -48,6 +50,7 @@ class SourceTask implements Task {
   private isTouched = false
   /** The steps have not heard of the watermark that was restored. */
   private resuming = false
+  private readonly number: number
   private reported = { late: 0, dropped: 0 }
 
   constructor(parts: ChainParts, source: SourceNode, partition: TopicPartition, outputs: () => Outputs) {
@@ -56,6 +59,7 @@ class SourceTask implements Task {
     this.source = source
     this.eventTime = source.eventTime as typeof this.eventTime
     this.metrics = parts.metrics
+    this.number = sourceTopics(parts.plan).indexOf(source.topic)
     this.clock = new SourceClock(source.id, source.outOfOrdernessMs)
     this.chain = buildChain(parts, source, partition, outputs, () => this.clock.maxTimestamp)
     this.head = this.chain.head
@@ -63,9 +67,10 @@ class SourceTask implements Task {
     this.state = new PartitionState(stateful)
   }
 
-  start(offset: number): void {
+  start({ offset, committed }: { readonly offset: number; readonly committed: number }): void {
     this.position = offset
-    this.beganAt = offset
+    this.beganAt = committed
+    this.isTouched = offset !== committed
     this.current = this.clock.watermark()
     this.resuming = this.current > NO_WATERMARK
   }
@@ -80,6 +85,7 @@ class SourceTask implements Task {
     const { context } = this.chain
     context.bytes = batch.bytes
     const { index, stamps } = batch
+    this.metrics.within(this.number, this.partition)
     for (let i = from; i < to; i++) {
       const at = i * STRIDE
       context.keyStart = index[at + KEY_START]!
@@ -87,12 +93,14 @@ class SourceTask implements Task {
       context.valueStart = index[at + VALUE_START]!
       context.valueLength = index[at + VALUE_LENGTH]!
       context.offset = stamps[i * 2]!
+      this.metrics.at(context.offset)
       context.timestamp = stamps[i * 2 + 1]!
       this.record()
       context.bytes = batch.bytes
     }
     this.position = stamps[(to - 1) * 2]! + 1
     this.advance()
+    this.metrics.at(NO_RECORD)
   }
 
   pass(offset: number): void {

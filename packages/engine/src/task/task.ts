@@ -29,14 +29,17 @@ export interface Task extends TopicPartition {
   readonly restore: (key: Uint8Array, value: Uint8Array) => void
   /** Puts back the changes of one changelog record, in their order. Throws StateError. */
   readonly apply: (changes: Uint8Array) => void
-  /** The offset that processing began at. */
+  /** The committed offset that the state was restored to. */
   readonly startedAt: () => number
   /** Memory that the state takes. */
   readonly stateBytes: () => number
   /** Event time in ms, -Infinity before the first record. */
   readonly watermark: () => number
-  /** State is back: processing goes on at this offset. */
-  readonly start: (offset: number) => void
+  /**
+   * State is back as of `committed`: processing goes on at `offset`. Where records between them were lost, that becomes
+   * part of the next transaction, so that offsets and changelog go on together.
+   */
+  readonly start: (at: { readonly offset: number; readonly committed: number }) => void
   /** Drops what is in flight; its late completions are ignored. */
   readonly interrupt: () => void
 }

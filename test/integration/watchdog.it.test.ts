@@ -1,0 +1,206 @@
+import { afterAll, beforeAll, expect, test } from "bun:test"
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { type Kafka, type Registry, startKafka, startRegistry } from "@headrace/dev"
+import { Admin, PRODUCER_DEFAULTS, Producer } from "@headrace/kafka"
+import { Schema } from "effect"
+import { Headrace, poll } from "../support/headrace.ts"
+import { createTopic, receive, type Servers, send } from "../support/records.ts"
+
+let kafka: Kafka
+let registry: Registry
+let servers: Servers
+let directory: string
+const started: Headrace[] = []
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "headrace-watchdog-"))
+  ;[kafka, registry] = await Promise.all([startKafka(), startRegistry()])
+  servers = { bootstrap: kafka.bootstrap, registry: registry.url }
+}, 120_000)
+
+afterAll(async () => {
+  await Promise.all(started.map(one => one.kill()))
+  await Promise.all([kafka?.stop(), registry?.stop()])
+  await rm(directory, { recursive: true, force: true })
+}, 60_000)
+
+const Item = Schema.Struct({ id: Schema.Int }).annotate({ identifier: "Item" })
+
+/** Starts a job that copies a topic; `each` runs for every item. */
+const start = async (topic: string, settings: object, each = ""): Promise<Headrace> => {
+  await writeFile(
+    join(directory, `${topic}.ts`),
+    `import { Schema } from "effect"
+import { Pipeline, Sink, Source } from "headrace"
+
+const Item = Schema.Struct({ id: Schema.Int }).annotate({ identifier: "Item" })
+export default Pipeline.make("${topic}")
+  .from(Source.kafka("${topic}", Item))
+  .filter(item => {
+    ${each}
+    return item.id >= 0
+  })
+  .to(Sink.kafka("${topic}.out", Item))
+`
+  )
+  // JSON is YAML.
+  const file = join(directory, `${topic}.yaml`)
+  await writeFile(file, JSON.stringify({ pipeline: `./${topic}.ts`, lanes: 1, ...settings }))
+  const one = new Headrace(file, {
+    clusters: { kafka: kafka.bootstrap, registry: registry.url },
+    checkpoints: join(directory, "checkpoints", topic)
+  })
+  started.push(one)
+  return one
+}
+
+const ids = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i)
+const sendItems = (topic: string, from: number, to: number) =>
+  send(
+    servers,
+    topic,
+    Item,
+    ids(from, to).map(id => ({ key: "one", partition: 0, id }))
+  )
+
+const copied = async (topic: string): Promise<number[]> =>
+  (await receive(servers, `${topic}.out`, Item)).map(({ value }) => Number(value.id))
+
+/** Waits until this many were copied, and checks that it is those, once and in order. */
+const copies = async (topic: string, headrace: Headrace, expected: readonly number[]): Promise<void> => {
+  const log = () => headrace.log
+  await poll(async () => !headrace.running || (await copied(topic)).length >= expected.length, 45_000, log)
+  expect(headrace.running ? "running" : headrace.log).toBe("running")
+  expect(await copied(topic)).toEqual([...expected])
+}
+
+test("an endless loop at a record is found, named, started again, and then stops the job", async () => {
+  const topic = "loops"
+  const named = "its thread hangs in the pipeline's functions at loops/0 offset 12"
+  const loop = "while (item.id === 12);"
+  await createTopic(servers, topic, 1)
+  await sendItems(topic, 0, 10)
+  const loops = await start(topic, { watchdog: { after: "3 seconds" } }, loop)
+  await copies(topic, loops, ids(0, 10))
+  await sendItems(topic, 10, 20)
+  await loops.says(new RegExp(`WARN  lane 0: stalled for \\d+ s: ${named}`))
+  const url = /health and metrics at (\S+?),/.exec(loops.log)![1]
+  const [ready, live] = await Promise.all([fetch(`${url}/health/ready`), fetch(`${url}/health/live`)])
+  expect([ready.status, live.status]).toEqual([503, 200])
+  expect(await ready.text()).toContain(named)
+  expect(await live.text()).toContain(named)
+  expect(await loops.metric("headrace_stalled", 'unit="lane 0"')).toBe(1)
+  await loops.says(new RegExp(`lane 0: failed, starts again from what is committed in \\d+ ms: stalled .* ${named}`))
+  expect(await loops.ended(60_000)).toBe(1)
+  expect(loops.log).toMatch(new RegExp(`lane 0 failed 3 times in a row, the last time with: stalled .* ${named}`))
+
+  const stops = await start(topic, { watchdog: { after: "3 seconds", action: "stop" } }, loop)
+  expect(await stops.ended(60_000)).toBe(1)
+  expect(stops.log).toContain(named)
+  expect(stops.log).not.toContain("starts again")
+  const mended = await start(topic, {})
+  await copies(topic, mended, ids(0, 20))
+  expect(await mended.stop()).toBe(0)
+}, 150_000)
+
+/** Leaves a transaction open behind one record of it, until the coordinator aborts it by its time-out. */
+const openTransaction = async (topic: string): Promise<void> => {
+  const config = { ...PRODUCER_DEFAULTS, "bootstrap.servers": kafka.bootstrap, "transactional.id": `somebody-${topic}` }
+  const producer = Producer.open(config)
+  const id = producer.topicId(topic)
+  await producer.initTransactions(10_000)
+  producer.begin()
+  const index = Int32Array.of(id, 0, 0, -1, 0, 1, 0, 0)
+  producer.produce({ bytes: new Uint8Array(1), index, stamps: new Float64Array(1) }, 0, 1)
+  await producer.flush(10_000)
+  await producer.close()
+}
+
+test("what stands behind a transaction that somebody else leaves open is told apart from other lag", async () => {
+  const topic = "blocked"
+  await createTopic(servers, topic, 1)
+  await sendItems(topic, 0, 10)
+  const headrace = await start(topic, {})
+  await copies(topic, headrace, ids(0, 10))
+  await openTransaction(topic)
+  const gauge = (name: string) => headrace.metric(name, 'unit="lane 0"')
+  const blocked = async () =>
+    (await gauge("headrace_blocked_records")) === 1 && (await gauge("headrace_lag_records")) === 1
+  await poll(
+    async () => !headrace.running || (await blocked()),
+    30_000,
+    () => headrace.log
+  )
+  await sendItems(topic, 10, 20)
+  await copies(topic, headrace, ids(0, 20))
+  await poll(
+    async () => (await gauge("headrace_blocked_records")) === 0,
+    30_000,
+    () => headrace.log
+  )
+  expect(await headrace.stop()).toBe(0)
+}, 90_000)
+
+const deleteBefore = async (topic: string, offset: number): Promise<void> => {
+  const admin = Admin.open({ "bootstrap.servers": kafka.bootstrap })
+  await admin.deleteRecords([{ topic, partition: 0, offset }])
+  await admin.close()
+}
+
+test("retention that overtakes a lane which runs is found at once, and treated by policy", async () => {
+  const topic = "overtaken"
+  await createTopic(servers, topic, 1)
+  await sendItems(topic, 0, 10)
+  const headrace = await start(topic, { offsets: { lost: "earliest" } })
+  await copies(topic, headrace, ids(0, 10))
+  // Offset 10 keeps the lane from 11 and the others.
+  await openTransaction(topic)
+  await sendItems(topic, 10, 15)
+  await deleteBefore(topic, 13)
+  await headrace.says(/WARN .*The log does not have the next offset of overtaken\/0 any more/)
+  await headrace.says(/ERROR Offsets 10 to 12 of overtaken\/0 .* it goes on at 13/)
+  await copies(topic, headrace, [...ids(0, 10), ...ids(12, 15)])
+  expect(await headrace.stop()).toBe(0)
+}, 90_000)
+
+test("a committed offset that is not in the log any more: stop, earliest, latest", async () => {
+  const topic = "retained"
+  await createTopic(servers, topic, 1)
+  await sendItems(topic, 0, 10)
+  const first = await start(topic, {})
+  await copies(topic, first, ids(0, 10))
+  expect(await first.stop()).toBe(0)
+  await sendItems(topic, 10, 20)
+  await deleteBefore(topic, 15)
+
+  const stops = await start(topic, {})
+  expect(await stops.ended()).toBe(1)
+  expect(stops.log).toContain("Offsets 10 to 14 of retained/0 were removed from the log")
+  expect(stops.log).toContain("set offsets.lost to earliest (from 15) or latest (from 20)")
+
+  const earliest = await start(topic, { offsets: { lost: "earliest" } })
+  await copies(topic, earliest, [...ids(0, 10), ...ids(15, 20)])
+  expect(earliest.log).toMatch(/ERROR Offsets 10 to 14 of retained\/0 .* it goes on at 15/)
+  expect(await earliest.metric("headrace_lost_offsets_total", 'kind="lane"')).toBe(5)
+  expect(await earliest.stop()).toBe(0)
+
+  // Changelog and offsets are together: what comes next needs no policy.
+  const next = await start(topic, {})
+  await sendItems(topic, 20, 25)
+  await copies(topic, next, [...ids(0, 10), ...ids(15, 25)])
+  expect(await next.stop()).toBe(0)
+  await sendItems(topic, 25, 30)
+  await deleteBefore(topic, 27)
+
+  const latest = await start(topic, { offsets: { lost: "latest" } })
+  await latest.says(/ERROR Offsets 25 to 26 of retained\/0 .* it goes on at 30/)
+  await latest.reaches("headrace_commits_total", 1)
+  expect(await latest.stop()).toBe(0)
+  // The leap was committed without a record: those that came meanwhile are not left behind as well.
+  await sendItems(topic, 30, 35)
+  const last = await start(topic, {})
+  await copies(topic, last, [...ids(0, 10), ...ids(15, 25), ...ids(30, 35)])
+  expect(await last.stop()).toBe(0)
+}, 150_000)
