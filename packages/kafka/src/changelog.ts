@@ -40,7 +40,8 @@ export const openChangelog = (config: typeof KafkaConfig.Type): Effect.Effect<Ch
         const { low: start } = yield* attempt(what, () =>
           consumer.watermarkOffsets(partition.topic, partition.partition, CALL_TIMEOUT_MS)
         )
-        const from = offset === "beginning" ? start : Math.max(start, offset)
+        const from = offset === "beginning" ? 0 : offset
+        if (start > from) return { start, end: from }
         yield* attempt(what, () => consumer.assign([{ ...partition, offset: from }]))
         const end = yield* readToEnd(poll, what, record, between).pipe(
           Effect.ensuring(Effect.ignore(attempt(what, () => consumer.unassign([partition]))))

@@ -168,9 +168,11 @@ export class Node {
     }
   }
 
+  /** Only what a person must mend is a violation: everything else the supervisor answers with a restart. */
   private failed(error: LogError): void {
     this.world.trace(`${this.name} gave up: ${error.message}`)
-    if (!error.message.includes("Another process uses")) this.world.violation(`${this.name} gave up: ${error.message}`)
+    if (error.failure === "Stop" && !error.message.includes("Another process uses"))
+      this.world.violation(`${this.name} gave up: ${error.message}`)
     this.kill()
   }
 

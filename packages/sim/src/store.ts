@@ -45,8 +45,10 @@ export const changelogReader = (world: World, owner: object): ChangelogReader =>
     world.remote(owner, `read ${nameOf(partition)} from ${offset}`, () =>
       Effect.sync(() => {
         const log = world.log.at(partition)
+        const from = offset === "beginning" ? 0 : offset
+        if (log.start > from) return { start: log.start, end: from }
         const end = log.lso()
-        for (let at = Math.max(log.start, offset === "beginning" ? 0 : offset); at < end; at++) {
+        for (let at = from; at < end; at++) {
           const value = log.committed(at)?.value
           if (value !== undefined) record(at, value, 0, value.length)
         }

@@ -54,6 +54,20 @@ test("a changelog that was trimmed beyond every usable checkpoint stops the job"
   expect(refused(trimmed).message).toMatch(/begins at \d+, but the newest usable checkpoint ends at \d+/)
 })
 
+test("a changelog that rounds of checkpoints trimmed meanwhile is read again by the next run", () => {
+  const recovery = checkpointed()
+  const newest = Number(/(\d+)\.checkpoint$/.exec(recovery.checkpoints().at(-1)!)![1])
+  recovery.before(`read ${recovery.changelogName} from ${newest}`, () => {
+    for (const to of [15, 18]) {
+      recovery.commit(to, { d: String(to) })
+      recovery.checkpoint()
+    }
+  })
+  const result = recovery.restore()
+  expect("error" in result && result.error).toMatchObject({ failure: "Retry" })
+  expect(recovery.restore()).toEqual({ offset: 18, state: { ...COMMITTED, d: "18" } })
+})
+
 test("checkpoints that are gone, beside a changelog that does not begin at 0, stop the job", () => {
   const recovery = checkpointed()
   recovery.world.disk.files.clear()

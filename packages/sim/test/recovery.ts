@@ -106,6 +106,8 @@ export class Recovery {
     this.world.disk.files.set(name, change(this.world.disk.files.get(name)!))
   }
 
+  readonly changelogName = nameOf(LOG)
+
   changelog() {
     return this.world.log.at(LOG).all()
   }

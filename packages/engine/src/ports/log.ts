@@ -106,8 +106,8 @@ export interface Producer {
 }
 
 /**
- * Reads a changelog partition from `offset` to its last stable offset, and hands over each committed record. `between`
- * runs between two batches of records.
+ * Reads a changelog partition from `offset` to its last stable offset, and hands over each committed record; none where
+ * the log begins after `offset`, which `start` then says. `between` runs between two batches of records.
  */
 export interface ChangelogReader {
   readonly read: (

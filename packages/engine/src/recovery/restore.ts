@@ -52,7 +52,7 @@ const follow = (
   log: TopicPartition,
   checkpoint: Checkpoint | undefined,
   stable: number | undefined
-): Effect.Effect<number | undefined, LogError> =>
+): Effect.Effect<number | undefined, LogError, Blobs> =>
   Effect.gen(function* () {
     let committed = stable
     let written = yield* options.changelog.written(log)
@@ -72,7 +72,8 @@ const follow = (
           reached = header.to
         }
       )
-      if (range.start > (next === "beginning" ? 0 : next)) return yield* trimmed(log, range.start, next)
+      if (range.start > (next === "beginning" ? 0 : next))
+        return yield* trimmed(options.app, task, log, range.start, next)
       if (lost !== undefined) return yield* Effect.fail(lost)
       next = range.end
       if (reached === committed && next >= written) return reached
@@ -85,13 +86,30 @@ const follow = (
     }
   })
 
-const trimmed = (log: TopicPartition, start: number, next: number | "beginning") =>
-  Effect.fail(
-    stop(
-      `The changelog ${log.topic}/${log.partition} begins at ${start}, but ${next === "beginning" ? "there is no usable checkpoint" : `the newest usable checkpoint ends at ${next}`}: ` +
-        "state in between is lost. Restore the checkpoint directory, or reset the job by deleting the changelog topic and the group's offsets."
+/** Rounds of checkpoints may have trimmed the changelog since the checkpoints were looked at: that is no loss. */
+const trimmed = (
+  app: string,
+  task: TopicPartition,
+  log: TopicPartition,
+  start: number,
+  next: number | "beginning"
+): Effect.Effect<never, LogError, Blobs> =>
+  Effect.gen(function* () {
+    const newest = yield* newestCheckpoint(app, task)
+    const where = `The changelog ${log.topic}/${log.partition} begins at ${start}`
+    if (newest !== undefined && newest.changelogOffset >= start)
+      return yield* Effect.fail(
+        new LogError("Retry", `${where}: newer checkpoints were written while it was restored from, so it begins again`)
+      )
+    const usable =
+      next === "beginning" ? "there is no usable checkpoint" : `the newest usable checkpoint ends at ${next}`
+    return yield* Effect.fail(
+      stop(
+        `${where}, but ${usable}: ` +
+          "state in between is lost. Restore the checkpoint directory, or reset the job by deleting the changelog topic and the group's offsets."
+      )
     )
-  )
+  })
 
 const undecided = (log: TopicPartition, stable: number, written: number) =>
   Effect.fail(
