@@ -182,7 +182,7 @@ const readAll = async (
     "isolation.level": "read_committed"
   })
   const arena = new Arena(4 << 20, 4096)
-  const partitions = await partitionsOf(consumer, topic)
+  const partitions = await partitionsOf(bootstrap, topic)
   await consumer.assign(partitions.map(partition => ({ topic, partition, offset: "beginning" })))
   const open = new Set(partitions)
   while (open.size > 0) {
@@ -193,15 +193,13 @@ const readAll = async (
   await consumer.close()
 }
 
-/** A partition that does not exist answers with an error. */
-const partitionsOf = async (consumer: Consumer, topic: string): Promise<number[]> => {
-  const partitions: number[] = []
-  for (;;) {
-    const there = await consumer.watermarkOffsets(topic, partitions.length, 5000).then(
-      () => true,
-      () => false
-    )
-    if (!there) return partitions
-    partitions.push(partitions.length)
+/** None while the topic does not exist. */
+const partitionsOf = async (bootstrap: string, topic: string): Promise<readonly number[]> => {
+  const admin = Admin.open({ "bootstrap.servers": bootstrap })
+  try {
+    const { topics } = await admin.metadata([topic])
+    return topics.flatMap(one => one.partitions.map(place => place.partition))
+  } finally {
+    await admin.close()
   }
 }
