@@ -61,7 +61,7 @@ export class PartitionRows {
   last = -1
   rows = 0
   timestamp = 0
-  /** When the first row came in, `performance.now()`. */
+  /** When the first row came in, in ms; set by whoever fills a block. */
   since = 0
 
   constructor(partition: number) {
@@ -73,7 +73,6 @@ export class PartitionRows {
     if (this.rows === 0) {
       this.first = offset
       this.timestamp = timestamp
-      this.since = performance.now()
     }
     this.last = offset
     this.rows++

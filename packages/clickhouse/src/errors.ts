@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import { Effect, Schema } from "effect"
 
 /** No answer, or an answer that says that later may be better: the same call is repeated until it succeeds. */
 export class Unavailable extends Schema.TaggedError<Unavailable>()("Unavailable", {
@@ -71,3 +71,10 @@ export class ClickHouseError extends Schema.TaggedError<ClickHouseError>()("Clic
     return `ClickHouse sink of table ${this.table}: ${this.reason.message}`
   }
 }
+
+/** Why a sink that runs ends: all but what it waits for. */
+export type Stop = Refused | BadRecord | Eaten | Diverged | LogStopped | LogGone
+
+/** Plain code that throws the reasons for which the sink stops. */
+export const guarded = <A>(run: () => A): Effect.Effect<A, BadRecord | Eaten | Diverged> =>
+  Effect.try({ try: run, catch: error => error as BadRecord | Eaten | Diverged })

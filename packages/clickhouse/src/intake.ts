@@ -49,8 +49,11 @@ export class Intake {
     this.intervalMs = intervalMs
   }
 
-  /** Takes in the records of owned partitions and returns their number. Throws BadRecord, the records before it kept. */
-  add(batch: Batch): number {
+  /**
+   * Takes in the records of owned partitions, `now` in ms, and returns their number. Throws BadRecord, the records
+   * before it kept.
+   */
+  add(batch: Batch, now: number): number {
     let taken = 0
     let rows: PartitionRows | undefined
     for (let i = 0; i < batch.count; i++) {
@@ -58,6 +61,7 @@ export class Intake {
       if (rows?.partition !== partition) rows = this.rowsOf(partition)
       if (rows === undefined) continue
       const before = rows.out.length
+      if (rows.rows === 0) rows.since = now
       this.append(rows, batch, i)
       this.bytes += rows.out.length - before
       taken++
