@@ -10,6 +10,7 @@ import {
   open,
   type Position,
   type Requests,
+  type TopicPartition,
   toPositionPlace
 } from "./request.ts"
 
@@ -34,6 +35,12 @@ export interface PartitionMetadata {
   readonly replicas: number
   readonly inSync: number
   readonly error?: KafkaError
+}
+
+export interface GroupMember {
+  /** Its `group.instance.id`, else its `client.id`. */
+  readonly name: string
+  readonly partitions: readonly TopicPartition[]
 }
 
 export interface ClusterMetadata {
@@ -105,6 +112,19 @@ export class Admin {
     const failed = found.find(({ error }) => error !== undefined)
     if (failed?.error !== undefined) throw failed.error
     return found
+  }
+
+  /** Who is in a group of consumers, and what each was given; nobody, if there is no such group. */
+  async members(group: string, timeoutMs = TIMEOUT_MS): Promise<GroupMember[]> {
+    const operation = `read the members of the group ${group}`
+    const { text } = await this.#ask(operation, timeoutMs, (id, ms) => native.adminMembers(this.#handle, id, group, ms))
+    const found: readonly { readonly name: string; readonly partitions: readonly TopicPartition[] }[] = JSON.parse(
+      text ?? "[]"
+    )
+    return found.map(({ name, partitions }) => ({
+      name,
+      partitions: partitions.map(({ topic, partition }) => ({ topic, partition }))
+    }))
   }
 
   /** Brokers and topics: those named (each with its own error), or all of them. */

@@ -45,7 +45,9 @@ const openAdmin = (config: typeof KafkaConfig.Type) =>
       trim: (partition, offset) =>
         attemptWith(admin, `trim ${partition.topic}/${partition.partition}`, () =>
           admin.deleteRecords([{ ...partition, offset }], METADATA_TIMEOUT_MS)
-        )
+        ),
+      members: group =>
+        attemptWith(admin, `read the members of ${group}`, () => admin.members(group, METADATA_TIMEOUT_MS))
     })
   )
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test"
 import { startKafka } from "@headrace/dev"
-import { Admin, Arena, Consumer, type ConsumerEvent, KafkaError } from "../src/index.ts"
+import { Admin, Arena, Consumer, type ConsumerEvent, KafkaError, type TopicPartition } from "../src/index.ts"
 import {
   answerChange,
   createTopic,
@@ -287,22 +287,44 @@ describe("a group", () => {
       const topic = await createTopic(bootstrap, 4)
       const group = fresh("group")
       const settings: Record<string, string> = { "group.id": group, ...config }
-      const make = () => (name === "KIP-848" ? openNewProtocol(settings) : openConsumer(bootstrap, settings))
-      const first = make()
+      const make = (identity: Record<string, string>) =>
+        (name === "KIP-848" ? openNewProtocol : open)({ ...settings, ...identity })
+      const first = make({ "group.instance.id": "one" })
       await first.subscribe([topic])
       await readUntil(first, () => first.assignment().length === 4)
-      const second = make()
+      const second = make({ "client.id": "two" })
       await second.subscribe([topic])
       await bothUntil([first, second], () => first.assignment().length === 2 && second.assignment().length === 2)
       const owned = [...first.assignment(), ...second.assignment()].map(({ partition }) => partition)
       expect(owned.sort()).toEqual([0, 1, 2, 3])
       expect(first.memberId()).not.toBe(second.memberId())
+      expect(byName(await admin.members(group))).toEqual({
+        one: sorted(first.assignment()),
+        two: sorted(second.assignment())
+      })
       await second.close()
       await readUntil(first, () => first.assignment().length === 4)
       expect(first.assignmentLost()).toBe(false)
+      expect(byName(await admin.members(group))).toEqual({ one: sorted(first.assignment()) })
       await first.close()
     })
   }
+
+  test("that is not there has no members", async () => {
+    expect(await admin.members(fresh("group"))).toEqual([])
+  })
+
+  let admin: Admin
+  beforeAll(() => {
+    admin = Admin.open({ "bootstrap.servers": bootstrap })
+  })
+  afterAll(() => admin.close())
+
+  const byName = (members: Awaited<ReturnType<Admin["members"]>>) =>
+    Object.fromEntries(members.map(({ name, partitions }) => [name, sorted(partitions)]))
+  const sorted = (partitions: readonly TopicPartition[]) => partitions.toSorted((a, b) => a.partition - b.partition)
+
+  const open = (settings: Record<string, string>) => openConsumer(bootstrap, settings)
 
   const openNewProtocol = (settings: Record<string, string>) =>
     Consumer.open({

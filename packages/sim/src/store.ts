@@ -71,6 +71,10 @@ const admin = (world: World, owner: object): Admin => ({
         const to = world.sabotage === "trimmedTooFar" ? newest(world, partition.partition) : offset
         log.start = Math.max(log.start, to)
       })
+    ),
+  members: () =>
+    world.remote(owner, "group members", () =>
+      Effect.sync(() => [...world.group.members.values()].map(({ name }) => ({ name, partitions: [] })))
     )
 })
 

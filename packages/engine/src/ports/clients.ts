@@ -8,7 +8,13 @@ export interface NewTopic {
   readonly config: Readonly<Record<string, string>>
 }
 
-/** Topics as such. */
+/** A member of a group, by its static name. */
+export interface GroupMember {
+  readonly name: string
+  readonly partitions: readonly TopicPartition[]
+}
+
+/** Topics and groups as such. */
 export interface Admin {
   /** The number of partitions of each topic that exists. */
   readonly partitions: (topics: readonly string[]) => Effect.Effect<ReadonlyMap<string, number>, LogError>
@@ -16,6 +22,8 @@ export interface Admin {
   readonly create: (topics: readonly NewTopic[]) => Effect.Effect<void, LogError>
   /** Drops the records of a partition below `offset`. */
   readonly trim: (partition: TopicPartition, offset: number) => Effect.Effect<void, LogError>
+  /** Who is in a group at the moment, and what each was given: a dead member is until its session has timed out. */
+  readonly members: (group: string) => Effect.Effect<readonly GroupMember[], LogError>
 }
 
 export interface SourceOptions {

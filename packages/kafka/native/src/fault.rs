@@ -113,6 +113,17 @@ pub fn settle(error: *mut rd_kafka_error_t) -> Result<(), Fault> {
   Err(fault)
 }
 
+/// Looks at an `rd_kafka_error_t` that belongs to somebody else; null is success.
+///
+/// # Safety
+/// `error` must be null or a live error object.
+pub unsafe fn look(error: *const rd_kafka_error_t) -> Result<(), Fault> {
+  if error.is_null() || unsafe { code(rd_kafka_error_code(error)) } == 0 {
+    return Ok(());
+  }
+  Err(unsafe { borrow(error) })
+}
+
 /// # Safety
 /// `error` must be a live error object.
 unsafe fn borrow(error: *const rd_kafka_error_t) -> Fault {
