@@ -1,5 +1,5 @@
 // Makes a checkout able to run: each step shows a line, and is skipped when there is nothing to do.
-//   node tools/setup.mjs [demo|build|bench|sim|test]
+//   node tools/setup.mjs [demo|build|bench|chaos|sim|test]
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
@@ -25,6 +25,7 @@ const needs = {
   build: ["packages", "native"],
   demo: ["packages", "native", "servers"],
   bench: ["packages", "native", "servers"],
+  chaos: ["packages", "native", "servers", "auditor"],
   sim: ["packages"],
   test: ["packages", "native", "servers", "auditor"]
 }

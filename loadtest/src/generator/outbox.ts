@@ -1,5 +1,4 @@
 import { ByteWriter, type RecordEncoder } from "@headrace/core"
-import type { AccountEvent } from "../scenarios/payments/schemas.ts"
 import type { Accounts } from "./accounts.ts"
 import type { EventMaker } from "./events.ts"
 import type { Outbox } from "./load.ts"
@@ -45,8 +44,8 @@ export class ArenaOutbox implements Outbox {
     this.put(this.accounts.keys[maker.account]!, maker.event, partition)
   }
 
-  /** Appends any event under a key. */
-  put(key: Uint8Array, event: AccountEvent, partition: number): void {
+  /** Appends any event that the encoder knows under a key. */
+  put(key: Uint8Array, event: { readonly sentAt: number }, partition: number): void {
     const { out, index } = this
     const at = this.count * STRIDE
     index[at] = this.topicId

@@ -1,0 +1,190 @@
+// Follows the job's output read_committed with a client and an Avro decoder that Headrace has no part in: Confluent's
+// librdkafka binding and avsc. Run with Node (the binding loads nowhere else):
+//
+//   node follower.mjs --bootstrap host:port --registry url --topic balances --partitions 6 --accounts 1000000
+//
+// Prints a JSON object a line: { newest: [highest id of each partition], at: ms since the epoch, records } whenever
+// records have come. Each line "result N" on its input is answered by { result }, where N events were sent:
+//   missing, duplicated, disordered, wrong: ids (of each kind at most LIMIT, and how many there are in `counts`)
+// Disordered: an id lower than one before it of the same account. Wrong: the account's state that the record carries
+// is not that of the record before it plus this one. "open" is answered by { open: ["topic/partition", …] }: where the
+// last stable offset is below the high watermark, that is, where a transaction is open.
+import { createRequire } from "node:module"
+import { createInterface } from "node:readline"
+import { parseArgs } from "node:util"
+
+const require = createRequire(import.meta.url)
+const { KafkaConsumer } = require("@confluentinc/kafka-javascript")
+const avro = require("avsc")
+
+const LIMIT = 100_000
+const CALL_MS = 10_000
+const { values: flags } = parseArgs({
+  options: Object.fromEntries(
+    ["bootstrap", "registry", "topic", "partitions", "accounts"].map(name => [name, { type: "string" }])
+  )
+})
+const partitions = Array.from({ length: Number(flags.partitions) }, (_, partition) => partition)
+
+/** Ids in the order in which they came, each kind with its first LIMIT. */
+class Found {
+  counts = { missing: 0, duplicated: 0, disordered: 0, wrong: 0 }
+  missing = []
+  duplicated = []
+  disordered = []
+  wrong = []
+
+  note(kind, id) {
+    if (this.counts[kind]++ < LIMIT) this[kind].push(id)
+  }
+}
+
+/** Everything that came, against what each account's records say of one another. */
+class Audit {
+  newest = partitions.map(() => -1)
+  records = 0
+  found = new Found()
+  #seen = new Uint8Array(1 << 20)
+  #last
+  #movements
+  #cents
+
+  constructor(accounts) {
+    this.#last = new Float64Array(accounts).fill(-1)
+    this.#movements = new Uint32Array(accounts)
+    this.#cents = new Float64Array(accounts)
+  }
+
+  add(partition, { id, account, movements, cents }) {
+    this.records++
+    if (id > this.newest[partition]) this.newest[partition] = id
+    if (this.#isKnown(id)) this.found.note("duplicated", id)
+    const index = Number(account.slice(4))
+    if (id < this.#last[index]) this.found.note("disordered", id)
+    this.#last[index] = Math.max(id, this.#last[index])
+    // Events carry at least one cent: a movement too many or too few shows in the cents as well.
+    if (movements !== this.#movements[index] + 1 || cents <= this.#cents[index]) this.found.note("wrong", id)
+    this.#movements[index] = movements
+    this.#cents[index] = cents
+  }
+
+  result(sent) {
+    const { counts, duplicated, disordered, wrong } = this.found
+    const lost = new Found()
+    for (let id = 0; id < sent; id++) if (!this.#has(id)) lost.note("missing", id)
+    return {
+      records: this.records,
+      counts: { ...counts, missing: lost.counts.missing },
+      missing: lost.missing,
+      duplicated,
+      disordered,
+      wrong
+    }
+  }
+
+  #has(id) {
+    return ((this.#seen[id >> 3] ?? 0) & (1 << (id & 7))) !== 0
+  }
+
+  /** Marks it as seen. */
+  #isKnown(id) {
+    while (id >> 3 >= this.#seen.length) {
+      const wider = new Uint8Array(this.#seen.length * 2)
+      wider.set(this.#seen)
+      this.#seen = wider
+    }
+    if (this.#has(id)) return true
+    this.#seen[id >> 3] |= 1 << (id & 7)
+    return false
+  }
+}
+
+const connect = (isolation, group) =>
+  new Promise((resolve, reject) => {
+    const consumer = new KafkaConsumer(
+      {
+        "bootstrap.servers": flags.bootstrap,
+        "group.id": `headrace-chaos-${group}-${process.pid}`,
+        "isolation.level": isolation,
+        "enable.auto.commit": false,
+        "fetch.wait.max.ms": 20,
+        "reconnect.backoff.max.ms": 500
+      },
+      // A position that is not in the log would be a loss that must not pass for a gap.
+      { "auto.offset.reset": "error" }
+    )
+    consumer.connect({ timeout: CALL_MS }, error => (error ? reject(error) : resolve(consumer)))
+  })
+
+const types = new Map()
+const decode = async value => {
+  const id = value.readUInt32BE(1)
+  if (!types.has(id)) {
+    const answer = await fetch(`${flags.registry}/schemas/ids/${id}`)
+    if (!answer.ok) throw new Error(`the registry does not know schema ${id}: HTTP ${answer.status}`)
+    types.set(id, avro.Type.forSchema(JSON.parse((await answer.json()).schema)))
+  }
+  return types.get(id).fromBuffer(value.subarray(5))
+}
+
+const take = consumer =>
+  new Promise((resolve, reject) =>
+    consumer.consume(5000, (error, messages) => (error ? reject(error) : resolve(messages)))
+  )
+
+const say = line => process.stdout.write(`${JSON.stringify(line)}\n`)
+
+const follow = async audit => {
+  const consumer = await connect("read_committed", "follower")
+  consumer.setDefaultConsumeTimeout(20)
+  consumer.setDefaultIsTimeoutOnlyForFirstMessage(true)
+  consumer.assign(partitions.map(partition => ({ topic: flags.topic, partition, offset: 0 })))
+  for (;;) {
+    const messages = await take(consumer)
+    const at = Date.now()
+    for (const { partition, value } of messages) audit.add(partition, await decode(value))
+    if (messages.length > 0) say({ newest: audit.newest, at, records: audit.records })
+  }
+}
+
+const high = (consumer, topic, partition) =>
+  new Promise((resolve, reject) =>
+    consumer.queryWatermarkOffsets(topic, partition, CALL_MS, (error, offsets) =>
+      error ? reject(error) : resolve(offsets.highOffset)
+    )
+  )
+
+const metadata = consumer =>
+  new Promise((resolve, reject) =>
+    consumer.getMetadata({ timeout: CALL_MS }, (error, found) => (error ? reject(error) : resolve(found)))
+  )
+
+/** Every partition of every topic of the job: what the broker calls the end depends on who asks. */
+const openTransactions = async () => {
+  const [stable, all] = await Promise.all([connect("read_committed", "stable"), connect("read_uncommitted", "all")])
+  const { topics } = await metadata(all)
+  const open = []
+  for (const { name, partitions: places } of topics.filter(topic => !topic.name.startsWith("__"))) {
+    for (const { id } of places) {
+      const [below, end] = [await high(stable, name, id), await high(all, name, id)]
+      if (below < end) open.push(`${name}/${id}`)
+    }
+  }
+  await Promise.all([stable, all].map(one => new Promise(resolve => one.disconnect(resolve))))
+  return open
+}
+
+const die = error => {
+  console.error(`the follower failed: ${error.stack ?? error.message ?? JSON.stringify(error)}`)
+  process.exit(1)
+}
+
+const audit = new Audit(Number(flags.accounts))
+const lines = createInterface({ input: process.stdin })
+lines.on("line", line => {
+  const [word, number] = line.split(" ")
+  if (word === "result") say({ result: audit.result(Number(number)) })
+  else openTransactions().then(open => say({ open }), die)
+})
+lines.on("close", () => process.exit(0))
+follow(audit).catch(die)

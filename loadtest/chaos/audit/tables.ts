@@ -1,0 +1,75 @@
+import { type ClickHouseClient, ClickHouseLogLevel, createClient } from "@clickhouse/client"
+import { TABLE } from "../job/movement.ts"
+
+const LIMIT = 100_000
+const UNKNOWN_TABLE = "60"
+const POLL_MS = 100
+
+/** Ids that SQL finds wrong. */
+export interface TableAudit {
+  readonly rows: number
+  readonly missing: readonly number[]
+  readonly duplicated: readonly number[]
+  readonly disordered: readonly number[]
+}
+
+/** The table, asked by SQL only, past all proxies. */
+export class Tables {
+  private readonly client: ClickHouseClient
+
+  constructor(url: string) {
+    this.client = createClient({ url, log: { level: ClickHouseLogLevel.OFF }, request_timeout: 120_000 })
+  }
+
+  async rows(): Promise<number> {
+    return (await this.ask<number>(`SELECT count() AS it FROM ${TABLE}`))[0] ?? 0
+  }
+
+  /** When all partitions showed an event with an id of at least `beyond`; undefined when that takes too long. */
+  async reached(
+    beyond: number,
+    partitions: number,
+    withinMs: number,
+    signal: AbortSignal
+  ): Promise<number | undefined> {
+    const deadline = performance.now() + withinMs
+    const query = `SELECT uniqExact(_partition) AS it FROM ${TABLE} WHERE id >= ${beyond}`
+    while (!signal.aborted && performance.now() < deadline) {
+      // It may be the server that is away.
+      const [found] = await this.ask<number>(query).catch(() => [0])
+      if (Number(found) === partitions) return Date.now()
+      await new Promise(resolve => setTimeout(resolve, POLL_MS))
+    }
+    return undefined
+  }
+
+  /** `sent` events should be there once, and those of an account in the order in which they were sent. */
+  async audit(sent: number): Promise<TableAudit> {
+    return {
+      rows: await this.rows(),
+      missing: await this.ask(
+        `SELECT number AS it FROM numbers(${sent}) WHERE number NOT IN (SELECT toUInt64(id) FROM ${TABLE}) LIMIT ${LIMIT}`
+      ),
+      duplicated: await this.ask(`SELECT id AS it FROM ${TABLE} GROUP BY id HAVING count() > 1 LIMIT ${LIMIT}`),
+      disordered: await this.ask(
+        `SELECT it FROM (SELECT arrayJoin(arrayFilter((id, before) -> id < before, ids, arrayPushFront(arrayPopBack(ids), 0))) AS it
+         FROM (SELECT account, arrayMap(one -> one.2, arraySort(groupArray((_offset, toInt64(id))))) AS ids FROM ${TABLE} GROUP BY account)) LIMIT ${LIMIT}`
+      )
+    }
+  }
+
+  close(): Promise<void> {
+    return this.client.close()
+  }
+
+  private async ask<A extends number>(query: string): Promise<A[]> {
+    try {
+      const result = await this.client.query({ query, format: "JSONEachRow" })
+      return (await result.json<{ it: A | string }>()).map(({ it }) => Number(it) as A)
+    } catch (error) {
+      // The sink makes the table with its first block.
+      if (error instanceof Error && "code" in error && error.code === UNKNOWN_TABLE) return []
+      throw error
+    }
+  }
+}

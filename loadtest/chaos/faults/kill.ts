@@ -1,0 +1,142 @@
+import { API, apiOf, clientOf } from "../net/units.ts"
+import { type Checkpointing, nextCheckpoint } from "./checkpoints.ts"
+import { between, catchNext, type Fault, killAndRestart, limited, type Scene, victimOf } from "./fault.ts"
+
+type When = "before" | "after"
+
+/** At any moment of a process that runs. */
+export const killed: Fault = {
+  name: "kill -9, restarted",
+  group: "kill",
+  where: "kafka",
+  inject: async scene => {
+    await scene.world.pause(between(scene.random, 0, 1500))
+    return { mark: await killAndRestart(scene.world, victimOf(scene)) }
+  }
+}
+
+/** It stays away: the others take its partitions over once its session is over. */
+export const takenOver: Fault = {
+  name: "kill -9, taken over",
+  group: "kill",
+  where: "kafka",
+  session: true,
+  inject: async ({ world, ...rest }) => {
+    const victim = victimOf({ world, ...rest })
+    const mark = world.mark()
+    await victim.kill()
+    return { mark, settle: () => back(world, victim) }
+  }
+}
+
+const back = async (world: Scene["world"], victim: { start: () => void }): Promise<void> => {
+  victim.start()
+  const mark = world.mark()
+  await world.recovered(mark, "kafka")
+}
+
+/** At a request to Kafka: before it has left the machine, or when it was answered and the answer is not there yet. */
+const atRequest = (name: string, api: number, when: When): Fault => ({
+  name: `kill -9 ${when} ${name}`,
+  group: "kill",
+  where: "kafka",
+  inject: async scene => {
+    const victim = victimOf(scene)
+    const { kafka } = scene.world.servers.links
+    const held = await catchNext(scene, kafka, one => apiOf(one) === api && victim.isClient(clientOf(one)))
+    if (when === "after") await held.swallowAnswer()
+    return { mark: await killAndRestart(scene.world, victim) }
+  }
+})
+
+/** The same of an insert into ClickHouse. */
+const atInsert = (when: When): Fault => ({
+  name: `kill -9 ${when} ClickHouse insert`,
+  group: "kill",
+  where: "clickhouse",
+  inject: async scene => {
+    const { clickhouse } = scene.world.servers.links
+    // Whose insert comes first: an instance may have no partition of the table.
+    const caught = scene.world.instances.map(victim =>
+      catchNext(scene, clickhouse, isInsert, victim.name).then(held => ({ held, victim }))
+    )
+    const { held, victim } = await Promise.any(caught)
+    for (const other of caught)
+      void other.then(
+        one => one.victim === victim || one.held.forward(),
+        () => {}
+      )
+    if (when === "after") await held.swallowAnswer()
+    return { mark: await killAndRestart(scene.world, victim) }
+  }
+})
+
+const isInsert = (chunk: Buffer): boolean => {
+  const head = chunk.toString("latin1", 0, 1000)
+  return head.startsWith("POST") && /INSERT/i.test(head) && head.includes("balances")
+}
+
+/** Beside its place, or just there. */
+const atCheckpoint = (when: When): Fault => ({
+  name: `kill -9 ${when} checkpoint rename`,
+  group: "kill",
+  where: "kafka",
+  inject: async ({ world }) => {
+    const { writer }: Checkpointing = await nextCheckpoint(world, when)
+    return { mark: await killAndRestart(world, writer) }
+  }
+})
+
+/** Again, while it reads the changelog. */
+const duringRestore: Fault = {
+  name: "kill -9 during restore",
+  group: "kill",
+  where: "kafka",
+  inject: async scene => {
+    const { world } = scene
+    const victim = victimOf(scene)
+    await victim.kill()
+    victim.start()
+    // Changelog readers have no client id but the instance's own.
+    const isRestore = (one: Buffer) => apiOf(one) === API.fetch && clientOf(one) === victim.name
+    await world.servers.links.kafka.seen(isRestore, limited(world))
+    return { mark: await killAndRestart(world, victim) }
+  }
+}
+
+/** While it waits for what the group gives it. */
+const inRebalance: Fault = {
+  name: "kill -9 in mid-rebalance",
+  group: "kill",
+  where: "kafka",
+  session: true,
+  inject: async scene => {
+    const { world } = scene
+    const victim = victimOf(scene)
+    const isSync = (one: Buffer) => apiOf(one) === API.syncGroup && victim.isClient(clientOf(one))
+    const syncing = catchNext(scene, world.servers.links.kafka, isSync)
+    world.guest.start()
+    await syncing
+    const mark = await killAndRestart(world, victim)
+    return { mark, settle: () => leave(world) }
+  }
+}
+
+/** A static member that goes keeps its partitions until its session is over. */
+export const leave = async (world: Scene["world"]): Promise<void> => {
+  await world.guest.stop()
+  await world.recovered(world.mark(), "kafka")
+}
+
+/** Kills at named points, each of them. */
+export const namedKills: readonly Fault[] = [
+  ...(["before", "after"] as const).flatMap(when => [
+    atRequest("produce", API.produce, when),
+    atRequest("sendOffsets", API.txnOffsetCommit, when),
+    atRequest("EndTxn", API.endTxn, when),
+    atInsert(when),
+    atCheckpoint(when)
+  ]),
+  duringRestore,
+  inRebalance
+]

@@ -1,0 +1,109 @@
+import { closeSync, openSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { type Subprocess, spawn } from "bun"
+import { APP } from "./job/movement.ts"
+import { main } from "./place.ts"
+
+export interface InstanceOptions {
+  readonly name: string
+  readonly job: string
+  readonly kafka: string
+  readonly registry: string
+  readonly clickhouse: string
+  readonly checkpoints: string
+  /** Where its log goes; it is appended to at each start. */
+  readonly directory: string
+  /** More flags of `headrace run`. */
+  readonly flags: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+}
+
+const STOP_MS = 20_000
+
+/** One `headrace run`, killed and started again under the same name. It ends with this process, also when that is killed. */
+export class Instance {
+  private child: Subprocess<"pipe", number, number> | undefined
+  /** Somebody wanted it to end. */
+  private wanted = false
+
+  constructor(options: InstanceOptions) {
+    this.options = options
+  }
+  private readonly options: InstanceOptions
+
+  get name(): string {
+    return this.options.name
+  }
+
+  get pid(): number {
+    return this.child?.pid ?? 0
+  }
+
+  get running(): boolean {
+    return this.child !== undefined && this.child.exitCode === null && this.child.signalCode === null
+  }
+
+  /** It gave up by itself. */
+  get gaveUp(): boolean {
+    return this.child !== undefined && !this.running && !this.wanted
+  }
+
+  /** Client ids of its lanes, their producers and its tables begin like this; its other clients have just the name. */
+  isClient(client: string): boolean {
+    return client === this.name || client.startsWith(`${APP}-${this.name}-`)
+  }
+
+  start(): void {
+    const { name, job, kafka, registry, clickhouse, checkpoints, flags, env } = this.options
+    const where = ["--kafka", kafka, "--registry", registry, "--clickhouse", clickhouse, "--checkpoints", checkpoints]
+    // What has no name of its own in the engine is known to the proxies by the instance's.
+    const how = ["--instance", name, "--kafka-setting", `client.id=${name}`, "--port", "0"]
+    const log = openSync(this.logFile, "a")
+    this.wanted = false
+    this.child = spawn([process.execPath, main, "run", job, "--stop-with-stdin", ...where, ...how, ...flags], {
+      stdin: "pipe",
+      stdout: log,
+      stderr: log,
+      env: { ...environment(), ...env }
+    })
+    closeSync(log)
+  }
+
+  /** `kill -9`. */
+  async kill(): Promise<void> {
+    this.wanted = true
+    this.child?.kill("SIGKILL")
+    await this.child?.exited
+  }
+
+  /** A clean stop; answers with the exit code. */
+  async stop(): Promise<number> {
+    this.wanted = true
+    if (this.child === undefined) return 0
+    this.child.kill("SIGTERM")
+    const timer = setTimeout(() => this.child?.kill("SIGKILL"), STOP_MS)
+    const code = await this.child.exited
+    clearTimeout(timer)
+    return code
+  }
+
+  freeze(): void {
+    this.child?.kill("SIGSTOP")
+  }
+
+  thaw(): void {
+    this.child?.kill("SIGCONT")
+  }
+
+  get log(): string {
+    return readFileSync(this.logFile, "utf8")
+  }
+
+  get logFile(): string {
+    return join(this.options.directory, `${this.name}.log`)
+  }
+}
+
+/** Variables that choose servers would be settings of the child. */
+const environment = (): Record<string, string | undefined> =>
+  Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("HEADRACE_")))

@@ -1,0 +1,85 @@
+import { writeFileSync } from "node:fs"
+import { parseArgs } from "node:util"
+import { plan } from "./plan.ts"
+import type { ChaosReport } from "./report.ts"
+import { runChaos } from "./run.ts"
+
+/**
+ * `npm run chaos -- --for 10m --seed 1 --report chaos.json`: real processes on real servers under load, one fault after
+ * the other, and an audit that trusts none of it. Exit code 1 when anything was lost, doubled, out of order or did not
+ * recover; 130 when it was interrupted, after the audit of what there was.
+ */
+const { values: flags } = parseArgs({
+  options: {
+    for: { type: "string", default: "10m" },
+    seed: { type: "string", default: "1" },
+    report: { type: "string" },
+    rate: { type: "string", default: "3000" },
+    accounts: { type: "string", default: "1000000" },
+    session: { type: "string", default: "10s" }
+  }
+})
+
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+
+const millis = (flag: string, text: string): number => {
+  const [, number, unit] = /^(\d+)\s*(ms|s|m|h)$/.exec(text) ?? []
+  if (unit === undefined) throw new Error(`--${flag} ${text}: expected a time like 10m or 90s`)
+  return Number(number) * UNITS[unit]!
+}
+
+const whole = (flag: string, text: string): number => {
+  if (!/^\d+$/.test(text)) throw new Error(`--${flag} ${text}: expected a whole number`)
+  return Number(text)
+}
+
+const startedAt = performance.now()
+const say = (line: string): void => {
+  const seconds = Math.round((performance.now() - startedAt) / 1000)
+  console.log(`${String(Math.floor(seconds / 60)).padStart(2, "0")}:${String(seconds % 60).padStart(2, "0")}  ${line}`)
+}
+
+const show = (report: ChaosReport): void => {
+  console.table(
+    report.faults.map(({ recovery_ms: { p50, p99 }, session_timeout_ms, ...row }) => ({
+      ...row,
+      "recovery p50": p50,
+      p99,
+      "of it session": session_timeout_ms ?? ""
+    }))
+  )
+  const { kill, zombie, late, broker } = report.totals
+  console.log(
+    `${report.events} events, ${kill} kills, ${zombie} zombies, ${late} late requests, ${broker} broker restarts`
+  )
+  console.log(`lost ${report.lost}, duplicated ${report.duplicated}, disordered ${report.disordered}`)
+  for (const problem of [...report.problems, ...report.open_transactions.map(one => `open transaction: ${one}`)]) {
+    console.log(problem)
+  }
+  console.log(report.passed ? "passed" : "FAILED")
+}
+
+const interrupted = new AbortController()
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    // The second one does not wait for the audit.
+    if (interrupted.signal.aborted) process.exit(130)
+    say("interrupted: auditing what there is; again to end at once")
+    interrupted.abort()
+  })
+}
+
+const seed = whole("seed", flags.seed)
+const report = await runChaos({
+  seed,
+  plan: plan(seed),
+  forMs: millis("for", flags.for),
+  accounts: whole("accounts", flags.accounts),
+  rate: whole("rate", flags.rate),
+  sessionMs: millis("session", flags.session),
+  say,
+  signal: interrupted.signal
+})
+if (flags.report !== undefined) writeFileSync(flags.report, `${JSON.stringify(report, undefined, 2)}\n`)
+show(report)
+process.exit(interrupted.signal.aborted ? 130 : report.passed ? 0 : 1)

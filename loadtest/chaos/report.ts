@@ -1,0 +1,156 @@
+import type { Followed } from "./audit/follower.ts"
+import type { TableAudit } from "./audit/tables.ts"
+import type { Fault } from "./faults/fault.ts"
+
+/** One injection, and the events that were sent from its beginning to that of the next. */
+export interface Injection {
+  readonly fault: Fault
+  readonly from: number
+  readonly to: number
+  /** Undefined: it never recovered. */
+  readonly recoveryMs: number | undefined
+}
+
+/** What of an audit is wrong, as ids of events. */
+export interface Wrong {
+  readonly lost: readonly number[]
+  readonly duplicated: readonly number[]
+  readonly disordered: readonly number[]
+}
+
+export interface FaultRow {
+  readonly fault: string
+  readonly injected: number
+  readonly events: number
+  readonly lost: number
+  readonly duplicated: number
+  readonly disordered: number
+  readonly unrecovered: number
+  readonly recovery_ms: { readonly p50: number; readonly p99: number; readonly max: number }
+  /** Where recovery waits for a session to end: of the times above, this much is its time-out. */
+  readonly session_timeout_ms?: number
+}
+
+/** The JSON of `--report`. */
+export interface ChaosReport {
+  readonly seed: number
+  readonly version: string
+  readonly started: string
+  readonly duration_ms: number
+  readonly events: number
+  readonly accounts: number
+  readonly lost: number
+  readonly duplicated: number
+  readonly disordered: number
+  /** The same of each place. Records whose state is not that of the record before them count as lost or duplicated. */
+  readonly kafka: PlaceCounts
+  readonly clickhouse: PlaceCounts
+  readonly totals: Readonly<Record<Fault["group"], number>>
+  readonly faults: readonly FaultRow[]
+  /** Partitions in which a transaction was open at the end. */
+  readonly open_transactions: readonly string[]
+  /** What else was wrong, in words. */
+  readonly problems: readonly string[]
+  /** Faults that could not be injected, and why. */
+  readonly missed: readonly string[]
+  readonly passed: boolean
+}
+
+interface PlaceCounts {
+  readonly records: number
+  readonly lost: number
+  readonly duplicated: number
+  readonly disordered: number
+  readonly wrong_state: number
+}
+
+export interface Findings {
+  readonly seed: number
+  readonly version: string
+  readonly startedAt: number
+  readonly endedAt: number
+  readonly sent: number
+  readonly accounts: number
+  readonly sessionMs: number
+  readonly injections: readonly Injection[]
+  readonly kafka: Followed
+  readonly clickhouse: TableAudit
+  readonly open: readonly string[]
+  readonly problems: readonly string[]
+  readonly missed: readonly string[]
+}
+
+export const reportOf = (found: Findings): ChaosReport => {
+  const kafka = { ...found.kafka, lost: found.kafka.missing }
+  const clickhouse = { ...found.clickhouse, lost: found.clickhouse.missing, wrong: [] }
+  const places = [countsOf(kafka), countsOf(clickhouse)] as const
+  const faults = rowsOf(found, [kafka, clickhouse])
+  const sum = (of: (place: PlaceCounts) => number) => places.reduce((total, place) => total + of(place), 0)
+  const unrecovered = faults.reduce((total, row) => total + row.unrecovered, 0)
+  const counts = {
+    lost: sum(place => place.lost),
+    duplicated: sum(place => place.duplicated),
+    disordered: sum(place => place.disordered)
+  }
+  const wrong = counts.lost + counts.duplicated + counts.disordered + sum(place => place.wrong_state)
+  return {
+    seed: found.seed,
+    version: found.version,
+    started: new Date(found.startedAt).toISOString(),
+    duration_ms: found.endedAt - found.startedAt,
+    events: found.sent,
+    accounts: found.accounts,
+    ...counts,
+    kafka: places[0],
+    clickhouse: places[1],
+    totals: totalsOf(found.injections),
+    faults,
+    open_transactions: found.open,
+    problems: found.problems,
+    missed: found.missed,
+    passed: wrong === 0 && unrecovered === 0 && found.open.length === 0 && found.problems.length === 0
+  }
+}
+
+const countsOf = (
+  place: Wrong & { readonly records?: number; readonly rows?: number; readonly wrong: readonly number[] }
+) => ({
+  records: place.records ?? place.rows ?? 0,
+  lost: place.lost.length,
+  duplicated: place.duplicated.length,
+  disordered: place.disordered.length,
+  wrong_state: place.wrong.length
+})
+
+const totalsOf = (injections: readonly Injection[]): ChaosReport["totals"] => {
+  const totals = { kill: 0, zombie: 0, late: 0, broker: 0, other: 0 }
+  for (const { fault } of injections) totals[fault.group]++
+  return totals
+}
+
+const rowsOf = ({ injections, sessionMs }: Findings, places: readonly Wrong[]): FaultRow[] =>
+  [...Map.groupBy(injections, ({ fault }) => fault.name)]
+    .map(([fault, all]) => rowOf(fault, all, places, sessionMs))
+    .sort((a, b) => a.fault.localeCompare(b.fault))
+
+const rowOf = (fault: string, all: readonly Injection[], places: readonly Wrong[], sessionMs: number): FaultRow => {
+  const within = (id: number) => all.some(({ from, to }) => from <= id && id < to)
+  const count = (of: (place: Wrong) => readonly number[]) =>
+    places.reduce((sum, place) => sum + of(place).filter(within).length, 0)
+  const recoveries = all.flatMap(({ recoveryMs }) => recoveryMs ?? []).sort((a, b) => a - b)
+  return {
+    fault,
+    injected: all.length,
+    events: all.reduce((sum, { from, to }) => sum + to - from, 0),
+    lost: count(place => place.lost),
+    duplicated: count(place => place.duplicated),
+    disordered: count(place => place.disordered),
+    unrecovered: all.length - recoveries.length,
+    recovery_ms: { p50: quantile(recoveries, 0.5), p99: quantile(recoveries, 0.99), max: quantile(recoveries, 1) },
+    ...(all[0]!.fault.session === true ? { session_timeout_ms: sessionMs } : {})
+  }
+}
+
+/** Of sorted times; the larger neighbour. */
+const quantile = (sorted: readonly number[], q: number): number =>
+  Math.round(sorted[Math.min(sorted.length - 1, Math.ceil(q * sorted.length) - 1)] ?? 0)

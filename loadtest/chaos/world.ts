@@ -1,0 +1,197 @@
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { Follower } from "./audit/follower.ts"
+import { Tables } from "./audit/tables.ts"
+import { Feed } from "./feed.ts"
+import { Instance } from "./instance.ts"
+import { TOPICS } from "./job/movement.ts"
+import { type Servers, startServers } from "./servers.ts"
+
+export interface WorldOptions {
+  /** The pipeline's module. */
+  readonly job: string
+  readonly accounts: number
+  readonly rate: number
+  readonly seed: number
+  readonly sessionMs: number
+  /** For logs, configuration and checkpoints. */
+  readonly directory: string
+  readonly checkpoints: string
+  /** Set for the instances, too. */
+  readonly env: Readonly<Record<string, string>>
+  readonly say: (line: string) => void
+  /** Aborted when the run is to end early. */
+  readonly signal: AbortSignal
+}
+
+/** A moment that recovery is measured from: an event that was sent after it must come out of every partition. */
+export interface Mark {
+  readonly at: number
+  readonly beyond: number
+}
+
+export const PARTITIONS = 6
+const NAMES = ["a", "b", "c"] as const
+const GUEST = "d"
+/** A fault that is not over by then is a failure. */
+export const RECOVERY_LIMIT_MS = 90_000
+const START_LIMIT_MS = 120_000
+const DRAIN_LIMIT_MS = 120_000
+
+/** Servers, proxies, instances, load and audit of one run. */
+export class World {
+  readonly instances: readonly Instance[]
+  /** One more that comes and goes. */
+  readonly guest: Instance
+  /** What should not have happened, in words. */
+  readonly problems: string[] = []
+  private readonly supervisor: ReturnType<typeof setInterval>
+  /** Aborted when an instance gives up before anything came out. */
+  private readonly stillborn = new AbortController()
+  private started = false
+
+  private constructor(
+    options: WorldOptions,
+    servers: Servers,
+    feed: Feed,
+    follower: Follower,
+    tables: Tables,
+    instances: readonly Instance[]
+  ) {
+    this.options = options
+    this.servers = servers
+    this.feed = feed
+    this.follower = follower
+    this.tables = tables
+    this.instances = instances.slice(0, NAMES.length)
+    this.guest = instances[NAMES.length]!
+    this.supervisor = setInterval(() => this.supervise(), 1000)
+  }
+  readonly options: WorldOptions
+  readonly servers: Servers
+  readonly feed: Feed
+  readonly follower: Follower
+  readonly tables: Tables
+
+  /** Everything runs, each account has its state, and the load is on. */
+  static async start(options: WorldOptions): Promise<World> {
+    const { say, accounts, rate, seed, signal } = options
+    say("starting servers")
+    const servers = await startServers(PARTITIONS)
+    const direct = {
+      bootstrap: servers.kafka.bootstrap,
+      registry: servers.registry.url,
+      partitions: PARTITIONS,
+      accounts
+    }
+    const feed = await Feed.open({ ...direct, rate, seed })
+    const follower = new Follower({ ...direct, topic: TOPICS.balances })
+    const instances = await Promise.all([...NAMES, GUEST].map(name => openInstance(name, options, servers)))
+    const world = new World(options, servers, feed, follower, new Tables(servers.clickhouse.url), instances)
+    for (const instance of world.instances) instance.start()
+    await feed.fill()
+    feed.start()
+    say(`${accounts} accounts filled, ${rate} events/s from now on`)
+    const either = AbortSignal.any([signal, world.stillborn.signal])
+    const ready = await follower.reached(accounts, START_LIMIT_MS, either)
+    world.started = true
+    if (ready !== undefined || signal.aborted) return world
+    await world.close()
+    throw new Error(`nothing came out within ${START_LIMIT_MS} ms:\n${world.logs()}`)
+  }
+
+  mark(): Mark {
+    return { at: Date.now(), beyond: this.feed.sent }
+  }
+
+  /** Until events that were sent after the mark have come out of each partition, ms; undefined: they never did. */
+  async recovered({ at, beyond }: Mark, where: "kafka" | "clickhouse"): Promise<number | undefined> {
+    const { signal } = this.options
+    const reached =
+      where === "kafka"
+        ? await this.follower.reached(beyond, RECOVERY_LIMIT_MS, signal)
+        : await this.tables.reached(beyond, PARTITIONS, RECOVERY_LIMIT_MS, signal)
+    return reached === undefined ? undefined : Math.max(0, reached - at)
+  }
+
+  /** Ends the load, and waits until everything has come out, in both places, then stops the instances cleanly. */
+  async drain(): Promise<void> {
+    await this.feed.stop()
+    const forever = new AbortController().signal
+    const deadline = performance.now() + DRAIN_LIMIT_MS
+    while (performance.now() < deadline) {
+      this.follower.check()
+      if (this.follower.records >= this.feed.sent && (await this.tables.rows()) >= this.feed.sent) break
+      await pause(200, forever)
+    }
+    // What comes twice may come the second time when all has come once.
+    await pause(2000, forever)
+    clearInterval(this.supervisor)
+    for (const instance of [...this.instances, this.guest]) {
+      const code = await instance.stop()
+      if (code !== 0) this.problems.push(`${instance.name} stopped with ${code}: ${tail(instance.log)}`)
+    }
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.supervisor)
+    await Promise.all([...this.instances, this.guest].map(instance => instance.kill()))
+    await Promise.all([this.follower.stop(), this.feed.close(), this.tables.close()])
+    await this.servers.stop()
+  }
+
+  pause(ms: number): Promise<void> {
+    return pause(ms, this.options.signal)
+  }
+
+  logs(): string {
+    return this.instances.map(({ name, log }) => `── ${name}\n${tail(log)}`).join("\n")
+  }
+
+  private supervise(): void {
+    for (const instance of [...this.instances, this.guest].filter(one => one.gaveUp)) {
+      if (!this.started) return this.stillborn.abort()
+      this.problems.push(`${instance.name} gave up: ${tail(instance.log)}`)
+      this.options.say(`${instance.name} gave up by itself and is started again; see ${instance.logFile}`)
+      instance.start()
+    }
+  }
+}
+
+const openInstance = async (name: string, options: WorldOptions, servers: Servers): Promise<Instance> => {
+  const { proxied } = servers
+  const config = join(options.directory, "config.yaml")
+  writeFileSync(config, JSON.stringify(configOf(options)))
+  return new Instance({
+    name,
+    job: config,
+    kafka: proxied.kafka,
+    registry: proxied.registry,
+    clickhouse: await proxied.clickhouse(name),
+    checkpoints: options.checkpoints,
+    directory: options.directory,
+    flags: ["--lanes", "1", "--checkpoint-interval", "10 seconds"],
+    env: options.env
+  })
+}
+
+const configOf = ({ job, sessionMs }: WorldOptions) => ({
+  pipeline: job,
+  session: { timeout: `${sessionMs} millis` },
+  clusters: { kafka: { settings: { "socket.timeout.ms": "5000" } } }
+})
+
+const tail = (text: string): string => text.trimEnd().split("\n").slice(-12).join("\n")
+
+/** Ends early with the signal. */
+export const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise(resolve => {
+    const end = () => {
+      clearTimeout(timer)
+      signal.removeEventListener("abort", end)
+      resolve()
+    }
+    const timer = setTimeout(end, ms)
+    signal.addEventListener("abort", end)
+    if (signal.aborted) end()
+  })
