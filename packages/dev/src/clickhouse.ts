@@ -113,7 +113,9 @@ function configOf(memoryMb: number): string {
     asynchronous_metrics_update_period_s: 60,
     // One merge at a time: by default several take all processors from everybody else for seconds.
     background_pool_size: 1,
-    background_merges_mutations_concurrency_ratio: 1
+    background_merges_mutations_concurrency_ratio: 1,
+    // And not at full speed: a large merge would hold a processor for two seconds in a row.
+    max_merges_bandwidth_for_server: 12 * 1024 * 1024
   }
   // Free places in that pool that merges and mutations wait for: there never are more.
   const mergeTree = {
