@@ -2,13 +2,16 @@ import { Agg, Pipeline, Sink, Source, Window } from "headrace"
 import { riskOf } from "./risk.ts"
 import { AccountEvent, ScoredEvent, Spend } from "./schemas.ts"
 
-const events = Pipeline.make("payments").from(
+/** The events, before anything is done with them. */
+export const events = Pipeline.make("payments").from(
   Source.kafka("payments", AccountEvent, { eventTime: e => e.at, outOfOrderness: "20 seconds" })
 )
 
-const scored = events.extend({ risk: riskOf }).to(Sink.kafka("payments.scored", ScoredEvent), Sink.clickhouse("scored"))
+export const scored = events
+  .extend({ risk: riskOf })
+  .to(Sink.kafka("payments.scored", ScoredEvent), Sink.clickhouse("scored"))
 
-const spend = events
+export const spend = events
   .filter(e => e.kind === "payment")
   .keyBy(e => e.account)
   .window(
