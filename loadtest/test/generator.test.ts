@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test"
+import { partitionOf } from "@headrace/core"
 import fc from "fast-check"
 import { Accounts, accountIndex } from "../src/generator/accounts.ts"
 import { EventMaker, type EventOptions } from "../src/generator/events.ts"
-import { partitionOf } from "../src/generator/murmur2.ts"
 import { Random } from "../src/generator/random.ts"
 import { makeSchedule } from "../src/generator/schedule.ts"
 import { Tally } from "../src/generator/tally.ts"
@@ -133,20 +133,5 @@ describe("events", () => {
     expect(sum.equals(tally.windows)).toBe(true)
     expect(tally.maxAt).toBe(Math.max(...events.map(e => e.at)))
     for (const p of [0, 1, 2, 3]) expect(tally.perPartition[p]).toBe(events.filter(e => e.partition === p).length)
-  })
-})
-
-describe("murmur2", () => {
-  // Values of Kafka's own test of Utils.murmur2.
-  test.each([
-    ["21", -973932308],
-    ["foobar", -790332482],
-    ["a-little-bit-long-string", -985981536],
-    ["a-little-bit-longer-string", -1486304829],
-    ["lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971],
-    ["abc", 479470107]
-  ])("of %s", async (key, hash) => {
-    const { murmur2 } = await import("../src/generator/murmur2.ts")
-    expect(murmur2(new TextEncoder().encode(key))).toBe(hash)
   })
 })

@@ -1,4 +1,4 @@
-import { partitionOf } from "./murmur2.ts"
+import { partitionOf } from "@headrace/core"
 
 const PREFIX = "acct"
 const DIGITS = 6

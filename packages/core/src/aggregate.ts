@@ -1,4 +1,4 @@
-import type { ValueCodec } from "./codec.ts"
+import type { StoredCodec } from "./codec.ts"
 
 /** An aggregate over the records of a window, as the builder describes it and the window operator compiles it. */
 export type Aggregate =
@@ -7,7 +7,7 @@ export type Aggregate =
   | { readonly kind: "distinctCount"; readonly of: (record: never) => string | number }
   | {
       readonly kind: "custom"
-      readonly codec: ValueCodec<unknown>
+      readonly codec: StoredCodec
       readonly init: () => unknown
       readonly add: (state: never, record: never) => unknown
       readonly result: (state: never) => unknown

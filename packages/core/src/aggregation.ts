@@ -24,8 +24,6 @@ type Of = (record: object) => unknown
  */
 export class Aggregation {
   readonly layout: GroupLayout
-  /** Names and kinds in order: state that was written under another shape is refused. */
-  readonly shape: string
   private readonly names: readonly string[]
   private readonly codes: Int32Array
   /** Where each aggregate lives: a column of the row, an index of `values` for custom ones. */
@@ -40,7 +38,6 @@ export class Aggregation {
     const entries = Object.entries(aggregates)
     const kinds = entries.map(([, aggregate]) => aggregate)
     this.names = entries.map(([name]) => name)
-    this.shape = entries.map(([name, { kind }]) => `${name}:${kind}`).join(",")
     this.codes = Int32Array.from(kinds, ({ kind }) => CODES[kind])
     this.inputs = kinds.map(aggregate => ("of" in aggregate ? (aggregate.of as Of) : nothing))
     this.customs = kinds.filter(aggregate => aggregate.kind === "custom")

@@ -1,4 +1,5 @@
 import type { ByteWriter } from "./bytes.ts"
+import type { Shape } from "./state/shape.ts"
 
 /** Why the bytes of a record could not be read. */
 export type DecodeReason =
@@ -72,4 +73,19 @@ export class EncodeError extends Error {
 export interface ValueCodec<A> {
   readonly write: (value: A, out: ByteWriter) => void
   readonly read: (bytes: Uint8Array, start: number, end: number) => A
+}
+
+/** A codec of a user's values that says what it stores, and what it can make of what was stored before. */
+export interface StoredCodec extends ValueCodec<unknown> {
+  /** Default: `any`, which is compared with nothing. */
+  readonly shape?: Shape
+  readonly migrations?: readonly StoredMigration[]
+}
+
+/** What becomes of values of an earlier shape when a job starts from a savepoint. */
+export interface StoredMigration {
+  /** Reads the earlier values. */
+  readonly from: StoredCodec
+  /** Called once for each value. */
+  readonly migrate: (before: never) => unknown
 }

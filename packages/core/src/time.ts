@@ -2,6 +2,7 @@ import type { ByteWriter } from "./bytes.ts"
 import type { ValueCodec } from "./codec.ts"
 import { NO_WATERMARK, type Stateful } from "./operator.ts"
 import { OperatorState } from "./state/operator.ts"
+import { clockDefinition } from "./state/schema.ts"
 import { ValueState } from "./state/value.ts"
 
 /** A time in ms, infinities included. */
@@ -30,7 +31,7 @@ export class SourceClock implements Stateful {
     this.id = id
     this.outOfOrdernessMs = outOfOrdernessMs
     this.value = new ValueState(id, 1, timeCodec, NO_WATERMARK)
-    this.state = new OperatorState({ id, version: 1, shape: "clock" }, [this.value])
+    this.state = new OperatorState(clockDefinition(id), [this.value])
     this.operator = this.state.operator
   }
 

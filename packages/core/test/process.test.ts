@@ -231,7 +231,9 @@ describe("entries", () => {
 
   test("of other states are refused by name", () => {
     const changes = new Chain({ ...FOREVER, value: 10 }).delta()
-    expect(() => restored(FOREVER, [], [changes])).toThrow("list:list,map:map,sum:aggregating,value:value+ttl")
+    expect(() => restored(FOREVER, [], [changes])).toThrow(
+      "list: list of any, map: map of any, sum: aggregating of any, value: value of any with a ttl"
+    )
   })
 })
 

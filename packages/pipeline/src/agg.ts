@@ -1,5 +1,6 @@
 import type { Aggregate } from "@headrace/core"
 import type { Schema } from "effect"
+import type { Migration } from "./migration.ts"
 import { jsonCodec } from "./stateCodec.ts"
 
 /** Folds the records A of one key and window into a B. */
@@ -48,6 +49,8 @@ export interface Custom<S extends Schema.Codec<unknown, unknown>, A, B> {
   readonly add: (state: S["Type"], record: A) => S["Type"]
   /** Called once for each firing; must leave the state alone. */
   readonly result: (state: S["Type"]) => B
+  /** What becomes of state of earlier schemas when a job starts from a savepoint: see `State.migration`. */
+  readonly migrations?: readonly Migration<S["Type"]>[]
 }
 
 /**
@@ -69,7 +72,7 @@ export interface Custom<S extends Schema.Codec<unknown, unknown>, A, B> {
 export const custom = <S extends Schema.Codec<unknown, unknown>, A, B>(options: Custom<S, A, B>): Agg<A, B> => ({
   aggregate: {
     kind: "custom",
-    codec: jsonCodec(options.state),
+    codec: jsonCodec(options.state, options.migrations),
     init: options.init,
     add: options.add,
     result: options.result

@@ -1,11 +1,16 @@
-import type { ValueCodec } from "@headrace/core"
+import type { StoredCodec } from "@headrace/core"
 import { Schema } from "effect"
+import type { Migration } from "./migration.ts"
+import { shapeOf } from "./shape.ts"
 
 const utf8 = new TextEncoder()
 const text = new TextDecoder("utf-8", { fatal: true })
 
 /** Stores values of a schema as JSON. Dates, bigints, NaN and infinities survive, as the schema says how; -0 becomes 0. */
-export const jsonCodec = <T>(schema: Schema.Codec<T, unknown>): ValueCodec<unknown> => {
+export const jsonCodec = <T>(
+  schema: Schema.Codec<T, unknown>,
+  migrations: readonly Migration<T>[] = []
+): StoredCodec => {
   const json = Schema.toCodecJson(schema)
   const encode = Schema.encodeUnknownSync(json)
   const decode = Schema.decodeUnknownSync(json)
@@ -14,6 +19,8 @@ export const jsonCodec = <T>(schema: Schema.Codec<T, unknown>): ValueCodec<unkno
       const bytes = utf8.encode(JSON.stringify(encode(value)))
       out.copy(bytes, 0, bytes.length)
     },
-    read: (bytes, start, end) => decode(JSON.parse(text.decode(bytes.subarray(start, end))))
+    read: (bytes, start, end) => decode(JSON.parse(text.decode(bytes.subarray(start, end)))),
+    shape: shapeOf(schema),
+    migrations: migrations.map(({ stored }) => stored)
   }
 }

@@ -4,6 +4,7 @@ import { type Input, NO_WATERMARK, type Stateful } from "../operator.ts"
 import type { Cell, Cells } from "../state/cells.ts"
 import { makeHandle, type StateSpec } from "../state/handles.ts"
 import { OperatorState } from "../state/operator.ts"
+import { processDefinition } from "../state/schema.ts"
 import { Timers } from "../state/timers.ts"
 import { ValueState } from "../state/value.ts"
 import { timeCodec } from "../time.ts"
@@ -87,11 +88,7 @@ export class Process implements Input, Stateful {
     this.call.state = Object.fromEntries(handles.map(([name, { handle }]) => [name, handle]))
     const cells = handles.map(([, one]) => one.cells)
     this.expiring = cells.filter((_, i) => states[i]![1].ttlMs !== undefined)
-    this.state = new OperatorState({ id, version: 1, shape: shapeOf(states) }, [
-      this.progress,
-      this.timers.cells,
-      ...cells
-    ])
+    this.state = new OperatorState(processDefinition(id, options.state), [this.progress, this.timers.cells, ...cells])
     this.operator = this.state.operator
   }
 
@@ -100,7 +97,7 @@ export class Process implements Input, Stateful {
       throw new RangeError(`Process "${this.id}": an event's timestamp is not a time in ms (${timestamp})`)
     const { bytes, start, end, kind } = this.key
     const key = readKey(bytes, start, end, kind)
-    if (this.timers.nextDue <= this.current) this.catchUp(key)
+    if (isDue(this.timers.cells, this.current)) this.catchUp(key)
     this.emitUnder(bytes, start, end, kind)
     this.call.begin(key, timestamp, this.current)
     this.onRecord(record, this.call)
@@ -114,7 +111,7 @@ export class Process implements Input, Stateful {
 
   /** Whether timers, or entries that have expired, wait for `proceed`. */
   get pending(): boolean {
-    return this.timers.nextDue <= this.current || this.expiring.some(cells => isDue(cells, this.current))
+    return isDue(this.timers.cells, this.current) || this.expiring.some(cells => isDue(cells, this.current))
   }
 
   /**
@@ -123,8 +120,8 @@ export class Process implements Input, Stateful {
    */
   proceed(limit: number): number {
     let done = 0
-    for (; done < limit && this.timers.nextDue <= this.current; done++) this.fire(this.timers.cells.first!)
-    if (this.timers.nextDue > this.current) this.output.watermark(this.current)
+    for (; done < limit && isDue(this.timers.cells, this.current); done++) this.fire(this.timers.cells.first!)
+    if (!isDue(this.timers.cells, this.current)) this.output.watermark(this.current)
     // Only behind all timers: one that still waits has to find what had not expired at its time.
     for (const cells of this.expiring)
       for (; done < limit && isDue(cells, this.current); done++) cells.remove(cells.first!)
@@ -190,10 +187,9 @@ export class Process implements Input, Stateful {
   }
 }
 
-const isDue = (cells: Cells<unknown>, watermark: number): boolean => (cells.first?.due ?? Infinity) <= watermark
-
-const shapeOf = (states: readonly (readonly [string, StateSpec])[]): string =>
-  `process ${states.map(([name, { kind, ttlMs }]) => `${name}:${kind}${ttlMs === undefined ? "" : "+ttl"}`).join(",")}`
+/** Whether there is one that is due. At the end of time everything is that has a time. */
+const isDue = (cells: Cells<unknown>, watermark: number): boolean =>
+  cells.first !== undefined && cells.first.due <= watermark
 
 const noTimers = (id: string) => (): never => {
   throw new Error(`Process "${id}" has a timer in its state and no onTimer: put the function back`)

@@ -5,6 +5,7 @@ import { KeyError, type Keyed, keyed, readKey } from "../key.ts"
 import { type Input, NO_WATERMARK, type Stateful } from "../operator.ts"
 import { type Group, GroupedState } from "../state/grouped.ts"
 import { OperatorState } from "../state/operator.ts"
+import { windowDefinition } from "../state/schema.ts"
 import { ValueState } from "../state/value.ts"
 import { type Progress, progressCodec, START } from "./progress.ts"
 
@@ -91,8 +92,7 @@ export class TumblingWindow implements Input, Stateful {
     this.atOnce = options.atOnce ?? Number.POSITIVE_INFINITY
     this.progress = new ValueState(options.id, 1, progressCodec, START)
     this.contents = new GroupedState(options.id, this.aggregation.layout)
-    const shape = `tumbling ${options.sizeMs} ${options.offsetMs} ${this.aggregation.shape}`
-    this.state = new OperatorState({ id: options.id, version: 2, shape }, [this.progress, this.contents])
+    this.state = new OperatorState(windowDefinition(options), [this.progress, this.contents])
     this.operator = this.state.operator
   }
 

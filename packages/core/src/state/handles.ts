@@ -1,4 +1,4 @@
-import type { ValueCodec } from "../codec.ts"
+import type { StoredCodec } from "../codec.ts"
 import type { Key } from "../key.ts"
 import { Cells } from "./cells.ts"
 
@@ -6,7 +6,7 @@ import { Cells } from "./cells.ts"
 export type StateSpec = Stored & (Plain | Folding)
 
 interface Stored {
-  readonly codec: ValueCodec<unknown>
+  readonly codec: StoredCodec
   /** How long an entry lives behind its last write, in ms of event time; undefined: until it is cleared. */
   readonly ttlMs: number | undefined
 }

@@ -2,16 +2,10 @@ import { ByteWriter } from "../bytes.ts"
 import { writePut } from "./changes.ts"
 import { StateError } from "./error.ts"
 import { HANDLE_BYTES, NAMESPACE_BYTES, NO_NAMESPACE, operatorHash, readOrdered, writeStateKey } from "./order.ts"
+import { type StateDefinition, type StateSchema, showSchema } from "./schema.ts"
 
-/** What an operator's state is: changing `version` or `shape` refuses state that was written before. */
-export interface StateDescriptor {
-  /** Stable: state is found again by it. */
-  readonly id: string
-  /** Of the meaning of the values. */
-  readonly version: number
-  /** Of the layout of the values, derived from it: for instance `spent:sum,payments:count`. */
-  readonly shape: string
-}
+/** What an operator's state is: state of another schema is refused. Savepoints migrate it (savepoint/). */
+export type StateDescriptor = Pick<StateDefinition, "id" | "schema">
 
 /** One part of an operator's state, under one or more handle numbers (from 1). */
 export interface StateHandle {
@@ -48,7 +42,7 @@ export class OperatorState {
     this.operator = operatorHash(descriptor.id)
     this.handles = handles
     writeStateKey(this.key, this.operator, NO_NAMESPACE, DESCRIPTOR)
-    const json = text.encode(JSON.stringify([descriptor.id, descriptor.version, descriptor.shape]))
+    const json = writeDescriptor(descriptor)
     this.value.copy(json, 0, json.length)
   }
 
@@ -90,15 +84,16 @@ export class OperatorState {
   }
 
   private check(value: Uint8Array): void {
-    const { id, version, shape } = readDescriptor(value)
+    const { id, schema } = readDescriptor(value)
     const own = this.descriptor
     if (id !== own.id)
       throw new StateError("Collision", `Operators "${id}" and "${own.id}" share a hash: give one of them another id`)
-    if (version !== own.version || shape !== own.shape)
+    if (JSON.stringify(schema) !== JSON.stringify(own.schema))
       throw new StateError(
         "Incompatible",
-        `State of "${id}" was written as version ${version} (${shape}), the pipeline has version ${own.version} ` +
-          `(${own.shape}): give the step another id to start it empty, or put the old definition back`
+        `State of "${id}" was written as ${showSchema(schema)} (version ${schema.version}), the pipeline has ` +
+          `${showSchema(own.schema)} (version ${own.schema.version}): put the old definition back, take a savepoint with it, ` +
+          "and start the new one from that (headrace savepoint), or give the step another id to start it empty"
       )
     this.described = true
   }
@@ -113,11 +108,16 @@ export class OperatorState {
 export const isDescriptor = (key: Uint8Array): boolean =>
   key.length === HANDLE_BYTES && key[NAMESPACE_BYTES] === DESCRIPTOR
 
+/** The value of an operator's descriptor entry. */
+export const writeDescriptor = ({ id, schema }: StateDescriptor): Uint8Array =>
+  text.encode(JSON.stringify([id, schema]))
+
 /** Reads a descriptor entry's value. Throws StateError `Damaged`. */
 export const readDescriptor = (value: Uint8Array): StateDescriptor => {
   try {
-    const [id, version, shape] = JSON.parse(utf8.decode(value)) as [string, number, string]
-    return { id, version, shape }
+    const [id, schema] = JSON.parse(utf8.decode(value)) as [string, StateSchema]
+    if (typeof schema !== "object") throw new Error("it is of an earlier version of Headrace")
+    return { id, schema }
   } catch (error) {
     throw new StateError("Damaged", `The descriptor of an operator's state cannot be read: ${String(error)}`)
   }

@@ -1,0 +1,105 @@
+import { BIGINT_KEY, NUMBER_KEY, readKey, STRING_KEY } from "../key.ts"
+import { partitionOf } from "../partitioner.ts"
+import { StateError } from "../state/error.ts"
+import { ValueReader } from "../state/number.ts"
+import { HANDLE_BYTES, NAMESPACE_BYTES } from "../state/order.ts"
+import type { StateSchema } from "../state/schema.ts"
+
+/** The stream's key that an entry belongs to, in the bytes of its state key. */
+export interface Owner {
+  /** STRING_KEY, NUMBER_KEY or BIGINT_KEY. */
+  readonly kind: number
+  readonly start: number
+  readonly end: number
+}
+
+/** Handle numbers up to this one belong to the partition as a whole: event time, and how far it has come. */
+const OF_THE_PARTITION = 1
+const ROWS = 2
+
+/** Whose an entry is; undefined: the partition's. Not for descriptors. */
+export const ownerOf = (schema: StateSchema, key: Uint8Array): Owner | undefined => {
+  const handle = key[NAMESPACE_BYTES]!
+  if (handle <= OF_THE_PARTITION) return undefined
+  const kind = key[HANDLE_BYTES]!
+  const start = HANDLE_BYTES + 1
+  if (schema.kind === "window" && handle === ROWS) return { kind, start, end: key.length }
+  // A cell, or an element of a set: the length of the key comes before it.
+  const reader = new ValueReader()
+  reader.reset(key)
+  reader.skip(start)
+  const length = reader.varint()
+  const from = reader.skip(length)
+  return { kind, start: from, end: from + length }
+}
+
+/** How producers write a key that is a number: what the partitioner hashes. */
+const FORMS: Readonly<Record<string, (value: number | bigint) => Uint8Array | undefined>> = {
+  text: value => utf8.encode(String(value)),
+  int: value => fixed(value, 4),
+  long: value => fixed(value, 8)
+}
+const utf8 = new TextEncoder()
+
+/** Big-endian, as Kafka's serializers write them. */
+const fixed = (value: number | bigint, bytes: 4 | 8): Uint8Array | undefined => {
+  if (typeof value === "number" && !Number.isSafeInteger(value)) return undefined
+  const whole = BigInt(value)
+  if (BigInt.asIntN(bytes * 8, whole) !== whole) return undefined
+  const view = new DataView(new ArrayBuffer(bytes))
+  if (bytes === 4) view.setInt32(0, Number(whole))
+  else view.setBigInt64(0, whole)
+  return new Uint8Array(view.buffer)
+}
+
+/**
+ * Where keys belong. State can be split by key only if records are: every key's state has to stand in the partition to
+ * which Kafka's default partitioner sends its records. So what is found is looked at first (`see`), and then placed.
+ */
+export class Placement {
+  private forms = Object.keys(FORMS)
+  private numbers = 0
+
+  /** A key that stands in `partition` of `partitions`. Throws StateError `Incompatible` if it should not. */
+  see(bytes: Uint8Array, { kind, start, end }: Owner, partition: number, partitions: number): void {
+    if (kind === STRING_KEY) {
+      const expected = partitionOf(bytes.subarray(start, end), partitions)
+      if (expected !== partition)
+        throw misplaced(readKey(bytes, start, end, kind), partition, partitions, `in ${expected}`)
+      return
+    }
+    if (kind !== NUMBER_KEY && kind !== BIGINT_KEY) throw new StateError("Damaged", `A key is of unknown kind ${kind}`)
+    this.numbers++
+    const value = readKey(bytes, start, end, kind) as number | bigint
+    this.forms = this.forms.filter(form => {
+      const written = FORMS[form]!(value)
+      return written !== undefined && partitionOf(written, partitions) === partition
+    })
+    if (this.forms.length === 0)
+      throw misplaced(value, partition, partitions, "elsewhere, as decimal text, 32 bits or 64 bits")
+  }
+
+  /** Call it when all keys were seen. Throws StateError `Incompatible` where they do not tell how they were written. */
+  settle(): void {
+    if (this.numbers > 0 && this.forms.length > 1)
+      throw new StateError(
+        "Incompatible",
+        `The ${this.numbers} keys that are numbers do not tell how producers write them (as ${this.forms.join(" or ")}): ` +
+          "there are too few to split the state by"
+      )
+  }
+
+  /** The partition of a key, of `partitions`. */
+  of(bytes: Uint8Array, { kind, start, end }: Owner, partitions: number): number {
+    if (kind === STRING_KEY) return partitionOf(bytes.subarray(start, end), partitions)
+    const value = readKey(bytes, start, end, kind) as number | bigint
+    return partitionOf(FORMS[this.forms[0]!]!(value)!, partitions)
+  }
+}
+
+const misplaced = (key: unknown, partition: number, partitions: number, expected: string): StateError =>
+  new StateError(
+    "Incompatible",
+    `There is state of the key ${String(key)} in partition ${partition} of ${partitions}, and Kafka's default partitioner puts this key ${expected}: ` +
+      "records are not partitioned by it, so the state cannot be split by it. Keep the number of partitions"
+  )

@@ -1,0 +1,89 @@
+import { ByteWriter } from "../bytes.ts"
+import { NO_WATERMARK } from "../operator.ts"
+import { type Progress, progressCodec, START } from "../operators/progress.ts"
+import { StateError } from "../state/error.ts"
+import type { Entry } from "../state/merge.ts"
+import { ValueReader, writeNumber } from "../state/number.ts"
+import type { StateDescriptor } from "../state/operator.ts"
+import { NAMESPACE_BYTES, readOrdered } from "../state/order.ts"
+import type { NamedStateSchema, StateSchema } from "../state/schema.ts"
+import { timeCodec } from "../time.ts"
+
+const TIMERS = 2
+const FIRST_STATE = 3
+const ROWS = 2
+
+/**
+ * The partitions of `before` whose keys may belong to partition `partition` of `after`. Kafka's default partitioner takes
+ * the rest of a hash, so it is all of them only where the two numbers have no common divisor.
+ */
+export const contributors = (partition: number, before: number, after: number): readonly number[] => {
+  const shared = divisor(before, after)
+  return Array.from({ length: before }, (_, one) => one).filter(one => one % shared === partition % shared)
+}
+
+const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b))
+
+/**
+ * What the partitions that become one have come to: the value of an operator's own entry, made of theirs (undefined:
+ * there is none). Event time is the least of them. Throws StateError `Incompatible` where windows are just firing.
+ */
+export const combined = (
+  { id, schema }: StateDescriptor,
+  values: readonly (Uint8Array | undefined)[]
+): Uint8Array | undefined => {
+  if (values.every(value => value === undefined)) return undefined
+  const out = new ByteWriter(24)
+  if (schema.kind === "window") progressCodec.write(slowest(id, values.map(progressOf)), out)
+  else timeCodec.write(Math.min(...values.map(timeOf)), out)
+  return out.written()
+}
+
+const timeOf = (value: Uint8Array | undefined): number =>
+  value === undefined ? NO_WATERMARK : timeCodec.read(value, 0, value.length)
+
+export const progressOf = (value: Uint8Array | undefined): Progress =>
+  value === undefined ? START : progressCodec.read(value, 0, value.length)
+
+const slowest = (id: string, all: readonly Progress[]): Progress => {
+  if (all.some(one => one.emitted > 0))
+    throw new StateError(
+      "Incompatible",
+      `Windows of "${id}" were just firing when the savepoint was taken: it can be restored, but not to another number of partitions. Take another one`
+    )
+  const current = Math.min(...all.map(one => one.current))
+  return { current, fired: Math.min(current, ...all.map(one => one.fired)), emitted: 0 }
+}
+
+/**
+ * The last ms of the window that an entry belongs to, if that has fired and is kept for late records. It must not fire as
+ * a whole again because a slower partition joins its own.
+ */
+export const keptWindow = (schema: StateSchema, key: Uint8Array, { fired }: Progress): number | undefined => {
+  if (schema.kind !== "window" || key[NAMESPACE_BYTES]! < ROWS) return undefined
+  const last = readOrdered(key, 4) + schema.sizeMs - 1
+  return last <= fired ? last : undefined
+}
+
+/** Order within a partition (of arrival, of what is due) becomes order within the merged one: no two are the same. */
+export const renumbered = (schema: StateSchema, [key, value]: Entry, index: number, count: number): Entry => {
+  const handle = key[NAMESPACE_BYTES]!
+  if (schema.kind === "window" && handle === ROWS) return [key, numbered(value, 0, index, count)]
+  if (schema.kind === "process" && isTimed(schema.states, handle)) return [key, numbered(value, 1, index, count)]
+  return [key, value]
+}
+
+const isTimed = (states: readonly NamedStateSchema[], handle: number): boolean =>
+  handle === TIMERS || (states[handle - FIRST_STATE]?.ttl ?? false)
+
+/** Changes the number behind `before` others. */
+const numbered = (value: Uint8Array, before: number, index: number, count: number): Uint8Array => {
+  const reader = new ValueReader()
+  reader.reset(value)
+  for (let i = 0; i < before; i++) reader.number()
+  const out = new ByteWriter(value.length + 8)
+  out.copy(value, 0, reader.at)
+  writeNumber(out, reader.number() * count + index)
+  out.copy(value, reader.at, value.length)
+  return out.written()
+}

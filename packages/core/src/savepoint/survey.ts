@@ -1,0 +1,83 @@
+import { NO_WATERMARK } from "../operator.ts"
+import { StateError } from "../state/error.ts"
+import { isDescriptor, readDescriptor, type StateDescriptor } from "../state/operator.ts"
+import { readU32 } from "../state/order.ts"
+import { ownerOf, Placement } from "./placement.ts"
+import { combined, contributors, keptWindow, progressOf } from "./rescale.ts"
+
+/** What one partition holds of an operator, beside what belongs to keys. */
+interface Found {
+  readonly descriptor: StateDescriptor
+  /** Event time, and how far it has come. */
+  own: Uint8Array | undefined
+  /** The last ms of the latest window that has fired and is kept for late records. */
+  kept: number
+}
+
+/** What a partition gets of an operator that belongs to no key. */
+export interface OwnValue {
+  readonly operator: number
+  readonly value: Uint8Array | undefined
+}
+
+/**
+ * Looks at all partitions of a topic before their state is split by key into another number of them: whether each key
+ * stands where its records are, and what becomes of event time. Each partition's entries come in key order.
+ */
+export class Survey {
+  readonly before: number
+  readonly after: number
+  readonly placement = new Placement()
+  private readonly partitions: readonly Map<number, Found>[]
+
+  constructor(before: number, after: number) {
+    this.before = before
+    this.after = after
+    this.partitions = Array.from({ length: before }, () => new Map())
+  }
+
+  /** Throws StateError. */
+  take(partition: number, key: Uint8Array, value: Uint8Array): void {
+    const operators = this.partitions[partition]!
+    const operator = readU32(key, 0)
+    if (isDescriptor(key)) {
+      operators.set(operator, { descriptor: readDescriptor(value), own: undefined, kept: NO_WATERMARK })
+      return
+    }
+    const found = operators.get(operator)
+    if (found === undefined) throw new StateError("Damaged", "State comes before the descriptor of its operator")
+    const owner = ownerOf(found.descriptor.schema, key)
+    if (owner === undefined) {
+      found.own = value.slice()
+      return
+    }
+    this.placement.see(key, owner, partition, this.before)
+    if (found.descriptor.schema.kind === "window")
+      found.kept = Math.max(found.kept, keptWindow(found.descriptor.schema, key, progressOf(found.own)) ?? NO_WATERMARK)
+  }
+
+  /** What partition `partition` of the new ones gets. Throws StateError `Incompatible` where that cannot be right. */
+  ownValues(partition: number): readonly OwnValue[] {
+    this.placement.settle()
+    const parents = contributors(partition, this.before, this.after).map(one => this.partitions[one]!)
+    const operators = new Map(parents.flatMap(found => [...found].map(([id, one]) => [id, one.descriptor] as const)))
+    return [...operators].map(([operator, descriptor]) => {
+      const found = parents.map(one => one.get(operator))
+      const value = combined(
+        descriptor,
+        found.map(one => one?.own)
+      )
+      if (descriptor.schema.kind === "window") checkKept(descriptor, found, progressOf(value).fired)
+      return { operator, value }
+    })
+  }
+}
+
+const checkKept = ({ id }: StateDescriptor, found: readonly (Found | undefined)[], fired: number): void => {
+  if (found.every(one => one === undefined || one.kept <= fired)) return
+  throw new StateError(
+    "Incompatible",
+    `Windows of "${id}" that have fired are kept for late records, and would fire again beside those of a partition whose event time is behind. ` +
+      "Take the savepoint when the partitions stand at one time, or keep the number of partitions"
+  )
+}

@@ -1,0 +1,101 @@
+import type { Aggregate } from "../aggregate.ts"
+import type { StoredCodec } from "../codec.ts"
+import type { StateSpec } from "./handles.ts"
+import { type Shape, showShape } from "./shape.ts"
+
+/** An aggregate's place in a window's rows: their order is that of the columns. */
+export interface AggregateSchema {
+  readonly name: string
+  readonly kind: Aggregate["kind"]
+  /** Of a custom one: what it keeps. */
+  readonly shape?: Shape
+}
+
+/** A state of a process step: their order, by name, is that of the handle numbers. */
+export interface NamedStateSchema {
+  readonly name: string
+  readonly kind: StateSpec["kind"]
+  /** Whether its entries have a time at which they expire. */
+  readonly ttl: boolean
+  readonly shape: Shape
+}
+
+/**
+ * What an operator's state is made of: plain data that stands beside the state, so that another version of the pipeline
+ * knows what it finds. `version` is that of the operator's own layout.
+ */
+export type StateSchema =
+  | { readonly kind: "clock"; readonly version: number }
+  | {
+      readonly kind: "window"
+      readonly version: number
+      readonly sizeMs: number
+      readonly offsetMs: number
+      readonly aggregates: readonly AggregateSchema[]
+    }
+  | { readonly kind: "process"; readonly version: number; readonly states: readonly NamedStateSchema[] }
+
+/** The state of an operator as the pipeline has it: its schema, and how what users keep becomes bytes. */
+export interface StateDefinition {
+  /** Stable: state is found again by it. */
+  readonly id: string
+  readonly schema: StateSchema
+  /** By the name of a process step's state, or of a custom aggregate. */
+  readonly codecs: ReadonlyMap<string, StoredCodec>
+}
+
+const shapeOf = (codec: StoredCodec): Shape => codec.shape ?? "any"
+
+/** A source's event time. */
+export const clockDefinition = (id: string): StateDefinition => ({
+  id,
+  schema: { kind: "clock", version: 1 },
+  codecs: new Map()
+})
+
+export const windowDefinition = (options: {
+  readonly id: string
+  readonly sizeMs: number
+  readonly offsetMs: number
+  readonly aggregates: Readonly<Record<string, Aggregate>>
+}): StateDefinition => {
+  const { id, sizeMs, offsetMs } = options
+  const entries = Object.entries(options.aggregates)
+  const aggregates = entries.map(
+    ([name, one]): AggregateSchema =>
+      one.kind === "custom" ? { name, kind: one.kind, shape: shapeOf(one.codec) } : { name, kind: one.kind }
+  )
+  const customs = entries.flatMap(([name, one]) => (one.kind === "custom" ? [[name, one.codec] as const] : []))
+  return { id, schema: { kind: "window", version: 2, sizeMs, offsetMs, aggregates }, codecs: new Map(customs) }
+}
+
+export const processDefinition = (id: string, state: Readonly<Record<string, StateSpec>>): StateDefinition => {
+  const states = Object.entries(state).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return {
+    id,
+    schema: {
+      kind: "process",
+      version: 1,
+      states: states.map(([name, { kind, ttlMs, codec }]) => ({
+        name,
+        kind,
+        ttl: ttlMs !== undefined,
+        shape: shapeOf(codec)
+      }))
+    },
+    codecs: new Map(states.map(([name, { codec }]) => [name, codec]))
+  }
+}
+
+export const showSchema = (schema: StateSchema): string => {
+  if (schema.kind === "clock") return "event time"
+  if (schema.kind === "process") return `process ${schema.states.map(showState).join(", ")}`
+  const offset = schema.offsetMs === 0 ? "" : ` shifted by ${schema.offsetMs} ms`
+  return `tumbling ${schema.sizeMs} ms${offset} ${schema.aggregates.map(showAggregate).join(", ")}`
+}
+
+export const showState = ({ name, kind, ttl, shape }: NamedStateSchema): string =>
+  `${name}: ${kind} of ${showShape(shape)}${ttl ? " with a ttl" : ""}`
+
+export const showAggregate = ({ name, kind, shape }: AggregateSchema): string =>
+  `${name}: ${kind}${shape === undefined ? "" : ` of ${showShape(shape)}`}`
