@@ -188,7 +188,7 @@ export class Process implements Input, Stateful {
 }
 
 /** Whether there is one that is due. At the end of time everything is that has a time. */
-const isDue = (cells: Cells<unknown>, watermark: number): boolean =>
+const isDue = <V>(cells: Cells<V>, watermark: number): boolean =>
   cells.first !== undefined && cells.first.due <= watermark
 
 const noTimers = (id: string) => (): never => {

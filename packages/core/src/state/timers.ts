@@ -27,11 +27,6 @@ export class Timers {
     if (timer !== undefined) this.cells.remove(timer)
   }
 
-  /** When the first one of all keys is due; Infinity if there is none. */
-  get nextDue(): number {
-    return this.cells.first?.due ?? Number.POSITIVE_INFINITY
-  }
-
   /** The first one of a key that is due. */
   dueOf(key: Key, watermark: number): Cell<undefined> | undefined {
     let first: Cell<undefined> | undefined
