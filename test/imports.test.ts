@@ -12,7 +12,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   "packages/avro": ["core", "pipeline", "engine"],
   "packages/kafka": ["core", "pipeline", "engine"],
   "packages/clickhouse": ["core", "pipeline", "engine"],
-  "packages/sim": ["core", "pipeline", "engine"],
+  "packages/sim": ["core", "pipeline", "engine", "clickhouse"],
   "packages/dev": [],
   workers: ["core", "pipeline", "engine", "avro", "kafka", "clickhouse"],
   loadtest: ["core", "pipeline", "engine", "avro", "kafka", "clickhouse", "dev", "workers"],

@@ -1,7 +1,6 @@
-import type { Batch, CommittedLog, LaneMetrics, Mark } from "@headrace/engine"
+import { type Batch, type CommittedLog, type LaneMetrics, type Mark, nowMs } from "@headrace/engine"
 import { Effect } from "effect"
 import { type Block, blockOf, describe, type PartitionRows, type Plan, planText, rowsOf } from "./block.ts"
-import { nowMs } from "./clock.ts"
 import type { Stop } from "./errors.ts"
 import type { Holdings } from "./holdings.ts"
 import { type Patience, passes, patiently, stopped } from "./patience.ts"

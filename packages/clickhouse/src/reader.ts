@@ -3,6 +3,7 @@ import {
   type CommittedLog,
   type GroupChange,
   type LaneMetrics,
+  nowMs,
   type Polled,
   type PreparedDecoder,
   STRIDE,
@@ -10,7 +11,6 @@ import {
   VALUE_START
 } from "@headrace/engine"
 import { Deferred, Effect } from "effect"
-import { nowMs } from "./clock.ts"
 import { guarded, type Stop } from "./errors.ts"
 import type { Holdings } from "./holdings.ts"
 import { type Patience, patiently } from "./patience.ts"

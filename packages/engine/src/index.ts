@@ -1,3 +1,4 @@
+export { nowMs } from "./clock.ts"
 export * from "./job.ts"
 export type { LaneHandle } from "./lane/interpreter.ts"
 export { type LaneJob, runLaneJob } from "./lane/job.ts"

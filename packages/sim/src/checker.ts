@@ -1,6 +1,7 @@
 import { changelogName } from "@headrace/engine"
 import type { Plan } from "headrace"
 import { decodeEvent, type Event } from "./codec.ts"
+import { difference } from "./difference.ts"
 import { makeTask, readHeader } from "./engine.ts"
 import { nameOf, type Partition } from "./log.ts"
 import { chainParts } from "./node.ts"
@@ -44,6 +45,7 @@ export const check = (world: World, plan: Plan, shape: Shape): readonly string[]
   if (world.log.topics.has("parts"))
     checkEach(world, inputs, "parts", event => PARTS.map(part => ({ ...event, part })), report)
   if (world.log.topics.has("totals")) checkWindows(world, inputs, shape, report)
+  world.warehouse?.check(report)
   for (const input of world.inputs()) checkChangelog(world, plan, input, report)
   return wrong
 }
@@ -105,14 +107,6 @@ const checkEach = (
     const got = (found.get(account) ?? []).map(row => JSON.stringify(row))
     if (JSON.stringify(got) !== JSON.stringify(want)) report(`${topic} of ${account}: ${difference(got, want)}`)
   }
-}
-
-const difference = (got: readonly string[], want: readonly string[]): string => {
-  const lost = want.filter(one => !got.includes(one))
-  const alien = got.filter(one => !want.includes(one))
-  const doubled = got.filter((one, i) => got.indexOf(one) !== i)
-  if (lost.length + alien.length + doubled.length === 0) return `out of order: ${got} instead of ${want}`
-  return `lost ${lost.length} (${lost.slice(0, 3)}), doubled ${doubled.length} (${doubled.slice(0, 3)}), alien ${alien.length} (${alien.slice(0, 3)})`
 }
 
 /**

@@ -66,6 +66,27 @@ const extended = (current: Event, names: readonly string[]): Record<string, unkn
   return record
 }
 
+/** Reads what `jsonEncoder` wrote. */
+export const jsonDecoder = (fields: readonly string[]): PreparedDecoder => {
+  let current: object = {}
+  const extended = (): never => {
+    throw new Error("nothing is added to outputs")
+  }
+  return {
+    fields,
+    schemaId: () => -1,
+    knows: () => true,
+    view: (bytes, offset, length) => {
+      current = JSON.parse(text.decode(bytes.subarray(offset, offset + length)))
+      return current
+    },
+    materialise: () => current,
+    span: () => undefined,
+    extended,
+    prepare: () => Effect.void
+  }
+}
+
 /** Outputs are JSON of the schema's fields, in its order. */
 export const jsonEncoder = (fields: readonly string[]): RecordEncoder => {
   const encoder: RecordEncoder = {

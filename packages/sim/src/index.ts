@@ -1,5 +1,5 @@
 export { type Kept, keep, keptSeeds } from "./kept.ts"
 export { SHAPES, type Shape } from "./pipelines.ts"
-export { SABOTAGES, type Sabotage } from "./sabotage.ts"
+export { SABOTAGES, type Sabotage, shows } from "./sabotage.ts"
 export { type Options, type Result, simulate } from "./simulation.ts"
 export { FAULTS, type Fault } from "./world.ts"

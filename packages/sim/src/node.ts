@@ -36,6 +36,10 @@ const FULL_POLL = 4
 /** One: windows are always in the middle of their firing. */
 const RESULTS_AT_ONCE = 1
 const RESTORE_CONCURRENCY = 2
+/** Longer than several transactions may hang one after the other. */
+const RESTORE_PATIENCE_MS = 60_000
+/** The process stands still for as long as this. */
+const STILL_MS = 1_000
 
 export const outputTopics = (plan: Plan): readonly string[] => [
   ...sinkTopics(plan),
@@ -189,6 +193,8 @@ export class Node {
     switch (command.type) {
       case "poll": {
         source.begin()
+        const still = world.random.chance(world.faults.fail / 8)
+        if (still) world.inject("lane stands still")
         return call(
           () => {
             if (world.random.chance(world.faults.fail / 4)) throw new LogError("Retry", "simulated poll failure")
@@ -197,7 +203,7 @@ export class Node {
               world.trace(`    ${this.name} ${change.type} ${change.partitions.map(one => one.partition)}`)
             this.feed({ type: "polled", ...polled })
           },
-          { weight: 2 }
+          { weight: 2, due: still ? world.now + world.random.int(1, STILL_MS) : 0 }
         )
       }
       case "produce": {
@@ -267,7 +273,7 @@ export class Node {
       source: this.source.port(),
       changelog: changelogReader(world, this),
       changelogTopic: (topic: string) => changelogName(APP, topic),
-      patienceMs: Number.POSITIVE_INFINITY,
+      patienceMs: RESTORE_PATIENCE_MS,
       lost: "stop" as const,
       metrics: new LaneMetrics()
     }
@@ -280,12 +286,9 @@ export class Node {
   }
 }
 
-const forgetful = (task: Task): Task => ({
-  ...task,
-  topic: task.topic,
-  partition: task.partition,
-  restore: () => {}
-})
+/** Starts where the log says, with nothing of what it says. */
+const forgetful = (task: Task): Task =>
+  Object.assign(Object.create(task) as Task, { restore: () => {}, apply: () => {} })
 
 const describe = (command: Command): string => {
   if (command.type === "restore") return `restore ${command.tasks.map(task => task.partition)}`

@@ -108,6 +108,10 @@ const twice = (ask: Ask) => {
   )
 }
 
+/** What is committed goes on into a table. */
+const table = () =>
+  Pipeline.make("sim").from(source()).extend({ tag: tagOf }).to(Sink.kafka("tagged", Tagged), Sink.clickhouse("tagged"))
+
 /** A record becomes two before an asynchronous step: one may be done while the other is not. */
 const parts = (ask: Ask) =>
   Pipeline.make("sim")
@@ -166,10 +170,10 @@ const totalOf = (key: string, last: number, events: readonly Event[]) => ({
   n: events.length
 })
 
-export const SHAPES = ["plain", "prefix", "beside", "behind", "twice", "parts", "process"] as const
+export const SHAPES = ["plain", "prefix", "beside", "behind", "twice", "parts", "process", "table"] as const
 export type Shape = (typeof SHAPES)[number]
 
 export const planOf = (shape: Shape, ask: Ask): Plan => {
-  const pipelines = { plain, prefix, beside, behind, twice, parts, process }
+  const pipelines = { plain, prefix, beside, behind, twice, parts, process, table }
   return toPlan(pipelines[shape](ask))
 }

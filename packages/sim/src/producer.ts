@@ -1,4 +1,5 @@
 import { LogError, type LogFailure, OUTPUT_STRIDE, type Outputs, type Position } from "@headrace/engine"
+import { readHeader } from "./engine.ts"
 import { type LogRecord, nameOf, type Partition } from "./log.ts"
 import type { SimSource } from "./source.ts"
 import type { Fault, World } from "./world.ts"
@@ -32,6 +33,8 @@ export class SimProducer {
   private readonly owner: object
   private readonly topics: readonly string[]
   private session: Session | undefined
+  /** Who the process was in the group at its first transaction. */
+  private member: ReturnType<SimSource["metadata"]> | undefined
   /** An end is under way that the lane takes for over. */
   ending = false
 
@@ -52,7 +55,7 @@ export class SimProducer {
     const fence = () => {
       if (this.session !== undefined) this.session.closed = true
       this.session = undefined
-      world.log.fence(id)
+      if (world.sabotage !== "openNotAborted") world.log.fence(id)
       world.call(
         this.owner,
         `${id} initialised`,
@@ -89,6 +92,7 @@ export class SimProducer {
     const [topic, partition, keyStart, keyLength, valueStart, valueLength] = index.subarray(at, at + 6)
     const key = keyLength! < 0 ? undefined : data.bytes.slice(keyStart, keyStart! + keyLength!)
     const value = data.bytes.slice(valueStart, valueStart! + valueLength!)
+    if (this.world.sabotage === "emptyNotWritten" && isEmptyDelta(this.topics[topic!]!, value)) return
     const partitions = this.world.log.topics.get(this.topics[topic!]!)!
     const to = partition! >= 0 ? partitions[partition!]! : partitions[hash(key) % partitions.length]!
     const queued = session.queue.get(to)
@@ -155,8 +159,12 @@ export class SimProducer {
   ): void {
     const { world, id } = this
     if (world.sabotage === "offsetsNotSent") return void world.call(this.owner, `${id} no offsets`, done)
-    const metadata = source.metadata()
-    const named = offsets.map(one => ({ name: nameOf(one), offset: one.offset }))
+    this.member ??= source.metadata()
+    const metadata = world.sabotage === "staleMember" ? this.member : source.metadata()
+    const moves = ({ name, offset }: { name: string; offset: number }): boolean =>
+      world.sabotage !== "unchangedNotSent" || world.log.committedOffset(name) !== offset
+    const named = offsets.map(one => ({ name: nameOf(one), offset: one.offset })).filter(moves)
+    if (named.length === 0) return void world.call(this.owner, `${id} no offsets`, done)
     this.request(
       "offsets",
       session => {
@@ -274,6 +282,10 @@ export class SimProducer {
     return new LogError(failure, `${this.id}: ${what} failed (${failure})`)
   }
 }
+
+/** Of a changelog: names offsets, and changes nothing. */
+const isEmptyDelta = (topic: string, value: Uint8Array): boolean =>
+  topic.includes("changelog") && readHeader(value, 0, value.length).changes === value.length
 
 const FATES: Readonly<Record<Exclude<Fate, "ok">, Fault>> = {
   unknownDone: "answer lost",

@@ -1,29 +1,54 @@
 /**
- * Broken protocols, for the proof that the checker sees them. Each is broken in the simulated clients around the lane:
- * the engine itself stays as it is.
+ * Broken protocols, for the proof that the simulation sees them. Each is broken in the simulated clients and servers
+ * around the engine, which itself stays as it is. With each stands what it has to come to: found by something else, by
+ * accident, it would prove nothing.
  */
-export const SABOTAGES = [
+const BROKEN = {
   /** Transactions carry no offsets. */
-  "offsetsNotSent",
+  offsetsNotSent: /committed none/,
+  /** Transactions carry no offsets of partitions whose offset does not move. */
+  unchangedNotSent: /totals: .* fired with (\d+), then \1$/,
   /** Offsets are committed at once, not with the transaction. */
-  "offsetsOutside",
+  offsetsOutside: /lost [1-9]|but the group committed \d/,
+  /** The identity in the group is taken when the process starts, not before each sending of offsets. */
+  staleMember: /stalled/,
+  /** Changelog records that change no state are left out. */
+  emptyNotWritten: /but the group committed \d|goes on at source offset/,
   /** The other producer sends its offsets, and commits, before the end of the transaction before is known. */
-  "endNotAwaited",
+  endNotAwaited: /goes on at source offset|comes before its descriptor|doubled [1-9]/,
   /** The lane is told that a flush is acknowledged before it is: the other producer overtakes. */
-  "flushNotAwaited",
+  flushNotAwaited: /out of order/,
   /** After an abort the positions come back, the state does not. */
-  "stateNotRestored",
+  stateNotRestored: /totals: .* is \d+ of \d+, not|the watermark goes back|late: /,
   /** A revoked partition goes to its next owner before its transactions have ended. */
-  "noBarrier",
+  noBarrier: /goes on at source offset|doubled [1-9]/,
   /** A lane that lost its partitions is not fenced by the group. */
-  "groupNotFenced",
+  groupNotFenced: /goes on at source offset|doubled [1-9]/,
   /** Committed offsets and the changelog are read without waiting for transactions that may still commit. */
-  "undecidedRead",
+  undecidedRead: /goes on at source offset|doubled [1-9]/,
   /** A failed commit is taken for a successful one. */
-  "commitAssumed",
+  commitAssumed: /lost [1-9]|goes on at source offset|comes before its descriptor/,
   /** After a request that ended unanswered the producer keeps its session. */
-  "poisonIgnored",
+  poisonIgnored:
+    /lost [1-9]|doubled [1-9]|goes on at source offset|comes before its descriptor|but the group committed/,
+  /** A producer that starts leaves open what its predecessor left open, and goes on in it. */
+  openNotAborted: /doubled [1-9]|goes on at source offset/,
   /** The changelog is trimmed up to the newest checkpoint, not up to the oldest that is retained. */
-  "trimmedTooFar"
-] as const
-export type Sabotage = (typeof SABOTAGES)[number]
+  trimmedTooFar: /begins at \d+, (but|after) the newest usable checkpoint/,
+  /** A plan is taken for committed before it is: the insert may come first. */
+  planNotAwaited: /everything before offset \d+ is in the table|the table holds rows up to/,
+  /** The table does not remember the tokens of its blocks. */
+  noDedupToken: /table, .*doubled [1-9]/,
+  /** An insert does not look at the ledger of finished blocks. */
+  ledgerIgnored: /table, .*doubled [1-9]/,
+  /** What is in the table is taken for finished, up to the last row. */
+  ledgerByMaxOffset: /table, .*lost [1-9]/,
+  /** A failed insert is taken for a successful one. */
+  insertAssumed: /table, .*lost [1-9]/
+} as const
+
+export type Sabotage = keyof typeof BROKEN
+export const SABOTAGES = Object.keys(BROKEN) as readonly Sabotage[]
+
+/** Whether this is what the broken protocol has to come to. */
+export const shows = (sabotage: Sabotage, violation: string): boolean => BROKEN[sabotage].test(violation)

@@ -2,11 +2,15 @@ import { Effect } from "effect"
 import type { Plan } from "headrace"
 import { check } from "./checker.ts"
 import { corruptEvent, type Event, encodeEvent } from "./codec.ts"
+import type { Group } from "./group.ts"
 import type { Partition, Txn } from "./log.ts"
 import { nameOf } from "./log.ts"
 import { Node, outputTopics } from "./node.ts"
 import { type Ask, planOf, SHAPES, type Shape } from "./pipelines.ts"
 import type { Sabotage } from "./sabotage.ts"
+import type { SimSource } from "./source.ts"
+import { TableNode } from "./table-node.ts"
+import { type Warehouse, warehouseOf } from "./warehouse.ts"
 import { type Fault, NO_FAULTS, World } from "./world.ts"
 
 const TRANSACTION_TIMEOUT_MS = 10_000
@@ -33,6 +37,15 @@ export interface Result {
   readonly digest: number
 }
 
+/** What may be killed. */
+interface Process {
+  readonly name: string
+  readonly alive: boolean
+  readonly source: SimSource
+  readonly kill: () => void
+  readonly stop: () => void
+}
+
 interface Candidate {
   readonly label: string
   readonly weight: number
@@ -48,6 +61,7 @@ class Simulation {
   private readonly shape: Shape
   private readonly plan: Plan
   private readonly slots: (Node | undefined)[]
+  private readonly tables: (TableNode | undefined)[]
   private incarnations = 0
   private nextId = 1
   private inputsLeft: number
@@ -63,7 +77,9 @@ class Simulation {
     this.plan = planOf(this.shape, this.ask)
     for (const topic of outputTopics(this.plan))
       log.create(topic, topic.includes("changelog") ? this.world.inputs().length : OUTPUT_PARTITIONS)
+    this.world.warehouse = warehouseOf(this.world, this.plan)
     this.slots = Array.from({ length: random.int(1, 3) })
+    this.tables = Array.from({ length: this.world.warehouse === undefined ? 0 : random.int(1, 2) })
     this.inputsLeft = random.int(20, 120)
   }
 
@@ -74,6 +90,7 @@ class Simulation {
     world.trace("faults stop")
     world.faults = NO_FAULTS
     world.disk.full = false
+    world.warehouse?.server.start()
     const limit = world.step + DRAIN_STEPS
     while (world.step < limit && world.violations.length === 0 && !this.finished()) this.turn(false)
     this.stopAll()
@@ -86,7 +103,7 @@ class Simulation {
   /** Everything that came in is committed, and no window is in the middle of its firing. */
   private finished(): boolean {
     const { log } = this.world
-    if (this.inputsLeft > 0 || !this.quiet()) return false
+    if (this.inputsLeft > 0 || !this.quiet() || this.world.warehouse?.filled === false) return false
     return this.world.inputs().every(input => {
       const last = input.all().at(-1)
       return last === undefined || (log.committedOffset(nameOf(input)) === last.offset + 1 && !this.waiting())
@@ -110,9 +127,11 @@ class Simulation {
     const { world } = this
     if (world.violations.length > 0) return
     if (!this.finished()) return world.violation(`stalled: ${this.state()}`)
-    for (const node of this.slots) node?.stop()
+    const nodes = [...this.slots, ...this.tables]
+    for (const node of nodes) if (node?.alive) node.stop()
     const limit = world.step + DRAIN_STEPS
-    const running = () => this.slots.some(node => node?.alive) || world.log.anyOpen()
+    const running = () =>
+      nodes.some(node => node?.alive) || world.log.anyOpen() || world.warehouse?.server.quiet === false
     while (running() && world.step < limit && world.violations.length === 0) this.turn(false, false)
     if (running()) world.violation(`lanes did not stop: ${this.state()}`)
   }
@@ -122,7 +141,9 @@ class Simulation {
     const committed = world
       .inputs()
       .map(input => `${nameOf(input)} ${world.log.committedOffset(nameOf(input))} of ${input.lso()}`)
-    return `${committed.join(", ")}; under way: ${world.calls.map(call => call.label).join(" | ")}`
+    const { warehouse } = world
+    const table = warehouse === undefined ? "" : `; ledger ${JSON.stringify([...warehouse.table.ledger])}`
+    return `${committed.join(", ")}${table}; under way: ${world.calls.map(call => call.label).join(" | ")}`
   }
 
   // ── one step ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -162,7 +183,8 @@ class Simulation {
     }
     for (const txn of world.log.ending) this.markers(txn, list)
     this.outside(list)
-    for (let slot = 0; slot < this.slots.length; slot++) this.lifecycle(this.slots[slot], slot, list, faulty, starting)
+    this.lanes(list, faulty, starting)
+    if (world.warehouse !== undefined) this.table(world.warehouse, list, faulty, starting)
     return list
   }
 
@@ -178,19 +200,25 @@ class Simulation {
 
   private outside(list: Candidate[]): void {
     const { world } = this
-    const { log, group, faults } = world
+    const { log, group } = world
     for (const id of log.expired(world.now, TRANSACTION_TIMEOUT_MS))
       list.push({ label: `time-out ${id}`, weight: 3, run: this.faulty("transaction timed out", () => log.fence(id)) })
     if (this.inputsLeft > 0) list.push({ label: "input", weight: 2, run: () => this.input() })
+    this.members(group, this.slots, list)
+    this.disk(list)
+  }
+
+  /** What happens to the members of a group apart from what they do. */
+  private members(group: Group, nodes: readonly (Process | undefined)[], list: Candidate[]): void {
+    const { faults } = this.world
     if (faults.rebalance > 0)
       list.push({
         label: "rebalance",
         weight: faults.rebalance,
         run: this.faulty("rebalance", () => group.rebalance())
       })
-    this.disk(list)
     for (const member of group.members.values()) {
-      const node = this.slots.find(one => one?.name === member.name)
+      const node = nodes.find(one => one?.name === member.name)
       const there = node?.alive === true
       if (there && member.epoch !== group.epoch)
         list.push({ label: `heartbeat ${member.name}`, weight: 1, run: () => node.source.heartbeat() })
@@ -200,21 +228,54 @@ class Simulation {
     }
   }
 
-  private lifecycle(node: Node | undefined, slot: number, list: Candidate[], faulty: boolean, starting: boolean): void {
+  private lanes(list: Candidate[], faulty: boolean, starting: boolean): void {
     const { world, plan } = this
-    if (node === undefined || !node.alive) {
-      const run = () => {
-        this.slots[slot] = new Node(world, plan, slot, ++this.incarnations)
+    this.lifecycle(this.slots, "i", slot => new Node(world, plan, slot, ++this.incarnations), list, faulty, starting)
+    if (!starting) return
+    for (const node of this.slots)
+      if (node?.alive && !node.checkpointing)
+        list.push({ label: `checkpoint ${node.name}`, weight: 0.3, run: () => node.checkpoint() })
+  }
+
+  private table(warehouse: Warehouse, list: Candidate[], faulty: boolean, starting: boolean): void {
+    const { world } = this
+    const make = (slot: number) => new TableNode(world, warehouse, slot, ++this.incarnations)
+    this.lifecycle(this.tables, "t", make, list, faulty, starting)
+    this.members(warehouse.group, this.tables, list)
+    const { server } = warehouse
+    if (world.faults.server === 0) return
+    if (server.down) list.push({ label: "server up", weight: 0.5, run: () => server.start() })
+    else
+      list.push({
+        label: "server down",
+        weight: world.faults.server / 5,
+        run: this.faulty("server down", () => server.stop())
+      })
+  }
+
+  /** Processes start, are killed and stopped. */
+  private lifecycle<A extends Process>(
+    slots: (A | undefined)[],
+    prefix: string,
+    make: (slot: number) => A,
+    list: Candidate[],
+    faulty: boolean,
+    starting: boolean
+  ): void {
+    const { kill } = this.world.faults
+    for (let slot = 0; slot < slots.length; slot++) {
+      const node = slots[slot]
+      if (!node?.alive) {
+        const run = () => {
+          slots[slot] = make(slot)
+        }
+        if (starting) list.push({ label: `start ${prefix}${slot}`, weight: 1, run })
+        continue
       }
-      if (starting) list.push({ label: `start i${slot}`, weight: 1, run })
-      return
+      if (!faulty || kill === 0) continue
+      list.push({ label: `kill ${node.name}`, weight: kill, run: this.faulty("kill", () => node.kill()) })
+      list.push({ label: `stop ${node.name}`, weight: kill / 3, run: this.faulty("stop", () => node.stop()) })
     }
-    if (!node.checkpointing && starting)
-      list.push({ label: `checkpoint ${node.name}`, weight: 0.3, run: () => node.checkpoint() })
-    if (!faulty || world.faults.kill === 0) return
-    list.push({ label: `kill ${node.name}`, weight: world.faults.kill, run: this.faulty("kill", () => node.kill()) })
-    const stop = this.faulty("stop", () => node.stop())
-    list.push({ label: `stop ${node.name}`, weight: world.faults.kill / 3, run: stop })
   }
 
   private disk(list: Candidate[]): void {

@@ -1,17 +1,51 @@
 import { type Batch, type GroupChange, LogError, type Membership, STRIDE, type TopicPartition } from "@headrace/engine"
 import { Effect } from "effect"
-import { nameOf } from "./log.ts"
+import type { Group } from "./group.ts"
+import { type LogRecord, nameOf } from "./log.ts"
 import { SOURCE } from "./pipelines.ts"
 import type { World } from "./world.ts"
 
 const GARBAGE = 0xee
 
-/** One process's membership in the group, and its position in each partition that it was given. */
+/** The group that is joined, and the topic that its members share. */
+export interface Joined {
+  readonly group: Group
+  readonly topic: string
+}
+
+export interface Fetched {
+  readonly partition: number
+  readonly offset: number
+  readonly record: LogRecord
+}
+
+/** Records as the native client hands them over. */
+export const batchOf = (records: readonly Fetched[]): Batch => {
+  const bytes = new Uint8Array(
+    records.reduce((sum, { record }) => sum + (record.key?.length ?? 0) + record.value.length, 0)
+  )
+  const index = new Int32Array(records.length * STRIDE)
+  const stamps = new Float64Array(records.length * 2)
+  let at = 0
+  records.forEach(({ partition, offset, record }, i) => {
+    const key = record.key ?? new Uint8Array(0)
+    bytes.set(key, at)
+    bytes.set(record.value, at + key.length)
+    index.set([0, partition, at, key.length, at + key.length, record.value.length, 0, 0], i * STRIDE)
+    stamps.set([offset, record.timestamp], i * 2)
+    at += key.length + record.value.length
+  })
+  return { bytes, index, stamps, count: records.length }
+}
+
+/** One process's membership in a group, and its position in each partition that it was given. */
 export class SimSource {
   private readonly world: World
   private readonly owner: object
-  private readonly name: string
+  readonly name: string
   private readonly incarnation: number
+  private readonly group: Group
+  private readonly topic: string
   private readonly positions = new Map<string, number>()
   /** Handed over to the lane, not given back: what is lost if the group throws the member out. */
   private readonly held = new Map<string, TopicPartition>()
@@ -20,8 +54,16 @@ export class SimSource {
   private unanswered: GroupChange | undefined
   private batches: Batch[] = []
 
-  constructor(world: World, owner: object, name: string, incarnation: number) {
+  constructor(
+    world: World,
+    owner: object,
+    name: string,
+    incarnation: number,
+    { group, topic }: Joined = { group: world.group, topic: SOURCE }
+  ) {
     this.world = world
+    this.group = group
+    this.topic = topic
     this.owner = owner
     this.name = name
     this.incarnation = incarnation
@@ -45,7 +87,8 @@ export class SimSource {
   }
 
   private change(): GroupChange | undefined {
-    const { group, random } = this.world
+    const { group } = this
+    const { random } = this.world
     if (this.unanswered !== undefined) return undefined
     const member = group.member(this.name, this.incarnation)
     if (member === undefined) return this.rejoin()
@@ -67,54 +110,37 @@ export class SimSource {
   private rejoin(): GroupChange | undefined {
     if (this.joined && this.held.size > 0) return { type: "lost", partitions: [...this.held.values()] }
     this.joined = true
-    this.world.group.join(this.name, this.incarnation)
+    this.group.join(this.name, this.incarnation)
     return undefined
   }
 
   private fetch(maxRecords: number): Batch {
     const { random, log } = this.world
-    const rows: number[][] = []
-    const stamps: number[] = []
-    const parts: Uint8Array[] = []
-    let size = 0
+    const records: Fetched[] = []
     let left = random.chance(0.3) ? 0 : Math.min(maxRecords, random.int(1, 12))
     for (const name of random.shuffle([...this.positions.keys()].sort())) {
       const { partition } = this.held.get(name)!
-      const from = log.at({ topic: SOURCE, partition })
-      let position = this.positions.get(name)!
-      for (; position < from.lso() && left > 0; position++) {
-        const record = from.committed(position)
+      const from = log.at({ topic: this.topic, partition })
+      let offset = this.positions.get(name)!
+      for (; offset < from.lso() && left > 0; offset++) {
+        const record = from.committed(offset)
         if (record === undefined) continue
-        const key = record.key ?? new Uint8Array(0)
-        rows.push([0, partition, size, key.length, size + key.length, record.value.length, 0, 0])
-        stamps.push(position, record.timestamp)
-        parts.push(key, record.value)
-        size += key.length + record.value.length
+        records.push({ partition, offset, record })
         left--
       }
-      this.positions.set(name, position)
+      this.positions.set(name, offset)
     }
-    const bytes = new Uint8Array(size)
-    let at = 0
-    for (const part of parts) {
-      bytes.set(part, at)
-      at += part.length
-    }
-    const index = Int32Array.from(
-      { length: rows.length * STRIDE },
-      (_, i) => rows[Math.floor(i / STRIDE)]![i % STRIDE]!
-    )
-    return { bytes, index, stamps: Float64Array.from(stamps), count: rows.length }
+    return batchOf(records)
   }
 
   heartbeat(): void {
-    const member = this.world.group.member(this.name, this.incarnation)
-    if (member !== undefined) member.epoch = this.world.group.epoch
+    const member = this.group.member(this.name, this.incarnation)
+    if (member !== undefined) member.epoch = this.group.epoch
   }
 
   /** Identity and epoch as they are now; refused when they have changed by the time the request arrives. */
   metadata(): { name: string; incarnation: number; epoch: number } {
-    const member = this.world.group.member(this.name, this.incarnation)
+    const member = this.group.member(this.name, this.incarnation)
     return { name: this.name, incarnation: this.incarnation, epoch: member?.epoch ?? -1 }
   }
 
@@ -122,7 +148,7 @@ export class SimSource {
   port(): Membership {
     const { world } = this
     return {
-      topic: () => SOURCE,
+      topic: () => this.topic,
       poll: () => Effect.die("polled by the node"),
       assign: () => Effect.die("assigned by the node"),
       unassign: () => Effect.die("unassigned by the node"),
@@ -160,7 +186,7 @@ export class SimSource {
   }
 
   unassign(partitions: readonly TopicPartition[]): void {
-    const member = this.world.group.member(this.name, this.incarnation)
+    const member = this.group.member(this.name, this.incarnation)
     for (const one of partitions) {
       this.positions.delete(nameOf(one))
       this.held.delete(nameOf(one))
@@ -172,6 +198,6 @@ export class SimSource {
   close(): void {
     this.positions.clear()
     this.held.clear()
-    this.world.group.leave(this.name, this.incarnation)
+    this.group.leave(this.name, this.incarnation)
   }
 }

@@ -1,11 +1,12 @@
 import type { JobConfig } from "@headrace/engine"
-import { type Cause, Clock, Context, Duration, Effect, Logger, Scheduler } from "effect"
+import { type Cause, Random as Chance, Clock, Context, Duration, Effect, type Fiber, Logger, Scheduler } from "effect"
 import { Disk } from "./disk.ts"
 import { Group } from "./group.ts"
 import { Log, type Partition } from "./log.ts"
 import { SOURCE } from "./pipelines.ts"
 import { Random } from "./random.ts"
 import type { Sabotage } from "./sabotage.ts"
+import type { Warehouse } from "./warehouse.ts"
 
 /** Something that is under way and may happen next, if it is ready. */
 export interface Call {
@@ -33,8 +34,10 @@ export interface Faults {
   readonly rebalance: number
   /** Of checkpoints: full, slow, and files that rot. */
   readonly disk: number
+  /** Of ClickHouse. */
+  readonly server: number
 }
-export const NO_FAULTS: Faults = { fail: 0, poison: 0, kill: 0, rebalance: 0, disk: 0 }
+export const NO_FAULTS: Faults = { fail: 0, poison: 0, kill: 0, rebalance: 0, disk: 0, server: 0 }
 
 /** What can go wrong, counted when it does: a run in which nothing did proves nothing. */
 export const FAULTS = [
@@ -44,6 +47,7 @@ export const FAULTS = [
   "member expired",
   "transaction timed out",
   "clock jumped",
+  "lane stands still",
   "answer lost",
   "request lost",
   "request late",
@@ -52,7 +56,13 @@ export const FAULTS = [
   "disk full",
   "disk slow",
   "damaged checkpoint read",
-  "corrupt record"
+  "corrupt record",
+  "server down",
+  "server slow",
+  "server request lost",
+  "server request late",
+  "server answer lost",
+  "insert partly done"
 ] as const
 export type Fault = (typeof FAULTS)[number]
 
@@ -66,6 +76,8 @@ export class World {
   readonly group: Group
   readonly disk: Disk
   readonly sabotage: Sabotage | undefined
+  /** Where the plan has a table. */
+  warehouse: Warehouse | undefined
   readonly violations: string[] = []
   readonly injected = new Map<Fault, number>()
   faults: Faults
@@ -85,7 +97,14 @@ export class World {
     this.group = new Group(this.random, this.inputs())
     const calm = this.random.chance(0.15)
     const level = (most: number): number => (calm ? 0 : this.random.next() * most)
-    this.faults = { fail: level(0.15), poison: level(0.2), kill: level(0.15), rebalance: level(0.2), disk: level(0.3) }
+    this.faults = {
+      fail: level(0.15),
+      poison: level(0.2),
+      kill: level(0.15),
+      rebalance: level(0.2),
+      disk: level(0.3),
+      server: level(0.4)
+    }
     this.disk = new Disk(this.random)
   }
 
@@ -153,7 +172,7 @@ export class World {
 
   // ── effects under the scheduler's hand ─────────────────────────────────────────────────────────────────────────
 
-  /** What fibers see: a scheduler that runs when told, the simulation's clock, and its trace as their log. */
+  /** What fibers see: a scheduler that runs when told, the simulation's clock and chance, its trace as their log. */
   services(owner: object): Context.Context<never> {
     const scheduler = new Scheduler.MixedScheduler("async", task => {
       this.micro.push(task)
@@ -177,6 +196,10 @@ export class World {
     return Context.empty().pipe(
       Context.add(Scheduler.Scheduler, scheduler),
       Context.add(Clock.Clock, clock),
+      Context.add(Chance.Random, {
+        nextDoubleUnsafe: () => this.random.next(),
+        nextIntUnsafe: () => this.random.int(0, 0x7fff_ffff)
+      }),
       Context.add(Logger.CurrentLoggers, new Set([logger]))
     ) as never
   }
@@ -189,7 +212,7 @@ export class World {
     effect: Effect.Effect<A, E, R>,
     done: (value: A) => void,
     failed: (error: unknown, cause: Cause.Cause<E>) => void
-  ): void {
+  ): Fiber.Fiber<A, E> {
     const fiber = Effect.runForkWith(services)(effect)
     fiber.addObserver(exit => {
       this.call(owner, label, () => {
@@ -198,6 +221,7 @@ export class World {
         failed(reason?._tag === "Fail" ? reason.error : reason?._tag === "Die" ? reason.defect : reason, exit.cause)
       })
     })
+    return fiber
   }
 
   /** Lets fibers run until each waits. */

@@ -1,4 +1,5 @@
 import { Effect } from "effect"
+import { nowMs } from "../clock.ts"
 import type { Blobs } from "../ports/blobs.ts"
 import { type ChangelogReader, LogError, type Position, type TopicPartition } from "../ports/log.ts"
 import type { Task } from "../task/task.ts"
@@ -59,7 +60,7 @@ const follow = (
     let reached = checkpoint?.sourceOffset
     let next: number | "beginning" = checkpoint?.changelogOffset ?? "beginning"
     let lost: LogError | undefined
-    const deadline = performance.now() + options.patienceMs
+    const deadline = (yield* nowMs) + options.patienceMs
     for (;;) {
       const range: { start: number; end: number } = yield* options.changelog.read(
         log,
@@ -77,7 +78,7 @@ const follow = (
       if (lost !== undefined) return yield* Effect.fail(lost)
       next = range.end
       if (reached === committed && next >= written) return reached
-      if (performance.now() > deadline)
+      if ((yield* nowMs) > deadline)
         return yield* reached === committed ? undecided(log, next, written) : disagree(task, log, reached, committed)
       yield* Effect.sleep("20 millis")
       // A predecessor's transaction may have ended in between: ask again, not only read on.
