@@ -64,9 +64,14 @@ export class Instance {
       stdin: "pipe",
       stdout: log,
       stderr: log,
+      // Ctrl-C is for the driver alone.
+      detached: true,
       env: { ...environment(), ...env }
     })
     closeSync(log)
+    children.add(this.child)
+    const { child } = this
+    void child.exited.then(() => children.delete(child))
   }
 
   /** `kill -9`. */
@@ -103,6 +108,12 @@ export class Instance {
     return join(this.options.directory, `${this.name}.log`)
   }
 }
+
+/** A frozen process would not notice that its driver has ended. */
+const children = new Set<{ readonly kill: (signal: "SIGKILL") => void }>()
+process.on("exit", () => {
+  for (const child of children) child.kill("SIGKILL")
+})
 
 /** Variables that choose servers would be settings of the child. */
 const environment = (): Record<string, string | undefined> =>

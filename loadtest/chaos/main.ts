@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
-import { plan } from "./plan.ts"
+import { plan, planOfThree } from "./plan.ts"
 import type { ChaosReport } from "./report.ts"
-import { runChaos } from "./run.ts"
+import { runChaos, type Stage } from "./run.ts"
 
 /**
  * `npm run chaos -- --for 10m --seed 1 --report chaos.json`: real processes on real servers under load, one fault after
@@ -70,11 +70,15 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 }
 
 const seed = whole("seed", flags.seed)
+const forMs = millis("for", flags.for)
+const accounts = whole("accounts", flags.accounts)
+/** The last part of a run that is long enough for it. */
+const ofThreeMs = forMs < 300_000 ? 0 : Math.min(240_000, forMs / 5)
+const alone: Stage = { brokers: 1, plan: plan(seed), forMs: forMs - ofThreeMs, accounts }
+const ofThree: Stage = { brokers: 3, plan: planOfThree(seed), forMs: ofThreeMs, accounts: Math.min(accounts, 100_000) }
 const report = await runChaos({
   seed,
-  plan: plan(seed),
-  forMs: millis("for", flags.for),
-  accounts: whole("accounts", flags.accounts),
+  stages: ofThreeMs === 0 ? [alone] : [alone, ofThree],
   rate: whole("rate", flags.rate),
   sessionMs: millis("session", flags.session),
   say,

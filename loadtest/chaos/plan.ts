@@ -3,8 +3,9 @@ import type { Fault } from "./faults/fault.ts"
 import { joinAndLeave } from "./faults/group.ts"
 import { killed, namedKills, takenOver } from "./faults/kill.ts"
 import { lateEndTxn, lateOffsets } from "./faults/late.ts"
+import { clockStepped, diskFull } from "./faults/machine.ts"
 import { networkFaults } from "./faults/network.ts"
-import { brokerRestart, clickhouseDown, clickhouseSlow } from "./faults/servers.ts"
+import { brokerRestart, clickhouseDown, clickhouseSlow, oneOfThreeKilled } from "./faults/servers.ts"
 import { zombie } from "./faults/zombie.ts"
 
 /** A fault, and what its own choices are drawn from. */
@@ -18,7 +19,7 @@ export function* plan(seed: number): Generator<Planned, never> {
   const random = new Random(seed)
   const named = new Deck(namedKills, random)
   const network = new Deck(networkFaults, random)
-  const others = new Deck([clickhouseDown, clickhouseSlow, joinAndLeave], random)
+  const others = new Deck([clickhouseDown, clickhouseSlow, diskFull, clockStepped, joinAndLeave], random)
   for (;;) {
     const round = [
       ...named.deal(5),
@@ -34,6 +35,15 @@ export function* plan(seed: number): Generator<Planned, never> {
       lateOffsets,
       brokerRestart
     ]
+    for (const fault of shuffled(round, random)) yield { fault, seed: random.bits() }
+  }
+}
+
+/** The same for three brokers, which stand behind no proxy. */
+export function* planOfThree(seed: number): Generator<Planned, never> {
+  const random = new Random(seed)
+  for (;;) {
+    const round = [oneOfThreeKilled, oneOfThreeKilled, killed, zombie]
     for (const fault of shuffled(round, random)) yield { fault, seed: random.bits() }
   }
 }

@@ -20,6 +20,7 @@ export interface Wrong {
 
 export interface FaultRow {
   readonly fault: string
+  readonly brokers: number
   readonly injected: number
   readonly events: number
   readonly lost: number
@@ -42,7 +43,7 @@ export interface ChaosReport {
   readonly lost: number
   readonly duplicated: number
   readonly disordered: number
-  /** The same of each place. Records whose state is not that of the record before them count as lost or duplicated. */
+  /** The same of each place. `wrong_state`: records whose state does not follow from the record before them. */
   readonly kafka: PlaceCounts
   readonly clickhouse: PlaceCounts
   readonly totals: Readonly<Record<Fault["group"], number>>
@@ -72,6 +73,7 @@ export interface Findings {
   readonly sent: number
   readonly accounts: number
   readonly sessionMs: number
+  readonly brokers: number
   readonly injections: readonly Injection[]
   readonly kafka: Followed
   readonly clickhouse: TableAudit
@@ -82,8 +84,8 @@ export interface Findings {
 
 export const reportOf = (found: Findings): ChaosReport => {
   const kafka = { ...found.kafka, lost: found.kafka.missing }
-  const clickhouse = { ...found.clickhouse, lost: found.clickhouse.missing, wrong: [] }
-  const places = [countsOf(kafka), countsOf(clickhouse)] as const
+  const clickhouse = { ...found.clickhouse, lost: found.clickhouse.missing }
+  const places = [inKafka(found.kafka), inClickHouse(found.clickhouse, found.sent)] as const
   const faults = rowsOf(found, [kafka, clickhouse])
   const sum = (of: (place: PlaceCounts) => number) => places.reduce((total, place) => total + of(place), 0)
   const unrecovered = faults.reduce((total, row) => total + row.unrecovered, 0)
@@ -112,14 +114,51 @@ export const reportOf = (found: Findings): ChaosReport => {
   }
 }
 
-const countsOf = (
-  place: Wrong & { readonly records?: number; readonly rows?: number; readonly wrong: readonly number[] }
-) => ({
-  records: place.records ?? place.rows ?? 0,
-  lost: place.lost.length,
-  duplicated: place.duplicated.length,
-  disordered: place.disordered.length,
-  wrong_state: place.wrong.length
+/** Of the stages of one run, which have no fault in common but kills and zombies. */
+export const sumOf = (reports: readonly ChaosReport[]): ChaosReport => {
+  const [first, ...rest] = reports
+  if (first === undefined) throw new Error("the run was interrupted before anything was started")
+  return rest.reduce(both, first)
+}
+
+const both = (a: ChaosReport, b: ChaosReport): ChaosReport => ({
+  seed: a.seed,
+  version: a.version,
+  started: a.started,
+  duration_ms: a.duration_ms + b.duration_ms,
+  events: a.events + b.events,
+  accounts: a.accounts,
+  lost: a.lost + b.lost,
+  duplicated: a.duplicated + b.duplicated,
+  disordered: a.disordered + b.disordered,
+  kafka: plus(a.kafka, b.kafka),
+  clickhouse: plus(a.clickhouse, b.clickhouse),
+  totals: plus(a.totals, b.totals),
+  faults: [...a.faults, ...b.faults],
+  open_transactions: [...a.open_transactions, ...b.open_transactions],
+  problems: [...a.problems, ...b.problems],
+  missed: [...a.missed, ...b.missed],
+  passed: a.passed && b.passed
+})
+
+const plus = <A extends Readonly<Record<keyof A, number>>>(a: A, b: A): A =>
+  Object.fromEntries(Object.entries<number>(a).map(([name, value]) => [name, value + b[name as keyof A]])) as A
+
+const inKafka = ({ records, counts }: Followed): PlaceCounts => ({
+  records,
+  lost: counts.missing,
+  duplicated: counts.duplicated,
+  disordered: counts.disordered,
+  wrong_state: counts.wrong
+})
+
+const inClickHouse = ({ rows, ids, disordered }: TableAudit, sent: number): PlaceCounts => ({
+  records: rows,
+  lost: sent - ids,
+  duplicated: rows - ids,
+  disordered: disordered.length,
+  // The table has the records of the topic.
+  wrong_state: 0
 })
 
 const totalsOf = (injections: readonly Injection[]): ChaosReport["totals"] => {
@@ -128,18 +167,21 @@ const totalsOf = (injections: readonly Injection[]): ChaosReport["totals"] => {
   return totals
 }
 
-const rowsOf = ({ injections, sessionMs }: Findings, places: readonly Wrong[]): FaultRow[] =>
+const rowsOf = ({ injections, sessionMs, brokers }: Findings, places: readonly Wrong[]): FaultRow[] =>
   [...Map.groupBy(injections, ({ fault }) => fault.name)]
-    .map(([fault, all]) => rowOf(fault, all, places, sessionMs))
+    .map(([fault, all]) => ({ fault, brokers, ...rowOf(all, places, sessionMs) }))
     .sort((a, b) => a.fault.localeCompare(b.fault))
 
-const rowOf = (fault: string, all: readonly Injection[], places: readonly Wrong[], sessionMs: number): FaultRow => {
+const rowOf = (
+  all: readonly Injection[],
+  places: readonly Wrong[],
+  sessionMs: number
+): Omit<FaultRow, "fault" | "brokers"> => {
   const within = (id: number) => all.some(({ from, to }) => from <= id && id < to)
   const count = (of: (place: Wrong) => readonly number[]) =>
     places.reduce((sum, place) => sum + of(place).filter(within).length, 0)
   const recoveries = all.flatMap(({ recoveryMs }) => recoveryMs ?? []).sort((a, b) => a - b)
   return {
-    fault,
     injected: all.length,
     events: all.reduce((sum, { from, to }) => sum + to - from, 0),
     lost: count(place => place.lost),

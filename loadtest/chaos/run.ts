@@ -4,20 +4,22 @@ import { join } from "node:path"
 import pkg from "../package.json" with { type: "json" }
 import { Random } from "../src/generator/random.ts"
 import { ensureAuditor } from "./audit/node.ts"
-import { job } from "./place.ts"
+import { Clocks, Disk } from "./machine.ts"
+import { job as usualJob } from "./place.ts"
 import type { Planned } from "./plan.ts"
-import { type ChaosReport, type Injection, reportOf } from "./report.ts"
+import { type ChaosReport, type Injection, reportOf, sumOf } from "./report.ts"
 import { World } from "./world.ts"
+
+const PATIENCE_MS = 90_000
 
 export interface ChaosOptions {
   readonly seed: number
-  readonly plan: Iterable<Planned>
-  /** No fault begins after this. */
-  readonly forMs: number
-  readonly accounts: number
+  readonly stages: readonly Stage[]
   /** Events a second. */
   readonly rate: number
   readonly sessionMs: number
+  /** How long a fault may take to recover, and the end to come out; 90 s. */
+  readonly patienceMs?: number
   /** The pipeline's module, if not the usual one. */
   readonly job?: string
   readonly say: (line: string) => void
@@ -25,26 +27,52 @@ export interface ChaosOptions {
   readonly signal: AbortSignal
 }
 
-/** One run: faults one after the other, each until it has recovered; then the audit. */
+/** A part of a run, with servers, processes and topics of its own. */
+export interface Stage {
+  readonly brokers: 1 | 3
+  readonly plan: Iterable<Planned>
+  /** No fault begins later than this after the stage's start. */
+  readonly forMs: number
+  readonly accounts: number
+}
+
+/** Stage by stage: faults one after the other, each until it has recovered; then the audit. */
 export const runChaos = async (options: ChaosOptions): Promise<ChaosReport> => {
   await ensureAuditor()
-  const startedAt = Date.now()
+  const reports: ChaosReport[] = []
+  for (const stage of options.stages) if (!options.signal.aborted) reports.push(await runStage(options, stage))
+  return sumOf(reports)
+}
+
+const runStage = async (options: ChaosOptions, stage: Stage): Promise<ChaosReport> => {
   const directory = mkdtempSync(join(tmpdir(), "headrace-chaos-"))
-  const { seed, accounts, rate, sessionMs, say, signal } = options
-  const world = await World.start({
-    ...{ accounts, rate, seed, sessionMs, say, signal, directory },
-    job: options.job ?? job,
-    checkpoints: join(directory, "checkpoints"),
-    env: {}
-  })
+  const disk = new Disk(directory)
   let passed = false
   try {
-    const { injections, missed } = await injectAll(world, options, startedAt + options.forMs)
+    const report = await judge(options, stage, { directory, disk, clocks: new Clocks(directory) })
+    passed = report.passed
+    return report
+  } finally {
+    disk.close()
+    if (passed) rmSync(directory, { recursive: true, force: true })
+    else options.say(`logs are kept in ${directory}`)
+  }
+}
+
+const judge = async (options: ChaosOptions, stage: Stage, machine: Machine): Promise<ChaosReport> => {
+  const startedAt = Date.now()
+  const { seed, rate, sessionMs, say, signal } = options
+  const { accounts, brokers } = stage
+  const { job = usualJob, patienceMs = PATIENCE_MS } = options
+  const how = { job, accounts, brokers, rate, seed, sessionMs, patienceMs }
+  const world = await World.start({ ...how, say, signal, ...machine })
+  try {
+    const found = await injectAll(world, stage.plan, startedAt + stage.forMs)
     say("draining and auditing")
     await world.drain()
     const { sent } = world.feed
-    const report = reportOf({
-      ...{ seed, accounts, sessionMs, sent, injections, missed, startedAt },
+    return reportOf({
+      ...{ seed, accounts, brokers, sessionMs, sent, startedAt, ...found },
       version: pkg.version,
       kafka: await world.follower.result(sent),
       clickhouse: await world.tables.audit(sent),
@@ -52,40 +80,43 @@ export const runChaos = async (options: ChaosOptions): Promise<ChaosReport> => {
       problems: world.problems,
       endedAt: Date.now()
     })
-    passed = report.passed
-    return report
   } finally {
     await world.close()
-    if (passed) rmSync(directory, { recursive: true, force: true })
-    else say(`logs are kept in ${directory}`)
   }
 }
 
-const injectAll = async (world: World, options: ChaosOptions, until: number) => {
+interface Machine {
+  readonly directory: string
+  readonly disk: Disk
+  readonly clocks: Clocks
+}
+
+const injectAll = async (world: World, plan: Iterable<Planned>, until: number) => {
+  const { signal, say } = world.options
   const injections: Injection[] = []
   const missed: string[] = []
-  for (const planned of options.plan) {
-    if (options.signal.aborted || Date.now() >= until) break
+  for (const planned of plan) {
+    if (signal.aborted || Date.now() >= until) break
     try {
-      injections.push(await inject(world, planned, options.say))
+      injections.push(await inject(world, planned))
     } catch (error) {
-      if (options.signal.aborted) break
+      if (signal.aborted) break
       world.follower.check()
       missed.push(`${planned.fault.name}: ${error instanceof Error ? error.message : error}`)
-      options.say(`missed: ${missed.at(-1)}`)
+      say(`missed: ${missed.at(-1)}`)
     }
   }
   return { injections, missed }
 }
 
 /** Everything that is sent from here until the next fault belongs to this one. */
-const inject = async (world: World, { fault, seed }: Planned, say: (line: string) => void): Promise<Injection> => {
+const inject = async (world: World, { fault, seed }: Planned): Promise<Injection> => {
   const from = world.feed.sent
   const { mark, settle } = await fault.inject({ world, random: new Random(seed) })
   const recoveryMs = await world.recovered(mark, fault.where)
   await settle?.()
   const to = world.feed.sent
   const how = recoveryMs === undefined ? "has NOT recovered" : `recovered in ${Math.round(recoveryMs)} ms`
-  say(`${fault.name}: ${how}; ${world.follower.records} of ${to} events came out`)
+  world.options.say(`${fault.name}: ${how}; ${world.follower.records} of ${to} events came out`)
   return { fault, from, to, recoveryMs }
 }

@@ -5,6 +5,7 @@ import {
   type Registry,
   startClickHouse,
   startKafka,
+  startKafkaCluster,
   startRegistry
 } from "@headrace/dev"
 import { Admin } from "@headrace/kafka"
@@ -14,7 +15,9 @@ import { answers, chunks, frames } from "./net/units.ts"
 
 /** The servers, and the proxies through which alone Headrace sees them. Load and audit go straight to the servers. */
 export interface Servers {
-  readonly kafka: Kafka
+  /** Straight to the brokers. */
+  readonly bootstrap: string
+  readonly brokers: readonly Kafka[]
   readonly registry: Registry
   readonly clickhouse: ClickHouse
   readonly links: { readonly kafka: Link; readonly registry: Link; readonly clickhouse: Link }
@@ -27,41 +30,54 @@ export interface Servers {
   readonly stop: () => Promise<void>
 }
 
-export const startServers = async (partitions: number): Promise<Servers> => {
-  const [behind, controller] = (await freePorts(2)) as [number, number]
-  const kafkaLink = new Link(behind, frames, answers)
-  const ahead = await kafkaLink.listen()
+/** One broker stands behind a proxy. Several are for what happens among themselves, and reached directly. */
+export const startServers = async (brokers: 1 | 3, partitions: number): Promise<Servers> => {
   const [kafka, registry, clickhouse] = await Promise.all([
-    startBehind(behind, ahead, controller),
+    brokers === 1 ? startBehind() : startSeveral(brokers),
     startRegistry(),
     startClickHouse()
   ])
-  await createTopics(kafka.bootstrap, partitions, 1)
+  await createTopics(kafka.bootstrap, partitions, brokers)
   const registryLink = new Link(portOf(registry.url), chunks, () => true)
   const clickhouseLink = new Link(portOf(clickhouse.url), chunks, () => true)
-  const links = { kafka: kafkaLink, registry: registryLink, clickhouse: clickhouseLink }
+  const links = { kafka: kafka.link, registry: registryLink, clickhouse: clickhouseLink }
   const through = (url: string, port: number) => url.replace(/:\d+/, `:${port}`)
   return {
-    kafka,
+    bootstrap: kafka.bootstrap,
+    brokers: kafka.brokers,
     registry,
     clickhouse,
     links,
     proxied: {
-      kafka: `127.0.0.1:${ahead}`,
+      kafka: kafka.proxied,
       registry: through(registry.url, await registryLink.listen()),
       clickhouse: async label => through(clickhouse.url, await clickhouseLink.listen(label))
     },
     stop: async () => {
       for (const link of Object.values(links)) link.close()
-      await Promise.all([kafka.stop(), registry.stop(), clickhouse.stop()])
+      await Promise.all([...kafka.brokers, registry, clickhouse].map(server => server.stop()))
     }
   }
 }
 
+interface Brokers {
+  readonly bootstrap: string
+  readonly brokers: readonly Kafka[]
+  readonly link: Link
+  readonly proxied: string
+}
+
+const startSeveral = async (count: number): Promise<Brokers> => {
+  const { bootstrap, brokers } = await startKafkaCluster(count)
+  return { bootstrap, brokers, link: new Link(brokers[0]!.port, frames, answers), proxied: bootstrap }
+}
+
 /** A second listener, whose advertised address is the proxy's: whoever comes by the proxy stays with it. */
-const startBehind = async (behind: number, ahead: number, controller: number): Promise<Kafka> => {
-  const [port] = (await freePorts(1)) as [number]
-  return startKafka({
+const startBehind = async (): Promise<Brokers> => {
+  const [port, behind, controller] = (await freePorts(3)) as [number, number, number]
+  const link = new Link(behind, frames, answers)
+  const ahead = await link.listen()
+  const kafka = await startKafka({
     port,
     settings: {
       listeners: `PLAINTEXT://127.0.0.1:${port},PROXIED://127.0.0.1:${behind},CONTROLLER://127.0.0.1:${controller}`,
@@ -71,9 +87,10 @@ const startBehind = async (behind: number, ahead: number, controller: number): P
       "controller.quorum.voters": `1@127.0.0.1:${controller}`
     }
   })
+  return { bootstrap: kafka.bootstrap, brokers: [kafka], link, proxied: `127.0.0.1:${ahead}` }
 }
 
-export const createTopics = async (bootstrap: string, partitions: number, replication: number): Promise<void> => {
+const createTopics = async (bootstrap: string, partitions: number, replication: number): Promise<void> => {
   const admin = Admin.open({ "bootstrap.servers": bootstrap })
   await admin.createTopics(Object.values(TOPICS).map(topic => ({ topic, partitions, replication })))
   await admin.close()

@@ -5,20 +5,24 @@ import { Tables } from "./audit/tables.ts"
 import { Feed } from "./feed.ts"
 import { Instance } from "./instance.ts"
 import { TOPICS } from "./job/movement.ts"
+import type { Clocks, Disk } from "./machine.ts"
 import { type Servers, startServers } from "./servers.ts"
 
 export interface WorldOptions {
   /** The pipeline's module. */
   readonly job: string
+  /** One, behind a proxy; or three, with three copies of everything. */
+  readonly brokers: 1 | 3
   readonly accounts: number
   readonly rate: number
   readonly seed: number
   readonly sessionMs: number
-  /** For logs, configuration and checkpoints. */
+  /** A fault that is not over by then is a failure, and so is what has not come out so long after the last event. */
+  readonly patienceMs: number
+  /** For logs and configuration. */
   readonly directory: string
-  readonly checkpoints: string
-  /** Set for the instances, too. */
-  readonly env: Readonly<Record<string, string>>
+  readonly disk: Disk
+  readonly clocks: Clocks
   readonly say: (line: string) => void
   /** Aborted when the run is to end early. */
   readonly signal: AbortSignal
@@ -33,10 +37,7 @@ export interface Mark {
 export const PARTITIONS = 6
 const NAMES = ["a", "b", "c"] as const
 const GUEST = "d"
-/** A fault that is not over by then is a failure. */
-export const RECOVERY_LIMIT_MS = 90_000
 const START_LIMIT_MS = 120_000
-const DRAIN_LIMIT_MS = 120_000
 
 /** Servers, proxies, instances, load and audit of one run. */
 export class World {
@@ -77,9 +78,9 @@ export class World {
   static async start(options: WorldOptions): Promise<World> {
     const { say, accounts, rate, seed, signal } = options
     say("starting servers")
-    const servers = await startServers(PARTITIONS)
+    const servers = await startServers(options.brokers, PARTITIONS)
     const direct = {
-      bootstrap: servers.kafka.bootstrap,
+      bootstrap: servers.bootstrap,
       registry: servers.registry.url,
       partitions: PARTITIONS,
       accounts
@@ -106,11 +107,11 @@ export class World {
 
   /** Until events that were sent after the mark have come out of each partition, ms; undefined: they never did. */
   async recovered({ at, beyond }: Mark, where: "kafka" | "clickhouse"): Promise<number | undefined> {
-    const { signal } = this.options
+    const { signal, patienceMs } = this.options
     const reached =
       where === "kafka"
-        ? await this.follower.reached(beyond, RECOVERY_LIMIT_MS, signal)
-        : await this.tables.reached(beyond, PARTITIONS, RECOVERY_LIMIT_MS, signal)
+        ? await this.follower.reached(beyond, patienceMs, signal)
+        : await this.tables.reached(beyond, PARTITIONS, patienceMs, signal)
     return reached === undefined ? undefined : Math.max(0, reached - at)
   }
 
@@ -118,7 +119,7 @@ export class World {
   async drain(): Promise<void> {
     await this.feed.stop()
     const forever = new AbortController().signal
-    const deadline = performance.now() + DRAIN_LIMIT_MS
+    const deadline = performance.now() + this.options.patienceMs
     while (performance.now() < deadline) {
       this.follower.check()
       if (this.follower.records >= this.feed.sent && (await this.tables.rows()) >= this.feed.sent) break
@@ -168,15 +169,16 @@ const openInstance = async (name: string, options: WorldOptions, servers: Server
     kafka: proxied.kafka,
     registry: proxied.registry,
     clickhouse: await proxied.clickhouse(name),
-    checkpoints: options.checkpoints,
+    checkpoints: options.disk.directory,
     directory: options.directory,
     flags: ["--lanes", "1", "--checkpoint-interval", "10 seconds"],
-    env: options.env
+    env: options.clocks.environment(name)
   })
 }
 
-const configOf = ({ job, sessionMs }: WorldOptions) => ({
+const configOf = ({ job, sessionMs, brokers }: WorldOptions) => ({
   pipeline: job,
+  topics: { replication: brokers },
   session: { timeout: `${sessionMs} millis` },
   clusters: { kafka: { settings: { "socket.timeout.ms": "5000" } } }
 })

@@ -6,8 +6,8 @@
 // Prints a JSON object a line: { newest: [highest id of each partition], at: ms since the epoch, records } whenever
 // records have come. Each line "result N" on its input is answered by { result }, where N events were sent:
 //   missing, duplicated, disordered, wrong: ids (of each kind at most LIMIT, and how many there are in `counts`)
-// Disordered: an id lower than one before it of the same account. Wrong: the account's state that the record carries
-// is not that of the record before it plus this one. "open" is answered by { open: ["topic/partition", …] }: where the
+// Disordered: an id lower than one before it of the same account. Wrong: the count of movements that the record carries
+// is not one more than that of the record before it of the same account, or its cents are not more. "open" is answered by { open: ["topic/partition", …] }: where the
 // last stable offset is below the high watermark, that is, where a transaction is open.
 import { createRequire } from "node:module"
 import { createInterface } from "node:readline"

@@ -19,6 +19,8 @@ interface Line {
 
 const SCRIPT = fileURLToPath(new URL("./follower.mjs", import.meta.url))
 
+const pipes = { stdin: "pipe", stdout: "pipe", stderr: "pipe" } as const
+
 export interface FollowerOptions {
   readonly bootstrap: string
   readonly registry: string
@@ -43,7 +45,7 @@ export class Follower {
   constructor(options: FollowerOptions) {
     const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])
     this.newest = Array.from({ length: options.partitions }, () => -1)
-    this.child = spawn([auditNode(), SCRIPT, ...args], { stdin: "pipe", stdout: "pipe", stderr: "pipe" })
+    this.child = spawn([auditNode(), SCRIPT, ...args], { ...pipes, detached: true })
     void this.read()
     void this.complain()
   }

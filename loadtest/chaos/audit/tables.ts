@@ -5,9 +5,11 @@ const LIMIT = 100_000
 const UNKNOWN_TABLE = "60"
 const POLL_MS = 100
 
-/** Ids that SQL finds wrong. */
+/** What SQL finds: ids that are wrong, of each kind at most LIMIT. */
 export interface TableAudit {
   readonly rows: number
+  /** Distinct events. */
+  readonly ids: number
   readonly missing: readonly number[]
   readonly duplicated: readonly number[]
   readonly disordered: readonly number[]
@@ -47,6 +49,7 @@ export class Tables {
   async audit(sent: number): Promise<TableAudit> {
     return {
       rows: await this.rows(),
+      ids: (await this.ask<number>(`SELECT uniqExact(id) AS it FROM ${TABLE}`))[0] ?? 0,
       missing: await this.ask(
         `SELECT number AS it FROM numbers(${sent}) WHERE number NOT IN (SELECT toUInt64(id) FROM ${TABLE}) LIMIT ${LIMIT}`
       ),

@@ -32,7 +32,7 @@ export const nextCheckpoint = (world: World, when: "before" | "after"): Promise<
       resolve({ writer })
     }
     for (let partition = 0; partition < PARTITIONS; partition++) {
-      const directory = join(world.options.checkpoints, APP, TOPICS.movements, String(partition))
+      const directory = join(world.options.disk.directory, APP, TOPICS.movements, String(partition))
       mkdirSync(directory, { recursive: true })
       watchers.push(watch(directory, (_, name) => name !== null && seen(directory, name)))
     }

@@ -6,7 +6,7 @@ export const brokerRestart: Fault = {
   group: "broker",
   where: "kafka",
   inject: async ({ world, random }) => {
-    const { kafka } = world.servers
+    const kafka = world.servers.brokers[0]!
     if (random.below(2) === 0) await kafka.restart()
     else {
       await kafka.kill()
@@ -40,5 +40,19 @@ export const clickhouseSlow: Fault = {
     await world.pause(6000)
     clickhouse.heal()
     return { mark: world.mark() }
+  }
+}
+
+/** The others go on; it comes back afterwards. */
+export const oneOfThreeKilled: Fault = {
+  name: "one broker of three killed",
+  group: "broker",
+  where: "kafka",
+  inject: async ({ world, random }) => {
+    const { brokers } = world.servers
+    const broker = brokers[random.below(brokers.length)]!
+    const mark = world.mark()
+    await broker.kill()
+    return { mark, settle: () => broker.restart() }
   }
 }

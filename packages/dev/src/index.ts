@@ -6,6 +6,7 @@ export {
   ensureClickHouse,
   startClickHouse
 } from "./clickhouse.ts"
+export { type KafkaCluster, startKafkaCluster } from "./cluster.ts"
 export { ensureKafka, type Kafka, type KafkaOptions, kafkaVersion, startKafka } from "./kafka.ts"
 export { freePorts, StartFailed } from "./process.ts"
 export { ensureRegistry, type Registry, type RegistryOptions, registryVersion, startRegistry } from "./registry.ts"

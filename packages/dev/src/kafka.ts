@@ -1,4 +1,5 @@
-import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { randomBytes } from "node:crypto"
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { cached, cacheRoot, contentKey, type Log, silent } from "./cache.ts"
 import { classArchive, type JavaCommand, lightJvm } from "./java.ts"
@@ -30,6 +31,8 @@ export interface KafkaOptions {
   readonly dataDir?: string
   /** The port of the plaintext listener; a free one. */
   readonly port?: number
+  /** Its number in a cluster of several, see cluster.ts; 1. */
+  readonly node?: number
   /** "light" (default): quick to start, 512 MB heap. "throughput": 1 GB, for load. */
   readonly profile?: "light" | "throughput"
   /** Told what is being done. */
@@ -212,7 +215,10 @@ async function launch(installed: InstalledKafka, options: KafkaOptions): Promise
   const [freePort, controllerPort] = await freePorts(2)
   const port = options.port ?? freePort!
   const dataDir = options.dataDir ?? makeScratch("kafka")
-  if (!existsSync(join(dataDir, "meta.properties"))) cpSync(installed.formatted, dataDir, { recursive: true })
+  if (!existsSync(join(dataDir, "meta.properties"))) {
+    cpSync(installed.formatted, dataDir, { recursive: true })
+    if (options.node !== undefined) becomeNode(dataDir, options.node)
+  }
   const { java, archive, jars } = installed
   const jvm = [
     ...jvmOf[options.profile ?? "light"],
@@ -227,6 +233,15 @@ async function launch(installed: InstalledKafka, options: KafkaOptions): Promise
     scratch: options.dataDir ? undefined : dataDir
   }
   return new Broker(port, dataDir, spec, await started(spec, port))
+}
+
+/** The formatted directory is that of node 1. */
+function becomeNode(dataDir: string, node: number): void {
+  const file = join(dataDir, "meta.properties")
+  const renamed = readFileSync(file, "utf8")
+    .replace(/^node\.id=.*$/m, `node.id=${node}`)
+    .replace(/^directory\.id=.*$/m, `directory.id=${randomBytes(16).toString("base64url")}`)
+  writeFileSync(file, renamed)
 }
 
 async function started(spec: ProgramSpec, port: number): Promise<Program> {

@@ -1,0 +1,37 @@
+import { between, type Fault, victimOf } from "./fault.ts"
+
+/** Checkpoints cannot be written; the changelog goes on without them. */
+export const diskFull: Fault = {
+  name: "disk full",
+  group: "other",
+  where: "kafka",
+  inject: async ({ world }) => {
+    const { disk } = world.options
+    disk.fill()
+    try {
+      // Longer than from one checkpoint to the next.
+      await world.pause(12_000)
+    } finally {
+      disk.free()
+    }
+    return { mark: world.mark() }
+  }
+}
+
+const STEPS_MS = [-3_600_000, -10_000, 10_000, 3_600_000] as const
+
+/** The wall clock of one process jumps, and some seconds later back. */
+export const clockStepped: Fault = {
+  name: "clock stepped",
+  group: "other",
+  where: "kafka",
+  inject: async scene => {
+    const { world, random } = scene
+    const victim = victimOf(scene)
+    world.options.clocks.step(victim.name, STEPS_MS[random.below(STEPS_MS.length)]!)
+    const mark = world.mark()
+    await world.pause(between(random, 3000, 6000))
+    world.options.clocks.step(victim.name, 0)
+    return { mark }
+  }
+}

@@ -1,0 +1,50 @@
+/* Steps the clock of one process: LD_PRELOAD=clock.so CHAOS_CLOCK=FILE program. The file holds one long, the
+ * milliseconds that the wall clock is off by; whoever writes it steps the clock. Time that only passes (CLOCK_MONOTONIC)
+ * is left alone, as in a real step. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+static const volatile long *offset_ms;
+static int (*real_clock_gettime)(clockid_t, struct timespec *);
+
+__attribute__((constructor)) static void begin(void) {
+  const char *file = getenv("CHAOS_CLOCK");
+  real_clock_gettime = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
+  int fd = file ? open(file, O_RDONLY | O_CLOEXEC) : -1;
+  if (fd < 0) return;
+  void *map = mmap(0, sizeof(long), PROT_READ, MAP_SHARED, fd, 0);
+  if (map != MAP_FAILED) offset_ms = map;
+  close(fd);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now) {
+  if (!real_clock_gettime) begin();
+  int failed = real_clock_gettime(clock, now);
+  if (failed || !offset_ms || (clock != CLOCK_REALTIME && clock != CLOCK_REALTIME_COARSE)) return failed;
+  long long ns = now->tv_nsec + (*offset_ms % 1000) * 1000000LL;
+  now->tv_sec += *offset_ms / 1000 + (ns < 0 ? -1 : ns / 1000000000);
+  now->tv_nsec = ns < 0 ? ns + 1000000000 : ns % 1000000000;
+  return 0;
+}
+
+int gettimeofday(struct timeval *restrict now, void *restrict zone) {
+  struct timespec precise;
+  (void)zone;
+  if (clock_gettime(CLOCK_REALTIME, &precise)) return -1;
+  now->tv_sec = precise.tv_sec;
+  now->tv_usec = precise.tv_nsec / 1000;
+  return 0;
+}
+
+time_t time(time_t *now) {
+  struct timespec precise;
+  clock_gettime(CLOCK_REALTIME, &precise);
+  if (now) *now = precise.tv_sec;
+  return precise.tv_sec;
+}

@@ -1,0 +1,120 @@
+/** The parts of the chaos run that need no servers. */
+import { expect, test } from "bun:test"
+import { namedKills } from "../chaos/faults/kill.ts"
+import { networkFaults } from "../chaos/faults/network.ts"
+import { zombie } from "../chaos/faults/zombie.ts"
+import { Line } from "../chaos/net/pipe.ts"
+import { answers, apiOf, clientOf, frames } from "../chaos/net/units.ts"
+import { type Planned, plan } from "../chaos/plan.ts"
+import { type Findings, reportOf, sumOf } from "../chaos/report.ts"
+
+const planned = (seed: number, count: number): Planned[] => {
+  const faults = plan(seed)
+  return Array.from({ length: count }, () => faults.next().value)
+}
+const first = (seed: number, count: number) =>
+  planned(seed, count).map(({ fault, seed: own }) => `${fault.name} ${own}`)
+
+test("the same seed plans the same faults, another one others", () => {
+  expect(first(7, 200)).toEqual(first(7, 200))
+  expect(first(7, 200)).not.toEqual(first(8, 200))
+})
+
+/** A run of half an hour gets through twelve rounds of 17. */
+test("twelve rounds have enough of every group, and each fault a few times", () => {
+  const dealt = planned(1, 12 * 17).map(({ fault }) => fault)
+  const of = (group: string) => dealt.filter(fault => fault.group === group).length
+  expect(of("kill")).toBeGreaterThanOrEqual(60)
+  expect(of("zombie")).toBeGreaterThanOrEqual(20)
+  expect(dealt.filter(({ name }) => name === "late EndTxn").length).toBeGreaterThanOrEqual(20)
+  expect(of("broker")).toBeGreaterThanOrEqual(10)
+  for (const fault of [...namedKills, ...networkFaults])
+    expect(dealt.filter(one => one === fault).length).toBeGreaterThanOrEqual(2)
+})
+
+const request = (api: number, correlation: number, client: string): Buffer => {
+  const frame = Buffer.alloc(14 + client.length)
+  frame.writeInt32BE(frame.length - 4, 0)
+  frame.writeInt16BE(api, 4)
+  frame.writeInt32BE(correlation, 8)
+  frame.writeInt16BE(client.length, 12)
+  frame.write(client, 14)
+  return frame
+}
+
+test("requests are found whole, however the bytes come", () => {
+  const sent = [request(26, 1, "chaos-a-0-b"), request(0, 2, ""), request(1, 70_000, "a")]
+  const bytes = Buffer.concat(sent)
+  for (let size = 1; size <= bytes.length; size++) {
+    const found: Buffer[] = []
+    const push = frames(unit => found.push(Buffer.from(unit)))
+    for (let at = 0; at < bytes.length; at += size) push(bytes.subarray(at, at + size))
+    expect(found).toEqual(sent)
+  }
+  expect(apiOf(sent[0]!)).toBe(26)
+  expect(clientOf(sent[0]!)).toBe("chaos-a-0-b")
+  const response = Buffer.from([0, 0, 0, 4, 0, 0, 0, 2])
+  expect(sent.map(one => answers(response, one))).toEqual([false, true, false])
+})
+
+test("a slow line takes its time for each byte, and all connections share it", () => {
+  const line = new Line()
+  expect(line.leaves(1000, 5)).toBe(5)
+  line.shape = { frozen: false, delayMs: 50, bytesPerSecond: 1000 }
+  expect(line.leaves(100, 10)).toBe(10 + 100 + 50)
+  expect(line.leaves(100, 20)).toBe(10 + 200 + 50)
+})
+
+const clean = { missing: [], duplicated: [], disordered: [], wrong: [] }
+const none = { missing: 0, duplicated: 0, disordered: 0, wrong: 0 }
+const injection = (from: number, to: number, recoveryMs: number | undefined) => ({
+  fault: zombie,
+  from,
+  to,
+  recoveryMs
+})
+const found = (changes: Partial<Findings>): Findings => ({
+  ...{ seed: 1, version: "0", startedAt: 0, endedAt: 1, sent: 100, accounts: 5, sessionMs: 1000, brokers: 1 },
+  injections: [injection(0, 50, 10), injection(60, 90, 30)],
+  kafka: { ...clean, records: 100, counts: none },
+  clickhouse: { ...clean, rows: 100, ids: 100 },
+  ...{ open: [], problems: [], missed: [] },
+  ...changes
+})
+
+test("a report counts what is wrong by place and by the fault during which it was sent", () => {
+  const kafka = {
+    ...clean,
+    records: 99,
+    duplicated: [7],
+    missing: [55],
+    counts: { ...none, missing: 1, duplicated: 1 }
+  }
+  const report = reportOf(found({ kafka, clickhouse: { ...clean, rows: 98, ids: 98, missing: [55, 61] } }))
+  expect(report).toMatchObject({ lost: 3, duplicated: 1, passed: false, totals: { zombie: 2 } })
+  expect(report.clickhouse).toMatchObject({ lost: 2, records: 98 })
+  expect(report.faults).toEqual([
+    expect.objectContaining({
+      injected: 2,
+      events: 80,
+      lost: 1,
+      duplicated: 1,
+      recovery_ms: { p50: 10, p99: 30, max: 30 }
+    })
+  ])
+})
+
+test.each([
+  [
+    "state that does not follow from the record before",
+    { kafka: { ...found({}).kafka, counts: { ...none, wrong: 1 } } }
+  ],
+  ["a fault that did not recover", { injections: [injection(0, 9, undefined)] }],
+  ["an open transaction", { open: ["balances/0"] }],
+  ["a process that gave up", { problems: ["a gave up"] }]
+])("a run does not pass with %s", (_, changes) => {
+  const whole = reportOf(found({}))
+  expect(whole.passed).toBe(true)
+  expect(reportOf(found(changes)).passed).toBe(false)
+  expect(sumOf([whole, reportOf(found(changes))])).toMatchObject({ passed: false, events: 200 })
+})
