@@ -9,7 +9,6 @@ export const joinAndLeave: Fault = {
   name: "join and leave every 5 s",
   group: "other",
   where: "kafka",
-  session: true,
   inject: async ({ world }) => {
     for (let round = 1; round < ROUNDS; round++) {
       world.guest.start()

@@ -109,7 +109,6 @@ const inRebalance: Fault = {
   name: "kill -9 in mid-rebalance",
   group: "kill",
   where: "kafka",
-  session: true,
   inject: async scene => {
     const { world } = scene
     const victim = victimOf(scene)
