@@ -13,6 +13,7 @@ import {
   type Registry,
   startClickHouse,
   startKafka,
+  startKafkaCluster,
   startRegistry
 } from "@headrace/dev"
 import { brokerAnswers } from "../src/wire.ts"
@@ -51,6 +52,22 @@ test("a broker that was killed comes back on its port, with its data", async () 
   expect(await answers(kafka!)).toBe(true)
   expect(kafka!.pid).not.toBe(before)
   expect(existsSync(join(kafka!.dataDir, "__cluster_metadata-0"))).toBe(true)
+})
+
+test("a cluster of three serves on with one of them killed, and takes it back", async () => {
+  const cluster = await startKafkaCluster(3)
+  try {
+    expect(cluster.bootstrap.split(",").length).toBe(3)
+    const [first, ...others] = cluster.brokers
+    await first!.kill()
+    expect(await Promise.all(cluster.brokers.map(answers))).toEqual([false, true, true])
+    await first!.restart()
+    expect(await answers(first!)).toBe(true)
+    await others[0]!.kill()
+    expect(await answers(first!)).toBe(true)
+  } finally {
+    await cluster.stop()
+  }
 })
 
 const headers = { "content-type": "application/vnd.schemaregistry.v1+json" }
