@@ -2,7 +2,8 @@ import type { Aggregate } from "./aggregate.ts"
 import { ByteWriter } from "./bytes.ts"
 import type { ValueCodec } from "./codec.ts"
 import { type Keyed, writeKey } from "./key.ts"
-import { FIRST_NUMBER, type Group, type GroupedState, type GroupLayout } from "./state/grouped.ts"
+import { FIRST_NUMBER, type Group, type GroupLayout, type Rows } from "./state/group.ts"
+import type { GroupedState } from "./state/grouped.ts"
 
 const COUNT = 0
 const SUM = 1
@@ -51,22 +52,22 @@ export class Aggregation {
   }
 
   /** Prepares a new slot, whose numbers are zeros. */
-  init(group: Group, slot: number): void {
-    const base = slot * group.table.stride
+  init({ table, values }: Rows, slot: number): void {
+    const base = slot * table.stride
     for (let i = 0; i < this.codes.length; i++) {
       const code = this.codes[i]!
       const place = this.places[i]!
-      if (code === MIN) group.table.rows[base + place] = Number.POSITIVE_INFINITY
-      else if (code === MAX) group.table.rows[base + place] = Number.NEGATIVE_INFINITY
-      else if (code === CUSTOM) group.values[place]![slot] = this.customs[place]!.init()
+      if (code === MIN) table.rows[base + place] = Number.POSITIVE_INFINITY
+      else if (code === MAX) table.rows[base + place] = Number.NEGATIVE_INFINITY
+      else if (code === CUSTOM) values[place]![slot] = this.customs[place]!.init()
     }
   }
 
-  /** Adds a record to a slot. */
+  /** Adds a record to a slot of the young. */
   add(state: GroupedState, group: Group, slot: number, record: object, key: Keyed): void {
     const { codes, places, inputs } = this
-    const rows = group.table.rows
-    const base = slot * group.table.stride
+    const { rows, stride } = group.young.table
+    const base = slot * stride
     for (let i = 0; i < codes.length; i++) {
       const at = base + places[i]!
       switch (codes[i]) {
@@ -90,26 +91,26 @@ export class Aggregation {
           if (this.isNew(state, group, i, record, key)) rows[at]! += 1
           break
         default:
-          this.addCustom(group, places[i]!, slot, record)
+          this.addCustom(group.young, places[i]!, slot, record)
       }
     }
   }
 
   /** Puts the results of a slot into `result`, in the order of the aggregates. */
-  results(group: Group, slot: number, result: Record<string, unknown>): void {
-    for (let i = 0; i < this.names.length; i++) result[this.names[i]!] = this.result(group, slot, i)
+  results(rows: Rows, slot: number, result: Record<string, unknown>): void {
+    for (let i = 0; i < this.names.length; i++) result[this.names[i]!] = this.result(rows, slot, i)
   }
 
-  private result(group: Group, slot: number, i: number): unknown {
+  private result({ table, values }: Rows, slot: number, i: number): unknown {
     const place = this.places[i]!
-    if (this.codes[i] === CUSTOM) return this.customs[place]!.result(group.values[place]![slot] as never)
-    const at = slot * group.table.stride + place
-    const value = group.table.rows[at]!
-    return this.codes[i] === AVERAGE ? value / group.table.rows[at + 1]! : value
+    if (this.codes[i] === CUSTOM) return this.customs[place]!.result(values[place]![slot] as never)
+    const at = slot * table.stride + place
+    const value = table.rows[at]!
+    return this.codes[i] === AVERAGE ? value / table.rows[at + 1]! : value
   }
 
-  private addCustom(group: Group, place: number, slot: number, record: object): void {
-    const values = group.values[place]!
+  private addCustom(rows: Rows, place: number, slot: number, record: object): void {
+    const values = rows.values[place]!
     values[slot] = this.customs[place]!.add(values[slot] as never, record as never)
   }
 
@@ -122,7 +123,7 @@ export class Aggregation {
     const kindAt = element.length
     element.u8(0)
     element.bytes[kindAt] = writeKey(element, this.inputs[i]!(record) as string | number)
-    return state.addTo(group.sets[this.setOf[i]!]!, element.bytes, 0, element.length)
+    return state.addTo(group, this.setOf[i]!, element.bytes, 0, element.length)
   }
 }
 

@@ -1,4 +1,5 @@
 import type { ByteWriter } from "./bytes.ts"
+import type { Spilling } from "./state/spill.ts"
 
 /** Before any event: nothing is late. */
 export const NO_WATERMARK = Number.NEGATIVE_INFINITY
@@ -34,6 +35,6 @@ export interface Stateful {
    * entry is a tombstone: of this very key, or with `prefix` of every key that starts with it. Throws StateError.
    */
   readonly restore: (key: Uint8Array, value: Uint8Array | undefined, prefix?: boolean) => void
-  /** Bytes of memory that the state holds, apart from values of custom aggregates. Cheap: no walk over the entries. */
-  readonly stateBytes: () => number
+  /** What the state takes in memory, and how it leaves for the spill store. Cheap to ask: no walk over the entries. */
+  readonly memory: Spilling
 }

@@ -3,6 +3,7 @@ import type { ValueCodec } from "./codec.ts"
 import { NO_WATERMARK, type Stateful } from "./operator.ts"
 import { OperatorState } from "./state/operator.ts"
 import { clockDefinition } from "./state/schema.ts"
+import type { Spilling } from "./state/spill.ts"
 import { ValueState } from "./state/value.ts"
 
 /** A time in ms, infinities included. */
@@ -60,8 +61,8 @@ export class SourceClock implements Stateful {
     this.maxTimestamp = this.value.get()
   }
 
-  stateBytes(): number {
-    return this.state.bytes()
+  get memory(): Spilling {
+    return this.state
   }
 
   /** `observe` runs for each record, so the value only follows when it is written. */

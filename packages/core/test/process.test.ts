@@ -6,45 +6,11 @@ import { Process, type ProcessContext } from "../src/operators/process.ts"
 import { ChangeReader, TOMBSTONE } from "../src/state/changes.ts"
 import type { Entry } from "../src/state/merge.ts"
 import { merged } from "./harness.ts"
-import { anyEvents, anyTtl, Chain, type Event, Model, type Op, type Seen, type Ttl } from "./processModel.ts"
+import { anyEvents, anyTtl, Chain, type Event, type Op, type Ttl } from "./processModel.ts"
+import { byKey, expected, run } from "./processRuns.ts"
 
 const FOREVER: Ttl = { value: undefined, list: undefined, map: undefined, sum: undefined }
-const END = 1_000
-const BOUND = 20
-
 const event = (key: string, ts: number, ...ops: Op[]): Event => ({ key, ts, ops })
-
-/** Feeds events, each third one followed by the watermark, and at last the end; `between` may replace the chain. */
-const run = (first: Chain, events: readonly Event[], between: (chain: Chain) => Chain = chain => chain): Seen[] => {
-  const seen: Seen[] = []
-  let chain = first
-  let latest = Number.NEGATIVE_INFINITY
-  events.forEach((one, i) => {
-    latest = Math.max(latest, one.ts)
-    chain.head.next(one, one.ts)
-    if (i % 3 === 2) chain.head.watermark(latest - BOUND - 1)
-    seen.push(...chain.seen.splice(0))
-    chain = between(chain)
-  })
-  chain.head.watermark(END)
-  while (chain.process.pending) chain.process.proceed(1)
-  return [...seen, ...chain.seen]
-}
-
-const expected = (events: readonly Event[], ttl: Ttl): Seen[] => {
-  const model = new Model(ttl)
-  let latest = Number.NEGATIVE_INFINITY
-  events.forEach((one, i) => {
-    latest = Math.max(latest, one.ts)
-    model.event(one)
-    if (i % 3 === 2) model.watermark(latest - BOUND - 1)
-  })
-  model.watermark(END)
-  return model.seen
-}
-
-/** Each key's calls in their order: those of different keys may interleave otherwise. */
-const byKey = (seen: readonly Seen[]): Map<unknown, Seen[]> => Map.groupBy(seen, one => one.key)
 
 const restored = (ttl: Ttl, checkpoint: Iterable<Entry>, log: Iterable<Uint8Array>, atOnce?: number): Chain => {
   const chain = new Chain(ttl, atOnce)
@@ -188,16 +154,16 @@ describe("entries", () => {
 
   test("what expires goes with the watermark: a tombstone each, and its memory", () => {
     const chain = new Chain({ ...FOREVER, list: 10 })
-    const empty = chain.process.stateBytes()
+    const empty = chain.process.memory.size().bytes
     for (let n = 0; n < 5; n++) chain.head.next(event(`k${n}`, n, { do: "append", n }), n)
     chain.head.next(event("k0", 1, { do: "append", n: 5 }), 1)
     chain.delta()
-    expect(chain.process.stateBytes()).toBeGreaterThan(empty)
+    expect(chain.process.memory.size().bytes).toBeGreaterThan(empty)
     chain.head.watermark(12)
     expect(kindsOf(chain.delta()).filter(kind => kind === TOMBSTONE).length).toBe(4)
     chain.head.watermark(14)
     chain.delta()
-    expect(chain.process.stateBytes()).toBe(empty)
+    expect(chain.process.memory.size().bytes).toBe(empty)
   })
 
   test("of a list whose beginning has expired go on behind the last one, over a restart too", () => {

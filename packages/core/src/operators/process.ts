@@ -5,6 +5,7 @@ import type { Cell, Cells } from "../state/cells.ts"
 import { makeHandle, type StateSpec } from "../state/handles.ts"
 import { OperatorState } from "../state/operator.ts"
 import { processDefinition } from "../state/schema.ts"
+import { SpillError, type Spilling } from "../state/spill.ts"
 import { Timers } from "../state/timers.ts"
 import { ValueState } from "../state/value.ts"
 import { timeCodec } from "../time.ts"
@@ -97,7 +98,7 @@ export class Process implements Input, Stateful {
       throw new RangeError(`Process "${this.id}": an event's timestamp is not a time in ms (${timestamp})`)
     const { bytes, start, end, kind } = this.key
     const key = readKey(bytes, start, end, kind)
-    if (isDue(this.timers.cells, this.current)) this.catchUp(key)
+    if (this.timers.cells.isDue(this.current)) this.catchUp(key)
     this.emitUnder(bytes, start, end, kind)
     this.call.begin(key, timestamp, this.current)
     this.onRecord(record, this.call)
@@ -111,7 +112,7 @@ export class Process implements Input, Stateful {
 
   /** Whether timers, or entries that have expired, wait for `proceed`. */
   get pending(): boolean {
-    return isDue(this.timers.cells, this.current) || this.expiring.some(cells => isDue(cells, this.current))
+    return this.timers.cells.isDue(this.current) || this.expiring.some(cells => cells.isDue(this.current))
   }
 
   /**
@@ -120,11 +121,11 @@ export class Process implements Input, Stateful {
    */
   proceed(limit: number): number {
     let done = 0
-    for (; done < limit && isDue(this.timers.cells, this.current); done++) this.fire(this.timers.cells.first!)
-    if (!isDue(this.timers.cells, this.current)) this.output.watermark(this.current)
+    for (; done < limit && this.timers.cells.isDue(this.current); done++) this.fire(this.timers.cells.first()!)
+    if (!this.timers.cells.isDue(this.current)) this.output.watermark(this.current)
     // Only behind all timers: one that still waits has to find what had not expired at its time.
     for (const cells of this.expiring)
-      for (; done < limit && isDue(cells, this.current); done++) cells.remove(cells.first!)
+      for (; done < limit && cells.isDue(this.current); done++) cells.remove(cells.first()!)
     return done
   }
 
@@ -143,9 +144,8 @@ export class Process implements Input, Stateful {
     this.current = this.progress.get()
   }
 
-  /** An estimate by the number of entries; what user values take is not in it. */
-  stateBytes(): number {
-    return this.state.bytes()
+  get memory(): Spilling {
+    return this.state
   }
 
   private note(): void {
@@ -172,6 +172,7 @@ export class Process implements Input, Stateful {
     try {
       this.onTimer(time, this.call)
     } catch (cause) {
+      if (cause instanceof SpillError) throw cause
       const what = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)
       throw new Error(`"${this.id}" at its timer ${time} of the key ${String(timer.key)}: ${what}`, { cause })
     }
@@ -186,10 +187,6 @@ export class Process implements Input, Stateful {
     outputKey.kind = kind
   }
 }
-
-/** Whether there is one that is due. At the end of time everything is that has a time. */
-const isDue = <V>(cells: Cells<V>, watermark: number): boolean =>
-  cells.first !== undefined && cells.first.due <= watermark
 
 const noTimers = (id: string) => (): never => {
   throw new Error(`Process "${id}" has a timer in its state and no onTimer: put the function back`)

@@ -3,9 +3,11 @@ import { Aggregation } from "../aggregation.ts"
 import type { ByteWriter } from "../bytes.ts"
 import { KeyError, type Keyed, keyed, readKey } from "../key.ts"
 import { type Input, NO_WATERMARK, type Stateful } from "../operator.ts"
-import { type Group, GroupedState } from "../state/grouped.ts"
+import type { Group, Rows } from "../state/group.ts"
+import { GroupedState } from "../state/grouped.ts"
 import { OperatorState } from "../state/operator.ts"
 import { windowDefinition } from "../state/schema.ts"
+import type { Spilling } from "../state/spill.ts"
 import { ValueState } from "../state/value.ts"
 import { type Progress, progressCodec, START } from "./progress.ts"
 
@@ -33,8 +35,6 @@ interface Open {
   readonly group: Group
   /** The last ms that belongs to it, the event time of its results. */
   readonly maxTimestamp: number
-  /** While it fires, its slots in order of arrival; undefined if that is 0, 1, 2 … */
-  order?: Float64Array | undefined
 }
 
 /** Recently used windows are found by number modulo this, without a hash of a double. A power of two. */
@@ -145,8 +145,8 @@ export class TumblingWindow implements Input, Stateful {
     if (this.open.length !== this.contents.groups.size || prefix) this.reopen()
   }
 
-  stateBytes(): number {
-    return this.state.bytes()
+  get memory(): Spilling {
+    return this.state
   }
 
   private note(): void {
@@ -162,11 +162,11 @@ export class TumblingWindow implements Input, Stateful {
     const again = window.maxTimestamp <= this.current
     if (again) this.catchUp(window)
     const group = window.group
-    const before = group.table.count
+    const before = group.arrivals
     const slot = this.contents.enter(group, key.bytes, key.start, key.end)
-    if (slot === before) this.aggregation.init(group, slot)
+    if (group.arrivals !== before) this.aggregation.init(group.young, slot)
     this.aggregation.add(this.contents, group, slot, record, key)
-    if (again) this.emit(window, slot)
+    if (again) this.emit(window, group.young, slot)
   }
 
   /** An event for a window that is due, within the allowed lateness: its first firing has to be over. */
@@ -189,21 +189,18 @@ export class TumblingWindow implements Input, Stateful {
       this.fired = this.current
       return 0
     }
-    const { count } = window.group.table
-    window.order ??= window.group.order()
-    const { order } = window
+    const { group } = window
     const begin = this.emitted
-    const end = Math.min(count, begin + limit)
-    for (let i = begin; i < end; i++) this.emit(window, order === undefined ? i : order[i]!)
+    const end = Math.min(group.arrivals, begin + limit)
+    this.contents.visit(group, begin, end, (rows, slot) => this.emit(window, rows, slot))
     this.emitted = end
-    if (end === count) this.finish(window)
+    if (end === group.arrivals) this.finish(window)
     return end - begin
   }
 
   private finish(window: Open): void {
     this.fired = window.maxTimestamp
     this.emitted = 0
-    window.order = undefined
     this.retire()
   }
 
@@ -215,8 +212,9 @@ export class TumblingWindow implements Input, Stateful {
     this.reopen()
   }
 
-  private emit(window: Open, slot: number): void {
-    const { table, namespace } = window.group
+  private emit(window: Open, rows: Rows, slot: number): void {
+    const { namespace } = window.group
+    const { table } = rows
     const key = this.outputKey
     key.kind = this.contents.keyKind
     key.bytes = table.keys
@@ -227,7 +225,7 @@ export class TumblingWindow implements Input, Stateful {
       windowStart: namespace,
       windowEnd: namespace + this.sizeMs
     }
-    this.aggregation.results(window.group, slot, result)
+    this.aggregation.results(rows, slot, result)
     this.output.next(result, window.maxTimestamp)
   }
 

@@ -1,119 +1,93 @@
-import { ByteWriter } from "../bytes.ts"
-import type { ValueCodec } from "../codec.ts"
-import { BIGINT_KEY, type Key, readKey, STRING_KEY, writeKey } from "../key.ts"
+import type { ByteWriter } from "../bytes.ts"
+import type { Key } from "../key.ts"
+import { END_OF_TIME } from "../operator.ts"
+import { behind, type Cell, cellsOf, compareKeys, type Row, Several } from "./cell.ts"
+import { CellEntries, type CellLayout } from "./cellEntries.ts"
 import { writePut, writeTombstone } from "./changes.ts"
-import { StateError } from "./error.ts"
-import { ValueReader, writeNumber } from "./number.ts"
 import type { StateHandle } from "./operator.ts"
-import { HANDLE_BYTES, NO_NAMESPACE, operatorHash, writeStateKey } from "./order.ts"
-import { DueQueue, type Queued } from "./queue.ts"
+import { DueQueue } from "./queue.ts"
+import type { SpillStore, StateSize } from "./spill.ts"
+import { SpilledCells } from "./spilledCells.ts"
 
-/** One entry: what a key holds under a sub-key. */
-export interface Cell<V> extends Queued {
-  readonly key: Key
-  /** Undefined where a key has one entry at most. */
-  readonly sub: Key | undefined
-  value: V
-  /** When its timer fires, or when it expires; Infinity if never. */
-  due: number
-  readonly order: number
-  place: number
-  /** Whether a delta has named it, or it came from one: only then does removing it need a tombstone. */
-  logged: boolean
-  removed: boolean
-}
-
-/** The cells of a key that has had several at a time. Most keys never do: a Map for each would double what they take. */
-class Several<V> {
-  readonly cells = new Map<Key | undefined, Cell<V>>()
-  /** Greater than all sub-keys that are numbers: the place of a list's next element. */
-  next = 0
-
-  add(cell: Cell<V>): void {
-    this.cells.set(cell.sub, cell)
-    this.next = Math.max(this.next, behind(cell))
-  }
-}
-
-const behind = ({ sub }: Cell<unknown>): number => (typeof sub === "number" ? sub + 1 : 0)
-
-export interface CellLayout<V> {
-  /** The id of the operator, and the handle number (1 …) within it. */
-  readonly id: string
-  readonly handle: number
-  readonly codec: ValueCodec<V>
-  /** Whether cells have a time at which they are due: then it stands in their entries. */
-  readonly timed: boolean
-}
+export type { Cell } from "./cell.ts"
 
 /** What a cell and a key take: estimates, from the heap with 200,000 keys. */
 const CELL_BYTES = 200
 const ROW_BYTES = 100
+/** What a JavaScript value takes, by the bytes that its codec makes of it. */
+const HEAP_FACTOR = 2
 
 /**
- * State by key and sub-key, one entry for each cell, so that a list or a map is never written as a whole:
- *   key    operator · namespace · handle · kind · varint length · key, then nothing or kind · sub-key
- *   value  due · order if timed, then what the codec makes of the value
- * Entries of one key stand together, in the order of their sub-keys. Removing a cell leaves one tombstone, so there are
- * never more of them than there were puts.
+ * State by key and sub-key, one entry for each cell, so that a list or a map is never written as a whole. Removing a
+ * cell leaves one tombstone, so there are never more of them than there were puts. A key's cells are young, old or
+ * spilled, all of them together: in one of three places, and in no other.
  */
 export class Cells<V> implements StateHandle {
-  private readonly layout: CellLayout<V>
-  private readonly operator: number
-  private readonly rows = new Map<Key, Cell<V> | Several<V>>()
+  private readonly entries: CellEntries<V>
+  private readonly timed: boolean
+  private readonly handle: number
+  private young = new Map<Key, Row<V>>()
+  private old: Map<Key, Row<V>> | undefined
+  private spilled: SpilledCells<V> | undefined
+  /** Of the cells in memory. */
   private readonly queue = new DueQueue<Cell<V>>()
   /** In the order in which they are written: of one key and sub-key, what was removed stands before what came after. */
   private readonly dirty = new Set<Cell<V>>()
   private count = 0
+  private valueBytes = 0
   private orders = 0
-  private readonly key = new ByteWriter(64)
-  private readonly value = new ByteWriter(64)
-  private readonly scratch = new ByteWriter(64)
-  private readonly reader = new ValueReader()
 
   constructor(layout: CellLayout<V>) {
-    this.layout = layout
-    this.operator = operatorHash(layout.id)
+    this.entries = new CellEntries(layout)
+    this.timed = layout.timed
+    this.handle = layout.handle
+  }
+
+  /** Whether there is a cell that is due. At the end of time every one is that has a time. */
+  isDue(watermark: number): boolean {
+    const { first } = this.queue
+    return (first !== undefined && first.due <= watermark) || this.spilled?.isDue(watermark) === true
   }
 
   /** What is due first. */
-  get first(): Cell<V> | undefined {
+  first(): Cell<V> | undefined {
+    // Of what is due at one time the order decides, which the queue knows: all of that time have to stand in it.
+    while (this.spilled?.isDue(this.queue.first?.due ?? END_OF_TIME) === true) this.recall(this.spilled.firstKey())
     return this.queue.first
   }
 
   find(key: Key, sub: Key | undefined): Cell<V> | undefined {
-    const row = this.rows.get(key)
+    const row = this.row(key)
     if (row instanceof Several) return row.cells.get(sub)
     return Object.is(row?.sub, sub) ? row : undefined
   }
 
   /** The cells of a key, by their sub-keys: their order in memory would depend on what was restored. */
   all(key: Key): readonly Cell<V>[] {
-    const row = this.rows.get(key)
-    return row === undefined ? [] : cellsOf(row).sort((a, b) => compare(a.sub!, b.sub!))
+    const row = this.row(key)
+    return row === undefined ? [] : cellsOf(row).sort((a, b) => compareKeys(a.sub!, b.sub!))
   }
 
   /** The sub-key behind all others of a key that has numbers for sub-keys. */
   next(key: Key): number {
-    const row = this.rows.get(key)
+    const row = this.row(key)
     if (row instanceof Several) return row.next
     return row === undefined ? 0 : behind(row)
   }
 
   put(key: Key, sub: Key | undefined, value: V, due: number): void {
-    const cell = this.find(key, sub) ?? this.add(key, sub, value, this.orders++)
+    const cell = this.find(key, sub) ?? this.make(key, sub, value)
     cell.value = value
     cell.due = due
-    if (this.layout.timed) this.queue.place(cell)
+    if (this.timed) this.queue.place(cell)
     this.dirty.add(cell)
   }
 
   remove(cell: Cell<V>): void {
-    const row = this.rows.get(cell.key)
+    const row = this.row(cell.key)
     if (row instanceof Several) row.cells.delete(cell.sub)
-    if (!(row instanceof Several) || row.cells.size === 0) this.rows.delete(cell.key)
-    this.queue.remove(cell)
-    this.count--
+    if (!(row instanceof Several) || row.cells.size === 0) this.young.delete(cell.key)
+    this.leave(cell)
     cell.removed = true
     if (cell.logged) this.dirty.add(cell)
     else this.dirty.delete(cell)
@@ -129,115 +103,130 @@ export class Cells<V> implements StateHandle {
   }
 
   snapshot(out: ByteWriter): void {
-    for (const row of this.rows.values()) for (const cell of cellsOf(row)) this.write(out, cell)
+    for (const rows of [this.young, this.old ?? []])
+      for (const [, row] of rows) for (const cell of cellsOf(row)) this.write(out, cell)
+    const { key, value } = this.entries
+    for (const [name, bytes] of this.spilled?.all() ?? []) {
+      key.clear()
+      key.copy(name, 0, name.length)
+      value.clear()
+      value.copy(bytes, 0, bytes.length)
+      writePut(out, key, value)
+    }
   }
 
-  restore(handle: number, _namespace: number, key: Uint8Array, value: Uint8Array | undefined): boolean {
-    if (handle !== this.layout.handle) return false
-    this.reader.reset(key)
-    this.reader.skip(HANDLE_BYTES)
-    const owner = this.readKey(key, this.reader.varint(), () => this.reader.varint())
-    const sub =
-      this.reader.at === key.length
-        ? undefined
-        : this.readKey(key, this.reader.varint(), () => key.length - this.reader.at)
-    if (value === undefined) this.restoreRemoval(owner, sub)
-    else this.restoreCell(owner, sub, value)
+  restore(handle: number, _namespace: number, name: Uint8Array, value: Uint8Array | undefined): boolean {
+    if (handle !== this.handle) return false
+    const [key, sub] = this.entries.readKeys(name)
+    const present = this.find(key, sub)
+    if (present !== undefined) {
+      present.logged = false
+      this.remove(present)
+    }
+    if (value !== undefined) this.add(this.entries.read(key, sub, value))
     return true
   }
 
   /** Cells belong to no namespace. */
   forget(): void {}
 
-  bytes(): number {
-    return this.count * CELL_BYTES + this.rows.size * ROW_BYTES
+  size(): StateSize {
+    const rows = this.young.size + (this.old?.size ?? 0)
+    const spilledKeys = this.spilled?.rows ?? 0
+    return {
+      keys: rows + spilledKeys,
+      bytes: this.count * CELL_BYTES + rows * ROW_BYTES + this.valueBytes * HEAP_FACTOR,
+      spilledKeys,
+      spilledBytes: this.spilled?.bytes ?? 0
+    }
   }
 
-  private add(key: Key, sub: Key | undefined, value: V, order: number): Cell<V> {
+  age(store: SpillStore): void {
+    this.spilled ??= new SpilledCells(store, this.entries)
+    if (this.old !== undefined || this.young.size === 0) return
+    this.old = this.young
+    this.young = new Map()
+  }
+
+  drain(limit: number): number {
+    const { old, spilled } = this
+    if (old === undefined || spilled === undefined) return 0
+    let left = limit
+    for (const [key, row] of old) {
+      if (left <= 0) return limit - left
+      const cells = cellsOf(row)
+      spilled.put(cells)
+      for (const cell of cells) this.leave(cell)
+      old.delete(key)
+      left -= cells.length
+    }
+    this.old = undefined
+    return limit - left
+  }
+
+  /** What a key holds, young from now on. */
+  private row(key: Key): Row<V> | undefined {
+    const row = this.young.get(key)
+    return row !== undefined || this.spilled === undefined ? row : this.recall(key)
+  }
+
+  private recall(key: Key): Row<V> | undefined {
+    const row = this.old?.get(key)
+    if (row !== undefined) {
+      this.old!.delete(key)
+      this.young.set(key, row)
+      return row
+    }
+    for (const cell of this.spilled!.take(key)) this.add(cell)
+    return this.young.get(key)
+  }
+
+  private make(key: Key, sub: Key | undefined, value: V): Cell<V> {
     const due = Number.POSITIVE_INFINITY
-    const cell: Cell<V> = { key, sub, value, due, order, place: -1, logged: false, removed: false }
-    this.place(key, cell)
+    const order = this.orders++
+    const cell: Cell<V> = { key, sub, value, due, order, place: -1, logged: false, removed: false, bytes: 0 }
+    this.place(cell)
     this.count++
     return cell
   }
 
-  private place(key: Key, cell: Cell<V>): void {
-    const row = this.rows.get(key)
-    if (row === undefined) this.rows.set(key, cell)
+  /** Takes up a cell that was made before. Its key is young. */
+  private add(cell: Cell<V>): void {
+    this.place(cell)
+    this.count++
+    this.valueBytes += cell.bytes
+    this.orders = Math.max(this.orders, cell.order + 1)
+    if (this.timed) this.queue.place(cell)
+  }
+
+  /** The cell is in memory no longer. */
+  private leave(cell: Cell<V>): void {
+    this.queue.remove(cell)
+    this.count--
+    this.valueBytes -= cell.bytes
+  }
+
+  private place(cell: Cell<V>): void {
+    const row = this.young.get(cell.key)
+    if (row === undefined) this.young.set(cell.key, cell)
     else if (row instanceof Several) row.add(cell)
     else {
       const several = new Several<V>()
       several.add(row)
       several.add(cell)
-      this.rows.set(key, several)
+      this.young.set(cell.key, several)
     }
   }
 
   private writeRemoval(out: ByteWriter, cell: Cell<V>): void {
-    this.writeKey(cell)
-    writeTombstone(out, this.key)
+    this.entries.writeKey(cell)
+    writeTombstone(out, this.entries.key)
   }
 
   private write(out: ByteWriter, cell: Cell<V>): void {
-    this.writeKey(cell)
-    this.value.clear()
-    if (this.layout.timed) {
-      writeNumber(this.value, cell.due)
-      writeNumber(this.value, cell.order)
-    }
-    this.layout.codec.write(cell.value, this.value)
-    writePut(out, this.key, this.value)
+    const before = cell.bytes
+    this.entries.write(cell)
+    this.valueBytes += cell.bytes - before
+    writePut(out, this.entries.key, this.entries.value)
   }
-
-  private writeKey({ key, sub }: Cell<V>): void {
-    this.key.clear()
-    writeStateKey(this.key, this.operator, NO_NAMESPACE, this.layout.handle)
-    this.writePart(key, true)
-    if (sub !== undefined) this.writePart(sub, false)
-  }
-
-  private writePart(part: Key, measured: boolean): void {
-    this.scratch.clear()
-    this.key.u8(writeKey(this.scratch, part))
-    if (measured) this.key.varint(this.scratch.length)
-    this.key.copy(this.scratch.bytes, 0, this.scratch.length)
-  }
-
-  private readKey(bytes: Uint8Array, kind: number, length: () => number): Key {
-    if (kind < STRING_KEY || kind > BIGINT_KEY)
-      throw new StateError("Damaged", `A state entry's key is of kind ${kind}`)
-    const size = length()
-    const start = this.reader.skip(size)
-    return readKey(bytes, start, start + size, kind)
-  }
-
-  private restoreRemoval(key: Key, sub: Key | undefined): void {
-    const cell = this.find(key, sub)
-    if (cell === undefined) return
-    cell.logged = false
-    this.remove(cell)
-  }
-
-  private restoreCell(key: Key, sub: Key | undefined, value: Uint8Array): void {
-    const { timed, codec } = this.layout
-    this.reader.reset(value)
-    const due = timed ? this.reader.number() : Number.POSITIVE_INFINITY
-    const order = timed ? this.reader.number() : 0
-    const present = this.find(key, sub)
-    if (present !== undefined) this.restoreRemoval(key, sub)
-    const cell = this.add(key, sub, codec.read(value, this.reader.at, value.length), order)
-    cell.logged = true
-    cell.due = due
-    this.orders = Math.max(this.orders, order + 1)
-    if (timed) this.queue.place(cell)
-  }
-}
-
-const cellsOf = <V>(row: Cell<V> | Several<V>): Cell<V>[] => (row instanceof Several ? [...row.cells.values()] : [row])
-
-/** Sub-keys of one kind by their size, those of several kinds by kind. NaN comes last of the numbers. */
-const compare = (a: Key, b: Key): number => {
-  if (typeof a !== typeof b) return typeof a < typeof b ? -1 : 1
-  if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b))
-  return a < b ? -1 : a > b ? 1 : 0
 }

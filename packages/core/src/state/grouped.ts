@@ -2,66 +2,22 @@ import { ByteWriter } from "../bytes.ts"
 import type { ValueCodec } from "../codec.ts"
 import { writePrefixTombstone, writePut } from "./changes.ts"
 import { StateError } from "./error.ts"
+import { ARRIVAL, FIRST_NUMBER, Group, type GroupLayout, OldRows, Rows } from "./group.ts"
 import { ValueReader, writeNumber } from "./number.ts"
 import type { StateHandle } from "./operator.ts"
-import { HANDLE_BYTES, operatorHash, writeOrdered, writeStateKey } from "./order.ts"
-import { Table } from "./table.ts"
-
-/** What each key of each namespace holds. */
-export interface GroupLayout {
-  /** Numbers, side by side in the row of the key, from column FIRST_NUMBER. */
-  readonly numbers: number
-  /** Values of other types, one codec each; written whole when the row was touched. */
-  readonly codecs: readonly ValueCodec<unknown>[]
-  /** Sets of bytes, one entry for each element: adding one never rewrites the others. */
-  readonly sets: number
-}
-
-/** Rows are `stamp · arrival · numbers`. */
-const ARRIVAL = 1
-export const FIRST_NUMBER = 2
+import { HANDLE_BYTES, operatorHash, readOrdered, writeOrdered, writeStateKey } from "./order.ts"
+import { entriesOf, noState, type SpillStore, type StateSize } from "./spill.ts"
+import type { Table } from "./table.ts"
 
 /** Handle numbers: the rows, then one for each set. 1 is the operator's own value. */
 const ROWS = 2
-
-/** One namespace (a window): all its keys, in order of arrival. */
-export class Group {
-  readonly namespace: number
-  readonly table: Table
-  /** For each codec the values by slot. */
-  readonly values: unknown[][]
-  readonly sets: Table[]
-  /** Keys so far: the next one's arrival. */
-  arrivals = 0
-  /** Whether a delta has named it, or it came from one: only then does dropping it need a tombstone. */
-  logged = false
-  /** Whether slots may stand in another order than arrivals (restored entries come sorted by key). */
-  shuffled = false
-
-  constructor(namespace: number, layout: GroupLayout, expected: number) {
-    this.namespace = namespace
-    this.table = new Table(layout.numbers + 1, expected)
-    this.values = layout.codecs.map(() => [])
-    this.sets = Array.from({ length: layout.sets }, () => new Table(0))
-  }
-
-  /** The slots in order of arrival; undefined if that is 0, 1, 2 … */
-  order(): Float64Array | undefined {
-    if (!this.shuffled) return undefined
-    const { rows, stride, count } = this.table
-    const slots = Float64Array.from({ length: count }, (_, slot) => slot)
-    return slots.sort((a, b) => rows[a * stride + ARRIVAL]! - rows[b * stride + ARRIVAL]!)
-  }
-
-  bytes(): number {
-    return this.sets.reduce((sum, set) => sum + set.byteSize, this.table.byteSize)
-  }
-}
+/** In the store only: keys by their arrival. */
+const LIST = 255
 
 /**
  * Typed columns by namespace and key: what a window operator keeps. A namespace is dropped as a whole, by one prefix
  * tombstone. The keys of a namespace keep their order of arrival over any restore, for results that depend on nothing
- * but the log.
+ * but the log. In the store entries stand as they do in a checkpoint, and beside them a list of keys by arrival.
  */
 export class GroupedState implements StateHandle {
   readonly groups = new Map<number, Group>()
@@ -72,6 +28,9 @@ export class GroupedState implements StateHandle {
   private epoch = 1
   private dropped: number[] = []
   private expected = 16
+  private store: SpillStore | undefined
+  /** Prefixes in the store of namespaces that were dropped. */
+  private garbage: Uint8Array[] = []
   private readonly key = new ByteWriter(64)
   private readonly value = new ByteWriter(64)
   private readonly scratch = new ByteWriter(64)
@@ -86,6 +45,7 @@ export class GroupedState implements StateHandle {
   open(namespace: number): Group {
     const present = this.groups.get(namespace)
     if (present !== undefined) return present
+    if (this.garbage.length > 0) this.sweep(Number.MAX_SAFE_INTEGER)
     const group = new Group(namespace, this.layout, this.expected)
     this.groups.set(namespace, group)
     return group
@@ -93,39 +53,49 @@ export class GroupedState implements StateHandle {
 
   /** Forgets a namespace with all its keys. */
   drop(group: Group): void {
-    this.groups.delete(group.namespace)
-    this.expected = Math.max(16, group.table.count)
+    this.forget(group.namespace)
+    this.expected = Math.max(16, group.young.table.count)
     if (group.logged) this.dropped.push(group.namespace)
   }
 
-  /** The slot of a key, entered as touched in this transaction. A new key's slot is the `count` of before. */
+  /** The slot among the young of a key, entered as touched in this transaction. A new key adds to the arrivals. */
   enter(group: Group, bytes: Uint8Array, start: number, end: number): number {
-    const table = group.table
+    const { table } = group.young
     const before = table.count
     const slot = table.upsert(bytes, start, end)
-    if (slot === before) table.rows[slot * table.stride + ARRIVAL] = group.arrivals++
+    if (slot === before && !this.recall(group, 0, slot, bytes, start, end))
+      table.rows[slot * table.stride + ARRIVAL] = group.arrivals++
     table.touch(slot, this.epoch)
     return slot
   }
 
   /** Adds an element (with the key it belongs to, in one range of bytes) to a set; false if it was there. */
-  addTo(set: Table, bytes: Uint8Array, start: number, end: number): boolean {
-    const before = set.count
-    const slot = set.upsert(bytes, start, end)
-    if (set.count === before) return false
-    set.touch(slot, this.epoch)
+  addTo(group: Group, set: number, bytes: Uint8Array, start: number, end: number): boolean {
+    const table = group.young.sets[set]!
+    const before = table.count
+    const slot = table.upsert(bytes, start, end)
+    if (table.count === before || this.recall(group, set + 1, slot, bytes, start, end)) return false
+    table.touch(slot, this.epoch)
     return true
+  }
+
+  /** Shows the rows and the slots of the keys that arrived `from`-th and later, before the `to`-th, in that order. */
+  visit(group: Group, from: number, to: number, show: (rows: Rows, slot: number) => void): void {
+    const { young, old } = group
+    if (group.shuffled || group.spilled || old !== undefined) this.visitPlaces(group, from, to, show)
+    else for (let slot = from; slot < to; slot++) show(young, slot)
   }
 
   delta(out: ByteWriter): void {
     for (const namespace of this.dropped) this.writeDrop(out, namespace)
     this.dropped = []
-    for (const group of this.groups.values()) this.writeGroup(out, group, true)
+    for (const group of this.groups.values()) this.writeTouched(out, group)
     this.epoch++
   }
 
   snapshot(out: ByteWriter): void {
-    for (const group of this.groups.values()) this.writeGroup(out, group, false)
+    for (const group of this.groups.values())
+      for (let part = 0; part <= this.layout.sets; part++) this.writePart(out, group, part)
   }
 
   restore(handle: number, namespace: number, key: Uint8Array, value: Uint8Array | undefined): boolean {
@@ -133,19 +103,54 @@ export class GroupedState implements StateHandle {
     this.adopt(key[HANDLE_BYTES])
     const group = this.open(namespace)
     group.logged = true
-    if (handle === ROWS) this.restoreRow(group, key, value)
-    else group.sets[handle - ROWS - 1]!.upsert(key, HANDLE_BYTES + 1, key.length)
+    const part = handle - ROWS
+    const table = group.young.part(part)
+    const before = table.count
+    const slot = table.upsert(key, HANDLE_BYTES + 1, key.length)
+    const isNew = slot === before && !this.recall(group, part, slot, key, HANDLE_BYTES + 1, key.length)
+    if (part > 0) return true
+    this.readRow(group, group.young, slot, value)
+    const arrival = table.rows[slot * table.stride + ARRIVAL]!
+    // Entries come in the order of their keys: aged once, the group takes earlier arrivals for listed ones.
+    if (isNew && arrival < Math.max(group.listed, group.old?.arrivals ?? 0)) this.list(group, table, slot, arrival)
     return true
   }
 
   forget(namespace: number): void {
+    if (this.groups.get(namespace)?.spilled === true) this.garbage.push(this.prefixOf(namespace).written().slice())
     this.groups.delete(namespace)
   }
 
-  bytes(): number {
-    let sum = 0
-    for (const group of this.groups.values()) sum += group.bytes()
-    return sum
+  size(): StateSize {
+    const size = noState()
+    for (const group of this.groups.values()) {
+      size.keys += group.arrivals
+      size.bytes += group.bytes()
+      size.spilledKeys += group.arrivals - group.held
+      size.spilledBytes += group.spilledBytes
+    }
+    return size
+  }
+
+  age(store: SpillStore): void {
+    this.store = store
+    for (const group of this.groups.values()) {
+      if (group.old !== undefined || group.visiting !== undefined || group.young.table.count === 0) continue
+      group.old = new OldRows(group.young, group.arrivals)
+      group.young = new Rows(this.layout, group.young.table.count >> 2)
+      group.shuffled = true
+    }
+  }
+
+  drain(limit: number): number {
+    let left = limit - this.sweep(limit)
+    for (const group of this.groups.values()) {
+      const { old } = group
+      if (left === 0) break
+      if (old === undefined || group.visiting !== undefined) continue
+      left -= this.drainOld(group, old, left)
+    }
+    return limit - left
   }
 
   private adopt(kind: number | undefined): void {
@@ -154,43 +159,83 @@ export class GroupedState implements StateHandle {
     this.keyKind = kind
   }
 
+  // ── entries ────────────────────────────────────────────────────────────────────────────────────────────────────
+
   private writeDrop(out: ByteWriter, namespace: number): void {
-    this.key.clear()
-    this.key.u32(this.operator)
-    writeOrdered(this.key, namespace)
-    writePrefixTombstone(out, this.key)
+    writePrefixTombstone(out, this.prefixOf(namespace))
   }
 
-  private writeGroup(out: ByteWriter, group: Group, changed: boolean): void {
-    this.writeTable(out, group, group.table, ROWS, changed)
-    for (let i = 0; i < group.sets.length; i++) this.writeTable(out, group, group.sets[i]!, ROWS + 1 + i, changed)
-    if (changed) group.logged ||= group.table.count > 0
+  /** The touched slots, which are clean from then on. Only the young are ever touched. */
+  private writeTouched(out: ByteWriter, group: Group): void {
+    for (let part = 0; part <= this.layout.sets; part++) {
+      const table = group.young.part(part)
+      if (table.dirtyCount === 0) continue
+      this.beginKeys(group, part)
+      for (let i = 0; i < table.dirtyCount; i++) this.writeEntry(out, group.young, part, table.dirty[i]!)
+      table.clean()
+    }
+    group.logged ||= group.arrivals > 0
   }
 
-  /** The touched slots of a table, which are clean from then on, or all of them. */
-  private writeTable(out: ByteWriter, group: Group, table: Table, handle: number, changed: boolean): void {
-    const count = changed ? table.dirtyCount : table.count
-    if (count === 0) return
-    this.key.clear()
-    writeStateKey(this.key, this.operator, group.namespace, handle)
-    this.key.u8(this.keyKind)
-    for (let i = 0; i < count; i++) this.writeEntry(out, group, table, handle, changed ? table.dirty[i]! : i)
-    if (changed) table.clean()
+  /** All of a part: what is young, what is old, and what is in the store only. */
+  private writePart(out: ByteWriter, group: Group, part: number): void {
+    this.beginKeys(group, part)
+    const { young, old } = group
+    for (let slot = 0; slot < young.part(part).count; slot++) this.writeEntry(out, young, part, slot)
+    if (old !== undefined)
+      for (let slot = 0; slot < old.rows.part(part).count; slot++)
+        if (old.holds(part, slot)) this.writeEntry(out, old.rows, part, slot)
+    if (!group.spilled) return
+    this.key.length = HANDLE_BYTES
+    for (const [key, value] of entriesOf(this.store!, this.key.written().slice())) {
+      const start = HANDLE_BYTES + 1
+      if (young.part(part).find(key, start, key.length) >= 0 || (old?.find(part, key, start, key.length) ?? -1) >= 0)
+        continue
+      this.key.clear()
+      this.key.copy(key, 0, key.length)
+      this.value.clear()
+      this.value.copy(value, 0, value.length)
+      writePut(out, this.key, this.value)
+    }
   }
 
-  private writeEntry(out: ByteWriter, group: Group, table: Table, handle: number, slot: number): void {
-    this.key.length = HANDLE_BYTES + 1
-    this.key.copy(table.keys, table.offsets[slot]!, table.offsets[slot + 1]!)
-    this.value.clear()
-    if (handle === ROWS) this.writeRow(group, slot)
+  private writeEntry(out: ByteWriter, rows: Rows, part: number, slot: number): void {
+    this.makeEntry(rows, part, slot)
     writePut(out, this.key, this.value)
   }
 
-  private writeRow(group: Group, slot: number): void {
-    const { rows, stride } = group.table
-    const base = slot * stride
-    for (let column = ARRIVAL; column < stride; column++) writeNumber(this.value, rows[base + column]!)
-    for (let i = 0; i < this.layout.codecs.length; i++) this.writeValue(this.layout.codecs[i]!, group.values[i]![slot])
+  private prefixOf(namespace: number): ByteWriter {
+    this.key.clear()
+    this.key.u32(this.operator)
+    writeOrdered(this.key, namespace)
+    return this.key
+  }
+
+  private beginKeys(group: Group, part: number): void {
+    this.key.clear()
+    writeStateKey(this.key, this.operator, group.namespace, ROWS + part)
+    this.key.u8(this.keyKind)
+  }
+
+  /** Makes key and value of a slot, behind `beginKeys`. */
+  private makeEntry(rows: Rows, part: number, slot: number): void {
+    const { keys, offsets } = rows.part(part)
+    this.key.length = HANDLE_BYTES + 1
+    this.key.copy(keys, offsets[slot]!, offsets[slot + 1]!)
+    this.value.clear()
+    if (part === 0) this.writeRow(rows, slot)
+  }
+
+  private writeRow(rows: Rows, slot: number): void {
+    const { numbers, codecs } = this.layout
+    const { table, values } = rows
+    const base = slot * table.stride
+    for (let column = ARRIVAL; column < FIRST_NUMBER + numbers; column++)
+      writeNumber(this.value, table.rows[base + column]!)
+    if (codecs.length === 0) return
+    const begin = this.value.length
+    for (let i = 0; i < codecs.length; i++) this.writeValue(codecs[i]!, values[i]![slot])
+    this.weigh(rows, slot, this.value.length - begin)
   }
 
   private writeValue(codec: ValueCodec<unknown>, value: unknown): void {
@@ -200,14 +245,16 @@ export class GroupedState implements StateHandle {
     this.value.copy(this.scratch.bytes, 0, this.scratch.length)
   }
 
-  private restoreRow(group: Group, key: Uint8Array, value: Uint8Array): void {
-    const table = group.table
-    const slot = table.upsert(key, HANDLE_BYTES + 1, key.length)
+  private readRow(group: Group, rows: Rows, slot: number, value: Uint8Array): void {
+    const { numbers, codecs } = this.layout
+    const { table, values } = rows
     const base = slot * table.stride
     this.reader.reset(value)
-    for (let column = ARRIVAL; column < table.stride; column++) table.rows[base + column] = this.reader.number()
-    for (let i = 0; i < this.layout.codecs.length; i++)
-      group.values[i]![slot] = this.readValue(this.layout.codecs[i]!, value)
+    for (let column = ARRIVAL; column < FIRST_NUMBER + numbers; column++)
+      table.rows[base + column] = this.reader.number()
+    const begin = this.reader.at
+    for (let i = 0; i < codecs.length; i++) values[i]![slot] = this.readValue(codecs[i]!, value)
+    if (codecs.length > 0) this.weigh(rows, slot, this.reader.at - begin)
     this.reader.end()
     const arrival = table.rows[base + ARRIVAL]!
     if (arrival !== slot) group.shuffled = true
@@ -219,4 +266,159 @@ export class GroupedState implements StateHandle {
     const start = this.reader.skip(length)
     return codec.read(value, start, start + length)
   }
+
+  /** What the values of a slot take: in a column of its own, so that they can be weighed again. */
+  private weigh(rows: Rows, slot: number, bytes: number): void {
+    const { table } = rows
+    const at = slot * table.stride + FIRST_NUMBER + this.layout.numbers
+    rows.valueBytes += bytes - table.rows[at]!
+    table.rows[at] = bytes
+  }
+
+  // ── what is old, or in the store ───────────────────────────────────────────────────────────────────────────────
+
+  /** Fills a slot, just made among the young, with what the old rows or the store have of its key. False: nothing. */
+  private recall(group: Group, part: number, slot: number, bytes: Uint8Array, start: number, end: number): boolean {
+    const { old, spilled } = group
+    if (old === undefined && !spilled) return false
+    const place = old === undefined ? -1 : old.find(part, bytes, start, end)
+    if (place >= 0) return this.rejuvenate(group, old!, part, place, slot)
+    if (!spilled) return false
+    this.beginKeys(group, part)
+    this.key.copy(bytes, start, end)
+    const value = this.store!.get(this.key.written())
+    if (value === undefined) return false
+    group.spilledBytes -= this.key.length + value.length
+    if (part === 0) this.readRow(group, group.young, slot, value)
+    return true
+  }
+
+  private rejuvenate(group: Group, old: OldRows, part: number, from: number, to: number): true {
+    old.left(part, from)
+    if (part > 0) return true
+    const { table, values } = old.rows
+    const { young } = group
+    const { stride } = table
+    for (let column = ARRIVAL; column < stride; column++)
+      young.table.rows[to * stride + column] = table.rows[from * stride + column]!
+    for (let i = 0; i < values.length; i++) {
+      young.values[i]![to] = values[i]![from]
+      values[i]![from] = undefined
+    }
+    if (values.length > 0) {
+      young.valueBytes += table.rows[from * stride + stride - 1]!
+      old.rows.valueBytes -= table.rows[from * stride + stride - 1]!
+    }
+    return true
+  }
+
+  /** Moves up to `limit` old entries to the store; behind the last one the old rows are gone. */
+  private drainOld(group: Group, old: OldRows, limit: number): number {
+    let left = limit
+    group.spilled = true
+    for (; old.part <= this.layout.sets && left > 0; old.part++, old.slot = 0) {
+      this.beginKeys(group, old.part)
+      const { count } = old.rows.part(old.part)
+      for (; old.slot < count && left > 0; left--) this.drainSlot(group, old)
+      if (old.slot < count) return limit
+    }
+    if (old.part > this.layout.sets) {
+      group.listed = old.arrivals
+      group.old = undefined
+    }
+    return limit - left
+  }
+
+  private drainSlot(group: Group, old: OldRows): void {
+    const { part, slot, rows } = old
+    const holds = old.holds(part, slot)
+    const { table } = rows
+    const arrival = part === 0 ? table.rows[slot * table.stride + ARRIVAL]! : -1
+    // Once for each key, and also for one that is young again: it will not come by here a second time.
+    if (arrival >= group.listed) this.list(group, rows.table, slot, arrival)
+    if (holds) {
+      this.makeEntry(rows, part, slot)
+      this.store!.put(this.key.written(), this.value.written())
+      group.spilledBytes += this.key.length + this.value.length
+      if (part === 0) old.keys--
+    }
+    old.slot++
+  }
+
+  private list(group: Group, { keys, offsets }: Table, slot: number, arrival: number): void {
+    this.store!.put(this.listKey(group, arrival), keys.subarray(offsets[slot]!, offsets[slot + 1]!))
+  }
+
+  private listKey(group: Group, arrival: number): Uint8Array {
+    this.scratch.clear()
+    writeStateKey(this.scratch, this.operator, group.namespace, LIST)
+    writeOrdered(this.scratch, arrival)
+    return this.scratch.written()
+  }
+
+  /** Keys in memory stand by their arrivals; what is missing between them is in the store, under its own arrival. */
+  private visitPlaces(group: Group, from: number, to: number, show: (rows: Rows, slot: number) => void): void {
+    const places = (group.visiting ??= group.places())
+    const young = group.young.table.count
+    const stored = group.spilled ? this.listed(group, from, to) : new Map<number, Uint8Array>()
+    let at = firstFrom(group, places, from)
+    for (let arrival = from; arrival < to; arrival++) {
+      const place = at < places.length ? places[at]! : -1
+      if (place < 0 || group.arrivalAt(place) !== arrival) this.showStored(group, stored.get(arrival), arrival, show)
+      else {
+        if (place < young) show(group.young, place)
+        else show(group.old!.rows, place - young)
+        at++
+      }
+    }
+    if (to === group.arrivals) group.visiting = undefined
+  }
+
+  private listed(group: Group, from: number, to: number): Map<number, Uint8Array> {
+    const prefix = this.listKey(group, from).slice()
+    const entries = this.store!.scan(prefix.subarray(0, HANDLE_BYTES), prefix, to - from)
+    return new Map(entries.map(([key, value]) => [readOrdered(key, HANDLE_BYTES), value]))
+  }
+
+  private showStored(
+    group: Group,
+    key: Uint8Array | undefined,
+    arrival: number,
+    show: (rows: Rows, slot: number) => void
+  ): void {
+    this.beginKeys(group, 0)
+    if (key !== undefined) this.key.copy(key, 0, key.length)
+    const value = key === undefined ? undefined : this.store!.get(this.key.written())
+    if (key === undefined || value === undefined)
+      throw new StateError("Damaged", `Spilled state lacks key ${arrival} of ${group.arrivals} of a window`)
+    // Rows of one key, for this call: nothing that is only looked at becomes young by it.
+    const rows = new Rows(this.layout, 1)
+    this.readRow(group, rows, rows.table.upsert(key, 0, key.length), value)
+    show(rows, 0)
+  }
+
+  /** Deletes what was dropped, bit by bit. Answers how many entries that were. */
+  private sweep(limit: number): number {
+    let left = limit
+    for (let prefix = this.garbage[0]; prefix !== undefined && left > 0; prefix = this.garbage[0]) {
+      const asked = Math.min(left, SWEPT_AT_ONCE)
+      const deleted = this.store!.deletePrefix(prefix, asked)
+      left -= deleted
+      if (deleted < asked) this.garbage.shift()
+    }
+    return limit - left
+  }
+}
+
+const SWEPT_AT_ONCE = 65_536
+
+/** The first place whose key did not arrive before the `from`-th. */
+const firstFrom = (group: Group, places: Float64Array, from: number): number => {
+  let low = 0
+  for (let high = places.length; low < high; ) {
+    const middle = (low + high) >>> 1
+    if (group.arrivalAt(places[middle]!) < from) low = middle + 1
+    else high = middle
+  }
+  return low
 }

@@ -3,12 +3,13 @@ import { writePut } from "./changes.ts"
 import { StateError } from "./error.ts"
 import { HANDLE_BYTES, NAMESPACE_BYTES, NO_NAMESPACE, operatorHash, readOrdered, writeStateKey } from "./order.ts"
 import { type StateDefinition, type StateSchema, showSchema } from "./schema.ts"
+import { addSize, drainAll, noState, type Spilling, type SpillStore, type StateSize } from "./spill.ts"
 
 /** What an operator's state is: state of another schema is refused. Savepoints migrate it (savepoint/). */
 export type StateDescriptor = Pick<StateDefinition, "id" | "schema">
 
 /** One part of an operator's state, under one or more handle numbers (from 1). */
-export interface StateHandle {
+export interface StateHandle extends Spilling {
   readonly delta: (out: ByteWriter) => void
   readonly snapshot: (out: ByteWriter) => void
   /**
@@ -18,7 +19,6 @@ export interface StateHandle {
   readonly restore: (handle: number, namespace: number, key: Uint8Array, value: Uint8Array | undefined) => boolean
   /** Forgets what it holds in a namespace, by a prefix tombstone in the log. */
   readonly forget: (namespace: number) => void
-  readonly bytes: () => number
 }
 
 const DESCRIPTOR = 0
@@ -29,7 +29,7 @@ const utf8 = new TextDecoder()
  * The state of one operator: handles, and the descriptor entry that stands before them in key order and in the log.
  * It holds the id, so that an unknown operator can be named and a collision of hashes is seen.
  */
-export class OperatorState {
+export class OperatorState implements Spilling {
   readonly operator: number
   private readonly descriptor: StateDescriptor
   private readonly handles: readonly StateHandle[]
@@ -63,8 +63,16 @@ export class OperatorState {
     else this.put(key, value)
   }
 
-  bytes(): number {
-    return this.handles.reduce((sum, handle) => sum + handle.bytes(), 0)
+  size(): StateSize {
+    return this.handles.reduce((sum, handle) => addSize(sum, handle.size()), noState())
+  }
+
+  age(store: SpillStore): void {
+    for (const handle of this.handles) handle.age(store)
+  }
+
+  drain(limit: number): number {
+    return drainAll(this.handles, limit)
   }
 
   private put(key: Uint8Array, value: Uint8Array | undefined): void {

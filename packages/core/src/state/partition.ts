@@ -4,9 +4,10 @@ import { ChangeReader, PREFIX_TOMBSTONE } from "./changes.ts"
 import { StateError } from "./error.ts"
 import { isDescriptor, readDescriptor } from "./operator.ts"
 import { readU32 } from "./order.ts"
+import { addSize, drainAll, noState, type Spilling, type SpillStore, type StateSize } from "./spill.ts"
 
 /** All state of one partition: what the changelog, checkpoints and restores deal with. */
-export class PartitionState {
+export class PartitionState implements Spilling {
   private readonly operators = new Map<number, Stateful>()
 
   /** Throws StateError `Collision` if two ids are the same or share a hash. */
@@ -37,11 +38,21 @@ export class PartitionState {
     while (reader.next()) this.restore(reader.key(), reader.value(), reader.kind === PREFIX_TOMBSTONE)
   }
 
-  /** Bytes of memory that the state holds. */
-  stateBytes(): number {
-    let sum = 0
-    for (const operator of this.operators.values()) sum += operator.stateBytes()
+  size(): StateSize {
+    const sum = noState()
+    for (const { memory } of this.operators.values()) addSize(sum, memory.size())
     return sum
+  }
+
+  age(store: SpillStore): void {
+    for (const { memory } of this.operators.values()) memory.age(store)
+  }
+
+  drain(limit: number): number {
+    return drainAll(
+      Array.from(this.operators.values(), ({ memory }) => memory),
+      limit
+    )
   }
 
   private add(operator: Stateful): void {

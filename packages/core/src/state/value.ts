@@ -3,6 +3,7 @@ import type { ValueCodec } from "../codec.ts"
 import { writePut } from "./changes.ts"
 import type { StateHandle } from "./operator.ts"
 import { HANDLE_BYTES, NO_NAMESPACE, operatorHash, writeStateKey } from "./order.ts"
+import type { StateSize } from "./spill.ts"
 
 /** One value of an operator, one entry, under a handle number (1 …) of its own. Written when it was set. */
 export class ValueState<A> implements StateHandle {
@@ -54,7 +55,14 @@ export class ValueState<A> implements StateHandle {
   /** A value belongs to no namespace. */
   forget(): void {}
 
-  bytes(): number {
-    return this.encoded.bytes.byteLength
+  size(): StateSize {
+    return { keys: 0, bytes: this.encoded.bytes.byteLength, spilledKeys: 0, spilledBytes: 0 }
+  }
+
+  /** One value stays where it is. */
+  age(): void {}
+
+  drain(): number {
+    return 0
   }
 }

@@ -170,7 +170,7 @@ class SourceTask implements Task {
   }
 
   stateBytes(): number {
-    return this.state.stateBytes()
+    return this.state.size().bytes
   }
 
   watermark(): number {

@@ -1,0 +1,135 @@
+import type { ValueCodec } from "../codec.ts"
+import { Table } from "./table.ts"
+
+/** What each key of each namespace holds. */
+export interface GroupLayout {
+  /** Numbers, side by side in the row of the key, from column FIRST_NUMBER. */
+  readonly numbers: number
+  /** Values of other types, one codec each; written whole when the row was touched. */
+  readonly codecs: readonly ValueCodec<unknown>[]
+  /** Sets of bytes, one entry for each element: adding one never rewrites the others. */
+  readonly sets: number
+}
+
+/** Rows are `stamp · arrival · numbers`, and where there are other values, how many bytes those take. */
+export const STAMP = 0
+export const ARRIVAL = 1
+export const FIRST_NUMBER = 2
+/** In STAMP: the key is in the younger rows. No epoch. */
+const LEFT = -1
+/** What a JavaScript value takes, by the bytes that its codec makes of it: an estimate. */
+const HEAP_FACTOR = 2
+
+/** Keys of a group and what they hold: columns in memory. */
+export class Rows {
+  readonly table: Table
+  /** For each codec the values by slot. */
+  readonly values: unknown[][]
+  readonly sets: readonly Table[]
+  /** Bytes that codecs make of the values. */
+  valueBytes = 0
+
+  constructor(layout: GroupLayout, expected: number) {
+    this.table = new Table(layout.numbers + 1 + (layout.codecs.length > 0 ? 1 : 0), expected)
+    this.values = layout.codecs.map(() => [])
+    this.sets = Array.from({ length: layout.sets }, () => new Table(0))
+  }
+
+  /** Part 0 are the rows, then come the sets. */
+  part(part: number): Table {
+    return part === 0 ? this.table : this.sets[part - 1]!
+  }
+
+  bytes(): number {
+    return this.sets.reduce((sum, set) => sum + set.byteSize, this.table.byteSize) + this.valueBytes * HEAP_FACTOR
+  }
+}
+
+/** The rows of a group that were young once: they leave for the young ones when they are used, else for the store. */
+export class OldRows {
+  readonly rows: Rows
+  /** Keys that have not left. */
+  keys: number
+  /** The group's arrivals when these became old. */
+  readonly arrivals: number
+  /** The next slot to be drained is this one of this part. */
+  part = 0
+  slot = 0
+
+  constructor(rows: Rows, arrivals: number) {
+    this.rows = rows
+    this.arrivals = arrivals
+    this.keys = rows.table.count
+  }
+
+  /** The slot of a key that has not left yet; -1 if it has, or never was here. */
+  find(part: number, bytes: Uint8Array, start: number, end: number): number {
+    const slot = this.rows.part(part).find(bytes, start, end)
+    return slot >= 0 && this.holds(part, slot) ? slot : -1
+  }
+
+  holds(part: number, slot: number): boolean {
+    const drained = part < this.part || (part === this.part && slot < this.slot)
+    const table = this.rows.part(part)
+    return !drained && table.rows[slot * table.stride + STAMP] !== LEFT
+  }
+
+  left(part: number, slot: number): void {
+    const table = this.rows.part(part)
+    table.rows[slot * table.stride + STAMP] = LEFT
+    if (part === 0) this.keys--
+  }
+}
+
+/** One namespace (a window): all its keys, with their order of arrival. */
+export class Group {
+  readonly namespace: number
+  young: Rows
+  old: OldRows | undefined
+  /** Something of it may be in the store; what is young or old as well is out of date there. */
+  spilled = false
+  spilledBytes = 0
+  /** The store knows the order of the arrivals before this one. */
+  listed = 0
+  /** Keys so far: the next one's arrival. */
+  arrivals = 0
+  /** Whether a delta has named it, or it came from one: only then does dropping it need a tombstone. */
+  logged = false
+  /** Whether young slots may stand in another order than arrivals (restored entries come sorted by key). */
+  shuffled = false
+  /** While its keys are visited in order, in several steps: their places in memory, by arrival. It may not age. */
+  visiting: Float64Array | undefined
+
+  constructor(namespace: number, layout: GroupLayout, expected: number) {
+    this.namespace = namespace
+    this.young = new Rows(layout, expected)
+  }
+
+  /** Keys that are in memory. */
+  get held(): number {
+    return this.young.table.count + (this.old?.keys ?? 0)
+  }
+
+  bytes(): number {
+    return this.young.bytes() + (this.old?.rows.bytes() ?? 0)
+  }
+
+  /** The places of the keys in memory, in order of arrival: young slots, and behind all of them those of the old. */
+  places(): Float64Array {
+    const young = this.young.table.count
+    const places = new Float64Array(this.held)
+    for (let slot = 0; slot < young; slot++) places[slot] = slot
+    let at = young
+    const { old } = this
+    if (old !== undefined)
+      for (let slot = 0; slot < old.rows.table.count; slot++) if (old.holds(0, slot)) places[at++] = young + slot
+    if (!this.shuffled && old === undefined) return places
+    return places.sort((a, b) => this.arrivalAt(a) - this.arrivalAt(b))
+  }
+
+  arrivalAt(place: number): number {
+    const young = this.young.table.count
+    const table = place < young ? this.young.table : this.old!.rows.table
+    return table.rows[(place < young ? place : place - young) * table.stride + ARRIVAL]!
+  }
+}
