@@ -12,9 +12,10 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   "packages/avro": ["core", "pipeline", "engine"],
   "packages/kafka": ["core", "pipeline", "engine"],
   "packages/clickhouse": ["core", "pipeline", "engine"],
+  "packages/spill": ["core", "engine"],
   "packages/sim": ["core", "pipeline", "engine", "clickhouse"],
   "packages/dev": [],
-  workers: ["core", "pipeline", "engine", "avro", "kafka", "clickhouse"],
+  workers: ["core", "pipeline", "engine", "avro", "kafka", "clickhouse", "spill"],
   loadtest: ["core", "pipeline", "engine", "avro", "kafka", "clickhouse", "dev", "workers"],
   "packages/app": ["core", "pipeline", "engine", "avro", "kafka", "clickhouse", "dev", "workers", "loadtest"]
 }

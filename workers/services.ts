@@ -4,6 +4,7 @@ import { layer as path } from "@effect/platform-node/NodePath"
 import { avroCodecs } from "@headrace/avro"
 import { CodecError, directoryBlobs, fatal, type JobConfig, LogError } from "@headrace/engine"
 import { kafkaClients } from "@headrace/kafka"
+import { sqliteSpill } from "@headrace/spill"
 import { Layer, Redacted } from "effect"
 import { layerLog } from "./log.ts"
 
@@ -14,6 +15,7 @@ export const servicesOf = (job: JobConfig) => {
     layerLog,
     kafkaClients(job.kafka),
     avroCodecs({ url, auth: auth === undefined ? undefined : Redacted.make(auth) }),
+    sqliteSpill(job.state.directory),
     directoryBlobs(job.checkpoint.directory).pipe(Layer.provide([fileSystem, path]))
   )
 }

@@ -32,6 +32,7 @@ export const startOrders = async (): Promise<OrdersWorld> => {
       registry: { url: registry.url },
       commitIntervalMs: 25,
       checkpoint: { directory, intervalMs: 60_000, retained: 2 },
+      state: { laneBytes: Number.POSITIVE_INFINITY, directory: join(directory, "spill"), full: "stop" },
       sessionTimeoutMs: 10_000,
       lostOffsets: "stop",
       replication: 1

@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs"
-import { availableParallelism, homedir, hostname } from "node:os"
+import { availableParallelism, homedir, hostname, totalmem } from "node:os"
 import { dirname, extname, join, resolve } from "node:path"
 import { type JobConfig, LostOffsets } from "@headrace/engine"
 import { Config, Effect, Option, Schema, SchemaIssue } from "effect"
 import { LineCounter, parseDocument } from "yaml"
 import { pipelineFile } from "./place.ts"
-import { Bootstrap, ClickHouseUrl, HttpUrl, millis, Name, NonEmpty, Scalar, whole } from "./value.ts"
+import { Bootstrap, ClickHouseUrl, HttpUrl, millis, Name, NonEmpty, Scalar, size, whole } from "./value.ts"
 
 /** Something that was given by flag, environment or file is wrong. Shown to the user as it is. */
 export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError", { message: Schema.String }) {}
@@ -16,6 +16,14 @@ const withDefault = <A, I>(schema: Schema.Codec<A, I>, value: () => NoInfer<I>) 
 
 const MAX_LANES = 256
 const defaultLanes = (): number => Math.min(availableParallelism(), 16)
+
+/** A quarter of the machine, or of what the container may have of it. The heap, brokers and sinks need the rest. */
+const defaultStateMemory = (): string => {
+  const limit = process.constrainedMemory()
+  const memory = limit > 0 ? Math.min(limit, totalmem()) : totalmem()
+  return `${Math.max(LEAST_STATE_MB, Math.floor(memory / 4 / (1 << 20)))} MB`
+}
+const LEAST_STATE_MB = 16
 
 /** The host's name: the same after a restart, other than its neighbours'. */
 export const defaultInstance = (): string =>
@@ -58,6 +66,17 @@ export const Settings = Schema.Struct({
       interval: withDefault(millis(1000, 86_400_000), () => "60 seconds"),
       /** One would leave nothing to fall back to, and a restore nothing to read on from while the next one is written. */
       retained: withDefault(whole(2, 1000), () => 3)
+    }),
+    () => ({})
+  ),
+  state: withDefault(
+    Schema.Struct({
+      /** What all state of this process may take in memory: beyond half of it, what was not used lately goes to disk. */
+      memory: withDefault(size(LEAST_STATE_MB), defaultStateMemory),
+      /** Local disk for it. Nothing has to survive there. Default: beside the checkpoints. */
+      directory: optional(NonEmpty),
+      /** When that disk is full: "wait" starts the lane again, ever later, "stop" ends the job. */
+      full: withDefault(Schema.Literals(["wait", "stop"]), () => "wait" as const)
     }),
     () => ({})
   ),
@@ -116,6 +135,8 @@ export const SETTINGS = [
   { flag: "commit-interval", variable: "HEADRACE_COMMIT_INTERVAL", path: ["commit", "interval"] },
   { flag: "checkpoints", variable: "HEADRACE_CHECKPOINTS", path: ["checkpoint", "directory"] },
   { flag: "checkpoint-interval", variable: "HEADRACE_CHECKPOINT_INTERVAL", path: ["checkpoint", "interval"] },
+  { flag: "state-memory", variable: "HEADRACE_STATE_MEMORY", path: ["state", "memory"] },
+  { flag: "state-directory", variable: "HEADRACE_STATE_DIRECTORY", path: ["state", "directory"] },
   { flag: "replication", variable: "HEADRACE_REPLICATION", path: ["topics", "replication"] },
   { flag: "host", variable: "HEADRACE_HOST", path: ["http", "host"] },
   { flag: "port", variable: "HEADRACE_PORT", path: ["http", "port"] }
@@ -318,6 +339,11 @@ export const jobOf = (settings: Settings, name: string): JobConfig => {
       directory: resolve(settings.checkpoint.directory ?? join(stateDirectory(), app, "checkpoints")),
       intervalMs: settings.checkpoint.interval,
       retained: settings.checkpoint.retained
+    },
+    state: {
+      laneBytes: settings.state.memory / Math.max(1, settings.lanes),
+      directory: resolve(settings.state.directory ?? join(stateDirectory(), app, "spill")),
+      full: settings.state.full
     },
     sessionTimeoutMs: settings.session.timeout,
     lostOffsets: settings.offsets.lost,

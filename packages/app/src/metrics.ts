@@ -1,6 +1,7 @@
 import { COMMIT_BOUNDS, type MetricName } from "@headrace/engine"
 import { Effect } from "effect"
 import { PrometheusMetrics } from "effect/observability"
+import { type OperatorState, statesOf } from "./states.ts"
 import type { Status } from "./status.ts"
 
 type Kind = "counter" | "gauge" | "histogram"
@@ -39,6 +40,7 @@ const LANE_METRICS: readonly (Family & { readonly metric: MetricName; readonly s
   },
   { metric: "watermark", name: "headrace_watermark_ms", kind: "gauge", help: "Lowest watermark, event time in ms" },
   { metric: "stateBytes", name: "headrace_state_bytes", kind: "gauge", help: "State in memory" },
+  { metric: "stateBound", name: "headrace_state_bound_bytes", kind: "gauge", help: "What state may take in memory" },
   { metric: "bufferedBytes", name: "headrace_buffered_bytes", kind: "gauge", help: "Outputs not yet committed" },
   { metric: "lostOffsets", name: "headrace_lost_offsets_total", kind: "counter", help: "Offsets that retention took" },
   { metric: "phase", name: "headrace_phase", kind: "gauge", help: "Index of what the unit does" }
@@ -47,7 +49,14 @@ const LANE_METRICS: readonly (Family & { readonly metric: MetricName; readonly s
 /** Everything in Prometheus' text format: the threads' shared memory, this process, and Effect's own metrics. */
 export const renderMetrics = (status: Status): Effect.Effect<string> =>
   Effect.map(PrometheusMetrics.format(), own =>
-    [...ofUnits(status), ...ofCommits(status), ...ofStalls(status), ...ofProcess(status), own].join("\n")
+    [
+      ...ofUnits(status),
+      ...ofCommits(status),
+      ...ofStates(status),
+      ...ofStalls(status),
+      ...ofProcess(status),
+      own
+    ].join("\n")
   )
 
 const ofUnits = (status: Status): string[] =>
@@ -76,6 +85,25 @@ const ofCommits = (status: Status): string[] => [
     ]
   })
 ]
+
+const STATE_METRICS: readonly (Family & { readonly of: keyof OperatorState })[] = [
+  { of: "keys", name: "headrace_operator_state_keys", kind: "gauge", help: "Keys, or keys and windows, with state" },
+  { of: "bytes", name: "headrace_operator_state_bytes", kind: "gauge", help: "Memory that the state takes" },
+  { of: "spilledKeys", name: "headrace_operator_spilled_keys", kind: "gauge", help: "Of the keys: on disk" },
+  { of: "spilledBytes", name: "headrace_operator_spilled_bytes", kind: "gauge", help: "Keys and values on disk" }
+]
+
+const ofStates = (status: Status): string[] => {
+  const states = statesOf(status)
+  return STATE_METRICS.flatMap(family => [
+    ...head(family),
+    ...states.map(state => {
+      const { lane, topic, partition, operator } = state
+      const labels = `unit="${lane}",topic="${topic}",partition="${partition}",operator="${operator}"`
+      return `${family.name}{${labels}} ${number(state[family.of] as number)}`
+    })
+  ])
+}
 
 const STALLED: Family = { name: "headrace_stalled", kind: "gauge", help: "1 while the unit does not get on" }
 

@@ -8,6 +8,7 @@ import { loadPipeline } from "./module.ts"
 import { compiled } from "./place.ts"
 import { awaitNeeds, awayOf, serversOf } from "./preflight.ts"
 import { serve } from "./server.ts"
+import { warnOfState } from "./states.ts"
 import { Status } from "./status.ts"
 import { defaultRestarts, supervise, type Unit } from "./supervisor.ts"
 import { isEmbedded } from "./value.ts"
@@ -26,7 +27,7 @@ export const run = Effect.fnUntraced(function* (settings: Settings) {
   const units = [...lanesOf(settings.lanes), ...tables]
   if (units.length === 0) return yield* new ConfigError({ message: "nothing to run: 0 lanes and no sinks" })
   yield* holdInstance(job)
-  const status = new Status(job.app, units)
+  const status = new Status(job.app, units, { sources: sourceTopics(plan), nodes: plan.nodes.map(({ id }) => id) })
   const port = yield* serve(status, settings.http.host, settings.http.port)
   yield* Effect.logInfo(`${job.app} as ${job.instance}: ${settings.lanes} lanes, ${tables.length} tables`)
   yield* Effect.logInfo(
@@ -50,6 +51,7 @@ const work = Effect.fnUntraced(function* ({ job, plan, digest, status, settings 
   yield* awaitNeeds(serversOf(job, has("clickhouse")), status)
   yield* prepareTopics(plan, job).pipe(Effect.provide(kafkaClients(job.kafka)))
   yield* Effect.forkScoped(announce(status))
+  yield* Effect.forkScoped(warnOfState(status, job.state.directory))
   yield* supervise({
     job,
     digest,

@@ -3,6 +3,7 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Effect, Layer, Schema } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { renderMetrics } from "./metrics.ts"
+import { statesOf } from "./states.ts"
 import type { Status } from "./status.ts"
 
 /** The HTTP server cannot listen. */
@@ -11,7 +12,8 @@ export class ServerError extends Schema.TaggedError<ServerError>()("ServerError"
 /**
  * Serves health and metrics for as long as the scope lives, and returns the port. `/health` and `/health/ready` answer
  * 200 while every unit runs, else 503 with the reasons; `/health/live` answers 200 while the process does, and
- * names the units that are stalled: they are the watchdog's business.
+ * names the units that are stalled: they are the watchdog's business. `/status` answers 200 in any case, and has the
+ * state of each operator and partition beside it.
  */
 export const serve = Effect.fnUntraced(function* (status: Status, host: string, port: number) {
   const server = NodeHttpServer.layer(createServer, { host, port, gracefulShutdownTimeout: 500 })
@@ -43,6 +45,11 @@ const routes = (status: Status) =>
     ),
     HttpRouter.add(
       "GET",
+      "/status",
+      Effect.sync(() => HttpServerResponse.jsonUnsafe({ ...overview(status), state: statesOf(status) }))
+    ),
+    HttpRouter.add(
+      "GET",
       "/metrics",
       Effect.map(renderMetrics(status), text => HttpServerResponse.text(text, PROMETHEUS))
     )
@@ -50,11 +57,15 @@ const routes = (status: Status) =>
 
 const PROMETHEUS = { contentType: "text/plain; version=0.0.4" }
 
-const health = (status: Status) => {
+const overview = (status: Status) => {
   const reasons = status.reasons()
   const units = status.units.map(unit => ({ name: unit.name, phase: status.phase(unit) }))
-  const body = { app: status.app, live: true, ready: reasons.length === 0, reasons, units }
-  return HttpServerResponse.jsonUnsafe(body, { status: reasons.length === 0 ? 200 : 503 })
+  return { app: status.app, live: true, ready: reasons.length === 0, reasons, units }
+}
+
+const health = (status: Status) => {
+  const body = overview(status)
+  return HttpServerResponse.jsonUnsafe(body, { status: body.ready ? 200 : 503 })
 }
 
 const explain = (host: string, port: number, cause: unknown): string => {

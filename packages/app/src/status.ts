@@ -1,11 +1,19 @@
 import { PHASES, type Phase } from "@headrace/engine"
 import type { Unit } from "./supervisor.ts"
 
+/** Source topics and ids of nodes, in the plan's order. */
+export interface PlanNames {
+  readonly sources: readonly string[]
+  readonly nodes: readonly string[]
+}
+
 /** What the main thread knows about the run, for health and metrics. Written by `run`, read by the server. */
 export class Status {
   readonly app: string
   readonly startedAt = Date.now() - process.uptime() * 1000
   readonly units: readonly Unit[]
+  /** What the numbers in the units' state sizes stand for. */
+  readonly plan: PlanNames
   readonly restarts = new Map<string, number>()
   /** What is being waited for, by name, with the reason. */
   readonly waiting = new Map<string, string>()
@@ -15,9 +23,10 @@ export class Status {
   /** From the start of the process until every unit ran for the first time; NaN before. */
   startupMs = Number.NaN
 
-  constructor(app: string, units: readonly Unit[]) {
+  constructor(app: string, units: readonly Unit[], plan: PlanNames = { sources: [], nodes: [] }) {
     this.app = app
     this.units = units
+    this.plan = plan
   }
 
   phase(unit: Unit): Phase {

@@ -50,6 +50,29 @@ export const millis = (least: number, most: number) =>
     )
   )
 
+const SIZES: Readonly<Record<string, number>> = { KB: 1 << 10, MB: 1 << 20, GB: 1 << 30 }
+
+/** Bytes in "512 MB", "1.5 GB"; undefined when it is no size. */
+const parseSize = (text: string): number | undefined => {
+  const match = /^\s*(\d+(?:\.\d+)?)\s*(KB|MB|GB)\s*$/.exec(text)
+  return match === null ? undefined : Math.round(Number(match[1]) * SIZES[match[2]!]!)
+}
+
+/** An amount of memory with its unit, decoded to bytes. */
+export const size = (leastMb: number) =>
+  text(`an amount of memory with its unit, like "512 MB" or "2 GB", at least ${leastMb} MB`, value => {
+    const bytes = parseSize(value)
+    return bytes !== undefined && bytes >= leastMb * SIZES.MB!
+  }).pipe(
+    Schema.decodeTo(
+      Schema.Finite,
+      SchemaTransformation.transform({
+        decode: value => parseSize(value)!,
+        encode: bytes => `${bytes / SIZES.KB!} KB`
+      })
+    )
+  )
+
 /** What may become part of topics, groups and transactional ids. */
 export const Name = text('a name of letters, digits, ".", "_" and "-", at most 100', value =>
   /^[A-Za-z0-9._-]{1,100}$/.test(value)

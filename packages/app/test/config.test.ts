@@ -123,6 +123,7 @@ clusters:
   clickhouse: { url: "http://ch:8123", username: u, password: "\${SECRET}" }
 commit: { interval: 50 millis }
 checkpoint: { directory: /data/checkpoints, interval: 5 minutes, retained: 2 }
+state: { memory: 300 MB, directory: /data/spill, full: stop }
 http: { host: 0.0.0.0, port: 0 }
 env: { LIMIT: 5 }
 `
@@ -148,6 +149,7 @@ env: { LIMIT: 5 }
       clickhouse: { url: "http://ch:8123", database: "default", username: "u", password: "s3cret" },
       commitIntervalMs: 50,
       checkpoint: { directory: "/data/checkpoints", intervalMs: 300_000, retained: 2 },
+      state: { laneBytes: 100 << 20, directory: "/data/spill", full: "stop" },
       sessionTimeoutMs: 10_000,
       lostOffsets: "stop",
       replication: 1

@@ -15,6 +15,7 @@ const job = (app: string): JobConfig => ({
   registry: { url: "http://r" },
   commitIntervalMs: 25,
   checkpoint: { directory: "/none", intervalMs: 60_000, retained: 1 },
+  state: { laneBytes: 0, directory: "", full: "wait" },
   sessionTimeoutMs: 1000,
   lostOffsets: "stop",
   replication: 1

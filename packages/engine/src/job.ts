@@ -31,6 +31,8 @@ export const JobConfig = Schema.Struct({
   ),
   commitIntervalMs: Schema.Finite,
   checkpoint: Schema.Struct({ directory: Schema.String, intervalMs: Schema.Finite, retained: Schema.Int }),
+  /** What the state of one lane may take in memory, where what is beyond goes, and what a full disk comes to. */
+  state: Schema.Struct({ laneBytes: Schema.Finite, directory: Schema.String, full: Schema.Literals(["wait", "stop"]) }),
   sessionTimeoutMs: Schema.Finite,
   lostOffsets: LostOffsets,
   /** Replication factor of the internal topics that Headrace makes. */

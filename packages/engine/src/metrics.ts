@@ -1,4 +1,5 @@
 import { Effect } from "effect"
+import { StateSizes } from "./state-sizes.ts"
 
 /** What one lane reports, in this order. Counters only grow; gauges hold the last value. */
 const NAMES = [
@@ -14,6 +15,7 @@ const NAMES = [
   "lag",
   "watermark",
   "stateBytes",
+  "stateBound",
   "bufferedBytes",
   "commitMs",
   "phase",
@@ -49,17 +51,22 @@ export const COMMIT_BOUNDS: Float64Array = Float64Array.from({ length: 55 }, (_,
   i < 54 ? 1.25 ** i : Number.POSITIVE_INFINITY
 )
 
+const FIGURES = NAMES.length + COMMIT_BOUNDS.length
+
 /**
  * A lane's metrics in shared memory: the lane writes, the main thread reads at any time, and no message is sent.
  * One writer; readers may see one value newer than another, which metrics can bear.
  */
 export class LaneMetrics {
   readonly buffer: SharedArrayBuffer
+  /** State by partition and operator. */
+  readonly states: StateSizes
   private readonly values: Float64Array
 
-  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer((NAMES.length + COMMIT_BOUNDS.length) * 8)) {
+  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer((FIGURES + StateSizes.LENGTH) * 8)) {
     this.buffer = buffer
     this.values = new Float64Array(buffer)
+    this.states = new StateSizes(this.values.subarray(FIGURES))
   }
 
   /** Offsets that come are of this partition of the plan's source of this number. */

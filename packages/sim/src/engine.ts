@@ -6,5 +6,6 @@ export { ChangelogWriter, readHeader } from "../../engine/src/recovery/changelog
 export { checkpointPrefix } from "../../engine/src/recovery/checkpoint.ts"
 export { type Restored, restoreTask } from "../../engine/src/recovery/restore.ts"
 export type { ChainParts } from "../../engine/src/task/chain.ts"
+export { StateMemory } from "../../engine/src/task/memory.ts"
 export { makeTask } from "../../engine/src/task/source-task.ts"
 export type { Task } from "../../engine/src/task/task.ts"

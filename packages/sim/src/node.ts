@@ -1,4 +1,4 @@
-import type { RecordEncoder } from "@headrace/core"
+import { MemorySpill, type RecordEncoder } from "@headrace/core"
 import {
   changelogName,
   checkpointAll,
@@ -23,6 +23,7 @@ import {
   Pace,
   type Restored,
   restoreTask,
+  StateMemory,
   type Task
 } from "./engine.ts"
 import { SimProducer } from "./producer.ts"
@@ -36,6 +37,8 @@ const FULL_POLL = 4
 /** One: windows are always in the middle of their firing. */
 const RESULTS_AT_ONCE = 1
 const RESTORE_CONCURRENCY = 2
+/** Few: what is old stays for a while, so that all three ages of state are there. */
+const DRAINED_AT_ONCE = 2
 /** Longer than several transactions may hang one after the other. */
 const RESTORE_PATIENCE_MS = 60_000
 /** The process stands still for as long as this. */
@@ -61,7 +64,13 @@ export const chainParts = (plan: Plan, world: World, owner: object, onFinished: 
     services: world.services(owner) as never,
     topicId: name => topics.indexOf(name),
     onFinished,
-    metrics: new LaneMetrics()
+    metrics: new LaneMetrics(),
+    memory: new StateMemory({
+      boundBytes: world.stateBytes,
+      drainedAtOnce: DRAINED_AT_ONCE,
+      open: () => new MemorySpill(),
+      onFull: "wait"
+    })
   }
 }
 
@@ -97,6 +106,7 @@ export class Node {
       transactionalIds: ids,
       topic: id => sourceTopics(plan)[id]!,
       makeTask: (partition, outputs) => makeTask(parts, partition, outputs),
+      memory: parts.memory,
       changelogTopic: topic => topics.indexOf(changelogName(APP, topic)),
       metrics: parts.metrics
     })

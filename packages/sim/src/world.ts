@@ -76,6 +76,8 @@ export class World {
   readonly group: Group
   readonly disk: Disk
   readonly sabotage: Sabotage | undefined
+  /** What the state of a lane may take: nothing in every second seed, so that all of it is spilled all the time. */
+  readonly stateBytes: number
   /** Where the plan has a table. */
   warehouse: Warehouse | undefined
   readonly violations: string[] = []
@@ -90,6 +92,7 @@ export class World {
 
   constructor(seed: number, sabotage: Sabotage | undefined, print: ((line: string) => void) | undefined) {
     this.random = new Random(seed)
+    this.stateBytes = seed % 2 === 0 ? 0 : Number.POSITIVE_INFINITY
     this.sabotage = sabotage
     this.print = print
     this.partitions = this.random.int(1, 3)
@@ -122,6 +125,7 @@ export class World {
       registry: { url: "" },
       commitIntervalMs: 20,
       checkpoint: { directory: "", intervalMs: 1_000, retained: 2 },
+      state: { laneBytes: this.stateBytes, directory: "", full: "wait" },
       sessionTimeoutMs: 10_000,
       lostOffsets: "stop",
       replication: 1

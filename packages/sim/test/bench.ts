@@ -35,6 +35,7 @@ export class Bench {
       transactionalIds: this.ids,
       topic: () => sourceTopics(plan)[0]!,
       makeTask: (partition, outputs) => makeTask(parts, partition, outputs),
+      memory: parts.memory,
       changelogTopic: () => topics.length - 1,
       metrics: parts.metrics
     })

@@ -213,13 +213,14 @@ class KeyValues implements Task {
   touched(): boolean {
     return true
   }
-  stateBytes(): number {
-    return 0
+  sizes(): readonly [] {
+    return []
   }
   watermark(): number {
     return 0
   }
   interrupt(): void {}
+  close(): void {}
 }
 
 const bytesOf = (value: string): ByteWriter => {

@@ -162,9 +162,9 @@ export class TumblingWindow implements Input, Stateful {
     const again = window.maxTimestamp <= this.current
     if (again) this.catchUp(window)
     const group = window.group
-    const before = group.arrivals
+    const before = group.keys
     const slot = this.contents.enter(group, key.bytes, key.start, key.end)
-    if (group.arrivals !== before) this.aggregation.init(group.young, slot)
+    if (group.keys !== before) this.aggregation.init(group.young, slot)
     this.aggregation.add(this.contents, group, slot, record, key)
     if (again) this.emit(window, group.young, slot)
   }
@@ -191,10 +191,10 @@ export class TumblingWindow implements Input, Stateful {
     }
     const { group } = window
     const begin = this.emitted
-    const end = Math.min(group.arrivals, begin + limit)
+    const end = Math.min(group.keys, begin + limit)
     this.contents.visit(group, begin, end, (rows, slot) => this.emit(window, rows, slot))
     this.emitted = end
-    if (end === group.arrivals) this.finish(window)
+    if (end === group.keys) this.finish(window)
     return end - begin
   }
 

@@ -81,6 +81,17 @@ export class OldRows {
   }
 }
 
+/** How far keys were visited in order. */
+export interface Visit {
+  /** Those in memory, by arrival. */
+  readonly places: Float64Array
+  /** Keys visited, and how many of them were in memory. */
+  done: number
+  held: number
+  /** Where to go on in the store's list. */
+  arrival: number
+}
+
 /** One namespace (a window): all its keys, with their order of arrival. */
 export class Group {
   readonly namespace: number
@@ -91,14 +102,15 @@ export class Group {
   spilledBytes = 0
   /** The store knows the order of the arrivals before this one. */
   listed = 0
-  /** Keys so far: the next one's arrival. */
+  keys = 0
+  /** Greater than the arrivals of all keys: the next one's. Between them there may be gaps, where state was rescaled. */
   arrivals = 0
   /** Whether a delta has named it, or it came from one: only then does dropping it need a tombstone. */
   logged = false
   /** Whether young slots may stand in another order than arrivals (restored entries come sorted by key). */
   shuffled = false
-  /** While its keys are visited in order, in several steps: their places in memory, by arrival. It may not age. */
-  visiting: Float64Array | undefined
+  /** While its keys are visited in order, in several steps. It may not age meanwhile. */
+  visit: Visit | undefined
 
   constructor(namespace: number, layout: GroupLayout, expected: number) {
     this.namespace = namespace
@@ -129,7 +141,12 @@ export class Group {
 
   arrivalAt(place: number): number {
     const young = this.young.table.count
-    const table = place < young ? this.young.table : this.old!.rows.table
+    const { table } = place < young ? this.young : this.old!.rows
     return table.rows[(place < young ? place : place - young) * table.stride + ARRIVAL]!
+  }
+
+  at(place: number): readonly [rows: Rows, slot: number] {
+    const young = this.young.table.count
+    return place < young ? [this.young, place] : [this.old!.rows, place - young]
   }
 }

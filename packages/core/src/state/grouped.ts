@@ -2,7 +2,7 @@ import { ByteWriter } from "../bytes.ts"
 import type { ValueCodec } from "../codec.ts"
 import { writePrefixTombstone, writePut } from "./changes.ts"
 import { StateError } from "./error.ts"
-import { ARRIVAL, FIRST_NUMBER, Group, type GroupLayout, OldRows, Rows } from "./group.ts"
+import { ARRIVAL, FIRST_NUMBER, Group, type GroupLayout, OldRows, Rows, type Visit } from "./group.ts"
 import { ValueReader, writeNumber } from "./number.ts"
 import type { StateHandle } from "./operator.ts"
 import { HANDLE_BYTES, operatorHash, readOrdered, writeOrdered, writeStateKey } from "./order.ts"
@@ -63,8 +63,10 @@ export class GroupedState implements StateHandle {
     const { table } = group.young
     const before = table.count
     const slot = table.upsert(bytes, start, end)
-    if (slot === before && !this.recall(group, 0, slot, bytes, start, end))
+    if (slot === before && !this.recall(group, 0, slot, bytes, start, end)) {
       table.rows[slot * table.stride + ARRIVAL] = group.arrivals++
+      group.keys++
+    }
     table.touch(slot, this.epoch)
     return slot
   }
@@ -79,7 +81,7 @@ export class GroupedState implements StateHandle {
     return true
   }
 
-  /** Shows the rows and the slots of the keys that arrived `from`-th and later, before the `to`-th, in that order. */
+  /** Shows rows and slots of the keys that came `from`-th and later, before the `to`-th, in that order. */
   visit(group: Group, from: number, to: number, show: (rows: Rows, slot: number) => void): void {
     const { young, old } = group
     if (group.shuffled || group.spilled || old !== undefined) this.visitPlaces(group, from, to, show)
@@ -110,6 +112,7 @@ export class GroupedState implements StateHandle {
     const isNew = slot === before && !this.recall(group, part, slot, key, HANDLE_BYTES + 1, key.length)
     if (part > 0) return true
     this.readRow(group, group.young, slot, value)
+    if (isNew) group.keys++
     const arrival = table.rows[slot * table.stride + ARRIVAL]!
     // Entries come in the order of their keys: aged once, the group takes earlier arrivals for listed ones.
     if (isNew && arrival < Math.max(group.listed, group.old?.arrivals ?? 0)) this.list(group, table, slot, arrival)
@@ -124,9 +127,9 @@ export class GroupedState implements StateHandle {
   size(): StateSize {
     const size = noState()
     for (const group of this.groups.values()) {
-      size.keys += group.arrivals
+      size.keys += group.keys
       size.bytes += group.bytes()
-      size.spilledKeys += group.arrivals - group.held
+      size.spilledKeys += group.keys - group.held
       size.spilledBytes += group.spilledBytes
     }
     return size
@@ -135,7 +138,7 @@ export class GroupedState implements StateHandle {
   age(store: SpillStore): void {
     this.store = store
     for (const group of this.groups.values()) {
-      if (group.old !== undefined || group.visiting !== undefined || group.young.table.count === 0) continue
+      if (group.old !== undefined || group.visit !== undefined || group.young.table.count === 0) continue
       group.old = new OldRows(group.young, group.arrivals)
       group.young = new Rows(this.layout, group.young.table.count >> 2)
       group.shuffled = true
@@ -147,7 +150,7 @@ export class GroupedState implements StateHandle {
     for (const group of this.groups.values()) {
       const { old } = group
       if (left === 0) break
-      if (old === undefined || group.visiting !== undefined) continue
+      if (old === undefined || group.visit !== undefined) continue
       left -= this.drainOld(group, old, left)
     }
     return limit - left
@@ -174,7 +177,7 @@ export class GroupedState implements StateHandle {
       for (let i = 0; i < table.dirtyCount; i++) this.writeEntry(out, group.young, part, table.dirty[i]!)
       table.clean()
     }
-    group.logged ||= group.arrivals > 0
+    group.logged ||= group.keys > 0
   }
 
   /** All of a part: what is young, what is old, and what is in the store only. */
@@ -356,41 +359,42 @@ export class GroupedState implements StateHandle {
     return this.scratch.written()
   }
 
-  /** Keys in memory stand by their arrivals; what is missing between them is in the store, under its own arrival. */
   private visitPlaces(group: Group, from: number, to: number, show: (rows: Rows, slot: number) => void): void {
-    const places = (group.visiting ??= group.places())
-    const young = group.young.table.count
-    const stored = group.spilled ? this.listed(group, from, to) : new Map<number, Uint8Array>()
-    let at = firstFrom(group, places, from)
-    for (let arrival = from; arrival < to; arrival++) {
-      const place = at < places.length ? places[at]! : -1
-      if (place < 0 || group.arrivalAt(place) !== arrival) this.showStored(group, stored.get(arrival), arrival, show)
-      else {
-        if (place < young) show(group.young, place)
-        else show(group.old!.rows, place - young)
-        at++
-      }
+    if (group.visit?.done !== from) {
+      group.visit = { places: group.places(), done: 0, held: 0, arrival: Number.NEGATIVE_INFINITY }
+      // Firing goes on after a restart: nobody counted arrivals.
+      this.walk(group, group.visit, from, () => {})
     }
-    if (to === group.arrivals) group.visiting = undefined
+    this.walk(group, group.visit, to, show)
+    if (to === group.keys) group.visit = undefined
   }
 
-  private listed(group: Group, from: number, to: number): Map<number, Uint8Array> {
-    const prefix = this.listKey(group, from).slice()
-    const entries = this.store!.scan(prefix.subarray(0, HANDLE_BYTES), prefix, to - from)
-    return new Map(entries.map(([key, value]) => [readOrdered(key, HANDLE_BYTES), value]))
+  /** Two orders become one: that of the keys in memory, and the store's list, which may name them as well. */
+  private walk(group: Group, visit: Visit, to: number, show: (rows: Rows, slot: number) => void): void {
+    const { places } = visit
+    const listed = group.spilled ? this.listed(group, visit.arrival, to - visit.done) : []
+    let next = 0
+    for (; visit.done < to; visit.done++) {
+      const held = visit.held < places.length ? group.arrivalAt(places[visit.held]!) : Number.POSITIVE_INFINITY
+      const stored = next < listed.length ? listed[next]![0] : Number.POSITIVE_INFINITY
+      if (stored <= held) next++
+      if (stored < held) this.showStored(group, listed[next - 1]![1], show)
+      else show(...group.at(places[visit.held++]!))
+      visit.arrival = Math.min(stored, held) + 1
+    }
   }
 
-  private showStored(
-    group: Group,
-    key: Uint8Array | undefined,
-    arrival: number,
-    show: (rows: Rows, slot: number) => void
-  ): void {
+  private listed(group: Group, from: number, limit: number): readonly (readonly [arrival: number, key: Uint8Array])[] {
+    const begin = this.listKey(group, from).slice()
+    const entries = this.store!.scan(begin.subarray(0, HANDLE_BYTES), begin, limit)
+    return entries.map(([key, value]) => [readOrdered(key, HANDLE_BYTES), value] as const)
+  }
+
+  private showStored(group: Group, key: Uint8Array, show: (rows: Rows, slot: number) => void): void {
     this.beginKeys(group, 0)
-    if (key !== undefined) this.key.copy(key, 0, key.length)
-    const value = key === undefined ? undefined : this.store!.get(this.key.written())
-    if (key === undefined || value === undefined)
-      throw new StateError("Damaged", `Spilled state lacks key ${arrival} of ${group.arrivals} of a window`)
+    this.key.copy(key, 0, key.length)
+    const value = this.store!.get(this.key.written())
+    if (value === undefined) throw new StateError("Damaged", "Spilled state lacks a key that its list of keys has")
     // Rows of one key, for this call: nothing that is only looked at becomes young by it.
     const rows = new Rows(this.layout, 1)
     this.readRow(group, rows, rows.table.upsert(key, 0, key.length), value)
@@ -411,14 +415,3 @@ export class GroupedState implements StateHandle {
 }
 
 const SWEPT_AT_ONCE = 65_536
-
-/** The first place whose key did not arrive before the `from`-th. */
-const firstFrom = (group: Group, places: Float64Array, from: number): number => {
-  let low = 0
-  for (let high = places.length; low < high; ) {
-    const middle = (low + high) >>> 1
-    if (group.arrivalAt(places[middle]!) < from) low = middle + 1
-    else high = middle
-  }
-  return low
-}

@@ -87,13 +87,14 @@ const watchLag = ({ lane, source, metrics }: LaneParts): Effect.Effect<never> =>
     )
   }).pipe(Effect.andThen(Effect.sleep(LAG_INTERVAL)), Effect.forever)
 
-/** A record that cannot be decoded is thrown from within a step, as the LogError that it is: no restart mends it. */
+/** A record that cannot be decoded, or a disk that is full, is thrown from within a step as the LogError that it is. */
 const raised = (defect: unknown): Effect.Effect<never, LogError> =>
   defect instanceof LogError ? Effect.fail(defect) : Effect.die(defect)
 
 /** Carries a command out; its failure is an event too. */
 const complete = (parts: LaneParts, command: Command): Effect.Effect<Event, never, Blobs> =>
   perform(parts, command).pipe(
+    Effect.catchDefect(raised),
     Effect.tapError(error => Effect.logWarning(`${error.message} (${consequence(command)})`)),
     Effect.catch(error => Effect.succeed<Event>({ type: "failed", command: command.type, error, ...turnOf(command) })),
     Effect.catchCause(cause =>

@@ -8,9 +8,11 @@ import type { Blobs } from "../ports/blobs.ts"
 import { Clients } from "../ports/clients.ts"
 import { type CodecError, Codecs, type PreparedDecoder } from "../ports/codecs.ts"
 import type { LogError } from "../ports/log.ts"
+import { Spill } from "../ports/spill.ts"
 import { restoreTask } from "../recovery/restore.ts"
 import type { ChainParts } from "../task/chain.ts"
 import { preparing } from "../task/decoders.ts"
+import { StateMemory } from "../task/memory.ts"
 import { makeTask } from "../task/source-task.ts"
 import { type LaneHandle, MAX_POLL_RECORDS, runLane } from "./interpreter.ts"
 import { Lane } from "./lane.ts"
@@ -23,6 +25,8 @@ const RESTORE_PATIENCE_MS = 30_000
 const RESTORE_CONCURRENCY = 4
 /** A poll comes every few milliseconds: a hundred thousand windows that end at once are out within a second or two. */
 const RESULTS_AT_ONCE = 512
+/** Entries of state that leave memory behind one batch at least, while some have to: about 20 ms. */
+const DRAINED_AT_ONCE = 4096
 
 export interface LaneJob {
   readonly plan: Plan
@@ -38,7 +42,7 @@ export interface LaneJob {
 export const runLaneJob = (
   options: LaneJob,
   attach: (handle: LaneHandle) => void
-): Effect.Effect<void, LogError | CodecError, Clients | Codecs | Blobs> =>
+): Effect.Effect<void, LogError | CodecError, Clients | Codecs | Blobs | Spill> =>
   Effect.scoped(
     Effect.gen(function* () {
       const { plan, job, metrics } = options
@@ -56,8 +60,9 @@ export const runLaneJob = (
         clients.producer(ids[1], outputTopics)
       ])
       const changelog = yield* clients.changelog
+      const memory = yield* stateMemory(job)
       let handle: LaneHandle | undefined
-      const parts = yield* chainParts(options, outputTopics, () => handle?.offer({ type: "released" }))
+      const parts = yield* chainParts(options, outputTopics, memory, () => handle?.offer({ type: "released" }))
       const source = preparing(membership, parts.decoders)
       const lane = new Lane({
         pace: new Pace(job.commitIntervalMs, MAX_POLL_RECORDS),
@@ -67,6 +72,7 @@ export const runLaneJob = (
         transactionalIds: ids,
         topic: source.topic,
         makeTask: (partition, outputs) => makeTask(parts, partition, outputs),
+        memory,
         changelogTopic: topic => outputTopics.indexOf(changelogName(job.app, topic)),
         metrics
       })
@@ -100,6 +106,7 @@ export const runLaneJob = (
 const chainParts = (
   { plan, metrics }: LaneJob,
   outputTopics: readonly string[],
+  memory: StateMemory,
   onFinished: () => void
 ): Effect.Effect<ChainParts, CodecError, Codecs | Scope.Scope> =>
   Effect.gen(function* () {
@@ -116,9 +123,27 @@ const chainParts = (
       services,
       topicId: (name: string) => outputTopics.indexOf(name),
       onFinished,
-      metrics
+      metrics,
+      memory
     }
   })
+
+/** Its files go with the lane, also where the thread lives on. */
+const stateMemory = ({ state }: JobConfig): Effect.Effect<StateMemory, never, Spill | Scope.Scope> =>
+  Effect.flatMap(Spill, ({ open }) =>
+    Effect.acquireRelease(
+      Effect.sync(
+        () =>
+          new StateMemory({
+            boundBytes: state.laneBytes,
+            drainedAtOnce: DRAINED_AT_ONCE,
+            onFull: state.full,
+            open
+          })
+      ),
+      memory => Effect.sync(() => memory.close())
+    )
+  )
 
 /** Enough that asynchronous steps never run dry between two polls, and no more. */
 const maxInFlight = (plan: Plan): number => of(plan, "mapEffect").reduce((sum, node) => sum + 4 * node.concurrency, 0)

@@ -9,6 +9,7 @@ import {
 } from "../ports/log.ts"
 import { ChangelogWriter } from "../recovery/changelog.ts"
 import type { Restored } from "../recovery/restore.ts"
+import type { StateMemory } from "../task/memory.ts"
 import type { Outputs } from "../task/outputs.ts"
 import type { Task } from "../task/task.ts"
 import { Commits } from "./commits.ts"
@@ -29,6 +30,8 @@ export interface LaneOptions {
   /** The name behind a topic id in `Batch.index`. */
   readonly topic: (id: number) => string
   readonly makeTask: (partition: TopicPartition, outputs: () => Outputs) => Task
+  /** Bounds the state of all its tasks. */
+  readonly memory: StateMemory
   /** The output topic id of a source topic's changelog. */
   readonly changelogTopic: (source: string) => number
   readonly metrics: LaneMetrics
@@ -91,7 +94,7 @@ export class Lane {
     this.options = options
     this.commits = new Commits(options.metrics)
     this.changelog = new ChangelogWriter(options.transactionalIds)
-    this.tasks = new Tasks(options.topic)
+    this.tasks = new Tasks(options.topic, options.memory)
   }
 
   /** One event in, the commands to begin out. `now` in ms, from a monotonous clock. */
@@ -324,15 +327,14 @@ export class Lane {
       this.changelog.write(task, offset, this.commits.outputs, this.options.changelogTopic(task.topic))
       offsets.push({ topic: task.topic, partition: task.partition, offset })
     }
+    this.tasks.sealed()
     this.commits.seal(offsets, this.now)
     if (this.now - this.reportedAt >= REPORT_INTERVAL_MS) this.report()
   }
 
   private report(): void {
-    const { metrics } = this.options
     this.reportedAt = this.now
-    metrics.set("stateBytes", this.tasks.stateBytes)
-    metrics.set("watermark", this.tasks.watermark)
+    this.tasks.report(this.options.metrics)
   }
 
   private initialised(turn: Turn): void {

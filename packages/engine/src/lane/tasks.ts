@@ -1,4 +1,6 @@
+import type { LaneMetrics } from "../metrics.ts"
 import { type Batch, PARTITION, type Position, STRIDE, TOPIC, type TopicPartition } from "../ports/log.ts"
+import type { StateMemory } from "../task/memory.ts"
 import type { Task } from "../task/task.ts"
 
 /** The tasks of the partitions that a lane owns, as one: what a batch runs through. */
@@ -7,10 +9,12 @@ export class Tasks {
   /** By topic id and partition, for the loop over a batch. */
   private routes: (Task | undefined)[][] = []
   private readonly topic: (id: number) => string
+  private readonly memory: StateMemory
 
-  /** `topic`: the name behind a topic id in `Batch.index`. */
-  constructor(topic: (id: number) => string) {
+  /** `topic`: the name behind a topic id in `Batch.index`. `memory`: of the state of all of them. */
+  constructor(topic: (id: number) => string, memory: StateMemory) {
     this.topic = topic
+    this.memory = memory
   }
 
   get size(): number {
@@ -25,13 +29,17 @@ export class Tasks {
 
   /** In place of those of the same partitions. */
   put(tasks: readonly Task[]): void {
-    for (const task of tasks) this.byName.set(nameOf(task), task)
+    for (const task of tasks) {
+      this.of(task)?.close()
+      this.byName.set(nameOf(task), task)
+    }
     this.routes = []
   }
 
   remove(partitions: readonly TopicPartition[]): void {
     for (const partition of partitions) {
       this.of(partition)?.interrupt()
+      this.of(partition)?.close()
       this.byName.delete(nameOf(partition))
     }
     this.routes = []
@@ -49,6 +57,21 @@ export class Tasks {
       this.at(topic, partition).process(batch, from, to)
       from = to
     }
+    this.memory.relieve()
+  }
+
+  /** A transaction has been sealed: all state is as it says. */
+  sealed(): void {
+    this.memory.sealed()
+  }
+
+  /** What is to be known of them from outside. */
+  report(metrics: LaneMetrics): void {
+    const { bytes } = this.memory.size()
+    metrics.set("watermark", this.watermark)
+    metrics.set("stateBytes", bytes)
+    metrics.set("stateBound", this.memory.boundBytes)
+    metrics.states.write(Array.from(this.all(), task => task.sizes()).flat())
   }
 
   /** Emits up to `limit` results that wait; false if there were none. */
@@ -92,13 +115,8 @@ export class Tasks {
     for (const task of this.all()) sum += task.inFlight()
     return sum
   }
-  get stateBytes(): number {
-    let sum = 0
-    for (const task of this.all()) sum += task.stateBytes()
-    return sum
-  }
   /** The lowest of the partitions, in event time ms. */
-  get watermark(): number {
+  private get watermark(): number {
     let lowest = Number.POSITIVE_INFINITY
     for (const task of this.all()) lowest = Math.min(lowest, task.watermark())
     return lowest

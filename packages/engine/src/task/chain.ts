@@ -22,6 +22,7 @@ import type { TopicPartition } from "../ports/log.ts"
 import { AsyncStep } from "./async-step.ts"
 import { RecordContext } from "./context.ts"
 import { deadLetter } from "./dead-letter.ts"
+import type { StateMemory } from "./memory.ts"
 import type { Outputs } from "./outputs.ts"
 import { Deferred, ExtendObject, ExtendView, FanOut, Materialise } from "./shapes.ts"
 import { computedKey, KafkaSink, sourceKey, streamKey, type WriteKey } from "./sink.ts"
@@ -39,6 +40,8 @@ export interface ChainParts {
   /** An asynchronous step finished something. */
   readonly onFinished: () => void
   readonly metrics: LaneMetrics
+  /** What bounds the state of all partitions. */
+  readonly memory: StateMemory
 }
 
 /**

@@ -5,6 +5,7 @@ import {
   NO_WATERMARK,
   PartitionState,
   SourceClock,
+  SpillError,
   type Stateful
 } from "@headrace/core"
 import type { SourceNode } from "headrace"
@@ -20,7 +21,9 @@ import {
   VALUE_LENGTH,
   VALUE_START
 } from "../ports/log.ts"
+import type { StateRow } from "../state-sizes.ts"
 import { buildChain, type Chain, type ChainParts } from "./chain.ts"
+import type { Resident, StateMemory } from "./memory.ts"
 import type { Outputs } from "./outputs.ts"
 import type { Task } from "./task.ts"
 
@@ -44,6 +47,8 @@ class SourceTask implements Task {
   private readonly chain: Chain
   private readonly head: Input
   private readonly state: PartitionState
+  private readonly memory: StateMemory
+  private readonly resident: Resident
   private position = -1
   private beganAt = -1
   private current = NO_WATERMARK
@@ -51,6 +56,8 @@ class SourceTask implements Task {
   /** The steps have not heard of the watermark that was restored. */
   private resuming = false
   private readonly number: number
+  /** The plan's nodes of the operators that have state. */
+  private readonly nodes: readonly number[]
   private reported = { late: 0, dropped: 0 }
 
   constructor(parts: ChainParts, source: SourceNode, partition: TopicPartition, outputs: () => Outputs) {
@@ -63,8 +70,11 @@ class SourceTask implements Task {
     this.clock = new SourceClock(source.id, source.outOfOrdernessMs)
     this.chain = buildChain(parts, source, partition, outputs, () => this.clock.maxTimestamp)
     this.head = this.chain.head
+    this.nodes = this.chain.stateful.map(({ id }) => parts.plan.nodes.findIndex(node => node.id === id))
     const stateful: Stateful[] = [this.clock, ...this.chain.stateful]
     this.state = new PartitionState(stateful)
+    this.memory = parts.memory
+    this.resident = parts.memory.admit(this.state)
   }
 
   start({ offset, committed }: { readonly offset: number; readonly committed: number }): void {
@@ -162,15 +172,18 @@ class SourceTask implements Task {
   }
 
   restore(key: Uint8Array, value: Uint8Array): void {
-    this.state.restore(key, value)
+    this.memory.guard(() => this.state.restore(key, value))
+    this.resident.restored(key.length + value.length)
   }
 
   apply(changes: Uint8Array): void {
-    this.state.apply(changes)
+    this.memory.guard(() => this.state.apply(changes))
+    this.resident.restored(changes.length)
   }
 
-  stateBytes(): number {
-    return this.state.size().bytes
+  sizes(): readonly StateRow[] {
+    const { number: source, partition } = this
+    return this.chain.stateful.map(({ memory }, i) => ({ source, partition, node: this.nodes[i]!, ...memory.size() }))
   }
 
   watermark(): number {
@@ -179,6 +192,10 @@ class SourceTask implements Task {
 
   interrupt(): void {
     for (const step of this.chain.asyncSteps) step.interrupt()
+  }
+
+  close(): void {
+    this.resident.leave()
   }
 
   private oldest(): { readonly offset: number; readonly clock: number } | undefined {
@@ -210,6 +227,7 @@ class SourceTask implements Task {
 
   private failed(where: string, cause: unknown): LogError {
     if (cause instanceof LogError) return cause
+    if (cause instanceof SpillError) return this.memory.full(cause)
     return new LogError("Stop", `The pipeline failed at ${where}: ${messageOf(cause)}`, { cause })
   }
 

@@ -1,5 +1,6 @@
 import type { ByteWriter } from "@headrace/core"
 import type { Batch, TopicPartition } from "../ports/log.ts"
+import type { StateRow } from "../state-sizes.ts"
 
 /** The operator chain and the state of one source partition. Made when the partition is assigned, dropped when it goes. */
 export interface Task extends TopicPartition {
@@ -31,8 +32,8 @@ export interface Task extends TopicPartition {
   readonly apply: (changes: Uint8Array) => void
   /** The committed offset that the state was restored to. */
   readonly startedAt: () => number
-  /** Memory that the state takes. */
-  readonly stateBytes: () => number
+  /** How much state each operator has. */
+  readonly sizes: () => readonly StateRow[]
   /** Event time in ms, -Infinity before the first record. */
   readonly watermark: () => number
   /**
@@ -42,4 +43,6 @@ export interface Task extends TopicPartition {
   readonly start: (at: { readonly offset: number; readonly committed: number }) => void
   /** Drops what is in flight; its late completions are ignored. */
   readonly interrupt: () => void
+  /** Throws away the state. Nothing is called after that, and no restore is under way. */
+  readonly close: () => void
 }
