@@ -15,7 +15,7 @@ export default async (task: WorkerTask): Promise<void> => {
   if (process.platform === "linux") setPriority(LOWEST)
   const plan = await planOf(task)
   await Effect.runPromise(
-    checkpointAll(plan, task.job, breather(SHARE)).pipe(
+    checkpointAll(plan, task.job, { breathe: breather(SHARE) }).pipe(
       Effect.mapError(asFatal),
       Effect.provide(servicesOf(task.job)),
       Effect.ensuring(Effect.sync(() => task.control.close()))

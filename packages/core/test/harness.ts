@@ -129,7 +129,8 @@ export class Chain {
 export const merged = (checkpoint: Iterable<Entry>, changes: Iterable<Uint8Array>): Entry[] => {
   const set = new ChangeSet()
   for (const record of changes) set.add(record)
-  return Array.from(set.merge(checkpoint))
+  const merging = set.merging()
+  return [...merging.through(checkpoint), ...merging.rest()]
 }
 
 /** A chain as it is after a restart: checkpoint, then the changelog since, each record twice if asked. */

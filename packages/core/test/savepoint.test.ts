@@ -129,7 +129,7 @@ class Partition {
     this.state.snapshot(out)
     const set = new ChangeSet()
     set.add(out.written())
-    return [...set.merge([])]
+    return [...set.merging().rest()]
   }
 
   restore(entries: Iterable<Entry>): this {

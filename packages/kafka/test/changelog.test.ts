@@ -23,7 +23,7 @@ const polls = (answers: readonly { readonly offsets: readonly number[]; readonly
 const read = async (consumer: ReturnType<typeof polls>) => {
   const applied: number[] = []
   const reached = await Effect.runPromise(
-    readToEnd(polling(consumer, 10), "read the log", offset => void applied.push(offset))
+    readToEnd(polling(consumer, 10), "read the log", offset => applied.push(offset) > 0)
   )
   return { reached, applied }
 }

@@ -43,6 +43,8 @@ const DRAINED_AT_ONCE = 2
 const RESTORE_PATIENCE_MS = 60_000
 /** The process stands still for as long as this. */
 const STILL_MS = 1_000
+/** So that a checkpoint has many blocks, and rounds take several. */
+export const SMALL = { blockBytes: 64, changesBytes: 8_192 }
 
 export const outputTopics = (plan: Plan): readonly string[] => [
   ...sinkTopics(plan),
@@ -143,7 +145,7 @@ export class Node {
       this,
       `${name} checkpointed`,
       storeServices(world, this),
-      checkpointAll(this.plan, this.job),
+      checkpointAll(this.plan, this.job, SMALL),
       done,
       error => {
         done()
@@ -298,7 +300,7 @@ export class Node {
 
 /** Starts where the log says, with nothing of what it says. */
 const forgetful = (task: Task): Task =>
-  Object.assign(Object.create(task) as Task, { restore: () => {}, apply: () => {} })
+  Object.assign(Object.create(task) as Task, { restore: () => {}, apply: () => {}, reset: () => {} })
 
 const describe = (command: Command): string => {
   if (command.type === "restore") return `restore ${command.tasks.map(task => task.partition)}`

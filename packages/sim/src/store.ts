@@ -1,42 +1,90 @@
 import { type Admin, BlobError, Blobs, type ChangelogReader, Clients, LogError } from "@headrace/engine"
-import { Context, Effect } from "effect"
+import { Context, Effect, Stream } from "effect"
 import { checkpointPrefix } from "./engine.ts"
 import { nameOf } from "./log.ts"
 import { SOURCE } from "./pipelines.ts"
+import type { Random } from "./random.ts"
 import { APP, type World } from "./world.ts"
 
 const SLOW_DISK_MS = 1_000
+const MOST_CUTS = 3
+/** How often others get their turn between two chunks of a file that is written. */
+const PAUSE = 0.2
 
-/** Checkpoints on the simulated disk; each call may fail, and takes its turn. */
+/**
+ * Checkpoints on the simulated disk. Each call may fail or be slow, and takes its turn; objects come and go in pieces, so
+ * that they may rot, be removed or be cut off in the middle.
+ */
 const blobs = (world: World, owner: object) => {
   const { disk, random } = world
-  const call = <A>(what: string, name: string, answer: () => A): Effect.Effect<A, BlobError> =>
+  const call = <A>(label: string, answer: () => A, fails = 0): Effect.Effect<A, BlobError> =>
     Effect.suspend(() => {
       const slow = random.chance(world.faults.disk / 3)
       if (slow) world.inject("disk slow")
-      return world.remote(owner, `${what} ${name}`, () => attempt(what, name, answer), {
-        due: slow ? world.now + random.int(1, SLOW_DISK_MS) : 0
-      })
+      const attempt = () => (random.chance(fails) ? Effect.fail(broken(label)) : Effect.sync(answer))
+      return world.remote(owner, label, attempt, { due: slow ? world.now + random.int(1, SLOW_DISK_MS) : 0 })
     })
-  const attempt = <A>(what: string, name: string, answer: () => A): Effect.Effect<A, BlobError> =>
-    what === "put" && (disk.full || random.chance(world.faults.fail))
-      ? Effect.fail(new BlobError({ message: `cannot ${what} ${name}`, cause: "simulated" }))
-      : Effect.sync(answer)
-  return Blobs.of({
-    list: prefix => call("list", prefix, () => disk.under(prefix)),
-    get: name =>
-      Effect.flatMap(
-        call("get", name, () => disk.files.get(name)),
+
+  const read = (name: string): Stream.Stream<Uint8Array, BlobError> =>
+    Stream.unwrap(
+      Effect.map(
+        call(`get ${name}`, () => disk.files.get(name), world.faults.fail / 3),
         bytes => {
+          if (bytes === undefined) world.inject("checkpoint gone")
           if (disk.damaged.has(name)) world.inject("damaged checkpoint read")
-          return bytes === undefined
-            ? Effect.fail(new BlobError({ message: `${name} is gone`, cause: "simulated" }))
-            : Effect.succeed(bytes)
+          return bytes === undefined ? Stream.fail(gone(name)) : delivered(name, bytes)
         }
-      ),
-    put: (name, bytes) => call("put", name, () => disk.put(name, bytes)),
-    remove: name => call("remove", name, () => disk.remove(name))
+      )
+    )
+  /** A file that was opened can be read to its end, even if it is removed meanwhile. */
+  const delivered = (name: string, bytes: Uint8Array) =>
+    Stream.fromIterable(pieces(random, bytes), { chunkSize: 1 }).pipe(
+      Stream.mapEffect((piece, i) =>
+        i === 0 ? Effect.succeed(piece) : call(`get more of ${name}`, () => piece, world.faults.fail / 3)
+      )
+    )
+
+  const put = <E, R>(name: string, bytes: Stream.Stream<Uint8Array, E, R>) =>
+    Effect.gen(function* () {
+      const written: Uint8Array[] = []
+      yield* Stream.runForEach(bytes, chunk => {
+        written.push(chunk)
+        return random.chance(PAUSE) ? room(name) : Effect.void
+      })
+      yield* room(name)
+      yield* call(`put ${name}`, () => disk.put(name, Buffer.concat(written)))
+    })
+  /** What is written so far is dropped where there is none. */
+  const room = (name: string): Effect.Effect<void, BlobError> =>
+    Effect.suspend(() => {
+      const cut = disk.full || random.chance(world.faults.fail)
+      if (cut) world.inject("put cut off")
+      return call(`put some of ${name}`, () => {}, cut ? 1 : 0)
+    })
+
+  /** May name what was removed. */
+  const list = (prefix: string) =>
+    call(`list ${prefix}`, () => {
+      const names = random.chance(world.faults.disk / 4) ? disk.late(prefix) : disk.under(prefix)
+      return names.map(name => ({ name, bytes: disk.size(name) }))
+    })
+
+  return Blobs.of({
+    list,
+    read,
+    put,
+    remove: name => call(`remove ${name}`, () => disk.remove(name))
   })
+}
+
+const broken = (what: string) =>
+  new BlobError({ failure: "Unavailable", message: `cannot ${what}`, cause: "simulated" })
+const gone = (name: string) => new BlobError({ failure: "Missing", message: `${name} is gone`, cause: "simulated" })
+
+/** Cut anywhere. */
+const pieces = (random: Random, bytes: Uint8Array): readonly Uint8Array[] => {
+  const cuts = Array.from({ length: random.int(0, MOST_CUTS) }, () => random.int(0, bytes.length)).sort((a, b) => a - b)
+  return [0, ...cuts].map((start, i) => bytes.slice(start, cuts[i] ?? bytes.length))
 }
 
 /** Reads to the last stable offset in one go. */
@@ -50,7 +98,7 @@ export const changelogReader = (world: World, owner: object): ChangelogReader =>
         const end = log.lso()
         for (let at = from; at < end; at++) {
           const value = log.committed(at)?.value
-          if (value !== undefined) record(at, value, 0, value.length)
+          if (value !== undefined && !record(at, value, 0, value.length)) return { start: log.start, end: at + 1 }
         }
         return { start: log.start, end }
       })

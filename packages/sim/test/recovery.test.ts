@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import type { LogError, LostOffsets } from "@headrace/engine"
+import { CheckpointWriter } from "../src/engine.ts"
 import { Recovery } from "./recovery.ts"
 
 const COMMITTED = { a: "1", b: "2", c: "3" }
@@ -48,7 +49,9 @@ test.each([
 test("a changelog that was trimmed beyond every usable checkpoint stops the job", () => {
   const damaged = checkpointed()
   for (const name of damaged.checkpoints()) damaged.replace(name, bytes => bytes.slice(1))
-  expect(refused(damaged).message).toMatch(/begins at \d+, but there is no usable checkpoint: .*checkpoint directory/)
+  expect(refused(damaged).message).toMatch(
+    /begins at \d+, but there is no usable checkpoint: .*Restore the checkpoints/
+  )
   const trimmed = checkpointed()
   trimmed.trim()
   expect(refused(trimmed).message).toMatch(/begins at \d+, but the newest usable checkpoint ends at \d+/)
@@ -170,14 +173,51 @@ test("a delta that is larger than a record may be is split, and restored as one"
   expect(recovery.restore()).toEqual({ offset: 6, state: { ...large, f: "6" } })
 })
 
-test("a checkpoint that goes between being listed and being read has made room for a newer one", () => {
+test("a checkpoint that goes between being listed and being read has made room for newer ones", () => {
   const recovery = checkpointed()
   const [oldest, newest] = recovery.checkpoints()
   recovery.replace(newest!, bytes => bytes.slice(1))
+  for (const to of [15, 18]) recovery.commit(to, { d: String(to) })
   recovery.before(`get ${oldest}`, () => {
-    recovery.checkpoint()
+    recovery.checkpoint({ changesBytes: 1 })
     expect(recovery.checkpoints()).not.toContain(oldest!)
   })
+  expect(recovery.restore()).toEqual({ offset: 18, state: { ...COMMITTED, d: "18" } })
+})
+
+test("a checkpoint that rotted is none that is retained: the changelog is kept for the one before", () => {
+  const recovery = checkpointed()
+  const [oldest, rotten] = recovery.checkpoints()
+  recovery.replace(rotten!, bytes => bytes.slice(1))
+  recovery.checkpoint()
+  const newest = recovery.checkpoints().at(-1)!
+  expect(recovery.checkpoints()).toEqual([oldest!, rotten!, newest])
+  recovery.replace(newest, bytes => bytes.slice(1))
   expect(recovery.restore()).toEqual({ offset: 12, state: COMMITTED })
-  expect(recovery.checkpoints()).not.toContain(oldest!)
+})
+
+test("nothing is left of a checkpoint that turns out to be damaged while it is put back", () => {
+  const recovery = checkpointed()
+  const newest = recovery.checkpoints().at(-1)!
+  const file = new CheckpointWriter(1)
+  const header = { topic: "events", partition: 0, changelogOffset: 4, sourceOffset: 9 }
+  const entries = ["x", "y"].map(key => [Buffer.from(key), Buffer.from("alien")] as const)
+  const bytes = Buffer.concat([file.begin(header), ...file.add(entries), ...file.end()])
+  recovery.replace(newest, () => bytes)
+  expect(recovery.restore()).toMatchObject({ state: { x: "alien", y: "alien" } })
+  // In the second block of entries.
+  recovery.replace(newest, () => bytes.with(bytes.lastIndexOf("alien"), 0))
+  expect(recovery.restore()).toEqual({ offset: 12, state: COMMITTED })
+  expect(recovery.said).toEqual([expect.stringContaining(`${newest} is damaged: a checksum does not fit`)])
+})
+
+test("changes that are too many for memory become several checkpoints, one after the other", () => {
+  const recovery = new Recovery()
+  const state = Object.fromEntries(["a", "b", "c", "d"].map(key => [key, key.repeat(100)]))
+  for (const [i, key] of Object.keys(state).entries()) recovery.commit(i + 1, { [key]: state[key]! })
+  recovery.checkpoint({ changesBytes: 1 })
+  expect(recovery.read).toEqual(["beginning", "1", "3", "5", "7"])
+  expect(recovery.checkpoints().length).toBe(2)
+  recovery.commit(5, { e: "5" })
+  expect(recovery.restore()).toEqual({ offset: 5, state: { ...state, e: "5" } })
 })

@@ -33,6 +33,8 @@ export class Recovery {
   readonly world = new World(1, undefined, undefined)
   /** What was logged as an error. */
   readonly said: string[] = []
+  /** The offsets from which the changelog was read. */
+  readonly read: string[] = []
   /** What is left of the source's log. */
   range = { start: 0, end: 100 }
   readonly metrics = new LaneMetrics()
@@ -71,11 +73,12 @@ export class Recovery {
   }
 
   /** Writes a round of checkpoints; throws what it fails with. */
-  checkpoint(): void {
+  checkpoint(options: Parameters<typeof checkpointAll>[2] = {}): void {
     const failure = this.run(
       checkpointAll(
         planOf("plain", () => Effect.never),
-        this.job
+        this.job,
+        options
       )
     )
     if (failure instanceof LogError) throw failure
@@ -140,6 +143,8 @@ export class Recovery {
     while (ended === undefined) {
       const call = world.calls.find(one => one.ready())
       if (call === undefined) throw new Error("Nothing is under way, and it has not ended")
+      const [, from] = new RegExp(`^read ${this.changelogName} from (.+)$`).exec(call.label) ?? []
+      if (from !== undefined) this.read.push(from)
       const hook = this.hooks.get(call.label)
       this.hooks.delete(call.label)
       world.cancel(call)
@@ -172,6 +177,9 @@ class KeyValues implements Task {
   }
   changed(changes: State): void {
     this.changes = changes
+  }
+  reset(): void {
+    this.values.clear()
   }
   start({ committed }: { readonly committed: number }): void {
     this.beganAt = committed

@@ -72,7 +72,7 @@ export class Rebuild {
       this.put(rewrite(key.written(), value))
     }
     this.flush()
-    yield* this.changes.merge([])
+    yield* this.changes.merging().rest()
   }
 
   private operatorOf(key: Uint8Array, value: Uint8Array): Operator {

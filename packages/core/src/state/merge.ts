@@ -36,27 +36,14 @@ export class ChangeSet {
     while (reader.next()) this.change(reader)
   }
 
-  /**
-   * The entries after all changes, sorted by key. The checkpoint's must be sorted; they are pulled one by one and
-   * handed on as they are. Throws StateError `Damaged` where they are not in order.
-   */
-  *merge(checkpoint: Iterable<Entry>): Generator<Entry> {
-    const slots = this.sorted()
-    let at = 0
-    let last: Uint8Array | undefined
-    for (const entry of checkpoint) {
-      if (last !== undefined && compareBytes(last, entry[0]) >= 0) throw unsorted()
-      last = entry[0]
-      let order = 1
-      for (; at < slots.length; at++) {
-        order = compareBytes(this.key(slots[at]!), entry[0])
-        if (order >= 0) break
-        yield* this.alive(slots[at]!)
-      }
-      const replaced = at < slots.length && order === 0
-      if (!replaced && !this.removed(entry[0], -1)) yield entry
-    }
-    for (; at < slots.length; at++) yield* this.alive(slots[at]!)
+  /** Bytes of memory that the changes hold. */
+  get byteSize(): number {
+    return this.changes.byteSize + this.prefixes.byteSize + this.values.length
+  }
+
+  /** Begins to merge, once all changes are there. */
+  merging(): Merge {
+    return new Merge(this.sorted(), this)
   }
 
   private change(reader: ChangeReader): void {
@@ -117,12 +104,14 @@ export class ChangeSet {
     })
   }
 
-  private key(slot: number): Uint8Array {
+  /** The key in a slot. */
+  key(slot: number): Uint8Array {
     const { keys, offsets } = this.changes
     return keys.subarray(offsets[slot]!, offsets[slot + 1]!)
   }
 
-  private *alive(slot: number): Generator<Entry> {
+  /** The entry in a slot, unless its last change removed it. */
+  *alive(slot: number): Generator<Entry> {
     const row = slot * this.changes.stride
     const { rows } = this.changes
     const length = rows[row + LENGTH]!
@@ -132,13 +121,55 @@ export class ChangeSet {
   }
 
   /** Whether a prefix tombstone of the key came after `sequence`. */
-  private removed(key: Uint8Array, sequence: number): boolean {
+  removed(key: Uint8Array, sequence: number): boolean {
     for (const length of this.prefixLengths) {
       if (key.length < length) continue
       const slot = this.prefixes.find(key, 0, length)
       if (slot >= 0 && this.prefixes.rows[slot * this.prefixes.stride + 1]! > sequence) return true
     }
     return false
+  }
+}
+
+/**
+ * The entries after all changes, sorted by key: `through` a part of the checkpoint's after the other, then the `rest`.
+ * Entries are handed on as they come. Throws StateError `Damaged` where the checkpoint's are not in order.
+ */
+export class Merge {
+  private readonly slots: Int32Array
+  private readonly changes: ChangeSet
+  private at = 0
+  private last: Uint8Array | undefined
+
+  /** `slots`: of the changes that count, in key order. */
+  constructor(slots: Int32Array, changes: ChangeSet) {
+    this.slots = slots
+    this.changes = changes
+  }
+
+  /** What comes up to the last of these entries of the checkpoint. */
+  *through(entries: Iterable<Entry>): Generator<Entry> {
+    const { slots, changes } = this
+    let last = this.last
+    for (const entry of entries) {
+      if (last !== undefined && compareBytes(last, entry[0]) >= 0) throw unsorted()
+      last = entry[0]
+      let order = 1
+      for (; this.at < slots.length; this.at++) {
+        order = compareBytes(changes.key(slots[this.at]!), entry[0])
+        if (order >= 0) break
+        yield* changes.alive(slots[this.at]!)
+      }
+      const replaced = this.at < slots.length && order === 0
+      if (!replaced && !changes.removed(entry[0], -1)) yield entry
+    }
+    // A copy: the part that it is a view of is done with.
+    this.last = last?.slice()
+  }
+
+  /** What comes after the checkpoint's last entry. */
+  *rest(): Generator<Entry> {
+    for (; this.at < this.slots.length; this.at++) yield* this.changes.alive(this.slots[this.at]!)
   }
 }
 

@@ -107,13 +107,14 @@ export interface Producer {
 
 /**
  * Reads a changelog partition from `offset` to its last stable offset, and hands over each committed record; none where
- * the log begins after `offset`, which `start` then says. `between` runs between two batches of records.
+ * the log begins after `offset`, which `start` then says. `record` says whether to go on: else the read ends behind it.
+ * `between` runs between two short runs of records. Several partitions may be read at a time; more wait for their turn.
  */
 export interface ChangelogReader {
   readonly read: (
     partition: TopicPartition,
     offset: number | "beginning",
-    record: (offset: number, bytes: Uint8Array, start: number, end: number) => void,
+    record: (offset: number, bytes: Uint8Array, start: number, end: number) => boolean,
     between?: Effect.Effect<void>
   ) => Effect.Effect<{ readonly start: number; readonly end: number }, LogError>
   /** The end of all that was written: the last stable offset is there once every transaction in it has ended. */

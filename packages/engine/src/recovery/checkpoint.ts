@@ -1,32 +1,29 @@
-import { createHash } from "node:crypto"
-import { ByteWriter } from "@headrace/core"
-import { Effect, Result, Schema } from "effect"
-import { type BlobError, Blobs } from "../ports/blobs.ts"
-import { LogError, type TopicPartition } from "../ports/log.ts"
+import type { Entry } from "@headrace/core"
+import { Effect, Result, Schema, type Scope, Stream } from "effect"
+import { type Blob, BlobError, Blobs } from "../ports/blobs.ts"
+import { LogError, type LogFailure, type TopicPartition } from "../ports/log.ts"
+import { type CheckpointHeader, type CheckpointPart, CheckpointReader, entriesOf, isHeader } from "./checkpoint-file.ts"
 
-const MAGIC = 0x48_52_43_31 // "HRC1"
-const DIGEST_BYTES = 32
-const utf8 = new TextEncoder()
-const text = new TextDecoder()
+/** The bytes of a checkpoint are not what was written. `message` says of which one, and what is wrong. */
+export class CheckpointDamaged extends Schema.TaggedError<CheckpointDamaged>()("CheckpointDamaged", {
+  message: Schema.String
+}) {}
 
-const Header = Schema.fromJsonString(
-  Schema.Struct({
-    topic: Schema.String,
-    partition: Schema.Int,
-    /** The changelog offset to read on from. */
-    changelogOffset: Schema.Finite,
-    /** The source offset that this state stands for. */
-    sourceOffset: Schema.Finite,
-    entries: Schema.Int
-  })
-)
+/** The full state of one partition at a point of its changelog, as it comes from the store. */
+export interface Checkpoint extends CheckpointHeader {
+  readonly name: string
+  /** Of the whole object. */
+  readonly bytes: number
+  /**
+   * Its entries in key order, a block of them at a time, each checked before it comes; once only. It fails where damage
+   * begins: what came before is not the whole state.
+   */
+  readonly blocks: Stream.Stream<EntryBlock, CheckpointDamaged | BlobError>
+}
 
-/** The full state of one partition at a point of its changelog. */
-export interface Checkpoint {
-  readonly changelogOffset: number
-  readonly sourceOffset: number
-  /** In key order. */
-  readonly entries: () => Iterable<readonly [Uint8Array, Uint8Array]>
+/** Some entries that stand side by side. Views: what is kept beyond the pull of the next block is copied. */
+export interface EntryBlock extends Iterable<Entry> {
+  readonly bytes: number
 }
 
 /** `app/topic/partition/`, the prefix of a partition's checkpoints in the store. */
@@ -37,103 +34,90 @@ export const checkpointPrefix = (app: string, partition: TopicPartition): string
 export const checkpointName = (app: string, partition: TopicPartition, changelogOffset: number): string =>
   `${checkpointPrefix(app, partition)}${String(changelogOffset).padStart(16, "0")}.checkpoint`
 
-/** Makes a checkpoint's bytes: magic, header, entries with varint lengths, SHA-256 over all of it. */
-export class CheckpointWriter {
-  /** How many were added. */
-  entries = 0
-  private readonly body = new ByteWriter(1 << 16)
-
-  /** Entries come in key order. */
-  add(key: Uint8Array, value: Uint8Array): void {
-    const { body } = this
-    this.entries++
-    body.varint(key.length)
-    body.copy(key, 0, key.length)
-    body.varint(value.length)
-    body.copy(value, 0, value.length)
-  }
-
-  /** `at`: what the state stands for. */
-  finish(
-    { topic, partition }: TopicPartition,
-    at: { readonly changelogOffset: number; readonly sourceOffset: number }
-  ): Uint8Array {
-    const { body, entries } = this
-    const header = utf8.encode(Schema.encodeSync(Header)({ topic, partition, ...at, entries }))
-    const out = new ByteWriter(body.length + header.length + DIGEST_BYTES + 16)
-    out.u32(MAGIC)
-    out.u32(header.length)
-    out.copy(header, 0, header.length)
-    out.copy(body.bytes, 0, body.length)
-    const digest = createHash("sha256").update(out.written()).digest()
-    out.copy(digest, 0, digest.length)
-    return out.written()
-  }
-}
-
-/** Throws with what is wrong: the caller falls back to an older checkpoint. */
-export const decodeCheckpoint = (bytes: Uint8Array): Checkpoint => {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  if (bytes.length < 8 + DIGEST_BYTES || view.getUint32(0) !== MAGIC)
-    throw new Error("it is not a checkpoint or was cut off")
-  const end = bytes.length - DIGEST_BYTES
-  const digest = createHash("sha256").update(bytes.subarray(0, end)).digest()
-  if (!digest.equals(bytes.subarray(end))) throw new Error("its checksum does not fit its content")
-  const start = 8 + view.getUint32(4)
-  const header = Schema.decodeUnknownSync(Header)(text.decode(bytes.subarray(8, start)))
-  return { ...header, entries: () => entriesOf(bytes, start, end) }
-}
-
-function* entriesOf(bytes: Uint8Array, start: number, end: number): Iterable<readonly [Uint8Array, Uint8Array]> {
-  let at = start
-  const field = (): Uint8Array => {
-    let size = 0
-    let scale = 1
-    for (;;) {
-      const byte = bytes[at++]!
-      size += (byte & 127) * scale
-      if (byte < 128) break
-      scale *= 128
-    }
-    const from = at
-    at += size
-    return bytes.subarray(from, at)
-  }
-  while (at < end) yield [field(), field()]
-}
-
-/**
- * The newest checkpoint that can be read; a damaged one is reported and the one before is taken. One that was removed
- * since it was listed has made room for a newer one.
- */
-export const newestCheckpoint = (
-  app: string,
-  partition: TopicPartition
-): Effect.Effect<Checkpoint | undefined, LogError, Blobs> =>
+/** Begins to read one: its header is here, the rest comes by its `blocks`, while the scope lives. */
+export const openCheckpoint = (
+  blob: Blob
+): Effect.Effect<Checkpoint, CheckpointDamaged | BlobError, Blobs | Scope.Scope> =>
   Effect.gen(function* () {
     const blobs = yield* Blobs
-    const list = blobs.list(checkpointPrefix(app, partition))
-    let names = (yield* list).toReversed()
-    for (let name = names.shift(); name !== undefined; name = names.shift()) {
-      const read = yield* Effect.result(blobs.get(name))
-      if (Result.isFailure(read)) {
-        names = (yield* list).toReversed()
-        if (names.includes(name)) return yield* Effect.fail(read.failure)
-        continue
-      }
-      const bytes = read.success
-      const checkpoint = yield* Effect.try({ try: () => decodeCheckpoint(bytes), catch: asError }).pipe(
-        Effect.catch(damage =>
-          Effect.as(
-            Effect.logError(`Checkpoint ${name} is damaged: ${damage.message}. Falling back to the one before.`),
-            undefined
-          )
-        )
-      )
-      if (checkpoint !== undefined) return checkpoint
-    }
-    return undefined
-  }).pipe(Effect.mapError(unreadable))
+    const pull = yield* Stream.toPull(partsOf(blob.name, blobs.read(blob.name)))
+    const [header, ...first] = yield* Effect.catchTag(pull, "Done", () => Effect.succeed([] as const))
+    if (header === undefined || !isHeader(header)) return yield* damaged(blob.name, new Error("it has no header"))
+    const rest = Stream.concat(Stream.fromIterable(first), Stream.fromPull(Effect.succeed(pull)))
+    return { ...header, ...blob, blocks: Stream.map(Stream.filter(rest, isPayload), blockOf) }
+  })
 
-const asError = (cause: unknown): Error => (cause instanceof Error ? cause : new Error(String(cause)))
-const unreadable = (error: BlobError): LogError => new LogError("Stop", error.message, { cause: error })
+/**
+ * Uses the newest checkpoint, or none. If it turns out to be damaged on the way, that is logged, and `use` is called with
+ * the one before: it has to throw away what it made of the first.
+ */
+export const fromNewest = <A, E, R>(
+  app: string,
+  partition: TopicPartition,
+  use: (checkpoint: Checkpoint | undefined) => Effect.Effect<A, E, R>
+): Effect.Effect<A, Exclude<E, CheckpointDamaged> | BlobError, Exclude<R, Scope.Scope> | Blobs> =>
+  Effect.gen(function* () {
+    const blobs = yield* Blobs
+    const tried = new Set<string>()
+    for (;;) {
+      // Listed again each time: one that is gone has made room for newer ones.
+      const list = yield* blobs.list(checkpointPrefix(app, partition))
+      const blob = list.findLast(one => !tried.has(one.name))
+      if (blob === undefined) return yield* Effect.scoped(use(undefined))
+      tried.add(blob.name)
+      const result = yield* Effect.result(Effect.scoped(Effect.flatMap(openCheckpoint(blob), use)))
+      if (Result.isSuccess(result)) return result.success
+      if (!(yield* isPassedOver(result.failure))) return yield* Effect.fail(result.failure)
+    }
+  }) as Effect.Effect<A, Exclude<E, CheckpointDamaged> | BlobError, Exclude<R, Scope.Scope> | Blobs>
+
+/** What a checkpoint is of; undefined, loudly, if it is damaged. Only with `whole` all of it is looked at. */
+export const inspect = (
+  blob: Blob,
+  { whole, breathe }: { readonly whole: boolean; readonly breathe: Effect.Effect<void> }
+): Effect.Effect<CheckpointHeader | undefined, BlobError, Blobs> =>
+  Effect.gen(function* () {
+    const checkpoint = yield* openCheckpoint(blob)
+    if (whole) yield* Stream.runForEach(checkpoint.blocks, () => breathe)
+    return checkpoint
+  }).pipe(
+    Effect.scoped,
+    Effect.catchTag("CheckpointDamaged", error => Effect.as(isPassedOver(error), undefined)),
+    Effect.catch(error => (error.failure === "Missing" ? Effect.succeed(undefined) : Effect.fail(error)))
+  )
+
+/** How a lane, or a round of checkpoints, fails for it. `otherwise`: where a person must act. */
+export const storeError = (error: BlobError, otherwise: LogFailure): LogError =>
+  new LogError(error.failure === "Refused" ? otherwise : "Retry", error.message, { cause: error })
+
+/** Whether the one before may do in its place: what is damaged is told, what is gone was old. */
+const isPassedOver = (error: unknown): Effect.Effect<boolean> =>
+  error instanceof CheckpointDamaged
+    ? Effect.as(Effect.logError(`${error.message} Falling back to the one before.`), true)
+    : Effect.succeed(error instanceof BlobError && error.failure === "Missing")
+
+const partsOf = (
+  name: string,
+  bytes: Stream.Stream<Uint8Array, BlobError>
+): Stream.Stream<CheckpointPart, CheckpointDamaged | BlobError> =>
+  Stream.suspend(() => {
+    const reader = new CheckpointReader()
+    const parts = Stream.mapEffect(bytes, chunk =>
+      Effect.try({ try: () => reader.push(chunk), catch: cause => asDamage(name, cause) })
+    )
+    const end = Effect.try({ try: () => reader.end(), catch: cause => asDamage(name, cause) })
+    return Stream.concat(Stream.flattenIterable(parts), Stream.fromEffectDrain(end))
+  })
+
+const isPayload = (part: CheckpointPart): part is Uint8Array => !isHeader(part)
+
+const blockOf = (payload: Uint8Array): EntryBlock => ({
+  bytes: payload.length,
+  [Symbol.iterator]: () => entriesOf(payload)
+})
+
+const damaged = (name: string, cause: unknown) => Effect.fail(asDamage(name, cause))
+const asDamage = (name: string, cause: unknown): CheckpointDamaged =>
+  new CheckpointDamaged({
+    message: `Checkpoint ${name} is damaged: ${cause instanceof Error ? cause.message : cause}.`
+  })

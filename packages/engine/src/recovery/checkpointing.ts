@@ -1,5 +1,5 @@
-import { ChangeSet } from "@headrace/core"
-import { Effect } from "effect"
+import { ChangeSet, type Merge } from "@headrace/core"
+import { Effect, Stream } from "effect"
 import type { Plan } from "headrace"
 import type { JobConfig } from "../job.ts"
 import { changelogName, instancePrefix, sourceTopics } from "../names.ts"
@@ -7,25 +7,28 @@ import { type BlobError, Blobs } from "../ports/blobs.ts"
 import { type Admin, Clients } from "../ports/clients.ts"
 import { type ChangelogReader, LogError, type TopicPartition } from "../ports/log.ts"
 import { type ChangelogHeader, gapError, isGap, readHeader } from "./changelog.ts"
-import {
-  type Checkpoint,
-  CheckpointWriter,
-  checkpointName,
-  checkpointPrefix,
-  decodeCheckpoint,
-  newestCheckpoint
-} from "./checkpoint.ts"
+import { type Checkpoint, checkpointName, checkpointPrefix, fromNewest, inspect, storeError } from "./checkpoint.ts"
+import { type CheckpointHeader, CheckpointWriter } from "./checkpoint-file.ts"
+
+export interface RoundOptions {
+  /** Runs between two short stretches of work. */
+  readonly breathe: Effect.Effect<void>
+  /** Memory for changes: where there are more, a checkpoint on the way is written. bytes */
+  readonly changesBytes: number
+  /** Entries of a block of the files. bytes */
+  readonly blockBytes: number | undefined
+}
+const DEFAULTS: RoundOptions = { breathe: Effect.void, changesBytes: 256 << 20, blockBytes: undefined }
 
 /**
  * Writes a full checkpoint of each partition that this instance's lanes wrote to since the last one, without touching
- * the lanes: the newest checkpoint merged with the changelog since. Then drops what is older than the retained ones,
- * and trims the changelog up to the oldest that is left (it must stay usable as a fallback). `breathe` runs between two
- * short stretches of work.
+ * the lanes: the newest checkpoint merged with the changelog since, as a stream. Then drops what is older than the
+ * retained ones, and trims the changelog up to the oldest that is left (it must stay usable as a fallback).
  */
 export const checkpointAll = (
   plan: Plan,
   job: JobConfig,
-  breathe: Effect.Effect<void> = Effect.void
+  options: Partial<RoundOptions> = {}
 ): Effect.Effect<void, LogError, Clients | Blobs> =>
   Effect.scoped(
     Effect.gen(function* () {
@@ -33,49 +36,73 @@ export const checkpointAll = (
       const admin = yield* clients.admin
       const changelog = yield* clients.changelog
       const sources = yield* admin.partitions(sourceTopics(plan))
+      const round = { ...DEFAULTS, ...options, job, admin, changelog }
       for (const [topic, partitions] of sources) {
         for (let partition = 0; partition < partitions; partition++) {
-          yield* checkpointOne({ job, admin, changelog, breathe }, { topic, partition })
+          yield* checkpointOne(round, { topic, partition })
         }
       }
     })
   )
 
-/** Between two breaths: some milliseconds of work. */
-const ENTRIES_AT_ONCE = 8192
-
-interface Tools {
+interface Round extends RoundOptions {
   readonly job: JobConfig
   readonly admin: Admin
   readonly changelog: ChangelogReader
-  readonly breathe: Effect.Effect<void>
 }
 
-const checkpointOne = (
-  { job, admin, changelog, breathe }: Tools,
-  partition: TopicPartition
-): Effect.Effect<void, LogError, Blobs> =>
+const checkpointOne = (round: Round, partition: TopicPartition): Effect.Effect<void, LogError, Blobs> =>
   Effect.gen(function* () {
-    const blobs = yield* Blobs
-    const log = { topic: changelogName(job.app, partition.topic), partition: partition.partition }
-    const before = yield* newestCheckpoint(job.app, partition)
-    const since = yield* readSince(changelog, log, before, breathe)
-    if (since === undefined || !since.writer.startsWith(instancePrefix(job))) return
-    const at = { changelogOffset: since.end, sourceOffset: since.sourceOffset }
-    const file = new CheckpointWriter()
-    for (const [key, value] of since.changes.merge(before?.entries() ?? [])) {
-      file.add(key, value)
-      if (file.entries % ENTRIES_AT_ONCE === 0) yield* breathe
+    const { app } = round.job
+    const log = { topic: changelogName(app, partition.topic), partition: partition.partition }
+    for (;;) {
+      const written = yield* fromNewest(app, partition, before => writeNext(round, partition, log, before))
+      if (written === undefined) return
+      const oldest = yield* retain(round, partition, written.sound)
+      if (oldest !== undefined) yield* round.admin.trim(log, oldest)
+      if (written.upToDate) return
     }
-    const bytes = file.finish(partition, at)
-    yield* blobs.put(checkpointName(job.app, partition, since.end), bytes)
-    const oldest = yield* retain(job, partition)
-    if (oldest !== undefined) yield* admin.trim(log, oldest)
-  }).pipe(
-    Effect.catchTag("BlobError", (error: BlobError) =>
-      Effect.fail(new LogError("Retry", error.message, { cause: error }))
+  }).pipe(Effect.catchTag("BlobError", (error: BlobError) => Effect.fail(storeError(error, "Retry"))))
+
+interface Written {
+  /** The names of checkpoints that are known to be whole: this one, and the one that it was made of. */
+  readonly sound: ReadonlySet<string>
+  readonly upToDate: boolean
+}
+
+/** Writes the checkpoint after `before`; undefined where nothing changed, or another instance has to do it. */
+const writeNext = (round: Round, partition: TopicPartition, log: TopicPartition, before: Checkpoint | undefined) =>
+  Effect.gen(function* () {
+    const { job, changelog } = round
+    const since = yield* readSince(round, changelog, log, before)
+    if (since === undefined || !since.writer.startsWith(instancePrefix(job))) return undefined
+    const name = checkpointName(job.app, partition, since.end)
+    const { topic, partition: number } = partition
+    const header = { topic, partition: number, changelogOffset: since.end, sourceOffset: since.sourceOffset }
+    const blobs = yield* Blobs
+    yield* blobs.put(name, bytesOf(round, header, before, since.changes.merging()))
+    const sound = new Set(before === undefined ? [name] : [name, before.name])
+    return { sound, upToDate: since.upToDate } satisfies Written
+  })
+
+/** The bytes of a checkpoint: memory holds a block of the one before and one of this. */
+const bytesOf = (
+  { breathe, blockBytes }: RoundOptions,
+  header: CheckpointHeader,
+  before: Checkpoint | undefined,
+  merge: Merge
+) =>
+  Stream.suspend(() => {
+    const file = new CheckpointWriter(blockBytes)
+    const merged = (before?.blocks ?? Stream.empty).pipe(Stream.map(entries => file.add(merge.through(entries))))
+    const rest = Stream.suspend(() => Stream.make(file.add(merge.rest()), file.end()))
+    return Stream.make([file.begin(header)]).pipe(
+      Stream.concat(merged),
+      Stream.concat(rest),
+      Stream.flatMap(blocks => Stream.fromIterable(blocks, { chunkSize: 1 })),
+      Stream.tap(() => breathe)
     )
-  )
+  })
 
 interface Since {
   readonly changes: ChangeSet
@@ -83,26 +110,32 @@ interface Since {
   /** The transactional id of the lane that wrote last. */
   readonly writer: string
   readonly end: number
+  /** There were no more of them. */
+  readonly upToDate: boolean
 }
 
-/** The committed changes since a checkpoint; undefined when there are none. */
+/** The committed changes since a checkpoint, as many as fit; undefined when there are none. */
 const readSince = (
+  { breathe, changesBytes }: RoundOptions,
   changelog: ChangelogReader,
   log: TopicPartition,
-  before: Checkpoint | undefined,
-  breathe: Effect.Effect<void>
+  before: Checkpoint | undefined
 ): Effect.Effect<Since | undefined, LogError> =>
   Effect.gen(function* () {
     const changes = new ChangeSet()
     const from = before?.changelogOffset ?? "beginning"
     let last: ChangelogHeader | undefined
     let lost: LogError | undefined
+    let upToDate = true
     const take: Parameters<ChangelogReader["read"]>[2] = (offset, bytes, begin, limit) => {
       const header = readHeader(bytes, begin, limit)
       const reached = last?.to ?? before?.sourceOffset
       if (isGap(header, reached)) lost ??= gapError(log, offset, header.from, reached)
       last = header
       changes.add(bytes.subarray(header.changes, limit))
+      // Never in the middle of a transaction.
+      upToDate = changes.byteSize < changesBytes || header.part + 1 < header.parts
+      return upToDate
     }
     const { start, end } = yield* changelog.read(log, from, take, breathe)
     if (start > (from === "beginning" ? 0 : from)) {
@@ -114,20 +147,33 @@ const readSince = (
       )
     }
     if (lost !== undefined) return yield* Effect.fail(lost)
-    return last === undefined ? undefined : { changes, sourceOffset: last.to, writer: last.transactionalIds[0], end }
+    if (last === undefined) return undefined
+    return { changes, sourceOffset: last.to, writer: last.transactionalIds[0], end, upToDate }
   })
 
-/** Removes all but the newest checkpoints, and answers with the changelog offset of the oldest that is kept. */
-const retain = (job: JobConfig, partition: TopicPartition): Effect.Effect<number | undefined, BlobError, Blobs> =>
+/**
+ * Removes what is older than the newest sound checkpoints that are to be kept, and answers with the changelog offset of
+ * the oldest of those; undefined while there are fewer. They are read for it: one that rotted is nothing to fall back to.
+ */
+const retain = (
+  { job, breathe }: Round,
+  partition: TopicPartition,
+  sound: ReadonlySet<string>
+): Effect.Effect<number | undefined, BlobError, Blobs> =>
   Effect.gen(function* () {
     const blobs = yield* Blobs
-    const names = yield* blobs.list(checkpointPrefix(job.app, partition))
-    const kept = names.slice(-job.checkpoint.retained)
-    for (const name of names.slice(0, names.length - kept.length)) yield* blobs.remove(name)
-    const oldest = kept[0]
-    if (oldest === undefined || kept.length < job.checkpoint.retained) return undefined
-    const bytes = yield* blobs.get(oldest)
-    return yield* Effect.try({ try: () => decodeCheckpoint(bytes).changelogOffset, catch: () => undefined }).pipe(
-      Effect.orElseSucceed(() => undefined)
-    )
+    const newestFirst = (yield* blobs.list(checkpointPrefix(job.app, partition))).toReversed()
+    let kept = 0
+    let oldest: number | undefined
+    for (const blob of newestFirst) {
+      if (kept === job.checkpoint.retained) {
+        yield* blobs.remove(blob.name)
+        continue
+      }
+      const header = yield* inspect(blob, { whole: !sound.has(blob.name), breathe })
+      if (header === undefined) continue
+      kept++
+      oldest = header.changelogOffset
+    }
+    return kept === job.checkpoint.retained ? oldest : undefined
   })

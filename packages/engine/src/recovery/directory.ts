@@ -1,5 +1,9 @@
-import { Effect, FileSystem, Layer, Path } from "effect"
-import { BlobError, Blobs } from "../ports/blobs.ts"
+import { Clock, Effect, FileSystem, Layer, Option, Path, type PlatformError, Random, Stream } from "effect"
+import { type Blob, BlobError, type BlobFailure, Blobs, CHUNK_BYTES } from "../ports/blobs.ts"
+
+const PARTIAL = ".partial"
+/** A file that nobody has written to for so long was left behind by a process that died. */
+const LEFT_BEHIND_MS = 3_600_000
 
 /** Objects as files below `root`: written beside their place, synced, renamed. For one machine only. */
 export const directoryBlobs = (root: string): Layer.Layer<Blobs, never, FileSystem.FileSystem | Path.Path> =>
@@ -9,47 +13,74 @@ export const directoryBlobs = (root: string): Layer.Layer<Blobs, never, FileSyst
       const files = yield* FileSystem.FileSystem
       const path = yield* Path.Path
       const fileOf = (name: string) => path.join(root, name)
+      const failed = (verb: string, name: string) => (cause: PlatformError.PlatformError) =>
+        new BlobError({
+          failure: failureOf(cause),
+          message: `Cannot ${verb} ${fileOf(name)}: ${cause.message}. Check checkpoint.directory: it must be writable and have room.`,
+          cause
+        })
+      const unlessMissing = <A>(effect: Effect.Effect<A, PlatformError.PlatformError>) =>
+        Effect.catch(effect, error => (isMissing(error) ? Effect.succeed(undefined) : Effect.fail(error)))
+
+      const blobOf = (prefix: string, name: string) =>
+        files.stat(path.join(root, prefix, name)).pipe(
+          Effect.map((info): Blob => ({ name: prefix + name, bytes: Number(info.size) })),
+          unlessMissing
+        )
 
       const list = (prefix: string) =>
-        Effect.gen(function* () {
-          const directory = fileOf(prefix)
-          if (!(yield* files.exists(directory))) return []
-          const names = yield* files.readDirectory(directory)
-          return names
-            .filter(name => !name.endsWith(PARTIAL))
-            .sort()
-            .map(name => prefix + name)
-        }).pipe(Effect.mapError(failed("list", prefix)))
+        files.readDirectory(fileOf(prefix)).pipe(
+          unlessMissing,
+          Effect.map(names => (names ?? []).filter(name => !name.endsWith(PARTIAL)).sort()),
+          Effect.flatMap(names => Effect.forEach(names, name => blobOf(prefix, name))),
+          Effect.map(blobs => blobs.filter(blob => blob !== undefined)),
+          Effect.mapError(failed("list", prefix))
+        )
 
-      const put = (name: string, bytes: Uint8Array) =>
+      const put = <E, R>(name: string, bytes: Stream.Stream<Uint8Array, E, R>) =>
         Effect.scoped(
           Effect.gen(function* () {
             const target = fileOf(name)
-            yield* files.makeDirectory(path.dirname(target), { recursive: true })
-            const file = yield* files.open(target + PARTIAL, { flag: "w" })
-            yield* file.writeAll(bytes)
-            yield* file.sync
-            yield* files.rename(target + PARTIAL, target)
-            const directory = yield* files.open(path.dirname(target), { flag: "r" })
-            yield* directory.sync
+            const say = Effect.mapError(failed("write", name))
+            yield* say(files.makeDirectory(path.dirname(target), { recursive: true }))
+            yield* say(sweep(path.dirname(target)))
+            // A name of its own: somebody else may be writing the same object.
+            const partial = `${target}.${yield* Random.nextInt}${PARTIAL}`
+            yield* Effect.addFinalizer(() => Effect.ignore(files.remove(partial, { force: true })))
+            const file = yield* say(files.open(partial, { flag: "wx" }))
+            yield* Stream.runForEach(bytes, chunk => say(file.writeAll(chunk)))
+            yield* say(file.sync)
+            yield* say(files.rename(partial, target))
+            const directory = yield* say(files.open(path.dirname(target), { flag: "r" }))
+            yield* say(directory.sync)
           })
-        ).pipe(Effect.mapError(failed("write", name)))
+        )
+
+      /** Removes what processes that died left half-written. */
+      const sweep = (directory: string) =>
+        Effect.gen(function* () {
+          const old = (yield* Clock.currentTimeMillis) - LEFT_BEHIND_MS
+          for (const name of yield* files.readDirectory(directory)) {
+            if (!name.endsWith(PARTIAL)) continue
+            const file = path.join(directory, name)
+            const written = Option.getOrUndefined((yield* files.stat(file)).mtime)
+            if (written !== undefined && written.getTime() < old) yield* files.remove(file, { force: true })
+          }
+        }).pipe(unlessMissing)
 
       return Blobs.of({
         list,
         put,
-        get: name => files.readFile(fileOf(name)).pipe(Effect.mapError(failed("read", name))),
-        remove: name => files.remove(fileOf(name)).pipe(Effect.mapError(failed("remove", name)))
+        read: name =>
+          files.stream(fileOf(name), { chunkSize: CHUNK_BYTES }).pipe(Stream.mapError(failed("read", name))),
+        remove: name => files.remove(fileOf(name), { force: true }).pipe(Effect.mapError(failed("remove", name)))
       })
-
-      function failed(verb: string, name: string) {
-        return (cause: unknown) =>
-          new BlobError({
-            message: `Cannot ${verb} ${fileOf(name)}: ${cause instanceof Error ? cause.message : cause}. Check checkpoint.directory: it must be writable and have room.`,
-            cause
-          })
-      }
     })
   )
 
-const PARTIAL = ".partial"
+const isMissing = ({ reason }: PlatformError.PlatformError): boolean => reason._tag === "NotFound"
+
+const failureOf = (cause: PlatformError.PlatformError): BlobFailure => {
+  if (isMissing(cause)) return "Missing"
+  return cause.reason._tag === "PermissionDenied" ? "Refused" : "Unavailable"
+}

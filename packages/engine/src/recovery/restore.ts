@@ -1,10 +1,11 @@
-import { Effect } from "effect"
+import { Effect, Stream } from "effect"
 import { nowMs } from "../clock.ts"
-import type { Blobs } from "../ports/blobs.ts"
+import type { BlobError, Blobs } from "../ports/blobs.ts"
 import { type ChangelogReader, LogError, type Position, type TopicPartition } from "../ports/log.ts"
 import type { Task } from "../task/task.ts"
 import { gapError, isGap, readHeader } from "./changelog.ts"
-import { type Checkpoint, newestCheckpoint } from "./checkpoint.ts"
+import { type Checkpoint, type EntryBlock, fromNewest, storeError } from "./checkpoint.ts"
+import type { CheckpointHeader } from "./checkpoint-file.ts"
 import { type LostOptions, rangeOf, standing } from "./lost.ts"
 
 export interface RestoreOptions extends LostOptions {
@@ -23,16 +24,12 @@ export interface Restored extends Position {
   readonly committed: number
 }
 
-/** Brings a task's state back, and answers with the source position to go on from. */
+/** Brings a task's state back, and answers with the source position to go on from. Lets others run in between. */
 export const restoreTask = (options: RestoreOptions, task: Task): Effect.Effect<Restored, LogError, Blobs> =>
   Effect.gen(function* () {
     const [committed] = yield* options.source.committed([task])
     const log = { topic: options.changelogTopic(task.topic), partition: task.partition }
-    const checkpoint = yield* newestCheckpoint(options.app, task)
-    for (const [key, value] of checkpoint?.entries() ?? []) {
-      task.restore(key, value)
-      options.metrics.add("restored", 1)
-    }
+    const checkpoint = yield* fromNewest(options.app, task, newest => putBack(options, task, newest))
     const reached = yield* follow(options, task, log, checkpoint, committed)
     const { topic, partition } = task
     if (reached !== undefined)
@@ -40,7 +37,23 @@ export const restoreTask = (options: RestoreOptions, task: Task): Effect.Effect<
     // Nothing was ever committed for the partition: it starts at the beginning of its topic.
     const { start } = yield* rangeOf(options.source, task)
     return { topic, partition, offset: start, committed: start }
-  })
+  }).pipe(Effect.catchTag("BlobError", error => Effect.fail(storeError(error, "Stop"))))
+
+/** All entries of a checkpoint, or none: a damaged one leaves nothing behind. */
+const putBack = (options: RestoreOptions, task: Task, checkpoint: Checkpoint | undefined) => {
+  if (checkpoint === undefined) return Effect.succeed(undefined)
+  const entries = (block: EntryBlock) =>
+    Effect.sync(() => {
+      for (const [key, value] of block) {
+        task.restore(key, value)
+        options.metrics.add("restored", 1)
+      }
+    })
+  return Stream.runForEach(checkpoint.blocks, block => Effect.andThen(entries(block), Effect.yieldNow)).pipe(
+    Effect.as<CheckpointHeader>(checkpoint),
+    Effect.tapError(() => Effect.sync(() => task.reset()))
+  )
+}
 
 /**
  * Reads the changelog until it stands for the same source offset as the group's committed one (Assignment, 2). Equal
@@ -51,9 +64,9 @@ const follow = (
   options: RestoreOptions,
   task: Task,
   log: TopicPartition,
-  checkpoint: Checkpoint | undefined,
+  checkpoint: CheckpointHeader | undefined,
   stable: number | undefined
-): Effect.Effect<number | undefined, LogError, Blobs> =>
+): Effect.Effect<number | undefined, LogError | BlobError, Blobs> =>
   Effect.gen(function* () {
     let committed = stable
     let written = yield* options.changelog.written(log)
@@ -71,7 +84,9 @@ const follow = (
           options.metrics.add("restored", 1)
           task.apply(bytes.subarray(header.changes, end))
           reached = header.to
-        }
+          return true
+        },
+        Effect.yieldNow
       )
       if (range.start > (next === "beginning" ? 0 : next))
         return yield* trimmed(options.app, task, log, range.start, next)
@@ -94,11 +109,11 @@ const trimmed = (
   log: TopicPartition,
   start: number,
   next: number | "beginning"
-): Effect.Effect<never, LogError, Blobs> =>
+): Effect.Effect<never, LogError | BlobError, Blobs> =>
   Effect.gen(function* () {
-    const newest = yield* newestCheckpoint(app, task)
+    const newest = yield* fromNewest(app, task, checkpoint => Effect.succeed(checkpoint?.changelogOffset))
     const where = `The changelog ${log.topic}/${log.partition} begins at ${start}`
-    if (newest !== undefined && newest.changelogOffset >= start)
+    if (newest !== undefined && newest >= start)
       return yield* Effect.fail(
         new LogError("Retry", `${where}: newer checkpoints were written while it was restored from, so it begins again`)
       )
@@ -107,7 +122,7 @@ const trimmed = (
     return yield* Effect.fail(
       stop(
         `${where}, but ${usable}: ` +
-          "state in between is lost. Restore the checkpoint directory, or reset the job by deleting the changelog topic and the group's offsets."
+          "state in between is lost. Restore the checkpoints, or reset the job by deleting the changelog topic and the group's offsets."
       )
     )
   })

@@ -43,12 +43,14 @@ class SourceTask implements Task {
   private readonly source: SourceNode
   private readonly eventTime: ((record: object) => number) | undefined
   private readonly metrics: ChainParts["metrics"]
-  private readonly clock: SourceClock
-  private readonly chain: Chain
-  private readonly head: Input
-  private readonly state: PartitionState
+  private readonly outputs: () => Outputs
+  private readonly parts: ChainParts
   private readonly memory: StateMemory
-  private readonly resident: Resident
+  private clock!: SourceClock
+  private chain!: Chain
+  private head!: Input
+  private state!: PartitionState
+  private resident!: Resident
   private position = -1
   private beganAt = -1
   private current = NO_WATERMARK
@@ -57,7 +59,7 @@ class SourceTask implements Task {
   private resuming = false
   private readonly number: number
   /** The plan's nodes of the operators that have state. */
-  private readonly nodes: readonly number[]
+  private nodes: readonly number[] = []
   private reported = { late: 0, dropped: 0 }
 
   constructor(parts: ChainParts, source: SourceNode, partition: TopicPartition, outputs: () => Outputs) {
@@ -67,14 +69,15 @@ class SourceTask implements Task {
     this.eventTime = source.eventTime as typeof this.eventTime
     this.metrics = parts.metrics
     this.number = sourceTopics(parts.plan).indexOf(source.topic)
-    this.clock = new SourceClock(source.id, source.outOfOrdernessMs)
-    this.chain = buildChain(parts, source, partition, outputs, () => this.clock.maxTimestamp)
-    this.head = this.chain.head
-    this.nodes = this.chain.stateful.map(({ id }) => parts.plan.nodes.findIndex(node => node.id === id))
-    const stateful: Stateful[] = [this.clock, ...this.chain.stateful]
-    this.state = new PartitionState(stateful)
+    this.parts = parts
+    this.outputs = outputs
     this.memory = parts.memory
-    this.resident = parts.memory.admit(this.state)
+    this.build()
+  }
+
+  reset(): void {
+    this.resident.leave()
+    this.build()
   }
 
   start({ offset, committed }: { readonly offset: number; readonly committed: number }): void {
@@ -196,6 +199,17 @@ class SourceTask implements Task {
 
   close(): void {
     this.resident.leave()
+  }
+
+  private build(): void {
+    const { parts, source, outputs } = this
+    this.clock = new SourceClock(source.id, source.outOfOrdernessMs)
+    this.chain = buildChain(parts, source, this, outputs, () => this.clock.maxTimestamp)
+    this.head = this.chain.head
+    this.nodes = this.chain.stateful.map(({ id }) => parts.plan.nodes.findIndex(node => node.id === id))
+    const stateful: Stateful[] = [this.clock, ...this.chain.stateful]
+    this.state = new PartitionState(stateful)
+    this.resident = this.memory.admit(this.state)
   }
 
   private oldest(): { readonly offset: number; readonly clock: number } | undefined {

@@ -30,6 +30,8 @@ export interface Task extends TopicPartition {
   readonly restore: (key: Uint8Array, value: Uint8Array) => void
   /** Puts back the changes of one changelog record, in their order. Throws StateError. */
   readonly apply: (changes: Uint8Array) => void
+  /** Throws away what was put back so far: as it was when it was made. */
+  readonly reset: () => void
   /** The committed offset that the state was restored to. */
   readonly startedAt: () => number
   /** How much state each operator has. */

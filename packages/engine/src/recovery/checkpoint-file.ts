@@ -1,0 +1,112 @@
+import type { Entry } from "@headrace/core"
+import { Schema } from "effect"
+import { type Block, BlockReader, BlockWriter, END } from "./blocks.ts"
+
+/*
+ * A checkpoint: a block with what it is of, blocks of entries in key order (varint length and bytes of key and value,
+ * whole entries), and an empty end.
+ */
+const HEADER = 1
+const ENTRIES = 2
+
+/** Entries for one block: about a millisecond's work to put back. One that is larger has a block of its own. */
+export const BLOCK_BYTES = 1 << 15
+
+const utf8 = new TextEncoder()
+const text = new TextDecoder()
+
+/** What the state of a checkpoint is of. */
+export const CheckpointHeader = Schema.Struct({
+  topic: Schema.String,
+  partition: Schema.Int,
+  /** The changelog offset to read on from. */
+  changelogOffset: Schema.Finite,
+  /** The source offset that this state stands for. */
+  sourceOffset: Schema.Finite
+})
+export type CheckpointHeader = typeof CheckpointHeader.Type
+const HeaderJson = Schema.fromJsonString(CheckpointHeader)
+
+/** Makes the bytes of a checkpoint, a block at a time: `begin`, then `add` for all entries, then `end`. */
+export class CheckpointWriter {
+  private readonly blocks = new BlockWriter()
+  private readonly blockBytes: number
+
+  constructor(blockBytes: number = BLOCK_BYTES) {
+    this.blockBytes = blockBytes
+  }
+
+  begin(header: CheckpointHeader): Uint8Array {
+    const json = utf8.encode(Schema.encodeSync(HeaderJson)(header))
+    this.blocks.payload.copy(json, 0, json.length)
+    return this.blocks.close(HEADER)
+  }
+
+  /** The blocks that are full with these entries, which come in key order. */
+  *add(entries: Iterable<Entry>): Generator<Uint8Array> {
+    for (const [key, value] of entries) {
+      const { payload } = this.blocks
+      payload.varint(key.length)
+      payload.copy(key, 0, key.length)
+      payload.varint(value.length)
+      payload.copy(value, 0, value.length)
+      if (this.blocks.size >= this.blockBytes) yield this.blocks.close(ENTRIES)
+    }
+  }
+
+  *end(): Generator<Uint8Array> {
+    if (this.blocks.size > 0) yield this.blocks.close(ENTRIES)
+    yield this.blocks.close(END)
+  }
+}
+
+/** What a checkpoint's bytes come to: the header first, then payloads of entries. */
+export type CheckpointPart = CheckpointHeader | Uint8Array
+export const isHeader = (part: CheckpointPart): part is CheckpointHeader => !(part instanceof Uint8Array)
+
+/** Takes a checkpoint's bytes apart, in chunks however they come. Throws with what is wrong, before it hands it over. */
+export class CheckpointReader {
+  private readonly blocks = new BlockReader()
+
+  /** What is whole with this chunk; valid until the next one. */
+  push(chunk: Uint8Array): readonly CheckpointPart[] {
+    return this.blocks.push(chunk).flatMap(block => this.part(block))
+  }
+
+  /** There is nothing more. */
+  end(): void {
+    this.blocks.end()
+  }
+
+  private part({ kind, payload }: Block): readonly CheckpointPart[] {
+    switch (kind) {
+      case HEADER:
+        return [Schema.decodeUnknownSync(HeaderJson)(text.decode(payload))]
+      case ENTRIES:
+        return [payload]
+      case END:
+        return []
+      default:
+        throw new Error(`it has a block of unknown kind ${kind}`)
+    }
+  }
+}
+
+/** The entries of a payload: views of it. */
+export function* entriesOf(payload: Uint8Array): Generator<Entry> {
+  let at = 0
+  const field = (): Uint8Array => {
+    let size = 0
+    let scale = 1
+    for (;;) {
+      const byte = payload[at++]!
+      size += (byte & 127) * scale
+      if (byte < 128) break
+      scale *= 128
+    }
+    const from = at
+    at += size
+    return payload.subarray(from, at)
+  }
+  while (at < payload.length) yield [field(), field()]
+}
