@@ -2,7 +2,15 @@
 import { layer as fileSystem } from "@effect/platform-node/NodeFileSystem"
 import { layer as path } from "@effect/platform-node/NodePath"
 import { avroCodecs } from "@headrace/avro"
-import { CodecError, directoryBlobs, fatal, type JobConfig, LogError } from "@headrace/engine"
+import {
+  bucketBlobs,
+  type CheckpointStore,
+  CodecError,
+  directoryBlobs,
+  fatal,
+  type JobConfig,
+  LogError
+} from "@headrace/engine"
 import { kafkaClients } from "@headrace/kafka"
 import { sqliteSpill } from "@headrace/spill"
 import { Layer, Redacted } from "effect"
@@ -16,9 +24,12 @@ export const servicesOf = (job: JobConfig) => {
     kafkaClients(job.kafka),
     avroCodecs({ url, auth: auth === undefined ? undefined : Redacted.make(auth) }),
     sqliteSpill(job.state.directory),
-    directoryBlobs(job.checkpoint.directory).pipe(Layer.provide([fileSystem, path]))
+    blobsOf(job.checkpoint.store)
   )
 }
+
+const blobsOf = (store: CheckpointStore) =>
+  "directory" in store ? directoryBlobs(store.directory).pipe(Layer.provide([fileSystem, path])) : bucketBlobs(store)
 
 /** An error that no restart mends, so that the supervisor stops the job with it. */
 export const asFatal = <E>(error: E): E | Error => (isFinal(error) ? fatal(error.message, { cause: error }) : error)

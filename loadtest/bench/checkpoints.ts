@@ -146,7 +146,7 @@ const main = async (): Promise<void> => {
       lanes,
       ...access,
       commitIntervalMs: 25,
-      checkpoint: { directory: checkpoints, intervalMs: 86_400_000, retained: 3 },
+      checkpoint: { store: { directory: checkpoints }, intervalMs: 86_400_000, retained: 3 },
       state: { laneBytes: Number.POSITIVE_INFINITY, directory, full: "stop" },
       sessionTimeoutMs: 10_000,
       lostOffsets: "stop",

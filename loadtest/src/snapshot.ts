@@ -4,6 +4,8 @@ export interface EngineSnapshot {
   readonly commitsPerSecond: number
   readonly commitMs: { readonly p50: number; readonly p99: number }
   readonly rssMb: number
+  /** A restore of state that is under way. */
+  readonly restoring?: { readonly doneBytes: number; readonly totalBytes: number; readonly ms: number }
 }
 
 export type LoadPhase = "starting" | "warming up" | "running" | "draining" | "auditing" | "done"

@@ -71,7 +71,8 @@ export const renderLine = (s: LoadSnapshot): string =>
     ...(s.clickhouse === undefined ? [] : [`clickhouse ${count(s.clickhouse.rows)} p99 ${ms(s.clickhouse.p99)}`]),
     ...(s.engine === undefined
       ? []
-      : [`commits ${count(s.engine.commitsPerSecond)}/s memory ${megabytes(s.engine.rssMb)}`])
+      : [`commits ${count(s.engine.commitsPerSecond)}/s memory ${megabytes(s.engine.rssMb)}`]),
+    ...(s.engine?.restoring === undefined ? [] : [`restoring ${restoring(s.engine.restoring)}`])
   ].join("  ")
 
 /** One snapshot as lines with ANSI colours, none wider than `width` columns. Pure. */
@@ -123,8 +124,17 @@ const engineRows = (e: EngineSnapshot): readonly (readonly [string, string])[] =
     "commits",
     `${count(e.commitsPerSecond)}/s   ${dim("p50")} ${ms(e.commitMs.p50)}  ${dim("p99")} ${ms(e.commitMs.p99)}`
   ],
-  ["memory", megabytes(e.rssMb)]
+  ["memory", megabytes(e.rssMb)],
+  ...(e.restoring === undefined ? [] : [["restoring", yellow(restoring(e.restoring))] as const])
 ]
+
+/** Percent, rate and what is left of a restore. */
+const restoring = ({ doneBytes, totalBytes, ms: took }: NonNullable<EngineSnapshot["restoring"]>): string => {
+  const percent = Math.floor((100 * doneBytes) / Math.max(1, totalBytes))
+  const rate = (doneBytes * 1000) / Math.max(1, took)
+  const left = rate === 0 ? "" : `  ${seconds(((totalBytes - doneBytes) * 1000) / rate)} left`
+  return `${percent} % of ${megabytes(totalBytes / 1e6)}  ${megabytes(rate / 1e6)}/s${left}`
+}
 
 /** Cuts a line with colours to `width` visible columns. */
 const clip = (line: string, width: number): string => {

@@ -129,6 +129,14 @@ describe("the view", () => {
     }
   })
 
+  test("shows a restore while there is one", () => {
+    const restoring = { doneBytes: 30e6, totalBytes: 120e6, ms: 3_000 }
+    const during = { ...snapshot, engine: { ...snapshot.engine!, restoring } }
+    for (const text of [renderView(during, 100).join("\n"), renderLine(during)])
+      for (const part of ["restoring", "25 % of 120 MB", "10 MB/s", "9 s left"]) expect(text).toContain(part)
+    expect(renderView(snapshot, 100).join("\n")).not.toContain("restoring")
+  })
+
   test.each([40, 80, 120])("is never wider than the terminal: %p columns", width => {
     for (const line of renderView(snapshot, width)) expect(visibleLength(line)).toBeLessThanOrEqual(width)
   })

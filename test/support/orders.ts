@@ -31,7 +31,7 @@ export const startOrders = async (): Promise<OrdersWorld> => {
       kafka: { bootstrap: kafka.bootstrap, settings: {} },
       registry: { url: registry.url },
       commitIntervalMs: 25,
-      checkpoint: { directory, intervalMs: 60_000, retained: 2 },
+      checkpoint: { store: { directory }, intervalMs: 60_000, retained: 2 },
       state: { laneBytes: Number.POSITIVE_INFINITY, directory: join(directory, "spill"), full: "stop" },
       sessionTimeoutMs: 10_000,
       lostOffsets: "stop",

@@ -1,11 +1,23 @@
 import { readFileSync } from "node:fs"
 import { availableParallelism, homedir, hostname, totalmem } from "node:os"
 import { dirname, extname, join, resolve } from "node:path"
-import { type JobConfig, LostOffsets } from "@headrace/engine"
+import { type CheckpointStore, type JobConfig, LostOffsets } from "@headrace/engine"
 import { Config, Effect, Option, Schema, SchemaIssue } from "effect"
 import { LineCounter, parseDocument } from "yaml"
 import { pipelineFile } from "./place.ts"
-import { Bootstrap, ClickHouseUrl, HttpUrl, millis, Name, NonEmpty, Scalar, size, whole } from "./value.ts"
+import {
+  Bootstrap,
+  ClickHouseUrl,
+  HttpUrl,
+  millis,
+  Name,
+  NonEmpty,
+  S3_URL,
+  Scalar,
+  StorePlace,
+  size,
+  whole
+} from "./value.ts"
 
 /** Something that was given by flag, environment or file is wrong. Shown to the user as it is. */
 export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError", { message: Schema.String }) {}
@@ -47,6 +59,13 @@ const Clusters = Schema.Struct({
   )
 })
 
+/** Of a checkpoint store in S3. What is not given here comes from the variables that AWS's own tools read. */
+const S3 = Schema.Struct({
+  endpoint: optional(HttpUrl),
+  region: optional(NonEmpty),
+  pathStyle: withDefault(Schema.Boolean, () => true)
+})
+
 /** A configuration file. Every default stands here, and only here. */
 export const Settings = Schema.Struct({
   /** Prefix of groups, transactional ids and internal topics. Default: the pipeline's name. */
@@ -61,8 +80,9 @@ export const Settings = Schema.Struct({
   commit: withDefault(Schema.Struct({ interval: withDefault(millis(1, 60_000), () => "25 millis") }), () => ({})),
   checkpoint: withDefault(
     Schema.Struct({
-      /** Default: `<state directory of the user>/headrace/<app>/checkpoints`. */
-      directory: optional(NonEmpty),
+      /** A directory, or `s3://bucket/prefix`. Default: `<state directory of the user>/headrace/<app>/checkpoints`. */
+      store: optional(StorePlace),
+      s3: withDefault(S3, () => ({})),
       interval: withDefault(millis(1000, 86_400_000), () => "60 seconds"),
       /** One would leave nothing to fall back to, and a restore nothing to read on from while the next one is written. */
       retained: withDefault(whole(2, 1000), () => 3)
@@ -133,7 +153,7 @@ export const SETTINGS = [
   { flag: "clickhouse-user", variable: "HEADRACE_CLICKHOUSE_USER", path: ["clusters", "clickhouse", "username"] },
   { flag: "lanes", variable: "HEADRACE_LANES", path: ["lanes"] },
   { flag: "commit-interval", variable: "HEADRACE_COMMIT_INTERVAL", path: ["commit", "interval"] },
-  { flag: "checkpoints", variable: "HEADRACE_CHECKPOINTS", path: ["checkpoint", "directory"] },
+  { flag: "checkpoints", variable: "HEADRACE_CHECKPOINTS", path: ["checkpoint", "store"] },
   { flag: "checkpoint-interval", variable: "HEADRACE_CHECKPOINT_INTERVAL", path: ["checkpoint", "interval"] },
   { flag: "state-memory", variable: "HEADRACE_STATE_MEMORY", path: ["state", "memory"] },
   { flag: "state-directory", variable: "HEADRACE_STATE_DIRECTORY", path: ["state", "directory"] },
@@ -336,7 +356,7 @@ export const jobOf = (settings: Settings, name: string): JobConfig => {
     ...(clickhouse === undefined ? {} : { clickhouse }),
     commitIntervalMs: settings.commit.interval,
     checkpoint: {
-      directory: resolve(settings.checkpoint.directory ?? join(stateDirectory(), app, "checkpoints")),
+      store: storeOf(settings.checkpoint.store ?? join(stateDirectory(), app, "checkpoints"), settings.checkpoint.s3),
       intervalMs: settings.checkpoint.interval,
       retained: settings.checkpoint.retained
     },
@@ -350,6 +370,26 @@ export const jobOf = (settings: Settings, name: string): JobConfig => {
     replication: settings.topics.replication
   }
 }
+
+/** The store that a setting names, with what the environment says of S3. */
+const storeOf = (place: string, s3: typeof S3.Type): CheckpointStore => {
+  const [, bucket, path = ""] = S3_URL.exec(place) ?? []
+  if (bucket === undefined) return { directory: resolve(place) }
+  const { AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, AWS_REGION, AWS_DEFAULT_REGION } = process.env
+  const endpoint = s3.endpoint ?? (AWS_ENDPOINT_URL_S3 || AWS_ENDPOINT_URL)
+  const region = s3.region ?? (AWS_REGION || AWS_DEFAULT_REGION)
+  return {
+    bucket,
+    prefix: path === "" ? "" : `${path.replace(/\/+$/, "")}/`,
+    ...(endpoint ? { endpoint } : {}),
+    ...(region ? { region } : {}),
+    pathStyle: s3.pathStyle
+  }
+}
+
+/** As a user writes it. */
+export const storeText = (store: CheckpointStore): string =>
+  "directory" in store ? store.directory : `s3://${store.bucket}/${store.prefix}`
 
 /** Where a user's programs keep state between runs (XDG): never the current directory by accident. */
 const stateDirectory = (): string => join(process.env.XDG_STATE_HOME || join(homedir(), ".local", "state"), "headrace")

@@ -2,7 +2,7 @@ import type { JobConfig } from "@headrace/engine"
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { childPipeline } from "./child.ts"
-import { ConfigError, jobOf, loadSettings } from "./config.ts"
+import { ConfigError, jobOf, loadSettings, storeText } from "./config.ts"
 import { loadFlags, warmUpMs } from "./loadFlags.ts"
 import { startPart } from "./part.ts"
 import { flagsOf, kafkaSetting, settingFlags } from "./settingFlags.ts"
@@ -69,7 +69,7 @@ const NOT_EMBEDDED =
 
 /** Runs the pipeline in a process of its own while the scope lives, and answers with where its metrics are. */
 const ownPipeline = Effect.fnUntraced(function* (job: JobConfig) {
-  const options = { ...job, pipeline: "payments", checkpoints: job.checkpoint.directory }
+  const options = { ...job, pipeline: "payments", checkpoints: storeText(job.checkpoint.store) }
   const pipeline = yield* startPart(`payments pipeline, ${job.lanes} lanes`, () => childPipeline(options))
   return pipeline.url
 })

@@ -43,6 +43,24 @@ const LANE_METRICS: readonly (Family & { readonly metric: MetricName; readonly s
   { metric: "stateBound", name: "headrace_state_bound_bytes", kind: "gauge", help: "What state may take in memory" },
   { metric: "bufferedBytes", name: "headrace_buffered_bytes", kind: "gauge", help: "Outputs not yet committed" },
   { metric: "lostOffsets", name: "headrace_lost_offsets_total", kind: "counter", help: "Offsets that retention took" },
+  {
+    metric: "restoringBytes",
+    name: "headrace_restoring_done_bytes",
+    kind: "gauge",
+    help: "Of a restore under way: done"
+  },
+  {
+    metric: "restoringTotalBytes",
+    name: "headrace_restoring_total_bytes",
+    kind: "gauge",
+    help: "Of a restore under way: all of it, as far as is known"
+  },
+  {
+    metric: "restoringMs",
+    name: "headrace_restoring_ms",
+    kind: "gauge",
+    help: "How long a restore has been under way"
+  },
   { metric: "phase", name: "headrace_phase", kind: "gauge", help: "Index of what the unit does" }
 ]
 

@@ -2,7 +2,7 @@ import { type JobConfig, LaneMetrics, prepareTopics, sourceTopics } from "@headr
 import { kafkaClients } from "@headrace/kafka"
 import { Effect, Exit } from "effect"
 import type { Node, Plan } from "headrace"
-import { ConfigError, jobOf, type Settings } from "./config.ts"
+import { ConfigError, jobOf, type Settings, storeText } from "./config.ts"
 import { holdInstance } from "./instance.ts"
 import { loadPipeline } from "./module.ts"
 import { compiled } from "./place.ts"
@@ -31,8 +31,12 @@ export const run = Effect.fnUntraced(function* (settings: Settings) {
   const port = yield* serve(status, settings.http.host, settings.http.port)
   yield* Effect.logInfo(`${job.app} as ${job.instance}: ${settings.lanes} lanes, ${tables.length} tables`)
   yield* Effect.logInfo(
-    `health and metrics at http://${settings.http.host}:${port}, checkpoints in ${job.checkpoint.directory}`
+    `health and metrics at http://${settings.http.host}:${port}, checkpoints in ${storeText(job.checkpoint.store)}`
   )
+  if ("directory" in job.checkpoint.store)
+    yield* Effect.logInfo(
+      "checkpoints in a directory are for one machine: give --checkpoints s3://bucket/prefix before other machines join"
+    )
   const settle = (exit: Exit.Exit<void, unknown>) => (Exit.hasInterrupts(exit) ? stopped(status) : Effect.void)
   yield* Effect.onExit(work({ job, plan, digest, status, settings }), settle)
 }, Effect.scoped)

@@ -16,7 +16,10 @@ const HELP: Readonly<Record<SettingFlag, readonly [metavar: string, help: string
   database: ["name", "ClickHouse database (default: default)"],
   lanes: ["n", "Threads that process partitions (default: one for each core)"],
   "commit-interval": ["duration", 'Between transactions (default: "25 millis")'],
-  checkpoints: ["dir", "Directory of checkpoints (default: under $XDG_STATE_HOME/headrace or ~/.local/state/headrace)"],
+  checkpoints: [
+    "place",
+    "Where checkpoints are kept: a directory, or s3://bucket/prefix (default: under $XDG_STATE_HOME/headrace or ~/.local/state/headrace)"
+  ],
   "checkpoint-interval": ["duration", 'Between full checkpoints (default: "60 seconds")'],
   "state-memory": [
     "size",

@@ -96,6 +96,14 @@ export const ClickHouseUrl = text(
 
 export const NonEmpty = text("a text that is not empty", value => value.trim() !== "")
 
+/** Bucket and path of `s3://bucket/path`. */
+export const S3_URL = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/(.*))?$/
+
+export const StorePlace = text(
+  "a directory, or s3://bucket/prefix",
+  value => value.trim() !== "" && (S3_URL.test(value) || !/^[a-z0-9]+:\/\//i.test(value))
+)
+
 /** Settings that others define (librdkafka, environment): YAML's numbers and booleans are taken as written. */
 export const Scalar = Schema.Union([Schema.String, Schema.Finite, Schema.Boolean])
   .annotate({ expected: "a text, number or boolean" })

@@ -14,6 +14,8 @@ interface Sample {
   readonly within: ReadonlyMap<number, number>
   readonly rssMb: number
   readonly startupMs: number
+  /** Of all lanes together; nothing in all when none restores. */
+  readonly restoring: NonNullable<EngineSnapshot["restoring"]>
 }
 
 const EVERY_MS = 500
@@ -32,7 +34,13 @@ export const watch = Effect.fnUntraced(function* (url: string) {
   })
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(scrape, Effect.sleep(EVERY_MS))))
   const snapshot = (): EngineSnapshot | undefined =>
-    last && { lag: last.lag, commitsPerSecond, commitMs: commitMs(last, first), rssMb: last.rssMb }
+    last && {
+      lag: last.lag,
+      commitsPerSecond,
+      commitMs: commitMs(last, first),
+      rssMb: last.rssMb,
+      ...(last.restoring.totalBytes > 0 ? { restoring: last.restoring } : {})
+    }
   const begin = Effect.gen(function* () {
     yield* scrape
     const begun = last
@@ -88,7 +96,12 @@ const sampleOf = (text: string): Sample => {
     commits: sum("headrace_commits_total"),
     within,
     rssMb: one("process_resident_memory_bytes") / 1048576,
-    startupMs: one("headrace_startup_ms")
+    startupMs: one("headrace_startup_ms"),
+    restoring: {
+      doneBytes: sum("headrace_restoring_done_bytes"),
+      totalBytes: sum("headrace_restoring_total_bytes"),
+      ms: Math.max(0, ...lanes("headrace_restoring_ms").map(line => line.value))
+    }
   }
 }
 

@@ -116,7 +116,7 @@ clusters:
   kafka: { bootstrap: "${kafka.bootstrap}" }
   registry: { url: "${registry.url}" }
   clickhouse: { url: "\${CLICKHOUSE_URL}" }
-checkpoint: { directory: "${home.file("checkpoints")}", interval: 2 seconds, retained: 100 }
+checkpoint: { store: "${home.file("checkpoints")}", interval: 2 seconds, retained: 100 }
 http: { port: 0 }
 `
   )

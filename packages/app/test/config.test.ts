@@ -53,7 +53,7 @@ describe("a pipeline with flags", () => {
       kafka: { bootstrap: "localhost:9092", settings: {} },
       registry: { url: "http://localhost:8081" },
       commitIntervalMs: 25,
-      checkpoint: { directory: "/var/state/headrace/spend/checkpoints", intervalMs: 60_000, retained: 3 },
+      checkpoint: { store: { directory: "/var/state/headrace/spend/checkpoints" }, intervalMs: 60_000, retained: 3 },
       replication: 1
     })
     expect(job.clickhouse).toBeUndefined()
@@ -122,7 +122,7 @@ clusters:
   registry: { url: "https://registry", auth: "user:\${SECRET}" }
   clickhouse: { url: "http://ch:8123", username: u, password: "\${SECRET}" }
 commit: { interval: 50 millis }
-checkpoint: { directory: /data/checkpoints, interval: 5 minutes, retained: 2 }
+checkpoint: { store: /data/checkpoints, interval: 5 minutes, retained: 2 }
 state: { memory: 300 MB, directory: /data/spill, full: stop }
 http: { host: 0.0.0.0, port: 0 }
 env: { LIMIT: 5 }
@@ -148,7 +148,7 @@ env: { LIMIT: 5 }
       registry: { url: "https://registry", auth: "user:s3cret" },
       clickhouse: { url: "http://ch:8123", database: "default", username: "u", password: "s3cret" },
       commitIntervalMs: 50,
-      checkpoint: { directory: "/data/checkpoints", intervalMs: 300_000, retained: 2 },
+      checkpoint: { store: { directory: "/data/checkpoints" }, intervalMs: 300_000, retained: 2 },
       state: { laneBytes: 100 << 20, directory: "/data/spill", full: "stop" },
       sessionTimeoutMs: 10_000,
       lostOffsets: "stop",
@@ -157,6 +157,25 @@ env: { LIMIT: 5 }
     expect(settings.http).toEqual({ host: "0.0.0.0", port: 0 })
     expect(settings.sinks).toEqual(["spend"])
     expect(settings.env).toEqual({ LIMIT: "5" })
+  })
+
+  test("keeps checkpoints in a bucket, with what is not said from the variables of AWS's tools", async () => {
+    setVariable("AWS_REGION", "eu-central-1")
+    setVariable("AWS_ENDPOINT_URL", "http://other:9000")
+    const at = async (store: string, more = "") => {
+      using files = scratch({ "config.yaml": full.replace("store: /data/checkpoints", `store: "${store}"${more}`) })
+      setVariable("SECRET", "s")
+      return jobOf(await settingsOf(files.file("config.yaml")), "other").checkpoint.store
+    }
+    const place = { bucket: "state", region: "eu-central-1", pathStyle: true }
+    expect(await at("s3://state")).toEqual({ ...place, prefix: "", endpoint: "http://other:9000" })
+    expect(await at("s3://state/a/b/", ", s3: { endpoint: http://minio:9000, pathStyle: false }")).toEqual({
+      ...place,
+      prefix: "a/b/",
+      endpoint: "http://minio:9000",
+      pathStyle: false
+    })
+    await expect(at("gs://state")).rejects.toThrow(/checkpoint\.store: Expected a directory, or s3:\/\/bucket\/prefix/)
   })
 
   test("yields to the environment, and that to a flag", async () => {

@@ -14,7 +14,7 @@ const job = (app: string): JobConfig => ({
   kafka: { bootstrap: "b:1", settings: {} },
   registry: { url: "http://r" },
   commitIntervalMs: 25,
-  checkpoint: { directory: "/none", intervalMs: 60_000, retained: 1 },
+  checkpoint: { store: { directory: "/none" }, intervalMs: 60_000, retained: 1 },
   state: { laneBytes: 0, directory: "", full: "wait" },
   sessionTimeoutMs: 1000,
   lostOffsets: "stop",

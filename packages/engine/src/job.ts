@@ -10,6 +10,23 @@ export const KafkaConfig = Schema.Struct({
 export const LostOffsets = Schema.Literals(["stop", "earliest", "latest"])
 export type LostOffsets = typeof LostOffsets.Type
 
+/** A place in S3, or in what speaks its protocol. Credentials are variables of the process. */
+export const BucketConfig = Schema.Struct({
+  bucket: Schema.String,
+  /** Empty, or ends in "/". */
+  prefix: Schema.String,
+  /** A URL, if it is not AWS's. */
+  endpoint: Schema.optionalKey(Schema.String),
+  region: Schema.optionalKey(Schema.String),
+  /** `endpoint/bucket/key` rather than `bucket.endpoint/key`. */
+  pathStyle: Schema.Boolean
+})
+export type BucketConfig = typeof BucketConfig.Type
+
+/** Where checkpoints are kept: a directory, as long as everything runs on one machine, or a bucket. */
+export const CheckpointStore = Schema.Union([Schema.Struct({ directory: Schema.String }), BucketConfig])
+export type CheckpointStore = typeof CheckpointStore.Type
+
 /** Everything a thread needs to know to run its part of a job: plain values, the only thing that crosses threads. */
 export const JobConfig = Schema.Struct({
   /** Prefix of groups, transactional ids and internal topics. */
@@ -30,7 +47,7 @@ export const JobConfig = Schema.Struct({
     })
   ),
   commitIntervalMs: Schema.Finite,
-  checkpoint: Schema.Struct({ directory: Schema.String, intervalMs: Schema.Finite, retained: Schema.Int }),
+  checkpoint: Schema.Struct({ store: CheckpointStore, intervalMs: Schema.Finite, retained: Schema.Int }),
   /** What the state of one lane may take in memory, where what is beyond goes, and what a full disk comes to. */
   state: Schema.Struct({ laneBytes: Schema.Finite, directory: Schema.String, full: Schema.Literals(["wait", "stop"]) }),
   sessionTimeoutMs: Schema.Finite,

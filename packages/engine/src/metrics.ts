@@ -24,6 +24,9 @@ const NAMES = [
   "blocked",
   "restored",
   "lostOffsets",
+  "restoringBytes",
+  "restoringTotalBytes",
+  "restoringMs",
   "source",
   "partition",
   "offset"

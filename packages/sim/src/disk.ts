@@ -4,7 +4,6 @@ import type { Random } from "./random.ts"
 export class Disk {
   readonly files = new Map<string, Uint8Array>()
   readonly damaged = new Set<string>()
-  private readonly removed = new Set<string>()
   full = false
   private readonly random: Random
 
@@ -14,18 +13,12 @@ export class Disk {
 
   put(name: string, bytes: Uint8Array): void {
     this.files.set(name, bytes.slice())
-    this.removed.delete(name)
     this.damaged.delete(name)
   }
 
   remove(name: string): void {
-    if (this.files.delete(name)) this.removed.add(name)
+    this.files.delete(name)
     this.damaged.delete(name)
-  }
-
-  /** As `under`, but by somebody who has not heard of the last removals. */
-  late(prefix: string): readonly string[] {
-    return [...this.under(prefix), ...[...this.removed].filter(name => name.startsWith(prefix))].sort()
   }
 
   size(name: string): number {

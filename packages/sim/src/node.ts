@@ -22,6 +22,7 @@ import {
   makeTask,
   Pace,
   type Restored,
+  RestoreProgress,
   restoreTask,
   StateMemory,
   type Task
@@ -287,6 +288,7 @@ export class Node {
       changelogTopic: (topic: string) => changelogName(APP, topic),
       patienceMs: RESTORE_PATIENCE_MS,
       lost: "stop" as const,
+      progress: new RestoreProgress(new LaneMetrics()),
       metrics: new LaneMetrics()
     }
     const one = (task: Task) => restoreTask(options, world.sabotage === "stateNotRestored" ? forgetful(task) : task)

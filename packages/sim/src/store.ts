@@ -1,10 +1,10 @@
-import { type Admin, BlobError, Blobs, type ChangelogReader, Clients, LogError } from "@headrace/engine"
+import { type Admin, BlobError, Blobs, CHUNK_BYTES, type ChangelogReader, Clients, LogError } from "@headrace/engine"
 import { Context, Effect, Stream } from "effect"
 import { checkpointPrefix } from "./engine.ts"
 import { nameOf } from "./log.ts"
 import { SOURCE } from "./pipelines.ts"
 import type { Random } from "./random.ts"
-import { APP, type World } from "./world.ts"
+import { APP, NO_FAULTS, World } from "./world.ts"
 
 const SLOW_DISK_MS = 1_000
 const MOST_CUTS = 3
@@ -30,7 +30,6 @@ const blobs = (world: World, owner: object) => {
       Effect.map(
         call(`get ${name}`, () => disk.files.get(name), world.faults.fail / 3),
         bytes => {
-          if (bytes === undefined) world.inject("checkpoint gone")
           if (disk.damaged.has(name)) world.inject("damaged checkpoint read")
           return bytes === undefined ? Stream.fail(gone(name)) : delivered(name, bytes)
         }
@@ -62,15 +61,8 @@ const blobs = (world: World, owner: object) => {
       return call(`put some of ${name}`, () => {}, cut ? 1 : 0)
     })
 
-  /** May name what was removed. */
-  const list = (prefix: string) =>
-    call(`list ${prefix}`, () => {
-      const names = random.chance(world.faults.disk / 4) ? disk.late(prefix) : disk.under(prefix)
-      return names.map(name => ({ name, bytes: disk.size(name) }))
-    })
-
   return Blobs.of({
-    list,
+    list: prefix => call(`list ${prefix}`, () => disk.under(prefix).map(name => ({ name, bytes: disk.size(name) }))),
     read,
     put,
     remove: name => call(`remove ${name}`, () => disk.remove(name))
@@ -81,9 +73,11 @@ const broken = (what: string) =>
   new BlobError({ failure: "Unavailable", message: `cannot ${what}`, cause: "simulated" })
 const gone = (name: string) => new BlobError({ failure: "Missing", message: `${name} is gone`, cause: "simulated" })
 
-/** Cut anywhere. */
+/** Cut anywhere, and where a piece would be larger than any may be. */
 const pieces = (random: Random, bytes: Uint8Array): readonly Uint8Array[] => {
-  const cuts = Array.from({ length: random.int(0, MOST_CUTS) }, () => random.int(0, bytes.length)).sort((a, b) => a - b)
+  const anywhere = Array.from({ length: random.int(0, MOST_CUTS) }, () => random.int(0, bytes.length))
+  const needed = Array.from({ length: Math.floor(bytes.length / CHUNK_BYTES) }, (_, i) => (i + 1) * CHUNK_BYTES)
+  const cuts = [...anywhere, ...needed].sort((a, b) => a - b)
   return [0, ...cuts].map((start, i) => bytes.slice(start, cuts[i] ?? bytes.length))
 }
 
@@ -143,4 +137,29 @@ export const storeServices = (world: World, owner: object): Context.Context<Blob
   return world
     .services(owner)
     .pipe(Context.add(Blobs, blobs(world, owner)), Context.add(Clients, clients)) as Context.Context<Blobs | Clients>
+}
+
+/** Runs effects on a simulated disk where nothing goes wrong: for the suite that all stores go through. */
+export const runBlobs = () => {
+  const world = new World(1, undefined, undefined)
+  world.faults = NO_FAULTS
+  return <A, E>(effect: Effect.Effect<A, E, Blobs>): Promise<A> =>
+    new Promise((resolve, reject) => {
+      let ended = false
+      const end = () => {
+        ended = true
+      }
+      const owner = {}
+      const done = (value: A) => resolve(value)
+      world.fork(owner, "ended", storeServices(world, owner), Effect.ensuring(effect, Effect.sync(end)), done, reject)
+      world.drain()
+      while (!ended || world.calls.length > 0) {
+        const call = world.calls[0]
+        if (call === undefined) return reject(new Error("Nothing is under way, and it has not ended"))
+        world.now = Math.max(world.now, call.due)
+        world.cancel(call)
+        call.run()
+        world.drain()
+      }
+    })
 }

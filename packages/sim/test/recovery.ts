@@ -11,7 +11,7 @@ import {
   transactionalIds
 } from "@headrace/engine"
 import { Effect, Logger } from "effect"
-import { ChangelogWriter, restoreTask, type Task } from "../src/engine.ts"
+import { ChangelogWriter, RestoreProgress, restoreTask, type Task } from "../src/engine.ts"
 import { nameOf } from "../src/log.ts"
 import { planOf, SOURCE } from "../src/pipelines.ts"
 import { SimSource } from "../src/source.ts"
@@ -92,6 +92,7 @@ export class Recovery {
       app: APP,
       source: { ...new SimSource(world, this, "m", 1).port(), range: () => Effect.succeed(this.range) },
       lost,
+      progress: new RestoreProgress(this.metrics),
       metrics: this.metrics,
       changelog: changelogReader(world, this),
       changelogTopic: () => LOG.topic,

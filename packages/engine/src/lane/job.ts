@@ -9,6 +9,7 @@ import { Clients } from "../ports/clients.ts"
 import { type CodecError, Codecs, type PreparedDecoder } from "../ports/codecs.ts"
 import type { LogError } from "../ports/log.ts"
 import { Spill } from "../ports/spill.ts"
+import { RestoreProgress } from "../recovery/progress.ts"
 import { restoreTask } from "../recovery/restore.ts"
 import type { ChainParts } from "../task/chain.ts"
 import { preparing } from "../task/decoders.ts"
@@ -82,6 +83,7 @@ export const runLaneJob = (
         changelog,
         changelogTopic: (topic: string) => changelogName(job.app, topic),
         lost: job.lostOffsets,
+        progress: new RestoreProgress(metrics),
         metrics,
         patienceMs: RESTORE_PATIENCE_MS
       }

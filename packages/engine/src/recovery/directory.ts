@@ -16,7 +16,7 @@ export const directoryBlobs = (root: string): Layer.Layer<Blobs, never, FileSyst
       const failed = (verb: string, name: string) => (cause: PlatformError.PlatformError) =>
         new BlobError({
           failure: failureOf(cause),
-          message: `Cannot ${verb} ${fileOf(name)}: ${cause.message}. Check checkpoint.directory: it must be writable and have room.`,
+          message: `Cannot ${verb} ${fileOf(name)}: ${cause.message}. Check checkpoint.store: it must be writable and have room.`,
           cause
         })
       const unlessMissing = <A>(effect: Effect.Effect<A, PlatformError.PlatformError>) =>

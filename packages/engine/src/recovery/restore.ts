@@ -7,11 +7,14 @@ import { gapError, isGap, readHeader } from "./changelog.ts"
 import { type Checkpoint, type EntryBlock, fromNewest, storeError } from "./checkpoint.ts"
 import type { CheckpointHeader } from "./checkpoint-file.ts"
 import { type LostOptions, rangeOf, standing } from "./lost.ts"
+import type { PartitionProgress, RestoreProgress } from "./progress.ts"
 
 export interface RestoreOptions extends LostOptions {
   readonly app: string
   readonly changelog: ChangelogReader
   readonly changelogTopic: (source: string) => string
+  /** Of all tasks that the lane restores. */
+  readonly progress: RestoreProgress
   /**
    * How long the changelog may lag behind the committed offsets before that counts as damage: EndTxn is answered before
    * its markers are written. Longer than the transaction time-out. ms
@@ -24,32 +27,48 @@ export interface Restored extends Position {
   readonly committed: number
 }
 
+/** One task's restore. */
+interface Restoring extends RestoreOptions {
+  readonly task: Task
+  readonly log: TopicPartition
+  readonly part: PartitionProgress
+}
+
 /** Brings a task's state back, and answers with the source position to go on from. Lets others run in between. */
-export const restoreTask = (options: RestoreOptions, task: Task): Effect.Effect<Restored, LogError, Blobs> =>
+export const restoreTask = (options: RestoreOptions, task: Task): Effect.Effect<Restored, LogError, Blobs> => {
+  const log = { topic: options.changelogTopic(task.topic), partition: task.partition }
+  return options.progress
+    .during(part => restored({ ...options, task, log, part }))
+    .pipe(Effect.catchTag("BlobError", error => Effect.fail(storeError(error, "Stop"))))
+}
+
+const restored = (restoring: Restoring): Effect.Effect<Restored, LogError | BlobError, Blobs> =>
   Effect.gen(function* () {
-    const [committed] = yield* options.source.committed([task])
-    const log = { topic: options.changelogTopic(task.topic), partition: task.partition }
-    const checkpoint = yield* fromNewest(options.app, task, newest => putBack(options, task, newest))
-    const reached = yield* follow(options, task, log, checkpoint, committed)
+    const { source, task } = restoring
+    const [committed] = yield* source.committed([task])
+    const checkpoint = yield* fromNewest(restoring.app, task, newest => putBack(restoring, newest))
+    const reached = yield* follow(restoring, checkpoint, committed)
     const { topic, partition } = task
     if (reached !== undefined)
-      return { topic, partition, offset: yield* standing(options, task, reached), committed: reached }
+      return { topic, partition, offset: yield* standing(restoring, task, reached), committed: reached }
     // Nothing was ever committed for the partition: it starts at the beginning of its topic.
-    const { start } = yield* rangeOf(options.source, task)
+    const { start } = yield* rangeOf(source, task)
     return { topic, partition, offset: start, committed: start }
-  }).pipe(Effect.catchTag("BlobError", error => Effect.fail(storeError(error, "Stop"))))
+  })
 
 /** All entries of a checkpoint, or none: a damaged one leaves nothing behind. */
-const putBack = (options: RestoreOptions, task: Task, checkpoint: Checkpoint | undefined) => {
+const putBack = ({ task, metrics, part }: Restoring, checkpoint: Checkpoint | undefined) => {
   if (checkpoint === undefined) return Effect.succeed(undefined)
+  part.checkpoint(checkpoint.bytes)
   const entries = (block: EntryBlock) =>
     Effect.sync(() => {
       for (const [key, value] of block) {
         task.restore(key, value)
-        options.metrics.add("restored", 1)
+        metrics.add("restored", 1)
       }
+      part.put(block.bytes)
     })
-  return Stream.runForEach(checkpoint.blocks, block => Effect.andThen(entries(block), Effect.yieldNow)).pipe(
+  return Stream.runForEach(checkpoint.blocks, block => Effect.andThen(entries(block), part.breathe)).pipe(
     Effect.as<CheckpointHeader>(checkpoint),
     Effect.tapError(() => Effect.sync(() => task.reset()))
   )
@@ -61,32 +80,32 @@ const putBack = (options: RestoreOptions, task: Task, checkpoint: Checkpoint | u
  * are written. So everything that was written when the committed offset was known has to be decided.
  */
 const follow = (
-  options: RestoreOptions,
-  task: Task,
-  log: TopicPartition,
+  { changelog, log, task, metrics, part, ...options }: Restoring,
   checkpoint: CheckpointHeader | undefined,
   stable: number | undefined
 ): Effect.Effect<number | undefined, LogError | BlobError, Blobs> =>
   Effect.gen(function* () {
     let committed = stable
-    let written = yield* options.changelog.written(log)
+    let written = yield* changelog.written(log)
     let reached = checkpoint?.sourceOffset
     let next: number | "beginning" = checkpoint?.changelogOffset ?? "beginning"
     let lost: LogError | undefined
     const deadline = (yield* nowMs) + options.patienceMs
     for (;;) {
-      const range: { start: number; end: number } = yield* options.changelog.read(
+      part.changelog(checkpoint?.changelogOffset ?? 0, written)
+      const range: { start: number; end: number } = yield* changelog.read(
         log,
         next,
         (offset, bytes, start, end) => {
           const header = readHeader(bytes, start, end)
           if (isGap(header, reached)) lost ??= gapError(log, offset, header.from, reached)
-          options.metrics.add("restored", 1)
+          metrics.add("restored", 1)
           task.apply(bytes.subarray(header.changes, end))
+          part.put(end - start, offset + 1)
           reached = header.to
           return true
         },
-        Effect.yieldNow
+        part.breathe
       )
       if (range.start > (next === "beginning" ? 0 : next))
         return yield* trimmed(options.app, task, log, range.start, next)
@@ -98,7 +117,7 @@ const follow = (
       yield* Effect.sleep("20 millis")
       // A predecessor's transaction may have ended in between: ask again, not only read on.
       committed = (yield* options.source.committed([task]))[0]
-      written = yield* options.changelog.written(log)
+      written = yield* changelog.written(log)
     }
   })
 

@@ -1,0 +1,127 @@
+import { Effect } from "effect"
+import { nowMs } from "../clock.ts"
+import type { LaneMetrics } from "../metrics.ts"
+
+/** At most one line in this time says how far a restore is. */
+const LINE_EVERY_MS = 2_000
+/** What a changelog record is taken for while none was read. */
+const RECORD_BYTES = 4_096
+
+/** How far the restore of one partition is. */
+export interface PartitionProgress {
+  /** A checkpoint of so many bytes is put back now. What was put back of another one counts no more. */
+  readonly checkpoint: (bytes: number) => void
+  /** The changelog is read now: from the offset where the checkpoint ends, to the end of what was written. */
+  readonly changelog: (from: number, end: number) => void
+  /** So many bytes were put back; of the changelog with the offset to read on from. */
+  readonly put: (bytes: number, next?: number) => void
+  /** Between two stretches of work: lets others run, and says how far all is where it is time for that. */
+  readonly breathe: Effect.Effect<void>
+}
+
+/** Bytes that are done, and what is still to come. */
+interface Part {
+  done: number
+  checkpointBytes: number
+  offsets: { next: number; end: number }
+}
+
+/**
+ * How far a lane is with the partitions that it restores: gauges while it does, and a line every few seconds. What is
+ * still to come of the changelogs is known in offsets only; it is estimated by the records so far.
+ */
+export class RestoreProgress {
+  private readonly metrics: LaneMetrics
+  private readonly parts = new Set<Part>()
+  private since = 0
+  private lastLine = 0
+  /** Of partitions that are done, while others are not. */
+  private finished = 0
+  private readonly records = { bytes: 0, offsets: 0 }
+
+  constructor(metrics: LaneMetrics) {
+    this.metrics = metrics
+  }
+
+  /** Runs the restore of a partition, and counts it for as long as it takes. */
+  during<A, E, R>(restore: (progress: PartitionProgress) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return Effect.acquireUseRelease(
+      Effect.map(nowMs, now => this.begin(now)),
+      part => restore(this.progressOf(part)),
+      part => Effect.map(nowMs, now => this.end(part, now))
+    )
+  }
+
+  private begin(now: number): Part {
+    if (this.parts.size === 0) {
+      this.since = now
+      this.lastLine = now
+      this.finished = 0
+    }
+    const part = { done: 0, checkpointBytes: 0, offsets: { next: 0, end: 0 } }
+    this.parts.add(part)
+    return part
+  }
+
+  private end(part: Part, now: number): void {
+    this.finished += part.done
+    this.parts.delete(part)
+    this.show(now)
+  }
+
+  private progressOf(part: Part): PartitionProgress {
+    return {
+      checkpoint: bytes => {
+        part.done = 0
+        part.checkpointBytes = bytes
+      },
+      changelog: (from, end) => {
+        part.checkpointBytes = 0
+        part.offsets = { next: Math.max(from, part.offsets.next), end }
+      },
+      put: (bytes, next) => {
+        part.done += bytes
+        if (next === undefined) part.checkpointBytes = Math.max(0, part.checkpointBytes - bytes)
+        else this.record(part, bytes, next)
+      },
+      breathe: Effect.andThen(
+        Effect.flatMap(nowMs, now => this.reportAt(now)),
+        Effect.yieldNow
+      )
+    }
+  }
+
+  private record({ offsets }: Part, bytes: number, next: number): void {
+    this.records.bytes += bytes
+    this.records.offsets += Math.max(0, next - offsets.next)
+    offsets.next = next
+  }
+
+  private reportAt(now: number): Effect.Effect<void> {
+    const { done, total, rate, seconds } = this.show(now)
+    if (now - this.lastLine < LINE_EVERY_MS) return Effect.void
+    this.lastLine = now
+    const percent = Math.floor((100 * done) / Math.max(1, total))
+    return Effect.logInfo(
+      `restoring ${this.parts.size} ${this.parts.size === 1 ? "partition" : "partitions"}: ${percent} % of ${megabytes(total)} MB, ${megabytes(rate)} MB/s, ${Math.ceil(seconds)} s left`
+    )
+  }
+
+  private show(now: number) {
+    const each = this.records.offsets === 0 ? RECORD_BYTES : this.records.bytes / this.records.offsets
+    let done = this.finished
+    let left = 0
+    for (const part of this.parts) {
+      done += part.done
+      left += part.checkpointBytes + Math.max(0, part.offsets.end - part.offsets.next) * each
+    }
+    const rate = (done * 1000) / Math.max(1, now - this.since)
+    const restoring = this.parts.size > 0
+    this.metrics.set("restoringBytes", restoring ? done : 0)
+    this.metrics.set("restoringTotalBytes", restoring ? done + left : 0)
+    this.metrics.set("restoringMs", restoring ? now - this.since : 0)
+    return { done, total: done + left, rate, seconds: rate > 0 ? left / rate : 0 }
+  }
+}
+
+const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1)

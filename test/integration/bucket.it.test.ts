@@ -1,0 +1,97 @@
+import { afterAll, beforeAll, expect, test } from "bun:test"
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { type Kafka, type Registry, type S3, startKafka, startRegistry, startS3 } from "@headrace/dev"
+import { Consumer } from "@headrace/kafka"
+import { defaults, ensureTopics, paymentsModule, runLoad } from "@headrace/loadtest"
+import { Effect } from "effect"
+import { Headrace, poll } from "../support/headrace.ts"
+import { auditTopic, auditWindows, ensureIndependentClient } from "../support/independent.ts"
+
+const PARTITIONS = 4
+const KILLS = 2
+
+let kafka: Kafka
+let registry: Registry
+let s3: S3
+let directory: string
+let config: string
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "headrace-bucket-"))
+  ;[kafka, registry, s3] = await Promise.all([startKafka(), startRegistry(), startS3(), ensureIndependentClient()])
+  process.env.AWS_ACCESS_KEY_ID = s3.accessKeyId
+  process.env.AWS_SECRET_ACCESS_KEY = s3.secretAccessKey
+  process.env.AWS_REGION = s3.region
+  config = join(directory, "config.yaml")
+  const checkpoint = { interval: "1 second", retained: 2, s3: { endpoint: s3.endpoint } }
+  await writeFile(config, JSON.stringify({ pipeline: paymentsModule, sinks: "none", checkpoint }))
+}, 300_000)
+
+afterAll(async () => {
+  await Promise.all([kafka?.stop(), registry?.stop(), s3?.stop()])
+  await rm(directory, { recursive: true, force: true })
+}, 60_000)
+
+const start = (place = `s3://${s3.bucket}/checkpoints`) =>
+  new Headrace(config, {
+    clusters: { kafka: kafka.bootstrap, registry: registry.url },
+    checkpoints: place,
+    flags: ["--lanes", "2"]
+  })
+
+/** The first offset that is left of each changelog partition. */
+const trimmedTo = async (): Promise<readonly number[]> => {
+  const consumer = Consumer.open({ "bootstrap.servers": kafka.bootstrap, "group.id": "test" })
+  const lows: number[] = []
+  for (let partition = 0; partition < PARTITIONS; partition++)
+    lows.push((await consumer.watermarkOffsets("payments-changelog-payments", partition, 10_000)).low)
+  await consumer.close()
+  return lows
+}
+
+test("a job whose checkpoints are in a bucket is restored from there after kill -9, exactly once", async () => {
+  const enough = new AbortController()
+  const options = {
+    ...defaults,
+    kafka: { bootstrap: kafka.bootstrap, settings: {} },
+    registry: { url: registry.url },
+    rate: 2_000,
+    forMs: 600_000,
+    accounts: 1_000,
+    partitions: PARTITIONS,
+    stop: enough.signal
+  }
+  await Effect.runPromise(ensureTopics(options))
+  let pipeline = start()
+  await pipeline.says(/running, \d+ ms after the start/)
+  const load = Effect.runPromise(runLoad(options))
+  let before = Array.from({ length: PARTITIONS }, () => 0)
+  for (let kill = 0; kill < KILLS; kill++) {
+    // What is trimmed is in the bucket only.
+    const further = async () => !pipeline.running || (await trimmedTo()).every((low, i) => low > before[i]!)
+    await poll(further, 60_000, () => pipeline.log)
+    before = [...(await trimmedTo())]
+    expect(pipeline.running ? "running" : pipeline.log).toBe("running")
+    await pipeline.kill()
+    pipeline = start()
+    await pipeline.reaches("headrace_commits_total", 1, 60_000)
+  }
+  enough.abort()
+  const report = await load
+  expect(await pipeline.stop()).toBe(0)
+  expect(report.problems).toEqual([])
+  const where = { bootstrap: kafka.bootstrap, registry: registry.url }
+  const scored = await auditTopic({ ...where, topic: "payments.scored", sent: String(report.sent) })
+  expect(scored).toMatchObject({ distinct: report.sent, duplicated: 0, disordered: 0, missing: 0, unreadable: 0 })
+  const windows = await auditWindows(where)
+  expect(windows.wrong).toEqual([])
+  expect(windows.windows).toBeGreaterThan(0)
+}, 240_000)
+
+test("a bucket that is not there stops the job, and says what to do", async () => {
+  const headrace = start("s3://nobodys/checkpoints")
+  expect(await headrace.ended(60_000)).toBe(1)
+  expect(headrace.log).toMatch(/s3:\/\/nobodys\/checkpoints\/.*NoSuchBucket.*Check checkpoint\.store/)
+}, 90_000)
