@@ -1,4 +1,4 @@
-import { MemorySpill, type RecordEncoder } from "@headrace/core"
+import type { RecordEncoder } from "@headrace/core"
 import {
   changelogName,
   checkpointAll,
@@ -29,6 +29,7 @@ import {
 } from "./engine.ts"
 import { SimProducer } from "./producer.ts"
 import { SimSource } from "./source.ts"
+import { SpillDisk } from "./spill.ts"
 import { changelogReader, storeServices } from "./store.ts"
 import { APP, type CallOptions, type World } from "./world.ts"
 
@@ -71,7 +72,7 @@ export const chainParts = (plan: Plan, world: World, owner: object, onFinished: 
     memory: new StateMemory({
       boundBytes: world.stateBytes,
       drainedAtOnce: DRAINED_AT_ONCE,
-      open: () => new MemorySpill(),
+      open: () => new SpillDisk(world),
       onFull: "wait"
     })
   }
@@ -174,12 +175,13 @@ export class Node {
     }
   }
 
-  /** What is thrown here would end the process: nothing in these pipelines throws by itself. */
+  /** A full disk ends the lane; anything else that is thrown, the process: nothing in these pipelines throws by itself. */
   private step(event: Event): readonly Command[] {
     try {
       return this.lane.step(event, this.world.now)
     } catch (error) {
-      this.world.violation(`${this.name} at ${event.type}: ${error instanceof Error ? error.stack : error}`)
+      if (error instanceof LogError) this.failed(error)
+      else this.world.violation(`${this.name} at ${event.type}: ${error instanceof Error ? error.stack : error}`)
       this.kill()
       return []
     }

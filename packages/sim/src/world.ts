@@ -56,6 +56,7 @@ export const FAULTS = [
   "disk full",
   "disk slow",
   "put cut off",
+  "spill disk full",
   "damaged checkpoint read",
   "corrupt record",
   "server down",
