@@ -21,6 +21,9 @@ const SETUP = `
   BEGIN EXCLUSIVE;
 `
 
+/** Both ends are bounds of the walk: a mere condition would be looked at for every entry behind the range. */
+const RANGE = "FROM spill WHERE key >= ? AND key < ? ORDER BY key LIMIT ?"
+
 interface Row {
   readonly key: Uint8Array
   readonly value: Uint8Array
@@ -50,12 +53,8 @@ export class SqliteSpill implements SpillStore {
       this.puts = prepare("INSERT OR REPLACE INTO spill VALUES (?, ?)")
       this.gets = prepare("SELECT value FROM spill WHERE key = ?")
       this.deletes = prepare("DELETE FROM spill WHERE key = ?")
-      this.scans = prepare(
-        "SELECT key, value FROM spill WHERE key >= ? AND (?2 IS NULL OR key < ?2) ORDER BY key LIMIT ?3"
-      )
-      this.deletesRange = prepare(
-        "DELETE FROM spill WHERE key IN (SELECT key FROM spill WHERE key >= ?1 AND (?2 IS NULL OR key < ?2) ORDER BY key LIMIT ?3)"
-      )
+      this.scans = prepare(`SELECT key, value ${RANGE}`)
+      this.deletesRange = prepare(`DELETE FROM spill WHERE key IN (SELECT key ${RANGE})`)
     } catch (error) {
       throw this.failed(error)
     } finally {
@@ -118,12 +117,14 @@ export class SqliteSpill implements SpillStore {
   }
 }
 
-/** The first key behind all that start with a prefix; null if there is none. */
-const behind = (prefix: Uint8Array): Uint8Array | null => {
+/** The first key behind all that start with a prefix. Behind one of nothing but 255s: no key is longer. */
+const behind = (prefix: Uint8Array): Uint8Array => {
   let length = prefix.length
   while (length > 0 && prefix[length - 1] === 255) length--
-  if (length === 0) return null
+  if (length === 0) return GREATEST
   const key = prefix.slice(0, length)
   key[length - 1]! += 1
   return key
 }
+/** An operator's hash of 255s, its greatest namespace and handle: state keys are smaller. */
+const GREATEST = new Uint8Array(64).fill(255)
