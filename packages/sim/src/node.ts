@@ -147,7 +147,7 @@ export class Node {
       this,
       `${name} checkpointed`,
       storeServices(world, this),
-      checkpointAll(this.plan, this.job, SMALL),
+      checkpointAll(this.plan, this.job, { ...SMALL, incrementalBytes: world.stateBytes }),
       done,
       error => {
         done()

@@ -78,7 +78,7 @@ export class World {
   readonly group: Group
   readonly disk: Disk
   readonly sabotage: Sabotage | undefined
-  /** What the state of a lane may take: nothing in every second seed, so that all of it is spilled all the time. */
+  /** What is no large state: in every second seed all is, so that it spills all the time and checkpoints are of changes. */
   readonly stateBytes: number
   /** Where the plan has a table. */
   warehouse: Warehouse | undefined

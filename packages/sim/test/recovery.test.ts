@@ -221,3 +221,79 @@ test("changes that are too many for memory become several checkpoints, one after
   recovery.commit(5, { e: "5" })
   expect(recovery.restore()).toEqual({ offset: 5, state: { ...state, e: "5" } })
 })
+
+describe("of large state", () => {
+  const INCREMENTAL = { incrementalBytes: 0 }
+  const many = (from: number, to: number) =>
+    Object.fromEntries(
+      Array.from({ length: to - from }, (_, i) => [`key ${from + i}`, `value ${from + i} `.repeat(20)])
+    )
+  const sizes = (recovery: Recovery) => [...recovery.world.disk.files.values()].map(bytes => bytes.length)
+
+  /** Two full checkpoints, the second one because much had changed, and behind each some of what changed since. */
+  const grown = (): Recovery => {
+    const recovery = new Recovery()
+    let to = 0
+    const commit = (values: Record<string, string>) => {
+      recovery.commit(++to, values)
+      recovery.checkpoint(INCREMENTAL)
+    }
+    commit(many(0, 100))
+    commit({ a: "1" })
+    commit({ b: "2" })
+    commit(many(100, 300))
+    commit({ c: "3" })
+    commit({ a: "4", d: "5" })
+    return recovery
+  }
+  const STATE = { ...many(0, 300), a: "4", b: "2", c: "3", d: "5" }
+
+  test("only the changes are written, and a restore finds all of it", () => {
+    const recovery = grown()
+    expect(recovery.restore()).toEqual({ offset: 6, state: STATE })
+    expect(
+      sizes(recovery)
+        .slice(-2)
+        .every(bytes => bytes < 1000)
+    ).toBe(true)
+    expect(recovery.said).toEqual([])
+  })
+
+  test("a full checkpoint that others stand on is kept, and one before it to fall back to", () => {
+    const recovery = grown()
+    const names = recovery.checkpoints()
+    const full = sizes(recovery).filter(bytes => bytes > 1000)
+    expect(full.length).toBe(2)
+    recovery.replace(names.at(sizes(recovery).indexOf(full[1]!))!, bytes => bytes.slice(0, -1))
+    expect(recovery.restore()).toEqual({ offset: 6, state: STATE })
+    // Of the three that stood on it, none is of use any more.
+    expect(recovery.said.length).toBe(3)
+  })
+
+  test("one whose full checkpoint is gone is passed over, loudly", () => {
+    const recovery = grown()
+    const [, bytes] = [...recovery.world.disk.files].filter(([, one]) => one.length > 1000)
+    recovery.world.disk.remove(bytes![0])
+    expect(recovery.restore()).toEqual({ offset: 6, state: STATE })
+    expect(recovery.said[0]).toContain("which is not there")
+  })
+
+  test("nothing is written that stands on what has rotted", () => {
+    const recovery = grown()
+    recovery.replace(recovery.checkpoints().at(-1)!, bytes => bytes.slice(0, -1))
+    recovery.commit(7, { e: "6" })
+    recovery.checkpoint(INCREMENTAL)
+    expect(recovery.restore()).toEqual({ offset: 7, state: { ...STATE, e: "6" } })
+  })
+
+  test("changes are not piled up without end: a full checkpoint comes, and what it replaces goes", () => {
+    const recovery = grown()
+    for (let to = 7; to < 40; to++) {
+      recovery.commit(to, { a: String(to) })
+      recovery.checkpoint(INCREMENTAL)
+    }
+    expect(recovery.restore()).toEqual({ offset: 39, state: { ...STATE, a: "39" } })
+    expect(sizes(recovery).filter(bytes => bytes > 1000).length).toBeLessThanOrEqual(3)
+    expect(recovery.checkpoints().length).toBeLessThan(25)
+  })
+})

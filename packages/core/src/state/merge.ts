@@ -1,5 +1,5 @@
 import { ByteWriter } from "../bytes.ts"
-import { ChangeReader, PREFIX_TOMBSTONE, PUT } from "./changes.ts"
+import { ChangeReader, PREFIX_TOMBSTONE, PUT, writePrefixTombstone, writePut, writeTombstone } from "./changes.ts"
 import { StateError } from "./error.ts"
 import { compareBytes } from "./order.ts"
 import { Table } from "./table.ts"
@@ -39,6 +39,38 @@ export class ChangeSet {
   /** Bytes of memory that the changes hold. */
   get byteSize(): number {
     return this.changes.byteSize + this.prefixes.byteSize + this.values.length
+  }
+
+  /** Bytes that `write` makes of them, about. */
+  get writtenBytes(): number {
+    return this.liveBytes + this.changes.offsets[this.changes.count]! + this.changes.count * 4
+  }
+
+  /**
+   * Writes what all changes come to, as changes: what is removed by prefix, then the last change of each key, in order.
+   * Applied to the same checkpoint they do the same. Yields behind each change, so that `out` can be taken away in parts.
+   */
+  *write(out: ByteWriter): Generator<void> {
+    const key = new ByteWriter(64)
+    const value = new ByteWriter(64)
+    const put = (target: ByteWriter, bytes: Uint8Array) => {
+      target.clear()
+      target.copy(bytes, 0, bytes.length)
+    }
+    const { keys, offsets, count } = this.prefixes
+    for (let slot = 0; slot < count; slot++) {
+      put(key, keys.subarray(offsets[slot]!, offsets[slot + 1]!))
+      yield writePrefixTombstone(out, key)
+    }
+    for (const slot of this.sorted()) {
+      put(key, this.key(slot))
+      const [entry] = this.alive(slot)
+      if (entry === undefined) yield writeTombstone(out, key)
+      else {
+        put(value, entry[1])
+        yield writePut(out, key, value)
+      }
+    }
   }
 
   /** Begins to merge, once all changes are there. */

@@ -1,13 +1,14 @@
-import type { Entry } from "@headrace/core"
+import type { ChangeSet, Entry } from "@headrace/core"
 import { Schema } from "effect"
 import { type Block, BlockReader, BlockWriter, END } from "./blocks.ts"
 
 /*
  * A checkpoint: a block with what it is of, blocks of entries in key order (varint length and bytes of key and value,
- * whole entries), and an empty end.
+ * whole entries), and an empty end. One that stands on others has changes (core's, whole ones) in place of entries.
  */
 const HEADER = 1
 const ENTRIES = 2
+const CHANGES = 3
 
 /** Entries for one block: about a millisecond's work to put back. One that is larger has a block of its own. */
 export const BLOCK_BYTES = 1 << 15
@@ -22,7 +23,9 @@ export const CheckpointHeader = Schema.Struct({
   /** The changelog offset to read on from. */
   changelogOffset: Schema.Finite,
   /** The source offset that this state stands for. */
-  sourceOffset: Schema.Finite
+  sourceOffset: Schema.Finite,
+  /** The names of those that this one stands on, in order: a full one first, then changes to it. None: it is full. */
+  over: Schema.optionalKey(Schema.Array(Schema.String))
 })
 export type CheckpointHeader = typeof CheckpointHeader.Type
 const HeaderJson = Schema.fromJsonString(CheckpointHeader)
@@ -58,9 +61,17 @@ export class CheckpointWriter {
     if (this.blocks.size > 0) yield this.blocks.close(ENTRIES)
     yield this.blocks.close(END)
   }
+
+  /** All blocks behind the header of one that stands on others. */
+  *changes(changes: ChangeSet): Generator<Uint8Array> {
+    for (const _ of changes.write(this.blocks.payload))
+      if (this.blocks.size >= this.blockBytes) yield this.blocks.close(CHANGES)
+    if (this.blocks.size > 0) yield this.blocks.close(CHANGES)
+    yield this.blocks.close(END)
+  }
 }
 
-/** What a checkpoint's bytes come to: the header first, then payloads of entries. */
+/** What a checkpoint's bytes come to: the header first, then payloads of entries, or of changes where it says so. */
 export type CheckpointPart = CheckpointHeader | Uint8Array
 export const isHeader = (part: CheckpointPart): part is CheckpointHeader => !(part instanceof Uint8Array)
 
@@ -83,6 +94,7 @@ export class CheckpointReader {
       case HEADER:
         return [Schema.decodeUnknownSync(HeaderJson)(text.decode(payload))]
       case ENTRIES:
+      case CHANGES:
         return [payload]
       case END:
         return []

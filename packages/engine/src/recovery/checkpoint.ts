@@ -1,4 +1,4 @@
-import type { Entry } from "@headrace/core"
+import { ChangeSet, type Entry } from "@headrace/core"
 import { Effect, Result, Schema, type Scope, Stream } from "effect"
 import { type Blob, BlobError, Blobs } from "../ports/blobs.ts"
 import { LogError, type LogFailure, type TopicPartition } from "../ports/log.ts"
@@ -12,13 +12,15 @@ export class CheckpointDamaged extends Schema.TaggedError<CheckpointDamaged>()("
 /** The full state of one partition at a point of its changelog, as it comes from the store. */
 export interface Checkpoint extends CheckpointHeader {
   readonly name: string
-  /** Of the whole object. */
+  /** Of all its objects. */
   readonly bytes: number
+  /** The objects that it consists of: a full one, and then changes to it; itself is the last. */
+  readonly objects: readonly Blob[]
   /**
-   * Its entries in key order, a block of them at a time, each checked before it comes; once only. It fails where damage
-   * begins: what came before is not the whole state.
+   * Its entries in key order, a block of them at a time, each checked before it comes; once only, and each block as well.
+   * It fails where damage begins: what came before is not the whole state.
    */
-  readonly blocks: Stream.Stream<EntryBlock, CheckpointDamaged | BlobError>
+  readonly blocks: Stream.Stream<EntryBlock, CheckpointDamaged | BlobError, Blobs>
 }
 
 /** Some entries that stand side by side. Views: what is kept beyond the pull of the next block is copied. */
@@ -39,13 +41,63 @@ export const openCheckpoint = (
   blob: Blob
 ): Effect.Effect<Checkpoint, CheckpointDamaged | BlobError, Blobs | Scope.Scope> =>
   Effect.gen(function* () {
+    const { header, payloads } = yield* openObject(blob)
+    const objects = yield* objectsOf(blob, header)
+    const bytes = objects.reduce((sum, one) => sum + one.bytes, 0)
+    const blocks = header.over === undefined ? Stream.map(payloads, blockOf) : merged(objects, payloads)
+    return { ...header, name: blob.name, bytes, objects, blocks }
+  })
+
+interface OpenObject {
+  readonly header: CheckpointHeader
+  readonly payloads: Stream.Stream<Uint8Array, CheckpointDamaged | BlobError>
+}
+
+const openObject = (blob: Blob): Effect.Effect<OpenObject, CheckpointDamaged | BlobError, Blobs | Scope.Scope> =>
+  Effect.gen(function* () {
     const blobs = yield* Blobs
     const pull = yield* Stream.toPull(partsOf(blob.name, blobs.read(blob.name)))
     const [header, ...first] = yield* Effect.catchTag(pull, "Done", () => Effect.succeed([] as const))
     if (header === undefined || !isHeader(header)) return yield* damaged(blob.name, new Error("it has no header"))
     const rest = Stream.concat(Stream.fromIterable(first), Stream.fromPull(Effect.succeed(pull)))
-    return { ...header, ...blob, blocks: Stream.map(Stream.filter(rest, isPayload), blockOf) }
+    return { header, payloads: Stream.filter(rest, isPayload) }
   })
+
+/** Itself and what it stands on. Without one of those it is as good as damaged. */
+const objectsOf = (blob: Blob, { over = [] }: CheckpointHeader) =>
+  Effect.gen(function* () {
+    if (over.length === 0) return [blob]
+    const blobs = yield* Blobs
+    const there = yield* blobs.list(blob.name.slice(0, blob.name.lastIndexOf("/") + 1))
+    const objects: Blob[] = []
+    for (const name of over) {
+      const one = there.find(other => other.name === name)
+      if (one === undefined) return yield* damaged(blob.name, new Error(`it stands on ${name}, which is not there`))
+      objects.push(one)
+    }
+    return [...objects, blob]
+  })
+
+/** The full one's entries, with the changes of the others and of the last one, which is open already. */
+const merged = (objects: readonly Blob[], last: OpenObject["payloads"]) =>
+  Stream.unwrap(
+    Effect.gen(function* () {
+      const changes = new ChangeSet()
+      for (const blob of objects.slice(1, -1)) {
+        const { payloads } = yield* openObject(blob)
+        yield* Stream.runForEach(payloads, payload => Effect.sync(() => changes.add(payload)))
+      }
+      yield* Stream.runForEach(last, payload => Effect.sync(() => changes.add(payload)))
+      const full = yield* openObject(objects[0]!)
+      const merge = changes.merging()
+      const through = Stream.map(full.payloads, (payload): EntryBlock => {
+        const entries = blockOf(payload)
+        return { bytes: entries.bytes, [Symbol.iterator]: () => merge.through(entries) }
+      })
+      const rest = Stream.suspend(() => Stream.make<EntryBlock[]>({ bytes: 0, [Symbol.iterator]: () => merge.rest() }))
+      return Stream.concat(through, rest)
+    })
+  )
 
 /**
  * Uses the newest checkpoint, or none. If it turns out to be damaged on the way, that is logged, and `use` is called with
@@ -75,7 +127,7 @@ export const fromNewest = <A, E, R>(
 export const inspect = (
   blob: Blob,
   { whole, breathe }: { readonly whole: boolean; readonly breathe: Effect.Effect<void> }
-): Effect.Effect<CheckpointHeader | undefined, BlobError, Blobs> =>
+): Effect.Effect<Checkpoint | undefined, BlobError, Blobs> =>
   Effect.gen(function* () {
     const checkpoint = yield* openCheckpoint(blob)
     if (whole) yield* Stream.runForEach(checkpoint.blocks, () => breathe)

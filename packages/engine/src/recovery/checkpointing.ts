@@ -17,13 +17,25 @@ export interface RoundOptions {
   readonly changesBytes: number
   /** Entries of a block of the files. bytes */
   readonly blockBytes: number | undefined
+  /** Only changes are written where the full checkpoint before them has at least this size. bytes */
+  readonly incrementalBytes: number
 }
-const DEFAULTS: RoundOptions = { breathe: Effect.void, changesBytes: 256 << 20, blockBytes: undefined }
+const DEFAULTS: RoundOptions = {
+  breathe: Effect.void,
+  changesBytes: 256 << 20,
+  blockBytes: undefined,
+  incrementalBytes: 1 << 20
+}
+/** Objects of changes that stand on a full one. */
+const MAX_INCREMENTS = 8
+/** Full checkpoints that are kept at least: of those that stand on one, none is left when it rots. */
+const FULL_KEPT = 2
 
 /**
- * Writes a full checkpoint of each partition that this instance's lanes wrote to since the last one, without touching
+ * Writes a checkpoint of each partition that this instance's lanes wrote to since the last one, without touching
  * the lanes: the newest checkpoint merged with the changelog since, as a stream. Then drops what is older than the
- * retained ones, and trims the changelog up to the oldest that is left (it must stay usable as a fallback).
+ * retained ones, and trims the changelog up to the oldest that is left (it must stay usable as a fallback). Of large
+ * state only the changes are written, until they come to half of what they stand on.
  */
 export const checkpointAll = (
   plan: Plan,
@@ -80,9 +92,37 @@ const writeNext = (round: Round, partition: TopicPartition, log: TopicPartition,
     const { topic, partition: number } = partition
     const header = { topic, partition: number, changelogOffset: since.end, sourceOffset: since.sourceOffset }
     const blobs = yield* Blobs
-    yield* blobs.put(name, bytesOf(round, header, before, since.changes.merging()))
+    if (before !== undefined && isIncrement(round, before, since.changes)) {
+      // Nothing may stand on what has rotted.
+      yield* Stream.runForEach(before.blocks, () => round.breathe)
+      const over = before.objects.map(one => one.name)
+      yield* blobs.put(name, changesOf(round, { ...header, over }, since.changes))
+    } else yield* blobs.put(name, bytesOf(round, header, before, since.changes.merging()))
     const sound = new Set(before === undefined ? [name] : [name, before.name])
     return { sound, upToDate: since.upToDate } satisfies Written
+  })
+
+/** Whether the changes since are written alone. Those on one full checkpoint fit into memory, several times. */
+const isIncrement = (
+  { incrementalBytes, changesBytes }: RoundOptions,
+  { objects: [full, ...increments] }: Checkpoint,
+  changes: ChangeSet
+): boolean => {
+  const bytes = increments.reduce((sum, one) => sum + one.bytes, changes.writtenBytes)
+  return (
+    full!.bytes >= incrementalBytes &&
+    increments.length < MAX_INCREMENTS &&
+    bytes <= Math.min(full!.bytes / 2, changesBytes / 4)
+  )
+}
+
+const changesOf = ({ breathe, blockBytes }: RoundOptions, header: CheckpointHeader, changes: ChangeSet) =>
+  Stream.suspend(() => {
+    const file = new CheckpointWriter(blockBytes)
+    return Stream.make(file.begin(header)).pipe(
+      Stream.concat(Stream.fromIterable(file.changes(changes), { chunkSize: 1 })),
+      Stream.tap(() => breathe)
+    )
   })
 
 /** The bytes of a checkpoint: memory holds a block of the one before and one of this. */
@@ -154,6 +194,7 @@ const readSince = (
 /**
  * Removes what is older than the newest sound checkpoints that are to be kept, and answers with the changelog offset of
  * the oldest of those; undefined while there are fewer. They are read for it: one that rotted is nothing to fall back to.
+ * What a kept one stands on is kept with it.
  */
 const retain = (
   { job, breathe }: Round,
@@ -163,17 +204,22 @@ const retain = (
   Effect.gen(function* () {
     const blobs = yield* Blobs
     const newestFirst = (yield* blobs.list(checkpointPrefix(job.app, partition))).toReversed()
+    const full = new Set<string>()
+    const needed = new Set<string>()
     let kept = 0
     let oldest: number | undefined
+    const enough = () => kept >= job.checkpoint.retained && full.size >= Math.min(FULL_KEPT, job.checkpoint.retained)
     for (const blob of newestFirst) {
-      if (kept === job.checkpoint.retained) {
-        yield* blobs.remove(blob.name)
+      if (enough()) {
+        if (!needed.has(blob.name)) yield* blobs.remove(blob.name)
         continue
       }
-      const header = yield* inspect(blob, { whole: !sound.has(blob.name), breathe })
-      if (header === undefined) continue
+      const checkpoint = yield* inspect(blob, { whole: !sound.has(blob.name), breathe })
+      if (checkpoint === undefined) continue
       kept++
-      oldest = header.changelogOffset
+      oldest = checkpoint.changelogOffset
+      for (const { name } of checkpoint.objects) needed.add(name)
+      full.add(checkpoint.objects[0]!.name)
     }
-    return kept === job.checkpoint.retained ? oldest : undefined
+    return enough() ? oldest : undefined
   })
