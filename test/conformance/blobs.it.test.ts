@@ -7,7 +7,7 @@ import { layer as path } from "@effect/platform-node/NodePath"
 import { type S3, startS3 } from "@headrace/dev"
 import { type BlobError, Blobs, bucketBlobs, CHUNK_BYTES, directoryBlobs } from "@headrace/engine"
 import { runBlobs } from "@headrace/sim"
-import { Effect, Layer, Stream } from "effect"
+import { Deferred, Effect, Fiber, Layer, Stream } from "effect"
 
 setDefaultTimeout(120_000)
 
@@ -92,6 +92,23 @@ describe.each([...STORES])("a checkpoint store: %s", (_, run) => {
     expect((await run(failed(read("app/failed/0/a")))).failure).toBe("Missing")
   })
 
+  test("a write that is interrupted leaves nothing, even if its source goes on", async () => {
+    const left = Effect.gen(function* () {
+      const reached = yield* Deferred.make<void>()
+      const released = yield* Deferred.make<void>()
+      const wait = Effect.andThen(Deferred.succeed(reached, undefined), Deferred.await(released))
+      const source = Stream.concat(Stream.make(content(8)), Stream.fromEffectDrain(wait))
+      const write = yield* Effect.forkChild(put("app/interrupted/0/a", source))
+      yield* Deferred.await(reached)
+      yield* Fiber.interrupt(write)
+      yield* Deferred.succeed(released, undefined)
+      // One that went on would be through by the time that another one is.
+      yield* put("app/interrupted/0/b", Stream.make(content(8)))
+      return yield* list("app/interrupted/0/")
+    })
+    expect((await run(left)).map(blob => blob.name)).toEqual(["app/interrupted/0/b"])
+  })
+
   test("a write whose source fails leaves what was there", async () => {
     await run(put("app/kept/0/a", Stream.make(content(8))))
     await run(Effect.flip(put("app/kept/0/a", Stream.concat(Stream.make(content(100)), Stream.fail("no")))))
@@ -125,6 +142,16 @@ test("a bucket that is not there, and keys that do not fit, say what to do", asy
     failure: "Refused",
     message: expect.stringMatching(/SignatureDoesNotMatch.*AWS_SECRET_ACCESS_KEY/)
   })
+})
+
+test("a server that takes requests and never answers is given up", async () => {
+  const silent = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => {} } })
+  const config = { bucket: "b", prefix: "", endpoint: `http://127.0.0.1:${silent.port}`, pathStyle: true }
+  for (const call of [list("a/"), read("a/b"), put("a/b", inChunks(content(20_000_000), 100_000)), remove("a/b")]) {
+    const error = await Effect.runPromise(Effect.provide(Effect.flip(call), bucketBlobs(config, 50)))
+    expect(error).toMatchObject({ failure: "Unavailable", message: expect.stringContaining("no answer within 50 ms") })
+  }
+  silent.stop(true)
 })
 
 test("a bucket whose server is away is asked again until it is back", async () => {

@@ -44,7 +44,7 @@ const IDENTITY = "development"
 const CREDENTIAL = "not-a-secret"
 
 /**
- * Starts s3proxy on a free port and waits until it serves. It ends when this process does, however that ends. Throws
+ * Starts s3proxy on a free port and waits until it serves; the first time it is fetched, since only tests want it. It ends when this process does, however that ends. Throws
  * MissingTool, or StartFailed with the end of its log.
  */
 export async function startS3(options: S3Options = {}): Promise<S3> {

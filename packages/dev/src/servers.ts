@@ -2,7 +2,6 @@ import { type Log, silent } from "./cache.ts"
 import { ensureClickHouse } from "./clickhouse.ts"
 import { ensureKafka } from "./kafka.ts"
 import { ensureRegistry } from "./registry.ts"
-import { ensureS3 } from "./s3.ts"
 
 /**
  * Fetches and prepares all that the development servers need, where the cache lacks it: afterwards each starts quickly.
@@ -13,5 +12,4 @@ export async function ensureServers(log: Log = silent): Promise<void> {
   if (!HEADRACE_CLICKHOUSE) await ensureClickHouse(log)
   if (!HEADRACE_KAFKA) await ensureKafka(log)
   if (!HEADRACE_REGISTRY) await ensureRegistry(log)
-  await ensureS3(log)
 }

@@ -4,11 +4,12 @@ import {
   type KafkaConfig,
   LogError,
   STRIDE,
+  type TopicPartition,
   VALUE_LENGTH,
   VALUE_START
 } from "@headrace/engine"
 import { Effect, Pool, type Scope } from "effect"
-import { Consumer } from "./consumer.ts"
+import { Consumer, type ConsumerEvent } from "./consumer.ts"
 import { SOURCE_DEFAULTS } from "./defaults.ts"
 import { polling } from "./polling.ts"
 import { attempt, attemptSync, letGo } from "./port-error.ts"
@@ -52,7 +53,7 @@ export const openChangelog = (config: typeof KafkaConfig.Type): Effect.Effect<Ch
         const from = offset === "beginning" ? 0 : offset
         if (start > from) return { start, end: from }
         yield* attempt(what, () => consumer.assign([{ ...partition, offset: from }]))
-        const end = yield* readToEnd(poll, what, record, between).pipe(
+        const end = yield* readToEnd(poll, partition, record, between).pipe(
           Effect.ensuring(Effect.ignore(attempt(what, () => consumer.unassign([partition])))),
           Effect.tapError(() => Pool.invalidate(readers, reader))
         )
@@ -93,11 +94,12 @@ const settings = (config: typeof KafkaConfig.Type, isolation: Isolation): Record
  */
 export const readToEnd = (
   poll: ReturnType<typeof polling>,
-  what: string,
+  partition: TopicPartition,
   record: Visit,
   between: Effect.Effect<void> = Effect.void
 ): Effect.Effect<number, LogError> =>
   Effect.gen(function* () {
+    const what = `read the changelog ${partition.topic}/${partition.partition}`
     let next = 0
     let quietSince = performance.now()
     while (performance.now() - quietSince < QUIET_LIMIT_MS) {
@@ -109,11 +111,16 @@ export const readToEnd = (
         if (slice.enough) return next
         yield* between
       }
-      for (const event of events) if (event.type === "end" && event.offset >= next) return event.offset
+      for (const event of events) if (isEnd(event, partition) && event.offset >= next) return event.offset
       if (batch.count > 0) quietSince = performance.now()
     }
     return yield* Effect.fail(new LogError("Retry", `Cannot ${what}: no end of it within ${QUIET_LIMIT_MS} ms`))
   })
+
+/** The consumer has read other partitions before. */
+const isEnd = (event: ConsumerEvent, { topic, partition }: TopicPartition): event is EndEvent =>
+  event.type === "end" && event.topic === topic && event.partition === partition
+type EndEvent = Extract<ConsumerEvent, { type: "end" }>
 
 /** Hands over some records, from number `first` on: up to which one, and whether that was enough of them. */
 const handOver = ({ bytes, index, stamps, count }: Batch, first: number, record: Visit) => {

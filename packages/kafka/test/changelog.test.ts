@@ -5,7 +5,8 @@ import { readToEnd } from "../src/changelog.ts"
 import type { Poll } from "../src/consumer.ts"
 import { polling } from "../src/polling.ts"
 
-const end = (offset: number) => ({ type: "end", topic: "log", partition: 0, offset }) as const
+const LOG = { topic: "log", partition: 0 }
+const end = (offset: number) => ({ type: "end", ...LOG, offset }) as const
 
 /** Polls that hand over records of these offsets and tell of these ends. */
 const polls = (answers: readonly { readonly offsets: readonly number[]; readonly ends: readonly number[] }[]) => {
@@ -20,10 +21,10 @@ const polls = (answers: readonly { readonly offsets: readonly number[]; readonly
   return { poll, left }
 }
 
-const read = async (consumer: ReturnType<typeof polls>) => {
+const read = async (consumer: ReturnType<typeof polls>, from = LOG, enough = Number.POSITIVE_INFINITY) => {
   const applied: number[] = []
   const reached = await Effect.runPromise(
-    readToEnd(polling(consumer, 10), "read the log", offset => applied.push(offset) > 0)
+    readToEnd(polling(consumer, 10), from, offset => applied.push(offset) < enough)
   )
   return { reached, applied }
 }
@@ -41,4 +42,13 @@ test("an end that records were handed over behind is not the end", async () => {
   expect(await read(consumer)).toEqual({ reached: 7, applied: [3, 4, 5] })
   expect(consumer.left).toEqual([])
   expect(await read(polls([{ offsets: [3, 4, 8], ends: [4, 9] }]))).toEqual({ reached: 9, applied: [3, 4, 8] })
+})
+
+test("the end of a partition that was read before is not the end of this one", async () => {
+  const other = { topic: "log", partition: 1 }
+  const consumer = polls([
+    { offsets: [], ends: [7] },
+    { offsets: [3, 4], ends: [] }
+  ])
+  expect(await read(consumer, other, 2)).toEqual({ reached: 5, applied: [3, 4] })
 })

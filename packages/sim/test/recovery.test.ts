@@ -188,7 +188,7 @@ test("a checkpoint that goes between being listed and being read has made room f
 test("a checkpoint that rotted is none that is retained: the changelog is kept for the one before", () => {
   const recovery = checkpointed()
   const [oldest, rotten] = recovery.checkpoints()
-  recovery.replace(rotten!, bytes => bytes.slice(1))
+  recovery.replace(rotten!, bytes => bytes.slice(0, -1))
   recovery.checkpoint()
   const newest = recovery.checkpoints().at(-1)!
   expect(recovery.checkpoints()).toEqual([oldest!, rotten!, newest])
@@ -201,14 +201,15 @@ test("nothing is left of a checkpoint that turns out to be damaged while it is p
   const newest = recovery.checkpoints().at(-1)!
   const file = new CheckpointWriter(1)
   const header = { topic: "events", partition: 0, changelogOffset: 4, sourceOffset: 9 }
-  const entries = ["x", "y"].map(key => [Buffer.from(key), Buffer.from("alien")] as const)
+  const keys = ["x", "y", "z"]
+  const entries = keys.map(key => [Buffer.from(key), Buffer.from("alien")] as const)
   const bytes = Buffer.concat([file.begin(header), ...file.add(entries), ...file.end()])
   recovery.replace(newest, () => bytes)
-  expect(recovery.restore()).toMatchObject({ state: { x: "alien", y: "alien" } })
-  // In the second block of entries.
+  expect(recovery.restore()).toMatchObject({ state: Object.fromEntries(keys.map(key => [key, "alien"])) })
+  // In the last block of entries, which comes in the same piece as the others, or in one of its own.
   recovery.replace(newest, () => bytes.with(bytes.lastIndexOf("alien"), 0))
-  expect(recovery.restore()).toEqual({ offset: 12, state: COMMITTED })
-  expect(recovery.said).toEqual([expect.stringContaining(`${newest} is damaged: a checksum does not fit`)])
+  for (let i = 0; i < 10; i++) expect(recovery.restore()).toEqual({ offset: 12, state: COMMITTED })
+  expect(recovery.said[0]).toContain(`${newest} is damaged: a checksum does not fit`)
 })
 
 test("changes that are too many for memory become several checkpoints, one after the other", () => {

@@ -7,19 +7,21 @@ const UPLOAD = { partSize: 8 << 20, queueSize: 1, retry: 3 }
 /** Ranges of one object that are asked for at a time: a request's way there and back is long, its bytes are few. */
 const RANGES_AT_ONCE = 4
 /** A request, or a part, that takes longer will never be answered. */
-const PATIENCE = "30 seconds"
 const PATIENCE_MS = 30_000
+/** So many times that may pass until whoever asked has to decide. */
+const PATIENCES = 2
 const LIST_AT_ONCE = 1_000
-/** Six times within about six seconds; then whoever asked decides. */
+/** Within about six seconds, of a server that refuses at once. */
 const AGAIN = { schedule: Schedule.jittered(Schedule.exponential("100 millis")), times: 6 }
 
 /**
  * Objects of a bucket, by Bun's own client. Credentials come from the usual variables of this process:
  * AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, where there is one, AWS_SESSION_TOKEN.
+ * `patienceMs`: how long a request may take.
  */
-export const bucketBlobs = (config: BucketConfig): Layer.Layer<Blobs> =>
+export const bucketBlobs = (config: BucketConfig, patienceMs = PATIENCE_MS): Layer.Layer<Blobs> =>
   Layer.sync(Blobs, () => {
-    const bucket = new Bucket(config)
+    const bucket = new Bucket(config, patienceMs)
     return Blobs.of({
       list: prefix => bucket.list(prefix),
       read: name => bucket.read(name),
@@ -30,10 +32,12 @@ export const bucketBlobs = (config: BucketConfig): Layer.Layer<Blobs> =>
 
 class Bucket {
   private readonly config: BucketConfig
+  private readonly patienceMs: number
   private readonly client: InstanceType<typeof Bun.S3Client>
 
-  constructor(config: BucketConfig) {
+  constructor(config: BucketConfig, patienceMs: number) {
     this.config = config
+    this.patienceMs = patienceMs
     const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN } = process.env
     this.client = new Bun.S3Client({
       bucket: config.bucket,
@@ -56,9 +60,15 @@ class Bucket {
     name: string,
     call: (client: InstanceType<typeof Bun.S3Client>) => Promise<A>
   ): Effect.Effect<A, BlobError> {
+    const within = (patiences: number) =>
+      Effect.timeoutOrElse<never, BlobError, never>({
+        duration: this.patienceMs * patiences,
+        orElse: () => Effect.fail(this.unanswered(verb, name))
+      })
     return Effect.tryPromise({ try: () => call(this.client), catch: cause => this.failed(verb, name, cause) }).pipe(
-      Effect.timeoutOrElse({ duration: PATIENCE, orElse: () => Effect.fail(this.unanswered(verb, name)) }),
-      Effect.retry({ ...AGAIN, while: error => error.failure === "Unavailable" })
+      within(1),
+      Effect.retry({ ...AGAIN, while: error => error.failure === "Unavailable" }),
+      within(PATIENCES)
     )
   }
 
@@ -105,6 +115,8 @@ class Bucket {
     return Effect.gen({ self: this }, function* () {
       const clock = yield* Clock.Clock
       let failure: E | undefined
+      /** Nobody waits for it any more: what is pulled then must not look like its end. */
+      let abandoned = false
       /** Since when the client has been busy with what it pulled. */
       let since = clock.currentTimeMillisUnsafe()
       const pulls = (to: () => number) =>
@@ -114,7 +126,11 @@ class Bucket {
       const pulled = pulls(() => clock.currentTimeMillisUnsafe())
       const pulling = pulls(() => Number.POSITIVE_INFINITY)
       const timed = Stream.transformPull(bytes, pull =>
-        Effect.succeed(Effect.onExit(Effect.andThen(pulling, pull), () => pulled))
+        Effect.succeed(
+          Effect.flatMap(Effect.andThen(pulling, Effect.exit(pull)), exit =>
+            abandoned ? Effect.die(new Error("The write was given up")) : Effect.andThen(pulled, exit)
+          )
+        )
       )
       const watched = Stream.tapError(timed, error =>
         Effect.sync(() => {
@@ -127,11 +143,14 @@ class Bucket {
         catch: cause => failure ?? this.failed("write", name, cause)
       })
       const stuck = Effect.suspend(() =>
-        clock.currentTimeMillisUnsafe() - since > PATIENCE_MS
+        clock.currentTimeMillisUnsafe() - since > this.patienceMs
           ? Effect.fail(this.unanswered("write", name))
           : Effect.void
-      ).pipe(Effect.andThen(Effect.sleep("1 second")), Effect.forever)
-      yield* Effect.raceFirst(write, stuck)
+      ).pipe(Effect.andThen(Effect.sleep(this.patienceMs / 10)), Effect.forever)
+      const abandon = Effect.sync(() => {
+        abandoned = true
+      })
+      yield* Effect.ensuring(Effect.raceFirst(write, stuck), abandon)
     })
   }
 
@@ -142,7 +161,7 @@ class Bucket {
   }
 
   private unanswered(verb: string, name: string): BlobError {
-    return this.error(verb, name, "Unavailable", `no answer within ${PATIENCE}`, undefined)
+    return this.error(verb, name, "Unavailable", `no answer within ${this.patienceMs} ms`, undefined)
   }
 
   private short(name: string): BlobError {

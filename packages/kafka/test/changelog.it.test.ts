@@ -1,0 +1,58 @@
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
+import { startKafka } from "@headrace/dev"
+import { Effect } from "effect"
+import { openChangelog } from "../src/changelog.ts"
+import { createTopic, openProducer, pack } from "./support.ts"
+
+setDefaultTimeout(60_000)
+
+/** More than are read at a time. */
+const PARTITIONS = 10
+const RECORDS = 200
+
+let kafka: Awaited<ReturnType<typeof startKafka>>
+beforeAll(async () => {
+  kafka = await startKafka()
+}, 120_000)
+afterAll(() => kafka?.stop())
+
+const text = new TextDecoder()
+
+test("many partitions are read at a time, each to its own end, and from where a read had enough", async () => {
+  const { bootstrap } = kafka
+  const topic = await createTopic(bootstrap, PARTITIONS)
+  const producer = openProducer(bootstrap)
+  const id = producer.topicId(topic)
+  const recordOf = (partition: number, i: number) => `${partition}:${i}`
+  const partitions = Array.from({ length: PARTITIONS }, (_, partition) => partition)
+  const records = partitions.flatMap(partition =>
+    Array.from({ length: RECORDS }, (_, i) => ({ topic: id, partition, value: recordOf(partition, i) }))
+  )
+  producer.produce(pack(records), 0, records.length)
+  await producer.flush(20_000)
+  await producer.close()
+
+  const read = Effect.gen(function* () {
+    const changelog = yield* openChangelog({ bootstrap, settings: {} })
+    const one = (partition: number, from: number | "beginning", enough: number) => {
+      const values: string[] = []
+      const take = (_: number, bytes: Uint8Array, start: number, end: number) =>
+        values.push(text.decode(bytes.subarray(start, end))) < enough
+      return Effect.map(changelog.read({ topic, partition }, from, take), range => ({ ...range, values }))
+    }
+    const first = yield* Effect.forEach(partitions, partition => one(partition, "beginning", 1 + partition), {
+      concurrency: "unbounded"
+    })
+    const rest = yield* Effect.forEach(partitions, partition => one(partition, first[partition]!.end, RECORDS), {
+      concurrency: "unbounded"
+    })
+    return { first, rest }
+  })
+  const { first, rest } = await Effect.runPromise(Effect.scoped(read))
+  for (const partition of partitions) {
+    const enough = 1 + partition
+    const values = Array.from({ length: RECORDS }, (_, i) => recordOf(partition, i))
+    expect(first[partition]).toEqual({ start: 0, end: enough, values: values.slice(0, enough) })
+    expect(rest[partition]).toEqual({ start: 0, end: RECORDS, values: values.slice(enough) })
+  }
+})
