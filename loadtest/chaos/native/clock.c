@@ -1,12 +1,15 @@
 /* Steps the clock of one process: LD_PRELOAD=clock.so CHAOS_CLOCK=FILE program. The file holds one long, the
  * milliseconds that the wall clock is off by; whoever writes it steps the clock. Time that only passes (CLOCK_MONOTONIC)
- * is left alone, as in a real step. */
+ * is left alone, as in a real step. The kernel's own clock stays right: waits until a moment by the wall clock are handed
+ * to it in its terms. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/time.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,14 +26,25 @@ __attribute__((constructor)) static void begin(void) {
   close(fd);
 }
 
+static void shift(struct timespec *time, long ms) {
+  long long ns = time->tv_nsec + (ms % 1000) * 1000000LL;
+  time->tv_sec += ms / 1000 + (ns < 0 ? -1 : ns / 1000000000);
+  time->tv_nsec = ns < 0 ? ns + 1000000000 : ns % 1000000000;
+}
+
+/* Moments since the machine's start are far below those since 1970. */
+static const struct timespec *kernels(const struct timespec *until, struct timespec *mine) {
+  if (!offset_ms || until->tv_sec < 1000000000) return until;
+  *mine = *until;
+  shift(mine, -*offset_ms);
+  return mine;
+}
+
 int clock_gettime(clockid_t clock, struct timespec *now) {
   if (!real_clock_gettime) begin();
   int failed = real_clock_gettime(clock, now);
-  if (failed || !offset_ms || (clock != CLOCK_REALTIME && clock != CLOCK_REALTIME_COARSE)) return failed;
-  long long ns = now->tv_nsec + (*offset_ms % 1000) * 1000000LL;
-  now->tv_sec += *offset_ms / 1000 + (ns < 0 ? -1 : ns / 1000000000);
-  now->tv_nsec = ns < 0 ? ns + 1000000000 : ns % 1000000000;
-  return 0;
+  if (!failed && offset_ms && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) shift(now, *offset_ms);
+  return failed;
 }
 
 int gettimeofday(struct timeval *restrict now, void *restrict zone) {
@@ -47,4 +61,21 @@ time_t time(time_t *now) {
   clock_gettime(CLOCK_REALTIME, &precise);
   if (now) *now = precise.tv_sec;
   return precise.tv_sec;
+}
+
+int pthread_cond_timedwait(pthread_cond_t *restrict cond, pthread_mutex_t *restrict mutex,
+                           const struct timespec *restrict until) {
+  static int (*real)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
+  struct timespec mine;
+  /* By its version: the oldest one, which a plain dlsym may find, has another layout. */
+  if (!real) real = dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
+  if (!real) real = dlsym(RTLD_NEXT, "pthread_cond_timedwait");
+  return real(cond, mutex, kernels(until, &mine));
+}
+
+int cnd_timedwait(cnd_t *restrict cond, mtx_t *restrict mutex, const struct timespec *restrict until) {
+  static int (*real)(cnd_t *, mtx_t *, const struct timespec *);
+  struct timespec mine;
+  if (!real) real = dlsym(RTLD_NEXT, "cnd_timedwait");
+  return real(cond, mutex, kernels(until, &mine));
 }
