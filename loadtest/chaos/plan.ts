@@ -22,7 +22,7 @@ export function* plan(seed: number): Generator<Planned, never> {
   const others = new Deck([clickhouseDown, clickhouseSlow, diskFull, clockStepped, joinAndLeave], random)
   for (;;) {
     const round = [
-      ...named.deal(5),
+      ...named.deal(4),
       ...network.deal(2),
       ...others.deal(1),
       killed,
@@ -30,6 +30,7 @@ export function* plan(seed: number): Generator<Planned, never> {
       takenOver,
       zombie,
       zombie,
+      lateEndTxn,
       lateEndTxn,
       lateEndTxn,
       lateOffsets,

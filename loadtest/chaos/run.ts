@@ -98,7 +98,9 @@ const injectAll = async (world: World, plan: Iterable<Planned>, until: number) =
   for (const planned of plan) {
     if (signal.aborted || Date.now() >= until) break
     try {
-      injections.push(await inject(world, planned))
+      const injection = await inject(world, planned)
+      // One that was interrupted proves nothing.
+      if (!signal.aborted) injections.push(injection)
     } catch (error) {
       if (signal.aborted) break
       world.follower.check()

@@ -115,7 +115,10 @@ const inRebalance: Fault = {
     const isSync = (one: Buffer) => apiOf(one) === API.syncGroup && victim.isClient(clientOf(one))
     const syncing = catchNext(scene, world.servers.links.kafka, isSync)
     world.guest.start()
-    await syncing
+    await syncing.catch(async error => {
+      await leave(world)
+      throw error
+    })
     const mark = await killAndRestart(world, victim)
     return { mark, settle: () => leave(world) }
   }

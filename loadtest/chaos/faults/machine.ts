@@ -7,8 +7,8 @@ export const diskFull: Fault = {
   where: "kafka",
   inject: async ({ world }) => {
     const { disk } = world.options
-    disk.fill()
     try {
+      await disk.fill()
       // Longer than from one checkpoint to the next.
       await world.pause(12_000)
     } finally {
