@@ -28,10 +28,13 @@ export const clockStepped: Fault = {
   inject: async scene => {
     const { world, random } = scene
     const victim = victimOf(scene)
+    const forMs = between(random, 3000, 6000)
     world.options.clocks.step(victim.name, STEPS_MS[random.below(STEPS_MS.length)]!)
-    const mark = world.mark()
-    await world.pause(between(random, 3000, 6000))
-    world.options.clocks.step(victim.name, 0)
-    return { mark }
+    const stepBack = async () => {
+      await world.pause(forMs)
+      world.options.clocks.step(victim.name, 0)
+      await world.recovered(world.mark(), "kafka")
+    }
+    return { mark: world.mark(), settle: stepBack }
   }
 }
