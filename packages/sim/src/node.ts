@@ -147,7 +147,7 @@ export class Node {
       this,
       `${name} checkpointed`,
       storeServices(world, this),
-      checkpointAll(this.plan, this.job, { ...SMALL, incrementalBytes: world.stateBytes }),
+      checkpointAll(this.plan, this.job, { ...SMALL, incrementalBytes: world.stateBytes < 1e6 ? 0 : 1e6 }),
       done,
       error => {
         done()

@@ -294,13 +294,14 @@ export class Lane {
   }
 
   /**
-   * By time; or because the buffers are full and nothing leaves them before the transaction is sealed: then no poll is
-   * under way that would end in time to wake the lane.
+   * By time; or because the buffers or the memory for state are full, and nothing leaves them before the transaction is
+   * sealed: then no poll is under way that would end in time to wake the lane.
    */
   private commitDue(): boolean {
     const { openSince } = this.commits
     if (openSince < 0) return false
-    return this.now >= this.options.pace.dueAt(openSince) || (this.full && this.tasks.mayWait)
+    if (this.tasks.overfull || (this.full && this.tasks.mayWait)) return true
+    return this.now >= this.options.pace.dueAt(openSince)
   }
 
   private get full(): boolean {
@@ -443,7 +444,7 @@ export class Lane {
 
   private congested(): boolean {
     this.options.metrics.set("bufferedBytes", this.commits.bufferedBytes)
-    if (this.full) return true
+    if (this.full || (this.tasks.overfull && this.commits.openSince >= 0)) return true
     // What is in asynchronous steps has to come out before the transaction can close: no more goes in.
     if (this.commitDue() && !this.tasks.closable) return true
     return this.tasks.inFlight > this.options.maxInFlight

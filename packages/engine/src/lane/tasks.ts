@@ -65,6 +65,11 @@ export class Tasks {
     this.memory.sealed()
   }
 
+  /** State takes more memory than it may. */
+  get overfull(): boolean {
+    return this.memory.overfull
+  }
+
   /** What is to be known of them from outside. */
   report(metrics: LaneMetrics): void {
     const { bytes } = this.memory.size()

@@ -18,11 +18,14 @@ const RESTORED_AT_ONCE = 1 << 18
 /**
  * Keeps the state of a lane's partitions within its bound. Half of it is for what was used lately: beyond that, all
  * state grows old at the end of a transaction, and what is not used again leaves for the disk while batches go by, twice
- * as fast as they bring new entries. So memory stays below the bound, apart from what a single transaction touches.
+ * as fast as they bring new entries. Beyond the bound the transaction ends at once: what a single batch touches may come
+ * on top, and no more.
  */
 export class StateMemory {
   private readonly options: StateMemoryOptions
   private readonly residents = new Set<Resident>()
+  /** More is in memory than may be: nothing is to come before what is touched has been committed, and can leave. */
+  overfull = false
   /** Something may be old. */
   private draining = false
   /** Entries that were in memory when some were drained last. */
@@ -45,14 +48,15 @@ export class StateMemory {
 
   /** All state is clean: a transaction has been sealed, and no record has come since. */
   sealed(): void {
-    if (this.draining || !this.exceeded) return
-    for (const resident of this.residents) this.age(resident)
+    if (!this.draining && this.exceeded) for (const resident of this.residents) this.age(resident)
+    this.relieve()
   }
 
   /** Behind a batch. */
   relieve(): void {
+    const { keys, spilledKeys, bytes } = this.size()
+    this.overfull = bytes > this.boundBytes
     if (!this.draining) return
-    const { keys, spilledKeys } = this.size()
     const limit = Math.max(this.options.drainedAtOnce, 2 * (keys - spilledKeys - this.heldBefore))
     let left = limit
     this.guard(() => {
