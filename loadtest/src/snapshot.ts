@@ -4,6 +4,8 @@ export interface EngineSnapshot {
   readonly commitsPerSecond: number
   readonly commitMs: { readonly p50: number; readonly p99: number }
   readonly rssMb: number
+  /** State in memory, and on disk where that is too little: by operator, the largest first. */
+  readonly state?: readonly { readonly operator: string; readonly memoryMb: number; readonly diskMb: number }[]
   /** A restore of state that is under way. */
   readonly restoring?: { readonly doneBytes: number; readonly totalBytes: number; readonly ms: number }
 }

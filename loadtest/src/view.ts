@@ -125,8 +125,12 @@ const engineRows = (e: EngineSnapshot): readonly (readonly [string, string])[] =
     `${count(e.commitsPerSecond)}/s   ${dim("p50")} ${ms(e.commitMs.p50)}  ${dim("p99")} ${ms(e.commitMs.p99)}`
   ],
   ["memory", megabytes(e.rssMb)],
+  ...(e.state ?? []).map(one => ["state", stateOf(one)] as const),
   ...(e.restoring === undefined ? [] : [["restoring", yellow(restoring(e.restoring))] as const])
 ]
+
+const stateOf = ({ operator, memoryMb, diskMb }: NonNullable<EngineSnapshot["state"]>[number]): string =>
+  `${megabytes(memoryMb)}${diskMb > 0 ? yellow(`  ${megabytes(diskMb)} on disk`) : ""}  ${dim(operator)}`
 
 /** Percent, rate and what is left of a restore. */
 const restoring = ({ doneBytes, totalBytes, ms: took }: NonNullable<EngineSnapshot["restoring"]>): string => {

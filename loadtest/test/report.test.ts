@@ -129,6 +129,12 @@ describe("the view", () => {
     }
   })
 
+  test("shows the state of operators, and what of it is on disk", () => {
+    const state = [{ operator: "spend", memoryMb: 12, diskMb: 345 }]
+    const text = renderView({ ...snapshot, engine: { ...snapshot.engine!, state } }, 100).join("\n")
+    for (const part of ["12 MB", "345 MB on disk", "spend"]) expect(text).toContain(part)
+  })
+
   test("shows a restore while there is one", () => {
     const restoring = { doneBytes: 30e6, totalBytes: 120e6, ms: 3_000 }
     const during = { ...snapshot, engine: { ...snapshot.engine!, restoring } }

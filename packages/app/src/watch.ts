@@ -16,6 +16,7 @@ interface Sample {
   readonly startupMs: number
   /** Of all lanes together; nothing in all when none restores. */
   readonly restoring: NonNullable<EngineSnapshot["restoring"]>
+  readonly state: NonNullable<EngineSnapshot["state"]>
 }
 
 const EVERY_MS = 500
@@ -39,6 +40,7 @@ export const watch = Effect.fnUntraced(function* (url: string) {
       commitsPerSecond,
       commitMs: commitMs(last, first),
       rssMb: last.rssMb,
+      state: last.state,
       ...(last.restoring.totalBytes > 0 ? { restoring: last.restoring } : {})
     }
   const begin = Effect.gen(function* () {
@@ -97,6 +99,7 @@ const sampleOf = (text: string): Sample => {
     within,
     rssMb: one("process_resident_memory_bytes") / 1048576,
     startupMs: one("headrace_startup_ms"),
+    state: statesOf(series),
     restoring: {
       doneBytes: sum("headrace_restoring_done_bytes"),
       totalBytes: sum("headrace_restoring_total_bytes"),
@@ -104,6 +107,30 @@ const sampleOf = (text: string): Sample => {
     }
   }
 }
+
+/** Operators with the most state that are shown. */
+const SHOWN = 3
+
+/** By operator, over all partitions and lanes. */
+const statesOf = (series: ReturnType<typeof parse>): Sample["state"] => {
+  const mb = (metric: string, operator: string) =>
+    series
+      .filter(({ name, labels }) => name === metric && operatorOf(labels) === operator)
+      .reduce((sum, line) => sum + line.value / 1048576, 0)
+  const operators = series
+    .filter(({ name }) => name === "headrace_operator_state_bytes")
+    .map(one => operatorOf(one.labels))
+  return [...new Set(operators)]
+    .map(operator => ({
+      operator,
+      memoryMb: mb("headrace_operator_state_bytes", operator),
+      diskMb: mb("headrace_operator_spilled_bytes", operator)
+    }))
+    .toSorted((a, b) => b.memoryMb + b.diskMb - a.memoryMb - a.diskMb)
+    .slice(0, SHOWN)
+}
+
+const operatorOf = (labels: string): string => /operator="(.*?)"/.exec(labels)?.[1] ?? ""
 
 const parse = (text: string) =>
   text.split("\n").flatMap(line => {

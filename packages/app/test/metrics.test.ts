@@ -26,6 +26,10 @@ test("what the threads report is what a measurement reads, from its beginning on
   first?.metrics.add("lag", 5)
   second?.metrics.add("lag", 7)
   table?.metrics.add("lag", 100)
+  for (const unit of [first, second])
+    unit?.metrics.states.write([
+      { source: 0, partition: 0, node: 5, keys: 1, bytes: 3 << 20, spilledKeys: 1, spilledBytes: 1 << 20 }
+    ])
   made.startupMs = 1234
   for (let i = 0; i < 100; i++) first?.metrics.commitTook(5000)
   const measured = Effect.gen(function* () {
@@ -39,7 +43,8 @@ test("what the threads report is what a measurement reads, from its beginning on
   expect(figures).toMatchObject({ lanes: 2, startupMs: 1234, commitMs: { p50: 1 } })
   expect(figures.commitMs.p99).toBeWithin(100, 126)
   expect(figures.rssMb).toBeGreaterThan(1)
-  expect(snapshot).toMatchObject({ lag: 12, commitMs: figures.commitMs })
+  const state = [{ operator: "5", memoryMb: 6, diskMb: 2 }]
+  expect(snapshot).toMatchObject({ lag: 12, commitMs: figures.commitMs, state })
 })
 
 test("where no pipeline answers, nothing is measured", async () => {
