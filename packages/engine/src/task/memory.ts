@@ -1,4 +1,4 @@
-import { addSize, noState, SpillError, type Spilling, type SpillStore, type StateSize } from "@headrace/core"
+import { addSize, drainAll, noState, SpillError, type Spilling, type SpillStore, type StateSize } from "@headrace/core"
 import { LogError } from "../ports/log.ts"
 
 export interface StateMemoryOptions {
@@ -28,7 +28,7 @@ export class StateMemory {
   overfull = false
   /** Something may be old. */
   private draining = false
-  /** Entries that were in memory when some were drained last. */
+  /** Entries that were left in memory by the last look. */
   private heldBefore = 0
 
   constructor(options: StateMemoryOptions) {
@@ -55,15 +55,10 @@ export class StateMemory {
   /** Behind a batch. */
   relieve(): void {
     const { keys, spilledKeys, bytes } = this.size()
+    const held = keys - spilledKeys
+    const drained = this.draining ? this.drain(Math.max(this.options.drainedAtOnce, 2 * (held - this.heldBefore))) : 0
+    this.heldBefore = held - drained
     this.overfull = bytes > this.boundBytes
-    if (!this.draining) return
-    const limit = Math.max(this.options.drainedAtOnce, 2 * (keys - spilledKeys - this.heldBefore))
-    let left = limit
-    this.guard(() => {
-      for (const { state } of this.residents) if (left > 0) left -= state.drain(left)
-    })
-    this.draining = left <= 0
-    this.heldBefore = keys - spilledKeys - (limit - left)
   }
 
   /** Entries of one partition were restored: its state is clean at any time. */
@@ -103,6 +98,17 @@ export class StateMemory {
 
   private get exceeded(): boolean {
     return this.size().bytes > this.boundBytes / 2
+  }
+
+  private drain(limit: number): number {
+    const drained = this.guard(() =>
+      drainAll(
+        Array.from(this.residents, ({ state }) => state),
+        limit
+      )
+    )
+    this.draining = drained >= limit
+    return drained
   }
 
   private age(resident: Resident): void {
