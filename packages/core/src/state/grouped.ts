@@ -1,18 +1,12 @@
-import { ByteWriter } from "../bytes.ts"
-import type { ValueCodec } from "../codec.ts"
+import type { ByteWriter } from "../bytes.ts"
 import { writePrefixTombstone, writePut } from "./changes.ts"
 import { StateError } from "./error.ts"
-import { ARRIVAL, FIRST_NUMBER, Group, type GroupLayout, OldRows, Rows, type Visit } from "./group.ts"
-import { ValueReader, writeNumber } from "./number.ts"
+import { ARRIVAL, Group, type GroupLayout, OldRows, Rows, type Visit } from "./group.ts"
+import { GroupEntries, ROWS } from "./groupEntries.ts"
 import type { StateHandle } from "./operator.ts"
-import { HANDLE_BYTES, operatorHash, readOrdered, writeOrdered, writeStateKey } from "./order.ts"
+import { HANDLE_BYTES, readOrdered } from "./order.ts"
 import { entriesOf, noState, type SpillStore, type StateSize } from "./spill.ts"
 import type { Table } from "./table.ts"
-
-/** Handle numbers: the rows, then one for each set. 1 is the operator's own value. */
-const ROWS = 2
-/** In the store only: keys by their arrival. */
-const LIST = 255
 
 /**
  * Typed columns by namespace and key: what a window operator keeps. A namespace is dropped as a whole, by one prefix
@@ -21,9 +15,7 @@ const LIST = 255
  */
 export class GroupedState implements StateHandle {
   readonly groups = new Map<number, Group>()
-  /** The kind of all keys (see Keyed), 0 before the first. Stands in each entry. */
-  keyKind = 0
-  private readonly operator: number
+  private readonly entries: GroupEntries
   private readonly layout: GroupLayout
   private epoch = 1
   private dropped: number[] = []
@@ -31,14 +23,18 @@ export class GroupedState implements StateHandle {
   private store: SpillStore | undefined
   /** Prefixes in the store of namespaces that were dropped. */
   private garbage: Uint8Array[] = []
-  private readonly key = new ByteWriter(64)
-  private readonly value = new ByteWriter(64)
-  private readonly scratch = new ByteWriter(64)
-  private readonly reader = new ValueReader()
 
   constructor(id: string, layout: GroupLayout) {
-    this.operator = operatorHash(id)
+    this.entries = new GroupEntries(id, layout)
     this.layout = layout
+  }
+
+  /** The kind of all keys (see Keyed), 0 before the first. */
+  get keyKind(): number {
+    return this.entries.keyKind
+  }
+  set keyKind(kind: number) {
+    this.entries.keyKind = kind
   }
 
   /** The group of a namespace, made if there is none. As large from the start as the last one dropped was. */
@@ -111,7 +107,7 @@ export class GroupedState implements StateHandle {
     const slot = table.upsert(key, HANDLE_BYTES + 1, key.length)
     const isNew = slot === before && !this.recall(group, part, slot, key, HANDLE_BYTES + 1, key.length)
     if (part > 0) return true
-    this.readRow(group, group.young, slot, value)
+    this.entries.readRow(group, group.young, slot, value)
     if (isNew) group.keys++
     const arrival = table.rows[slot * table.stride + ARRIVAL]!
     // Entries come in the order of their keys: aged once, the group takes earlier arrivals for listed ones.
@@ -120,7 +116,8 @@ export class GroupedState implements StateHandle {
   }
 
   forget(namespace: number): void {
-    if (this.groups.get(namespace)?.spilled === true) this.garbage.push(this.prefixOf(namespace).written().slice())
+    if (this.groups.get(namespace)?.spilled === true)
+      this.garbage.push(this.entries.prefixOf(namespace).written().slice())
     this.groups.delete(namespace)
   }
 
@@ -165,7 +162,7 @@ export class GroupedState implements StateHandle {
   // ── entries ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   private writeDrop(out: ByteWriter, namespace: number): void {
-    writePrefixTombstone(out, this.prefixOf(namespace))
+    writePrefixTombstone(out, this.entries.prefixOf(namespace))
   }
 
   /** The touched slots, which are clean from then on. Only the young are ever touched. */
@@ -173,7 +170,7 @@ export class GroupedState implements StateHandle {
     for (let part = 0; part <= this.layout.sets; part++) {
       const table = group.young.part(part)
       if (table.dirtyCount === 0) continue
-      this.beginKeys(group, part)
+      this.entries.beginKeys(group, part)
       for (let i = 0; i < table.dirtyCount; i++) this.writeEntry(out, group.young, part, table.dirty[i]!)
       table.clean()
     }
@@ -182,100 +179,29 @@ export class GroupedState implements StateHandle {
 
   /** All of a part: what is young, what is old, and what is in the store only. */
   private writePart(out: ByteWriter, group: Group, part: number): void {
-    this.beginKeys(group, part)
+    this.entries.beginKeys(group, part)
     const { young, old } = group
     for (let slot = 0; slot < young.part(part).count; slot++) this.writeEntry(out, young, part, slot)
     if (old !== undefined)
       for (let slot = 0; slot < old.rows.part(part).count; slot++)
         if (old.holds(part, slot)) this.writeEntry(out, old.rows, part, slot)
     if (!group.spilled) return
-    this.key.length = HANDLE_BYTES
-    for (const [key, value] of entriesOf(this.store!, this.key.written().slice())) {
+    this.entries.key.length = HANDLE_BYTES
+    for (const [key, value] of entriesOf(this.store!, this.entries.key.written().slice())) {
       const start = HANDLE_BYTES + 1
       if (young.part(part).find(key, start, key.length) >= 0 || (old?.find(part, key, start, key.length) ?? -1) >= 0)
         continue
-      this.key.clear()
-      this.key.copy(key, 0, key.length)
-      this.value.clear()
-      this.value.copy(value, 0, value.length)
-      writePut(out, this.key, this.value)
+      this.entries.key.clear()
+      this.entries.key.copy(key, 0, key.length)
+      this.entries.value.clear()
+      this.entries.value.copy(value, 0, value.length)
+      writePut(out, this.entries.key, this.entries.value)
     }
   }
 
   private writeEntry(out: ByteWriter, rows: Rows, part: number, slot: number): void {
-    this.makeEntry(rows, part, slot)
-    writePut(out, this.key, this.value)
-  }
-
-  private prefixOf(namespace: number): ByteWriter {
-    this.key.clear()
-    this.key.u32(this.operator)
-    writeOrdered(this.key, namespace)
-    return this.key
-  }
-
-  private beginKeys(group: Group, part: number): void {
-    this.key.clear()
-    writeStateKey(this.key, this.operator, group.namespace, ROWS + part)
-    this.key.u8(this.keyKind)
-  }
-
-  /** Makes key and value of a slot, behind `beginKeys`. */
-  private makeEntry(rows: Rows, part: number, slot: number): void {
-    const { keys, offsets } = rows.part(part)
-    this.key.length = HANDLE_BYTES + 1
-    this.key.copy(keys, offsets[slot]!, offsets[slot + 1]!)
-    this.value.clear()
-    if (part === 0) this.writeRow(rows, slot)
-  }
-
-  private writeRow(rows: Rows, slot: number): void {
-    const { numbers, codecs } = this.layout
-    const { table, values } = rows
-    const base = slot * table.stride
-    for (let column = ARRIVAL; column < FIRST_NUMBER + numbers; column++)
-      writeNumber(this.value, table.rows[base + column]!)
-    if (codecs.length === 0) return
-    const begin = this.value.length
-    for (let i = 0; i < codecs.length; i++) this.writeValue(codecs[i]!, values[i]![slot])
-    this.weigh(rows, slot, this.value.length - begin)
-  }
-
-  private writeValue(codec: ValueCodec<unknown>, value: unknown): void {
-    this.scratch.clear()
-    codec.write(value, this.scratch)
-    this.value.varint(this.scratch.length)
-    this.value.copy(this.scratch.bytes, 0, this.scratch.length)
-  }
-
-  private readRow(group: Group, rows: Rows, slot: number, value: Uint8Array): void {
-    const { numbers, codecs } = this.layout
-    const { table, values } = rows
-    const base = slot * table.stride
-    this.reader.reset(value)
-    for (let column = ARRIVAL; column < FIRST_NUMBER + numbers; column++)
-      table.rows[base + column] = this.reader.number()
-    const begin = this.reader.at
-    for (let i = 0; i < codecs.length; i++) values[i]![slot] = this.readValue(codecs[i]!, value)
-    if (codecs.length > 0) this.weigh(rows, slot, this.reader.at - begin)
-    this.reader.end()
-    const arrival = table.rows[base + ARRIVAL]!
-    if (arrival !== slot) group.shuffled = true
-    group.arrivals = Math.max(group.arrivals, arrival + 1)
-  }
-
-  private readValue(codec: ValueCodec<unknown>, value: Uint8Array): unknown {
-    const length = this.reader.varint()
-    const start = this.reader.skip(length)
-    return codec.read(value, start, start + length)
-  }
-
-  /** What the values of a slot take: in a column of its own, so that they can be weighed again. */
-  private weigh(rows: Rows, slot: number, bytes: number): void {
-    const { table } = rows
-    const at = slot * table.stride + FIRST_NUMBER + this.layout.numbers
-    rows.valueBytes += bytes - table.rows[at]!
-    table.rows[at] = bytes
+    this.entries.make(rows, part, slot)
+    writePut(out, this.entries.key, this.entries.value)
   }
 
   // ── what is old, or in the store ───────────────────────────────────────────────────────────────────────────────
@@ -287,12 +213,12 @@ export class GroupedState implements StateHandle {
     const place = old === undefined ? -1 : old.find(part, bytes, start, end)
     if (place >= 0) return this.rejuvenate(group, old!, part, place, slot)
     if (!spilled) return false
-    this.beginKeys(group, part)
-    this.key.copy(bytes, start, end)
-    const value = this.store!.get(this.key.written())
+    this.entries.beginKeys(group, part)
+    this.entries.key.copy(bytes, start, end)
+    const value = this.store!.get(this.entries.key.written())
     if (value === undefined) return false
-    group.spilledBytes -= this.key.length + value.length
-    if (part === 0) this.readRow(group, group.young, slot, value)
+    group.spilledBytes -= this.entries.key.length + value.length
+    if (part === 0) this.entries.readRow(group, group.young, slot, value)
     return true
   }
 
@@ -320,7 +246,7 @@ export class GroupedState implements StateHandle {
     let left = limit
     group.spilled = true
     for (; old.part <= this.layout.sets && left > 0; old.part++, old.slot = 0) {
-      this.beginKeys(group, old.part)
+      this.entries.beginKeys(group, old.part)
       const { count } = old.rows.part(old.part)
       for (; old.slot < count && left > 0; left--) this.drainSlot(group, old)
       if (old.slot < count) return limit
@@ -340,23 +266,16 @@ export class GroupedState implements StateHandle {
     // Once for each key, and also for one that is young again: it will not come by here a second time.
     if (arrival >= group.listed) this.list(group, rows.table, slot, arrival)
     if (holds) {
-      this.makeEntry(rows, part, slot)
-      this.store!.put(this.key.written(), this.value.written())
-      group.spilledBytes += this.key.length + this.value.length
+      this.entries.make(rows, part, slot)
+      this.store!.put(this.entries.key.written(), this.entries.value.written())
+      group.spilledBytes += this.entries.key.length + this.entries.value.length
       if (part === 0) old.keys--
     }
     old.slot++
   }
 
   private list(group: Group, { keys, offsets }: Table, slot: number, arrival: number): void {
-    this.store!.put(this.listKey(group, arrival), keys.subarray(offsets[slot]!, offsets[slot + 1]!))
-  }
-
-  private listKey(group: Group, arrival: number): Uint8Array {
-    this.scratch.clear()
-    writeStateKey(this.scratch, this.operator, group.namespace, LIST)
-    writeOrdered(this.scratch, arrival)
-    return this.scratch.written()
+    this.store!.put(this.entries.listKey(group, arrival), keys.subarray(offsets[slot]!, offsets[slot + 1]!))
   }
 
   private visitPlaces(group: Group, from: number, to: number, show: (rows: Rows, slot: number) => void): void {
@@ -385,19 +304,19 @@ export class GroupedState implements StateHandle {
   }
 
   private listed(group: Group, from: number, limit: number): readonly (readonly [arrival: number, key: Uint8Array])[] {
-    const begin = this.listKey(group, from).slice()
+    const begin = this.entries.listKey(group, from).slice()
     const entries = this.store!.scan(begin.subarray(0, HANDLE_BYTES), begin, limit)
     return entries.map(([key, value]) => [readOrdered(key, HANDLE_BYTES), value] as const)
   }
 
   private showStored(group: Group, key: Uint8Array, show: (rows: Rows, slot: number) => void): void {
-    this.beginKeys(group, 0)
-    this.key.copy(key, 0, key.length)
-    const value = this.store!.get(this.key.written())
+    this.entries.beginKeys(group, 0)
+    this.entries.key.copy(key, 0, key.length)
+    const value = this.store!.get(this.entries.key.written())
     if (value === undefined) throw new StateError("Damaged", "Spilled state lacks a key that its list of keys has")
     // Rows of one key, for this call: nothing that is only looked at becomes young by it.
     const rows = new Rows(this.layout, 1)
-    this.readRow(group, rows, rows.table.upsert(key, 0, key.length), value)
+    this.entries.readRow(group, rows, rows.table.upsert(key, 0, key.length), value)
     show(rows, 0)
   }
 
