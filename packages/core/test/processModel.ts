@@ -13,12 +13,14 @@ export type Op =
   | (Do<"put"> & { readonly sub: Key; readonly n: number })
   | (Do<"delete"> & { readonly sub: Key })
   | Do<"clearValue" | "clearList" | "clearMap" | "clearSum">
-  | (Do<"register" | "unregister"> & { readonly time: number })
+  | (Do<"register" | "unregister" | "registerProcessing" | "unregisterProcessing"> & { readonly time: number })
 type Do<Name> = Name extends string ? { readonly do: Name } : never
 
 export interface Event {
   readonly key: Key
   readonly ts: number
+  /** The wall clock when it comes; undefined: where it was. */
+  readonly clock?: number
   readonly ops: readonly Op[]
 }
 export interface Ttl {
@@ -32,6 +34,7 @@ export interface Seen {
   readonly key: Key
   readonly at: number
   readonly watermark: number
+  readonly processingTime: number
   readonly timer: boolean
   readonly value: unknown
   readonly list: readonly unknown[]
@@ -52,6 +55,23 @@ export const timerOps = (time: number): readonly Op[] => {
     [
       { do: "put", sub: time, n: time },
       { do: "unregister", time: time + 3 }
+    ]
+  ]
+  return kinds[Math.abs(time) % kinds.length]!
+}
+
+/** The same in processing time. */
+export const processingOps = (time: number): readonly Op[] => {
+  const later: readonly Op[] = time < 300 ? [{ do: "registerProcessing", time: time + 7 }] : []
+  const kinds: readonly (readonly Op[])[] = [
+    [
+      { do: "append", n: time },
+      { do: "register", time }
+    ],
+    [{ do: "clearMap" }, ...later],
+    [
+      { do: "add", n: time },
+      { do: "unregisterProcessing", time: time + 3 }
     ]
   ]
   return kinds[Math.abs(time) % kinds.length]!
@@ -90,7 +110,7 @@ const statesOf = (ttl: Ttl): Record<string, StateSpec> => ({
   }
 })
 
-const apply = ({ state, timers }: Context, op: Op): void => {
+const apply = ({ state, timers, processingTimers }: Context, op: Op): void => {
   if (op.do === "set") state.value.set(op.n)
   else if (op.do === "append") state.list.append(op.n)
   else if (op.do === "add") state.sum.add(op.n)
@@ -101,7 +121,9 @@ const apply = ({ state, timers }: Context, op: Op): void => {
   else if (op.do === "clearMap") state.map.clear()
   else if (op.do === "clearSum") state.sum.clear()
   else if (op.do === "register") timers.register(op.time)
-  else timers.delete(op.time)
+  else if (op.do === "unregister") timers.delete(op.time)
+  else if (op.do === "registerProcessing") processingTimers.register(op.time)
+  else processingTimers.delete(op.time)
 }
 
 /** A chain keyBy → process of one partition, with what its calls saw. */
@@ -109,6 +131,7 @@ export class Chain {
   readonly seen: Seen[] = []
   /** Watermarks as they came out, each with the number of calls before it. */
   readonly watermarks: [number, number][] = []
+  readonly clock = { now: 0 }
   readonly process: Process
   readonly state: PartitionState
   readonly head
@@ -117,15 +140,17 @@ export class Chain {
     const key = keyed()
     const call = (ops: readonly Op[], context: Context, timer: boolean) => {
       for (const op of ops) apply(context, op)
-      const { state, timestamp: at, watermark } = context
+      const { state, timestamp: at, watermark, processingTime } = context
       const [value, list, map, sum] = [state.value.get(), state.list.get(), state.map.entries(), state.sum.get()]
-      context.emit({ key: context.key, at, watermark, timer, value, list, map, sum })
+      context.emit({ key: context.key, at, watermark, processingTime, timer, value, list, map, sum })
     }
     this.process = new Process({
       id: "process",
       state: statesOf(ttl),
       onRecord: (event: Event, context: Context) => call(event.ops, context, false),
       onTimer: (time: number, context: Context) => call(timerOps(time), context, true),
+      onProcessingTimer: (time: number, context: Context) => call(processingOps(time), context, true),
+      clock: this.clock,
       key,
       atOnce,
       output: {
@@ -166,6 +191,9 @@ export class Model {
   private readonly ttl: Ttl
   private readonly states = new Map<Key, Record<keyof Ttl, Map<Key, Entry>>>()
   private timers: Timer[] = []
+  private processing: Timer[] = []
+  /** The wall clock. */
+  clock = 0
   private current = Number.NEGATIVE_INFINITY
 
   constructor(ttl: Ttl) {
@@ -180,6 +208,17 @@ export class Model {
   watermark(watermark: number): void {
     this.current = Math.max(this.current, watermark)
     for (let timer = this.due(); timer !== undefined; timer = this.due()) this.fire(timer)
+  }
+
+  /** What the wall clock brings, behind what is due in event time: nothing before that has begun. */
+  tick(): void {
+    for (;;) {
+      this.watermark(this.current)
+      const due = this.processing.filter(timer => timer.time <= this.clock).toSorted((a, b) => a.time - b.time)[0]
+      if (due === undefined || this.current === Number.NEGATIVE_INFINITY) return
+      this.processing = this.processing.filter(one => one !== due)
+      this.call(due.key, this.current + 1, this.current, processingOps(due.time), true)
+    }
   }
 
   private due(key?: Key): Timer | undefined {
@@ -205,7 +244,17 @@ export class Model {
     const map = entries("map").toSorted(([a], [b]) =>
       typeof a === typeof b ? (a < b ? -1 : 1) : typeof a < typeof b ? -1 : 1
     )
-    this.seen.push({ key, at, watermark, timer, value, list, map, sum: sum === undefined ? undefined : `${sum}` })
+    this.seen.push({
+      key,
+      at,
+      watermark,
+      processingTime: this.clock,
+      timer,
+      value,
+      list,
+      map,
+      sum: sum === undefined ? undefined : `${sum}`
+    })
   }
 
   private apply(key: Key, now: number, watermark: number, op: Op): void {
@@ -226,7 +275,12 @@ export class Model {
     else if (op.do === "clearList") state.list.clear()
     else if (op.do === "clearMap") state.map.clear()
     else if (op.do === "clearSum") state.sum.clear()
-    else if (op.do === "unregister")
+    else if (op.do === "unregisterProcessing")
+      this.processing = this.processing.filter(one => !Object.is(one.key, key) || one.time !== op.time)
+    else if (op.do === "registerProcessing") {
+      if (this.processing.every(one => !Object.is(one.key, key) || one.time !== op.time))
+        this.processing.push({ key, time: op.time, due: op.time })
+    } else if (op.do === "unregister")
       this.timers = this.timers.filter(one => !Object.is(one.key, key) || one.time !== op.time)
     else if (this.timers.every(isTimer)) this.timers.push({ key, time: op.time, due: Math.max(op.time, watermark) })
   }
@@ -254,14 +308,29 @@ const anyOp: fc.Arbitrary<Op> = fc.oneof(
   fc.record({ do: fc.constantFrom("register" as const, "register" as const, "unregister" as const), time: anyTime })
 )
 
-export const anyEvents: fc.Arbitrary<readonly Event[]> = fc
-  .constantFrom<readonly Key[]>(["a", "b", "", "ä💶", "key-of-some-length-0"], [0, 1.5, -7, NaN], [0n, 5n, -300n])
-  .chain(keys =>
-    fc.array(
-      fc.record({ key: fc.constantFrom(...keys), ts: anyTime, ops: fc.array(anyOp, { minLength: 1, maxLength: 4 }) }),
-      { maxLength: 40 }
+const anyProcessingOp: fc.Arbitrary<Op> = fc.record({
+  do: fc.constantFrom("registerProcessing" as const, "registerProcessing" as const, "unregisterProcessing" as const),
+  time: anyTime
+})
+
+const eventsOf = (op: fc.Arbitrary<Op>, clock: fc.Arbitrary<number>): fc.Arbitrary<readonly Event[]> =>
+  fc
+    .constantFrom<readonly Key[]>(["a", "b", "", "ä💶", "key-of-some-length-0"], [0, 1.5, -7, NaN], [0n, 5n, -300n])
+    .chain(keys =>
+      fc.array(
+        fc.record({
+          key: fc.constantFrom(...keys),
+          ts: anyTime,
+          clock,
+          ops: fc.array(op, { minLength: 1, maxLength: 4 })
+        }),
+        { maxLength: 40 }
+      )
     )
-  )
+
+export const anyEvents = eventsOf(anyOp, fc.constant(0))
+/** With timers in processing time, and a wall clock that goes on and is set back. */
+export const anyTimedEvents = eventsOf(fc.oneof(anyOp, anyProcessingOp), anyTime)
 
 const anyLife = fc.option(fc.integer({ min: 1, max: 60 }), { nil: undefined })
 export const anyTtl: fc.Arbitrary<Ttl> = fc.record({ value: anyLife, list: anyLife, map: anyLife, sum: anyLife })

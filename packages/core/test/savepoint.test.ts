@@ -102,6 +102,8 @@ class Partition {
       },
       onTimer: (time: number, context: { key: string; state: States; emit: (record: object) => void }) =>
         context.emit({ key: context.key, time, last: context.state.last.get(), recent: context.state.recent?.get() }),
+      onProcessingTimer: undefined,
+      clock: { now: 0 },
       key,
       output
     })

@@ -5,7 +5,13 @@ import type { Entry } from "../src/state/merge.ts"
 import type { PartitionState } from "../src/state/partition.ts"
 import { SpillError, type SpillStore } from "../src/state/spill.ts"
 import { merged, Chain as WindowChain } from "./harness.ts"
-import { anyEvents as anyCalls, anyTtl, Chain as ProcessChain, type Ttl } from "./processModel.ts"
+import {
+  anyEvents as anyCalls,
+  anyTimedEvents as anyTimedCalls,
+  anyTtl,
+  Chain as ProcessChain,
+  type Ttl
+} from "./processModel.ts"
 import { byKey, expected as expectedCalls, run as runProcess } from "./processRuns.ts"
 import { anyEvents, anySpec, byWindow, run as runWindow } from "./windowModel.ts"
 
@@ -120,18 +126,25 @@ describe("windows with spilled state", () => {
 })
 
 describe("keyed state and timers, spilled", () => {
+  const anyRun = fc.oneof(fc.tuple(fc.constant(true), anyCalls), fc.tuple(fc.constant(false), anyTimedCalls))
   test("do what the model does", () => {
     fc.assert(
-      fc.property(anyCalls, anyTtl, anySteps, fc.boolean(), (events, ttl, turns, sliced) => {
+      fc.property(anyRun, anyTtl, anySteps, ([sliced, events], ttl, turns) => {
         const fresh = () => new ProcessChain(ttl, sliced ? 0 : undefined)
         const step = steps(turns, fresh)
-        const seen = runProcess(fresh(), events, chain => {
-          if (sliced) chain.process.proceed(1)
-          const calls = chain.seen.splice(0)
-          const next = step(chain)
-          next.seen.push(...calls)
-          return next
-        })
+        const seen = runProcess(
+          fresh(),
+          events,
+          chain => {
+            if (sliced) chain.process.proceed(1)
+            const calls = chain.seen.splice(0)
+            const next = step(chain)
+            next.clock.now = chain.clock.now
+            next.seen.push(...calls)
+            return next
+          },
+          sliced
+        )
         expect(byKey(seen)).toEqual(byKey(expectedCalls(events, ttl)))
       }),
       { numRuns: 150 }

@@ -74,10 +74,11 @@ const tumbling = (node: WindowNode): string => {
   return `tumbling ${shortDuration(node.sizeMs)}${offset}${lateness}, state { ${names.join(", ")} }`
 }
 
-const processed = ({ state, onTimer }: ProcessNode): string => {
+const processed = ({ state, onTimer, onProcessingTimer }: ProcessNode): string => {
   const names = Object.entries(state).map(([name, { kind, ttlMs }]: [string, StateSpec]) =>
     ttlMs === undefined ? `${name}: ${kind}` : `${name}: ${kind} for ${shortDuration(ttlMs)}`
   )
   const timers = onTimer === undefined ? [] : ["timers"]
-  return [`state { ${names.join(", ")} }`, ...timers].join(", ")
+  const processing = onProcessingTimer === undefined ? [] : ["timers in processing time"]
+  return [`state { ${names.join(", ")} }`, ...timers, ...processing].join(", ")
 }

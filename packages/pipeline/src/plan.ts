@@ -73,6 +73,7 @@ export interface ProcessNode extends Step {
   readonly state: Readonly<Record<string, StateSpec>>
   readonly onRecord: (record: never, context: never) => void
   readonly onTimer: ((time: number, context: never) => void) | undefined
+  readonly onProcessingTimer: ((time: number, context: never) => void) | undefined
 }
 /** One that is the `late` of a window gets what that window, its `input`, calls late, and none of its results. */
 export interface KafkaSinkNode extends Step {

@@ -18,24 +18,30 @@ export interface Process<A, K, S extends States, B> {
   readonly onRecord: (record: A, context: ProcessContext<K, Handles<S>, B>) => void
   /** Called once for each registered timer, when the watermark passes its time. */
   readonly onTimer?: (time: number, context: ProcessContext<K, Handles<S>, B>) => void
+  /**
+   * Called once for each timer registered with `processingTimers`, when the wall clock has reached its time, on
+   * partitions without records too. What it does is committed once, but when it is done depends on the clock.
+   */
+  readonly onProcessingTimer?: (time: number, context: ProcessContext<K, Handles<S>, B>) => void
 }
 
 /** The same, whatever it is about. */
 type AnyProcess = Pick<ProcessNode, "emits" | "onRecord"> & {
   readonly state: States
   readonly onTimer?: ProcessNode["onTimer"]
+  readonly onProcessingTimer?: ProcessNode["onProcessingTimer"]
 }
 
 export const processDraft = (input: Draft, id: string, process: AnyProcess): Draft => {
   plainName("an id", id)
   check(nearest(input, "keyBy") !== undefined, () => `${id} has no key: call keyBy before process`)
   const state = Object.entries(process.state).map(([name, { spec }]) => [plainName("a state's name", name), spec])
-  const { emits, onRecord, onTimer } = process
+  const { emits, onRecord, onTimer, onProcessingTimer } = process
   return {
     id,
     fixed: true,
     input,
     beside: [],
-    spec: { kind: "process", emits, state: Object.fromEntries(state), onRecord, onTimer }
+    spec: { kind: "process", emits, state: Object.fromEntries(state), onRecord, onTimer, onProcessingTimer }
   }
 }

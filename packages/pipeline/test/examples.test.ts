@@ -41,7 +41,8 @@ test("the README's sessions end a minute after their last payment", async () => 
   const emitted: unknown[] = []
   const key = keyed()
   const output = { next: (record: object) => emitted.push(record), watermark: () => {} }
-  const sessions = keyBy((p: { account: string }) => p.account, key, new Process({ ...node, key, output }))
+  const process = new Process({ ...node, clock: { now: 0 }, key, output })
+  const sessions = keyBy((p: { account: string }) => p.account, key, process)
   const pay = (account: string, merchant: string, cents: number, at: number) =>
     sessions.next({ account, merchant, cents, at }, at)
   pay("a", "m2", 100, 0)

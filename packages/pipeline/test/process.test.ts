@@ -24,7 +24,7 @@ const built = () =>
   keyed().process("alerts", {
     emits: Alert,
     state,
-    onRecord: (payment, { key, state, timers, emit }) => {
+    onRecord: (payment, { key, processingTime, state, timers, processingTimers, emit }) => {
       holds<Equal<typeof key, string>>()
       holds<Equal<ReturnType<typeof state.last.get>, number | undefined>>()
       holds<Equal<ReturnType<typeof state.recent.get>, readonly string[]>>()
@@ -37,8 +37,10 @@ const built = () =>
       // @ts-expect-error an alert has cents
       emit({ account: key })
       timers.register(payment.at + 1)
+      processingTimers.register(processingTime + 1_000)
     },
-    onTimer: (time, { key, emit }) => emit({ account: key, cents: time })
+    onTimer: (time, { key, emit }) => emit({ account: key, cents: time }),
+    onProcessingTimer: (time, { key, emit }) => emit({ account: key, cents: time })
   })
 const planOf = () => toPlan(built().to(Sink.kafka("alerts", Alert)))
 
@@ -56,6 +58,7 @@ test("is a node with its functions and the settings of its states", () => {
   })
   expect(node?.onRecord).toBeFunction()
   expect(node?.onTimer).toBeFunction()
+  expect(node?.onProcessingTimer).toBeFunction()
 })
 
 test("explain says what it keeps", () => {

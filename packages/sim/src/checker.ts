@@ -55,6 +55,12 @@ const isCorrupt = (value: Uint8Array): boolean => text.decode(value).startsWith(
 const eventsOf = (partition: Partition): readonly Event[] =>
   partition.all().flatMap(({ record: { value } }) => (isCorrupt(value) ? [] : [decodeEvent(value, 0, value.length)]))
 
+/** Each event is out, once at least: what is kept until a timer of it fires. */
+export const allOut = ({ log }: World): boolean => {
+  const tagged = log.topics.get("tagged")!.flatMap(partition => partition.all())
+  return tagged.length >= log.topics.get(SOURCE)!.flatMap(eventsOf).length
+}
+
 /** What cannot be decoded goes to its topic as it came, once, with each key's in its order. */
 const checkDead = (world: World, report: (what: string) => void): void => {
   const wordsOf = (partitions: readonly Partition[]) => {

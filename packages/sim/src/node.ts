@@ -43,8 +43,11 @@ const RESTORE_CONCURRENCY = 2
 const DRAINED_AT_ONCE = 2
 /** Longer than several transactions may hang one after the other. */
 const RESTORE_PATIENCE_MS = 60_000
+/** Of wall clocks, and what they are set by. */
+const SKEW_MS = 300
+const STEP_MS = 1_000
 /** The process stands still for as long as this. */
-const STILL_MS = 1_000
+const STILL_MS = 3_000
 /** So that a checkpoint has many blocks, and rounds take several. */
 export const SMALL = { blockBytes: 64, changesBytes: 8_192 }
 
@@ -68,6 +71,7 @@ export const chainParts = (plan: Plan, world: World, owner: object, onFinished: 
     services: world.services(owner) as never,
     topicId: name => topics.indexOf(name),
     onFinished,
+    clock: { now: 0 },
     metrics: new LaneMetrics(),
     memory: new StateMemory({
       boundBytes: world.stateBytes,
@@ -86,6 +90,8 @@ export class Node {
   /** Ended by itself: closed after a stop. */
   closed = false
   checkpointing = false
+  /** How far its machine's wall clock is off, in ms. */
+  private skew: number
   private readonly world: World
   private readonly plan: Plan
   private readonly job: JobConfig
@@ -95,6 +101,7 @@ export class Node {
   constructor(world: World, plan: Plan, slot: number, incarnation: number) {
     this.world = world
     this.plan = plan
+    this.skew = world.random.int(-SKEW_MS, SKEW_MS)
     this.job = world.job(`i${slot}`)
     this.name = laneName(this.job, 0)
     const ids = transactionalIds(this.job, 0)
@@ -112,6 +119,7 @@ export class Node {
       makeTask: (partition, outputs) => makeTask(parts, partition, outputs),
       memory: parts.memory,
       changelogTopic: topic => topics.indexOf(changelogName(APP, topic)),
+      clock: parts.clock,
       metrics: parts.metrics
     })
     this.later("start", { type: "start" })
@@ -135,6 +143,11 @@ export class Node {
   kill(): void {
     this.alive = false
     this.world.dropCallsOf(this)
+  }
+
+  /** Somebody sets the wall clock. */
+  stepClock(): void {
+    this.skew += this.world.random.int(-STEP_MS, STEP_MS)
   }
 
   checkpoint(): void {
@@ -178,7 +191,7 @@ export class Node {
   /** A full disk ends the lane; anything else that is thrown, the process: nothing in these pipelines throws by itself. */
   private step(event: Event): readonly Command[] {
     try {
-      return this.lane.step(event, this.world.now)
+      return this.lane.step(event, this.world.now, this.world.now + this.skew)
     } catch (error) {
       if (error instanceof LogError) this.failed(error)
       else this.world.violation(`${this.name} at ${event.type}: ${error instanceof Error ? error.stack : error}`)
@@ -208,7 +221,7 @@ export class Node {
     switch (command.type) {
       case "poll": {
         source.begin()
-        const still = world.random.chance(world.faults.fail / 8)
+        const still = world.random.chance(world.faults.fail / 4)
         if (still) world.inject("lane stands still")
         return call(
           () => {

@@ -6,6 +6,8 @@ export const SOURCE = "events"
 export const OUT_OF_ORDERNESS_MS = 1_000
 export const WINDOW_MS = 2_000
 export const LATENESS_MS = 500
+/** In processing time. */
+const WAIT_MS = 40
 
 const fields = { id: Schema.Int, account: Schema.String, cents: Schema.Int, at: Schema.Int }
 export const EventSchema = Schema.Struct(fields)
@@ -162,6 +164,25 @@ const process = () => {
   )
 }
 
+/** Each event is kept until the wall clock has gone on a little; those of a key that wait go out together. */
+const alarms = () =>
+  Pipeline.make("sim")
+    .from(source())
+    .keyBy(event => event.account)
+    .process("alarms", {
+      emits: Tagged,
+      state: { waiting: State.list(EventSchema) },
+      onRecord: (event, { processingTime, processingTimers, state }) => {
+        state.waiting.append(event)
+        processingTimers.register(processingTime + WAIT_MS)
+      },
+      onProcessingTimer: (_, { state, emit }) => {
+        for (const event of state.waiting.get()) emit({ ...event, tag: tagOf(event) })
+        state.waiting.clear()
+      }
+    })
+    .to(Sink.kafka("tagged", Tagged))
+
 const totalOf = (key: string, last: number, events: readonly Event[]) => ({
   key,
   windowStart: last - WINDOW_MS + 1,
@@ -170,10 +191,10 @@ const totalOf = (key: string, last: number, events: readonly Event[]) => ({
   n: events.length
 })
 
-export const SHAPES = ["plain", "prefix", "beside", "behind", "twice", "parts", "process", "table"] as const
+export const SHAPES = ["plain", "prefix", "beside", "behind", "twice", "parts", "process", "alarms", "table"] as const
 export type Shape = (typeof SHAPES)[number]
 
 export const planOf = (shape: Shape, ask: Ask): Plan => {
-  const pipelines = { plain, prefix, beside, behind, twice, parts, process, table }
+  const pipelines = { plain, prefix, beside, behind, twice, parts, process, alarms, table }
   return toPlan(pipelines[shape](ask))
 }

@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import type { Plan } from "headrace"
-import { check } from "./checker.ts"
+import { allOut, check } from "./checker.ts"
 import { corruptEvent, type Event, encodeEvent } from "./codec.ts"
 import type { Group } from "./group.ts"
 import type { Partition, Txn } from "./log.ts"
@@ -104,6 +104,7 @@ class Simulation {
   private finished(): boolean {
     const { log } = this.world
     if (this.inputsLeft > 0 || !this.quiet() || this.world.warehouse?.filled === false) return false
+    if (this.shape === "alarms" && !allOut(this.world)) return false
     return this.world.inputs().every(input => {
       const last = input.all().at(-1)
       return last === undefined || (log.committedOffset(nameOf(input)) === last.offset + 1 && !this.waiting())
@@ -231,10 +232,14 @@ class Simulation {
   private lanes(list: Candidate[], faulty: boolean, starting: boolean): void {
     const { world, plan } = this
     this.lifecycle(this.slots, "i", slot => new Node(world, plan, slot, ++this.incarnations), list, faulty, starting)
-    if (!starting) return
-    for (const node of this.slots)
-      if (node?.alive && !node.checkpointing)
+    for (const node of this.slots) {
+      if (!node?.alive) continue
+      const weight = faulty ? world.faults.kill / 2 : 0
+      const set = this.faulty("clock set", () => node.stepClock())
+      if (weight > 0) list.push({ label: `clock of ${node.name} set`, weight, run: set })
+      if (starting && !node.checkpointing)
         list.push({ label: `checkpoint ${node.name}`, weight: 0.3, run: () => node.checkpoint() })
+    }
   }
 
   private table(warehouse: Warehouse, list: Candidate[], faulty: boolean, starting: boolean): void {

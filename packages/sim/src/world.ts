@@ -48,6 +48,7 @@ export const FAULTS = [
   "transaction timed out",
   "clock jumped",
   "lane stands still",
+  "clock set",
   "answer lost",
   "request lost",
   "request late",

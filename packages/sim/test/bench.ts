@@ -17,6 +17,7 @@ export class Bench {
   /** Everything that the lane asked for, in order. */
   readonly asked: Command["type"][] = []
   now = 1_000
+  wallClock = 1_000_000
   private readonly lane: Lane
   private released = false
   private offset = 0
@@ -37,6 +38,7 @@ export class Bench {
       makeTask: (partition, outputs) => makeTask(parts, partition, outputs),
       memory: parts.memory,
       changelogTopic: () => topics.length - 1,
+      clock: parts.clock,
       metrics: parts.metrics
     })
     this.metrics = parts.metrics
@@ -51,7 +53,7 @@ export class Bench {
   }
 
   step(event: Event): void {
-    for (const command of this.lane.step(event, this.now)) {
+    for (const command of this.lane.step(event, this.now, this.wallClock)) {
       this.asked.push(command.type)
       if (command.type === "process") this.step({ type: "process" })
       else this.under.push(command)

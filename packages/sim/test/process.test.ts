@@ -37,6 +37,48 @@ test("many timers that are due at once do not hold up what follows them", () => 
   expect(new Set(fired).size).toBe(21)
 })
 
+/** The same in processing time, by a second. */
+const clockPlan = (onProcessingTimer: (time: number) => void): Plan =>
+  toPlan(
+    Pipeline.make("sim")
+      .from(Source.kafka(SOURCE, EventSchema, { eventTime: one => one.at }))
+      .keyBy(one => one.account)
+      .process("alarms", {
+        emits: EventSchema,
+        state: {},
+        onRecord: (_, { processingTime, processingTimers }) => processingTimers.register(processingTime + 1_000),
+        onProcessingTimer
+      })
+      .to(Sink.kafka("alarms", EventSchema))
+  )
+
+test("timers in processing time fire in a partition without records, in a transaction that is fenced like every other", () => {
+  const fired: number[] = []
+  const bench = new Bench(clockPlan(time => fired.push(time))).run()
+  const transaction = ["produce", "flush", "sendOffsets", "commit"] as const
+  bench.feed([event(1, 1_000)])
+  bench.now += 30
+  bench.feed([])
+  bench.settle(transaction)
+  expect(bench.metrics.get("commits")).toBe(1)
+  bench.wallClock += 999
+  bench.feed([])
+  expect(fired).toEqual([])
+  bench.wallClock += 1
+  bench.feed([])
+  expect(fired).toEqual([1_001_000])
+  // The wall clock is set back: what has fired stays fired.
+  bench.wallClock -= 5_000
+  bench.feed([])
+  bench.now += 30
+  bench.feed([])
+  const sent = bench.asked.filter(type => type === "sendOffsets").length
+  bench.settle(transaction)
+  expect(bench.metrics.get("commits")).toBe(2)
+  expect(bench.asked.filter(type => type === "sendOffsets").length).toBe(sent + 1)
+  expect(fired.length).toBe(1)
+})
+
 test("one that fails stops the lane and is named", () => {
   const bench = new Bench(
     planOf(() => {

@@ -87,6 +87,8 @@ const process = (): Subject =>
       state.last.set({ spent: (seen?.spent ?? 0) + payment.cents, payments: (seen?.payments ?? 0) + 1 })
     },
     onTimer: undefined,
+    onProcessingTimer: undefined,
+    clock: { now: 0 },
     key,
     output: nowhere
   })

@@ -9,22 +9,33 @@ import { SpillError, type Spilling } from "../state/spill.ts"
 import { Timers } from "../state/timers.ts"
 import { ValueState } from "../state/value.ts"
 import { timeCodec } from "../time.ts"
+import { FIRST_STATE, PROCESSING_TIMERS, TIMERS, WATERMARK } from "./processLayout.ts"
 
 /** What the functions of a process operator are given. It speaks of the current call, and only during that. */
 export interface ProcessContext<K, States, Out> {
   readonly key: K
-  /** The event time of the record, or the time that the timer was registered for. */
+  /**
+   * The event time of the record, or the time that the timer was registered for. A timer in processing time has none:
+   * there it is the earliest event time that is not late.
+   */
   readonly timestamp: number
   /** What is not later than this is late. In a timer's call it is where the watermark stands as it passes the timer. */
   readonly watermark: number
+  /** The wall clock of the machine, in ms. It may differ from that of another machine, and be set back. */
+  readonly processingTime: number
   readonly state: States
-  readonly timers: {
-    /** Calls `onTimer` for this key when the watermark passes the time; once, however often it is registered. */
-    readonly register: (time: number) => void
-    readonly delete: (time: number) => void
-  }
+  /** In event time: call `onTimer` for this key when the watermark passes the time. */
+  readonly timers: TimerService
+  /** In processing time: call `onProcessingTimer` for this key when the wall clock reaches the time. */
+  readonly processingTimers: TimerService
   /** Hands a record on, at `timestamp`. */
   readonly emit: (record: Out) => void
+}
+
+export interface TimerService {
+  /** Once, however often it is registered. One whose time has passed already is due at once. */
+  readonly register: (time: number) => void
+  readonly delete: (time: number) => void
 }
 
 type Context = ProcessContext<Key, Readonly<Record<string, unknown>>, object>
@@ -35,6 +46,9 @@ export interface ProcessOptions {
   readonly state: Readonly<Record<string, StateSpec>>
   readonly onRecord: (record: never, context: never) => void
   readonly onTimer: ((time: number, context: never) => void) | undefined
+  readonly onProcessingTimer: ((time: number, context: never) => void) | undefined
+  /** The wall clock in ms: it stands still during a call, and may be set back between two. */
+  readonly clock: { readonly now: number }
   /** The key of the incoming records. */
   readonly key: Keyed
   readonly output: Input
@@ -42,17 +56,20 @@ export interface ProcessOptions {
   readonly atOnce?: number
 }
 
-/** Handle numbers: the watermark, the timers, then the user's states by name. */
-const WATERMARK = 1
-const TIMERS = 2
-const FIRST_STATE = 3
+type OnTimer = (time: number, context: Context) => void
 
 /**
- * User code over keyed state and event-time timers. A timer fires when the watermark reaches its time, in the order of
+ * User code over keyed state and timers. One in event time fires when the watermark reaches its time, in the order of
  * time, once, before the watermark goes on; those of a key fire before a record of it that comes behind that
  * watermark, also where others still wait for `proceed`. To a timer, event time stands at its own time, however far
  * the watermark went in one step. So what happens to a key depends on its records, its timers and on nothing else,
  * apart from records that are late: those see how far the watermark has come.
+ *
+ * A timer in processing time fires once the wall clock has reached its time, by `proceed` only, so that a partition
+ * without records has them too. That it fired is part of the state, and what it does goes into the same transaction:
+ * after a restart what was committed does not fire again, and what is overdue fires at once. A clock that is set back
+ * lets those wait that have not fired. None fires before event time has begun or after it has ended: what it emits could
+ * not have a time.
  */
 export class Process implements Input, Stateful {
   readonly id: string
@@ -62,10 +79,13 @@ export class Process implements Input, Stateful {
   private readonly key: Keyed
   private readonly output: Input
   private readonly onRecord: (record: object, context: Context) => void
-  private readonly onTimer: (time: number, context: Context) => void
+  private readonly onTimer: OnTimer
+  private readonly onProcessingTimer: OnTimer
+  private readonly clock: { readonly now: number }
   private readonly atOnce: number
   private readonly call: Call
   private readonly timers: Timers
+  private readonly processingTimers: Timers
   private readonly progress: ValueState<number>
   private readonly expiring: readonly Cells<unknown>[]
   private readonly state: OperatorState
@@ -74,22 +94,31 @@ export class Process implements Input, Stateful {
   private current = NO_WATERMARK
 
   constructor(options: ProcessOptions) {
-    const { id, onTimer } = options
+    const { id, onTimer, onProcessingTimer } = options
     this.id = id
     this.key = options.key
     this.output = options.output
     this.onRecord = options.onRecord as typeof this.onRecord
-    this.onTimer = (onTimer ?? noTimers(id)) as typeof this.onTimer
+    this.onTimer = (onTimer ?? missing(id, "timer", "onTimer")) as OnTimer
+    this.onProcessingTimer = (onProcessingTimer ??
+      missing(id, "timer in processing time", "onProcessingTimer")) as OnTimer
+    this.clock = options.clock
     this.atOnce = options.atOnce ?? Number.POSITIVE_INFINITY
     this.progress = new ValueState(id, WATERMARK, timeCodec, NO_WATERMARK)
     this.timers = new Timers(id, TIMERS)
-    this.call = new Call(id, this.timers, options.output)
+    this.processingTimers = new Timers(id, PROCESSING_TIMERS)
+    this.call = new Call(id, this.timers, this.processingTimers, options.clock, options.output)
     const states = Object.entries(options.state).toSorted(([a], [b]) => (a < b ? -1 : 1))
     const handles = states.map(([name, spec], i) => [name, makeHandle(id, FIRST_STATE + i, spec, this.call)] as const)
     this.call.state = Object.fromEntries(handles.map(([name, { handle }]) => [name, handle]))
     const cells = handles.map(([, one]) => one.cells)
     this.expiring = cells.filter((_, i) => states[i]![1].ttlMs !== undefined)
-    this.state = new OperatorState(processDefinition(id, options.state), [this.progress, this.timers.cells, ...cells])
+    this.state = new OperatorState(processDefinition(id, options.state), [
+      this.progress,
+      this.timers.cells,
+      this.processingTimers.cells,
+      ...cells
+    ])
     this.operator = this.state.operator
   }
 
@@ -107,25 +136,27 @@ export class Process implements Input, Stateful {
 
   watermark(watermark: number): void {
     if (watermark > this.current) this.current = watermark
-    this.proceed(this.atOnce)
+    this.pass(this.atOnce)
   }
 
   /** Whether timers, or entries that have expired, wait for `proceed`. */
   get pending(): boolean {
-    return this.timers.cells.isDue(this.current) || this.expiring.some(cells => cells.isDue(this.current))
+    return (
+      this.timers.cells.isDue(this.current) ||
+      this.processingTimers.cells.isDue(this.wallClock) ||
+      this.expiring.some(cells => cells.isDue(this.current))
+    )
   }
 
   /**
-   * Fires up to `limit` timers that are due, and behind the last one hands on the watermark that they waited for; then
-   * removes what has expired. Returns how much it did. Called by the engine between batches while something is pending.
+   * Fires up to `limit` timers that are due, and behind the last one in event time hands on the watermark that they
+   * waited for; then removes what has expired. Returns how much it did. Called by the engine between batches while
+   * something is pending.
    */
   proceed(limit: number): number {
-    let done = 0
-    for (; done < limit && this.timers.cells.isDue(this.current); done++) this.fire(this.timers.cells.first()!)
-    if (!this.timers.cells.isDue(this.current)) this.output.watermark(this.current)
-    // Only behind all timers: one that still waits has to find what had not expired at its time.
-    for (const cells of this.expiring)
-      for (; done < limit && cells.isDue(this.current); done++) cells.remove(cells.first()!)
+    let done = this.pass(limit)
+    const { cells } = this.processingTimers
+    for (; done < limit && cells.isDue(this.wallClock); done++) this.ring(cells.first()!)
     return done
   }
 
@@ -148,6 +179,22 @@ export class Process implements Input, Stateful {
     return this.state
   }
 
+  /** What follows from the watermark. */
+  private pass(limit: number): number {
+    let done = 0
+    for (; done < limit && this.timers.cells.isDue(this.current); done++) this.fire(this.timers.cells.first()!)
+    if (!this.timers.cells.isDue(this.current)) this.output.watermark(this.current)
+    // Only behind all timers: one that still waits has to find what had not expired at its time.
+    for (const cells of this.expiring)
+      for (; done < limit && cells.isDue(this.current); done++) cells.remove(cells.first()!)
+    return done
+  }
+
+  /** By which timers in processing time are due. */
+  private get wallClock(): number {
+    return Number.isFinite(this.current) ? this.clock.now : Number.NEGATIVE_INFINITY
+  }
+
   private note(): void {
     if (this.progress.get() !== this.current) this.progress.set(this.current)
   }
@@ -163,18 +210,27 @@ export class Process implements Input, Stateful {
 
   private fire(timer: Cell<undefined>): void {
     this.timers.cells.remove(timer)
+    this.call.begin(timer.key, timer.sub as number, timer.due)
+    this.run(timer, "timer", this.onTimer)
+  }
+
+  private ring(timer: Cell<undefined>): void {
+    this.processingTimers.cells.remove(timer)
+    this.call.begin(timer.key, this.current + 1, this.current)
+    this.run(timer, "timer in processing time", this.onProcessingTimer)
+  }
+
+  private run({ key, sub }: Cell<undefined>, what: string, onTimer: OnTimer): void {
     const { written } = this
     written.clear()
-    const kind = writeKey(written, timer.key)
+    const kind = writeKey(written, key)
     this.emitUnder(written.bytes, 0, written.length, kind)
-    const time = timer.sub as number
-    this.call.begin(timer.key, time, timer.due)
     try {
-      this.onTimer(time, this.call)
+      onTimer(sub as number, this.call)
     } catch (cause) {
       if (cause instanceof SpillError) throw cause
-      const what = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)
-      throw new Error(`"${this.id}" at its timer ${time} of the key ${String(timer.key)}: ${what}`, { cause })
+      const why = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)
+      throw new Error(`"${this.id}" at its ${what} ${sub} of the key ${String(key)}: ${why}`, { cause })
     }
     this.call.end()
   }
@@ -188,23 +244,31 @@ export class Process implements Input, Stateful {
   }
 }
 
-const noTimers = (id: string) => (): never => {
-  throw new Error(`Process "${id}" has a timer in its state and no onTimer: put the function back`)
+const missing = (id: string, what: string, name: string) => (): never => {
+  throw new Error(`Process "${id}" has a ${what} in its state and no ${name}: put the function back`)
 }
 
 /** The context, one for all calls: it stands at a key and a time, and outside of a call at none. */
 class Call implements Context {
   state: Readonly<Record<string, unknown>> = {}
-  readonly timers: Context["timers"]
+  readonly timers: TimerService
+  readonly processingTimers: TimerService
   readonly emit: Context["emit"]
   private readonly id: string
   private running: { readonly key: Key; readonly timestamp: number; readonly watermark: number } | undefined
 
-  constructor(id: string, timers: Timers, output: Input) {
+  private readonly clock: { readonly now: number }
+
+  constructor(id: string, timers: Timers, processingTimers: Timers, clock: { readonly now: number }, output: Input) {
     this.id = id
+    this.clock = clock
     this.timers = {
       register: time => timers.register(this.key, time, this.watermark),
       delete: time => timers.delete(this.key, time)
+    }
+    this.processingTimers = {
+      register: time => processingTimers.register(this.key, time),
+      delete: time => processingTimers.delete(this.key, time)
     }
     this.emit = record => output.next(record, this.timestamp)
   }
@@ -217,6 +281,9 @@ class Call implements Context {
   }
   get watermark(): number {
     return this.at.watermark
+  }
+  get processingTime(): number {
+    return this.clock.now
   }
   /** The time by which state expires: a late record does not bring back what is gone. */
   get now(): number {

@@ -1,5 +1,6 @@
 import { ByteWriter } from "../bytes.ts"
 import { NO_WATERMARK } from "../operator.ts"
+import { FIRST_STATE, PROCESSING_TIMERS, TIMERS } from "../operators/processLayout.ts"
 import { type Progress, progressCodec, START } from "../operators/progress.ts"
 import { StateError } from "../state/error.ts"
 import type { Entry } from "../state/merge.ts"
@@ -9,8 +10,6 @@ import { NAMESPACE_BYTES, readOrdered } from "../state/order.ts"
 import type { NamedStateSchema, StateSchema } from "../state/schema.ts"
 import { timeCodec } from "../time.ts"
 
-const TIMERS = 2
-const FIRST_STATE = 3
 const ROWS = 2
 
 /**
@@ -74,7 +73,7 @@ export const renumbered = (schema: StateSchema, [key, value]: Entry, index: numb
 }
 
 const isTimed = (states: readonly NamedStateSchema[], handle: number): boolean =>
-  handle === TIMERS || (states[handle - FIRST_STATE]?.ttl ?? false)
+  handle === TIMERS || handle === PROCESSING_TIMERS || (states[handle - FIRST_STATE]?.ttl ?? false)
 
 /** Changes the number behind `before` others. */
 const numbered = (value: Uint8Array, before: number, index: number, count: number): Uint8Array => {

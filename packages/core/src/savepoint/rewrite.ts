@@ -1,6 +1,7 @@
 import { ByteWriter } from "../bytes.ts"
 import type { StoredCodec } from "../codec.ts"
 import { readKey } from "../key.ts"
+import { FIRST_STATE } from "../operators/processLayout.ts"
 import { StateError } from "../state/error.ts"
 import type { Entry } from "../state/merge.ts"
 import { ValueReader, writeNumber } from "../state/number.ts"
@@ -11,8 +12,7 @@ import { type Shape, sameShape } from "../state/shape.ts"
 import { migrationOf } from "./compare.ts"
 import { ownerOf } from "./placement.ts"
 
-/** The first handle number behind those that each operator of its kind has. */
-const FIRST_STATE = 3
+/** The first handle number behind those that each window has. */
 const ROWS = 2
 
 /** Makes an entry of a savepoint one of the pipeline; undefined: it has no use for it. */

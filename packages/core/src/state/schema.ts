@@ -75,7 +75,7 @@ export const processDefinition = (id: string, state: Readonly<Record<string, Sta
     id,
     schema: {
       kind: "process",
-      version: 1,
+      version: 2,
       states: states.map(([name, { kind, ttlMs, codec }]) => ({
         name,
         kind,

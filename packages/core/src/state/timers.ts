@@ -6,7 +6,7 @@ import { type Cell, Cells } from "./cells.ts"
 const nothing: ValueCodec<undefined> = { write: () => {}, read: () => undefined }
 
 /**
- * Event-time timers, one entry each, at most one for a key and a time. They are due in time order, and at one time in
+ * Timers of one kind of time, one entry each, at most one for a key and a time. They are due in time order, and at one time in
  * the order in which they were registered. One whose time has passed already is due at once.
  */
 export class Timers {
@@ -16,10 +16,10 @@ export class Timers {
     this.cells = new Cells({ id, handle, codec: nothing, timed: true })
   }
 
-  register(key: Key, time: number, watermark: number): void {
+  /** `now`: how far time has come: it is due then, though its time was before. */
+  register(key: Key, time: number, now = Number.NEGATIVE_INFINITY): void {
     if (!Number.isFinite(time)) throw new RangeError(`A timer's time must be in ms, not ${time}`)
-    if (this.cells.find(key, time + 0) === undefined)
-      this.cells.put(key, time + 0, undefined, Math.max(time, watermark))
+    if (this.cells.find(key, time + 0) === undefined) this.cells.put(key, time + 0, undefined, Math.max(time, now))
   }
 
   delete(key: Key, time: number): void {

@@ -62,7 +62,7 @@ export const runLane = (parts: LaneParts, attach: (handle: LaneHandle) => void):
         let next: Event | undefined = yield* Queue.take(events)
         while (next !== undefined) {
           if (next.type === "released") released = false
-          const commands = lane.step(next, performance.now())
+          const commands = lane.step(next, performance.now(), Date.now())
           next = undefined
           for (const command of commands) {
             if (command.type === "process") next = command

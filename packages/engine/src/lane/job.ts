@@ -11,7 +11,7 @@ import type { LogError } from "../ports/log.ts"
 import { Spill } from "../ports/spill.ts"
 import { RestoreProgress } from "../recovery/progress.ts"
 import { restoreTask } from "../recovery/restore.ts"
-import type { ChainParts } from "../task/chain.ts"
+import type { ChainParts, WallClock } from "../task/chain.ts"
 import { preparing } from "../task/decoders.ts"
 import { StateMemory } from "../task/memory.ts"
 import { makeTask } from "../task/source-task.ts"
@@ -63,7 +63,9 @@ export const runLaneJob = (
       const changelog = yield* clients.changelog
       const memory = yield* stateMemory(job)
       let handle: LaneHandle | undefined
-      const parts = yield* chainParts(options, outputTopics, memory, () => handle?.offer({ type: "released" }))
+      const clock: WallClock = { now: 0 }
+      const onFinished = () => handle?.offer({ type: "released" })
+      const parts = yield* chainParts(options, clock, outputTopics, memory, onFinished)
       const source = preparing(membership, parts.decoders)
       const lane = new Lane({
         pace: new Pace(job.commitIntervalMs, MAX_POLL_RECORDS),
@@ -75,6 +77,7 @@ export const runLaneJob = (
         makeTask: (partition, outputs) => makeTask(parts, partition, outputs),
         memory,
         changelogTopic: topic => outputTopics.indexOf(changelogName(job.app, topic)),
+        clock,
         metrics
       })
       const restore = {
@@ -107,6 +110,7 @@ export const runLaneJob = (
 /** Decoders, encoders and services: made once for a lane and shared by its partitions. */
 const chainParts = (
   { plan, metrics }: LaneJob,
+  clock: WallClock,
   outputTopics: readonly string[],
   memory: StateMemory,
   onFinished: () => void
@@ -123,6 +127,7 @@ const chainParts = (
       decoders,
       encoders,
       services,
+      clock,
       topicId: (name: string) => outputTopics.indexOf(name),
       onFinished,
       metrics,

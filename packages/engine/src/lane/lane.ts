@@ -9,6 +9,7 @@ import {
 } from "../ports/log.ts"
 import { ChangelogWriter } from "../recovery/changelog.ts"
 import type { Restored } from "../recovery/restore.ts"
+import type { WallClock } from "../task/chain.ts"
 import type { StateMemory } from "../task/memory.ts"
 import type { Outputs } from "../task/outputs.ts"
 import type { Task } from "../task/task.ts"
@@ -34,6 +35,8 @@ export interface LaneOptions {
   readonly memory: StateMemory
   /** The output topic id of a source topic's changelog. */
   readonly changelogTopic: (source: string) => number
+  /** What operators see of the wall clock; the lane keeps it. */
+  readonly clock: WallClock
   readonly metrics: LaneMetrics
 }
 
@@ -97,9 +100,13 @@ export class Lane {
     this.tasks = new Tasks(options.topic, options.memory)
   }
 
-  /** One event in, the commands to begin out. `now` in ms, from a monotonous clock. */
-  step(event: Event, now: number): readonly Command[] {
+  /**
+   * One event in, the commands to begin out. `now` in ms, from a monotonous clock; `wallClock` in ms since 1970, which
+   * may go back.
+   */
+  step(event: Event, now: number, wallClock: number): readonly Command[] {
     this.now = now
+    this.options.clock.now = wallClock
     this.commands = []
     this.take(event)
     this.pump()

@@ -1,4 +1,5 @@
 import { Effect } from "effect"
+import { nowMs } from "../clock.ts"
 import type { LostOffsets } from "../job.ts"
 import type { LaneMetrics } from "../metrics.ts"
 import { untilAnswered } from "../patience.ts"
@@ -31,9 +32,9 @@ export const standing = (
   committed: number
 ): Effect.Effect<number, LogError> =>
   Effect.gen(function* () {
-    const deadline = performance.now() + options.patienceMs
+    const deadline = (yield* nowMs) + options.patienceMs
     let range = yield* rangeOf(options.source, partition)
-    while (committed > range.end && performance.now() < deadline) {
+    while (committed > range.end && (yield* nowMs) < deadline) {
       yield* Effect.sleep("100 millis")
       range = yield* rangeOf(options.source, partition)
     }

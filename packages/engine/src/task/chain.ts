@@ -27,6 +27,14 @@ import type { Outputs } from "./outputs.ts"
 import { Deferred, ExtendObject, ExtendView, FanOut, Materialise } from "./shapes.ts"
 import { computedKey, KafkaSink, sourceKey, streamKey, type WriteKey } from "./sink.ts"
 
+/**
+ * The wall clock as the operators of a lane see it, in ms: the lane sets it at the beginning of each of its steps, so that
+ * it stands still during one, and so that a simulation has it in its hands.
+ */
+export interface WallClock {
+  now: number
+}
+
 /** What all partitions of a lane share: compiled once. */
 export interface ChainParts {
   readonly plan: Plan
@@ -35,6 +43,8 @@ export interface ChainParts {
   /** By the id of the sink's node. */
   readonly encoders: ReadonlyMap<string, RecordEncoder>
   readonly services: Context.Context<unknown>
+  /** The lane's wall clock, see `WallClock`. */
+  readonly clock: WallClock
   /** The output topic's id. */
   readonly topicId: (name: string) => number
   /** An asynchronous step finished something. */
@@ -256,7 +266,7 @@ class ChainBuilder {
     if (!after) this.effectOutsideStep = true
     if (place.keyed === undefined) throw new Error(`The step ${node.id} has no keyed stream before it`)
     const behind = new Deferred()
-    const process = new Process({ ...node, key: place.keyed, output: behind, atOnce: 0 })
+    const process = new Process({ ...node, key: place.keyed, output: behind, atOnce: 0, clock: this.parts.clock })
     behind.input = this.behind(node.id, results(process.outputKey), after)
     this.stateful.push(process)
     this.timed.push(process)
