@@ -26,7 +26,7 @@ export const nextCheckpoint = (world: World, when: "before" | "after"): Promise<
       const path = join(directory, name)
       const writer = name.endsWith(PARTIAL) ? writerOf(world, path) : writers.get(path)
       if (writer === undefined) return
-      if (name.endsWith(PARTIAL)) writers.set(path.slice(0, -PARTIAL.length), writer)
+      if (name.endsWith(PARTIAL)) writers.set(targetOf(path), writer)
       if (name.endsWith(PARTIAL) !== (when === "before")) return
       end()
       resolve({ writer })
@@ -41,6 +41,9 @@ export const nextCheckpoint = (world: World, when: "before" | "after"): Promise<
       reject(new Error("no checkpoint was written in time"))
     })
   })
+
+/** The name that it will get: a partial file has something random behind it. */
+const targetOf = (partial: string): string => partial.replace(/(\.checkpoint)\..*$/, "$1")
 
 /** Whose file it is, by what it has open. */
 const writerOf = (world: World, path: string): Instance | undefined =>
