@@ -22,6 +22,8 @@ export interface ChaosOptions {
   readonly patienceMs?: number
   /** The pipeline's module, if not the usual one. */
   readonly job?: string
+  /** Whether the logs of a run that did not pass are kept; they are. */
+  readonly keepLogs?: boolean
   readonly say: (line: string) => void
   /** Ends the run early, with what was found so far. */
   readonly signal: AbortSignal
@@ -54,7 +56,7 @@ const runStage = async (options: ChaosOptions, stage: Stage): Promise<ChaosRepor
     return report
   } finally {
     disk.close()
-    if (passed) rmSync(directory, { recursive: true, force: true })
+    if (passed || options.keepLogs === false) rmSync(directory, { recursive: true, force: true })
     else options.say(`logs are kept in ${directory}`)
   }
 }

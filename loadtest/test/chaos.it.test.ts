@@ -49,7 +49,7 @@ test("nothing is lost, doubled or out of order", async () => {
  * (after half a minute of hoping that the offsets are late), and what was sent from there on is missing.
  */
 test("without the defence against torn transactions a late EndTxn does damage, and the audit finds it", async () => {
-  const report = await run([lateEndTxn], { job: undefendedJob, patienceMs: 8000 })
+  const report = await run([lateEndTxn], { job: undefendedJob, patienceMs: 8000, keepLogs: false })
   expect(report).toMatchObject({ missed: [], passed: false, faults: [{ injected: 1, unrecovered: 1 }] })
   expect(report.kafka.lost).toBeGreaterThan(0)
 }, 240_000)
