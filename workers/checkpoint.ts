@@ -1,6 +1,7 @@
 import { setPriority } from "node:os"
 import { checkpointAll, type WorkerTask } from "@headrace/engine"
 import { Effect } from "effect"
+import { breather } from "./breather.ts"
 import { planOf } from "./plan.ts"
 import { asFatal, servicesOf } from "./services.ts"
 
@@ -21,18 +22,4 @@ export default async (task: WorkerTask): Promise<void> => {
       Effect.ensuring(Effect.sync(() => task.control.close()))
     )
   )
-}
-
-/** Rests after each stretch of work, so that all of it together takes `share` of a processor. */
-const breather = (share: number): Effect.Effect<void> => {
-  let since = performance.now()
-  return Effect.suspend(() => {
-    const worked = performance.now() - since
-    return Effect.andThen(
-      Effect.sleep(worked * (1 / share - 1)),
-      Effect.sync(() => {
-        since = performance.now()
-      })
-    )
-  })
 }

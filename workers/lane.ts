@@ -1,4 +1,12 @@
-import { beating, LaneMetrics, prepareTopics, runLaneJob, type WorkerMessage, type WorkerTask } from "@headrace/engine"
+import {
+  beating,
+  LaneMetrics,
+  prepareTopics,
+  refuseHalfRestored,
+  runLaneJob,
+  type WorkerMessage,
+  type WorkerTask
+} from "@headrace/engine"
 import { Effect } from "effect"
 import { planOf } from "./plan.ts"
 import { asFatal, servicesOf } from "./services.ts"
@@ -12,7 +20,10 @@ export default async (task: WorkerTask): Promise<void> => {
     control.on("message", (message: WorkerMessage) => handle.offer(message))
   })
   await Effect.runPromise(
-    Effect.raceFirst(Effect.andThen(prepareTopics(plan, job), run), beating(metrics)).pipe(
+    Effect.raceFirst(
+      Effect.andThen(Effect.andThen(refuseHalfRestored(job.app), prepareTopics(plan, job)), run),
+      beating(metrics)
+    ).pipe(
       Effect.mapError(asFatal),
       Effect.provide(servicesOf(job)),
       Effect.ensuring(Effect.sync(() => control.close()))

@@ -3,13 +3,15 @@ import { layer as fileSystem } from "@effect/platform-node/NodeFileSystem"
 import { layer as path } from "@effect/platform-node/NodePath"
 import { avroCodecs } from "@headrace/avro"
 import {
+  Blobs,
   bucketBlobs,
   type CheckpointStore,
   CodecError,
   directoryBlobs,
   fatal,
   type JobConfig,
-  LogError
+  LogError,
+  SavepointBlobs
 } from "@headrace/engine"
 import { kafkaClients } from "@headrace/kafka"
 import { sqliteSpill } from "@headrace/spill"
@@ -30,6 +32,10 @@ export const servicesOf = (job: JobConfig) => {
 
 const blobsOf = (store: CheckpointStore) =>
   "directory" in store ? directoryBlobs(store.directory).pipe(Layer.provide([fileSystem, path])) : bucketBlobs(store)
+
+/** The store of savepoints. */
+export const savepointBlobs = (store: CheckpointStore): Layer.Layer<SavepointBlobs> =>
+  Layer.effect(SavepointBlobs, Blobs).pipe(Layer.provide(blobsOf(store)))
 
 /** An error that no restart mends, so that the supervisor stops the job with it. */
 export const asFatal = <E>(error: E): E | Error => (isFinal(error) ? fatal(error.message, { cause: error }) : error)

@@ -115,6 +115,19 @@ export class Headrace {
   }
 }
 
+/** Any other command of the program, to its end. */
+export const headrace = async (
+  ...args: readonly string[]
+): Promise<{ readonly code: number; readonly out: string; readonly err: string }> => {
+  const child = spawn([process.execPath, main, ...args], { stdout: "pipe", stderr: "pipe", env: environment() })
+  const [out, err, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited
+  ])
+  return { code, out, err }
+}
+
 /** Variables that choose servers would be settings of the child. */
 const environment = (): Record<string, string | undefined> =>
   Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("HEADRACE_")))

@@ -55,6 +55,8 @@ export const auditTopic = async (args: {
 export const auditWindows = async (args: {
   readonly bootstrap: string
   readonly registry: string
+  /** Topics that are one stream, one after the other, with commas between them. */
+  readonly sources?: string
 }): Promise<WindowsAudit> => JSON.parse(await node([windows, ...flagsOf(args)])) as WindowsAudit
 
 const flagsOf = (args: Readonly<Record<string, string | undefined>>): string[] =>

@@ -1,8 +1,9 @@
 // Recomputes the payments pipeline's windows from its source topic, naively, and compares them with what the pipeline
 // wrote: read by Confluent's client and avsc, in which Headrace has no part. Run with Node:
 //
-//   node windows.mjs --bootstrap host:port --registry url
+//   node windows.mjs --bootstrap host:port --registry url [--sources payments,payments-v2]
 //
+// Several source topics are one stream, one after the other.
 // An event that stands in payments.late counts as late, and must have been: its window had ended for the newest event
 // before it in its partition. Every other payment belongs to one window. Prints one JSON object, see independent.ts.
 import { createRequire } from "node:module"
@@ -15,7 +16,13 @@ const avro = require("avsc")
 const WINDOW_MS = 10_000
 const BOUND_MS = 20_000
 const WRONG_LIMIT = 20
-const { values: flags } = parseArgs({ options: { bootstrap: { type: "string" }, registry: { type: "string" } } })
+const { values: flags } = parseArgs({
+  options: {
+    bootstrap: { type: "string" },
+    registry: { type: "string" },
+    sources: { type: "string", default: "payments" }
+  }
+})
 
 const types = new Map()
 const decode = async value => {
@@ -71,9 +78,9 @@ await readAll("payments.late", ({ id }) => {
 })
 
 const expected = new Map()
-const newest = new Map()
+let newest = new Map()
 let events = 0
-await readAll("payments", (event, partition) => {
+const count = (event, partition) => {
   events++
   const at = Number(event.at)
   const start = at - (at % WINDOW_MS)
@@ -91,7 +98,11 @@ await readAll("payments", (event, partition) => {
   sum.payments++
   sum.largest = Math.max(sum.largest, Number(event.cents))
   expected.set(name, sum)
-})
+}
+for (const topic of flags.sources.split(",")) {
+  newest = new Map()
+  await readAll(topic, count)
+}
 
 const found = new Map()
 await readAll("payments.spend", (window, _, key) => {

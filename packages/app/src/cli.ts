@@ -2,12 +2,14 @@ import { rmSync } from "node:fs"
 import { Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { explain } from "headrace"
-import { loadSettings, SETTINGS } from "./config.ts"
+import { ConfigError, loadSettings, SETTINGS } from "./config.ts"
 import { demoCommand } from "./demoCommand.ts"
 import { loadtestCommand } from "./loadtestCommand.ts"
 import { loadPipeline } from "./module.ts"
 import { pipelineFile } from "./place.ts"
 import { run } from "./run.ts"
+import { savepointCommand } from "./savepoint/command.ts"
+import { checkedId, restoreFlags, restoreOf, savepointIdFlag } from "./savepoint/flags.ts"
 import { flagsOf, kafkaSetting, settingFlags } from "./settingFlags.ts"
 import { userErrors } from "./userErrors.ts"
 import { version } from "./version.ts"
@@ -32,15 +34,41 @@ const runCommand = Command.make(
       Flag.withDescription("Removed when it was told to stop: for what belongs to this run alone"),
       Flag.optional
     ),
+    fromSavepoint: Flag.String("from-savepoint").pipe(
+      Flag.withMetavar("id"),
+      Flag.withDescription("Starts from a savepoint; a job that did so before goes on from its own state"),
+      Flag.optional
+    ),
+    ...restoreFlags,
+    stopWithSavepoint: Flag.Boolean("stop-with-savepoint").pipe(
+      Flag.withDescription(
+        "Ends when what the topics hold at the start is processed, with a savepoint, and prints its id"
+      ),
+      Flag.withDefault(false)
+    ),
+    drain: Flag.Boolean("drain").pipe(
+      Flag.withDescription("Before that all windows and timers fire: for good, nothing can go on from there"),
+      Flag.withDefault(false)
+    ),
+    id: savepointIdFlag,
     kafkaSetting,
     ...settingFlags(SETTINGS.map(({ flag }) => flag))
   },
   Effect.fnUntraced(
-    function* ({ file, sinks, stopWithStdin, scratch, ...flags }) {
+    function* ({ file, sinks, stopWithStdin, scratch, fromSavepoint, stopWithSavepoint, drain, id, ...rest }) {
+      const { allowNonRestoredState, force, source, sourceOffsets, ...flags } = rest
+      const savepointId = yield* checkedId(id)
+      if ((drain || savepointId !== undefined) && !stopWithSavepoint)
+        return yield* new ConfigError({ message: "--drain and --id belong to --stop-with-savepoint" })
       if (stopWithStdin) stopWithParent()
       if (Option.isSome(scratch)) removeAtEnd(scratch.value)
       const settings = yield* loadSettings(file, flagsOf(flags))
-      yield* run(Option.isNone(sinks) ? settings : { ...settings, sinks: sinksOf(sinks.value) })
+      yield* run(Option.isNone(sinks) ? settings : { ...settings, sinks: sinksOf(sinks.value) }, {
+        from: Option.getOrUndefined(
+          Option.map(fromSavepoint, one => restoreOf(one, { allowNonRestoredState, force, source, sourceOffsets }))
+        ),
+        bounded: stopWithSavepoint ? { id: savepointId, stop: true, drain } : undefined
+      })
     },
     effect => userErrors(effect)
   )
@@ -96,7 +124,7 @@ const versionCommand = Command.make("version", {}, () => Console.log(version)).p
 
 const root = Command.make("headrace").pipe(
   Command.withDescription("Stream processing in TypeScript: Kafka to Kafka and ClickHouse, exactly once"),
-  Command.withSubcommands([runCommand, explainCommand, loadtestCommand, demoCommand, versionCommand])
+  Command.withSubcommands([runCommand, explainCommand, savepointCommand, loadtestCommand, demoCommand, versionCommand])
 )
 
 export const cli = Command.run(root, { version })

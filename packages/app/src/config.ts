@@ -100,6 +100,13 @@ export const Settings = Schema.Struct({
     }),
     () => ({})
   ),
+  savepoint: withDefault(
+    Schema.Struct({
+      /** A directory, or `s3://bucket/prefix`. Default: `<state directory of the user>/headrace/savepoints`, for all apps. */
+      store: optional(StorePlace)
+    }),
+    () => ({})
+  ),
   session: withDefault(
     Schema.Struct({ timeout: withDefault(millis(1000, 1_800_000), () => "10 seconds") }),
     () => ({})
@@ -157,6 +164,7 @@ export const SETTINGS = [
   { flag: "checkpoint-interval", variable: "HEADRACE_CHECKPOINT_INTERVAL", path: ["checkpoint", "interval"] },
   { flag: "state-memory", variable: "HEADRACE_STATE_MEMORY", path: ["state", "memory"] },
   { flag: "state-directory", variable: "HEADRACE_STATE_DIRECTORY", path: ["state", "directory"] },
+  { flag: "savepoints", variable: "HEADRACE_SAVEPOINTS", path: ["savepoint", "store"] },
   { flag: "replication", variable: "HEADRACE_REPLICATION", path: ["topics", "replication"] },
   { flag: "host", variable: "HEADRACE_HOST", path: ["http", "host"] },
   { flag: "port", variable: "HEADRACE_PORT", path: ["http", "port"] }
@@ -390,6 +398,10 @@ const storeOf = (place: string, s3: typeof S3.Type): CheckpointStore => {
 /** As a user writes it. */
 export const storeText = (store: CheckpointStore): string =>
   "directory" in store ? store.directory : `s3://${store.bucket}/${store.prefix}`
+
+/** Where savepoints are kept, of all apps. `s3`: as for checkpoints. */
+export const savepointsIn = (place: string | undefined, s3: Partial<typeof S3.Type> = {}): CheckpointStore =>
+  storeOf(place ?? join(stateDirectory(), "savepoints"), { pathStyle: false, ...s3 })
 
 /** Where a user's programs keep state between runs (XDG): never the current directory by accident. */
 const stateDirectory = (): string => join(process.env.XDG_STATE_HOME || join(homedir(), ".local", "state"), "headrace")

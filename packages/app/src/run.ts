@@ -1,12 +1,25 @@
-import { type JobConfig, LaneMetrics, prepareTopics, sourceTopics } from "@headrace/engine"
+import {
+  type CheckpointStore,
+  type JobConfig,
+  LaneMetrics,
+  prepareTopics,
+  type RestoreSavepoint,
+  restoredFrom,
+  sourceTopics
+} from "@headrace/engine"
 import { kafkaClients } from "@headrace/kafka"
-import { Effect, Exit } from "effect"
+import { Console, Deferred, Effect, Exit } from "effect"
 import type { Node, Plan } from "headrace"
-import { ConfigError, jobOf, type Settings, storeText } from "./config.ts"
+import { servicesOf } from "../../../workers/services.ts"
+import { ConfigError, jobOf, type Settings, savepointsIn, storeText } from "./config.ts"
 import { holdInstance } from "./instance.ts"
 import { loadPipeline } from "./module.ts"
 import { compiled } from "./place.ts"
 import { awaitNeeds, awayOf, serversOf } from "./preflight.ts"
+import { endWhenDone, sourcePartitions } from "./savepoint/bounded.ts"
+import { type SavepointRequest, Savepoints } from "./savepoint/ending.ts"
+import { restore } from "./savepoint/restore.ts"
+import { showRestore } from "./savepoint/show.ts"
 import { serve } from "./server.ts"
 import { warnOfState } from "./states.ts"
 import { Status } from "./status.ts"
@@ -15,11 +28,19 @@ import { isEmbedded } from "./value.ts"
 
 const STOP_WITHIN_MS = 8000
 
+/** Where a run begins and ends, if it is not to go on from its own state for ever. */
+export interface HowToRun {
+  /** A savepoint to start from. */
+  readonly from?: RestoreSavepoint | undefined
+  /** What is to be done when the records that are there at the start have been processed. */
+  readonly bounded?: SavepointRequest | undefined
+}
+
 /**
  * Runs a pipeline in this process until it is interrupted (a clean stop) or a person must act (JobFailed). Sets the
  * exit code of an interrupted process: 0 when everything stopped cleanly, else 1.
  */
-export const run = Effect.fnUntraced(function* (settings: Settings) {
+export const run = Effect.fnUntraced(function* (settings: Settings, how: HowToRun = {}) {
   Object.assign(process.env, settings.env)
   const { plan, digest } = yield* loadPipeline(settings.pipeline)
   const job = jobOf(settings, plan.name)
@@ -28,7 +49,9 @@ export const run = Effect.fnUntraced(function* (settings: Settings) {
   if (units.length === 0) return yield* new ConfigError({ message: "nothing to run: 0 lanes and no sinks" })
   yield* holdInstance(job)
   const status = new Status(job.app, units, { sources: sourceTopics(plan), nodes: plan.nodes.map(({ id }) => id) })
-  const port = yield* serve(status, settings.http.host, settings.http.port)
+  const store = savepointsIn(settings.savepoint.store, settings.checkpoint.s3)
+  const savepoints = new Savepoints({ plan, digest, job, store }, status)
+  const port = yield* serve(status, savepoints, settings.http.host, settings.http.port)
   yield* Effect.logInfo(`${job.app} as ${job.instance}: ${settings.lanes} lanes, ${tables.length} tables`)
   yield* Effect.logInfo(
     `health and metrics at http://${settings.http.host}:${port}, checkpoints in ${storeText(job.checkpoint.store)}`
@@ -38,7 +61,8 @@ export const run = Effect.fnUntraced(function* (settings: Settings) {
       "checkpoints in a directory are for one machine: give --checkpoints s3://bucket/prefix before other machines join"
     )
   const settle = (exit: Exit.Exit<void, unknown>) => (Exit.hasInterrupts(exit) ? stopped(status) : Effect.void)
-  yield* Effect.onExit(work({ job, plan, digest, status, settings }), settle)
+  const whole = work({ job, plan, digest, status, settings, savepoints, store, how })
+  yield* Effect.onExit(whole, settle)
 }, Effect.scoped)
 
 interface Work {
@@ -47,16 +71,23 @@ interface Work {
   readonly digest: string
   readonly status: Status
   readonly settings: Settings
+  readonly savepoints: Savepoints
+  /** Of savepoints. */
+  readonly store: CheckpointStore
+  readonly how: HowToRun
 }
 
 /** Waits for what the job needs, then runs it. */
-const work = Effect.fnUntraced(function* ({ job, plan, digest, status, settings }: Work) {
+const work = Effect.fnUntraced(function* (all: Work) {
+  const { job, plan, digest, status, settings, savepoints, how } = all
   const has = (kind: Unit["kind"]) => status.units.some(unit => unit.kind === kind)
   yield* awaitNeeds(serversOf(job, has("clickhouse")), status)
+  if (how.from !== undefined) yield* startFrom(all, how.from)
   yield* prepareTopics(plan, job).pipe(Effect.provide(kafkaClients(job.kafka)))
+  status.partitions = yield* sourcePartitions(plan, job)
   yield* Effect.forkScoped(announce(status))
   yield* Effect.forkScoped(warnOfState(status, job.state.directory))
-  yield* supervise({
+  const supervised = supervise({
     job,
     digest,
     units: status.units,
@@ -70,8 +101,23 @@ const work = Effect.fnUntraced(function* ({ job, plan, digest, status, settings 
       onStall: (unit, reason) => status.stall(unit, reason)
     },
     checkpoints: has("lane"),
+    ending: Effect.map(Deferred.await(savepoints.ending), ({ drain }) => ({ drain })),
     onEvent: (event, unit) => (event === "restart" ? status.restarted(unit) : void status.forced++)
   })
+  const ends = how.bounded && endWhenDone(plan, job, savepoints, how.bounded)
+  yield* ends === undefined ? supervised : Effect.raceFirst(supervised, Effect.andThen(ends, Effect.never))
+  if (!(yield* Deferred.isDone(savepoints.ending))) return
+  const { id } = yield* savepoints.finish(yield* Deferred.await(savepoints.ending))
+  yield* Effect.logInfo(`stopped with the savepoint ${id}`)
+  if (how.bounded !== undefined) yield* Console.log(id)
+})
+
+/** A process that is started again by whatever runs it does not fall back to the savepoint. */
+const startFrom = Effect.fnUntraced(function* ({ job, plan, store }: Work, from: RestoreSavepoint) {
+  const already = restoredFrom(job.app, from.id).pipe(Effect.provide(servicesOf(job)))
+  if (!from.force && (yield* already))
+    return yield* Effect.logInfo(`started from the savepoint ${from.id} before: goes on from its own state`)
+  yield* Effect.logInfo(showRestore(yield* restore(plan, job, store, from)))
 })
 
 const stopped = Effect.fnUntraced(function* (status: Status) {

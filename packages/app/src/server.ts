@@ -3,6 +3,8 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Effect, Layer, Schema } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { renderMetrics } from "./metrics.ts"
+import type { Savepoints } from "./savepoint/ending.ts"
+import { savepointRoute } from "./savepoint/route.ts"
 import { statesOf } from "./states.ts"
 import type { Status } from "./status.ts"
 
@@ -13,11 +15,14 @@ export class ServerError extends Schema.TaggedError<ServerError>()("ServerError"
  * Serves health and metrics for as long as the scope lives, and returns the port. `/health` and `/health/ready` answer
  * 200 while every unit runs, else 503 with the reasons; `/health/live` answers 200 while the process does, and
  * names the units that are stalled: they are the watchdog's business. `/status` answers 200 in any case, and has the
- * state of each operator and partition beside it.
+ * state of each operator and partition beside it. `POST /savepoints` takes a savepoint.
  */
-export const serve = Effect.fnUntraced(function* (status: Status, host: string, port: number) {
+export const serve = Effect.fnUntraced(function* (status: Status, savepoints: Savepoints, host: string, port: number) {
   const server = NodeHttpServer.layer(createServer, { host, port, gracefulShutdownTimeout: 500 })
-  const layer = HttpRouter.serve(routes(status), { disableLogger: true, disableListenLog: true })
+  const layer = HttpRouter.serve(Layer.merge(routes(status), savepointRoute(savepoints)), {
+    disableLogger: true,
+    disableListenLog: true
+  })
   const context = yield* Layer.build(Layer.provideMerge(layer, server)).pipe(
     Effect.mapError(error => new ServerError({ message: explain(host, port, error.cause) }))
   )

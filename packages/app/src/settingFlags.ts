@@ -26,6 +26,10 @@ const HELP: Readonly<Record<SettingFlag, readonly [metavar: string, help: string
     "What state may take in memory, such as 512 MB; what is beyond is on disk (default: a quarter)"
   ],
   "state-directory": ["dir", "Local disk for state that is beyond it (default: beside the checkpoints)"],
+  savepoints: [
+    "dir|s3://…",
+    "Where savepoints are kept, of all apps (default: under $XDG_STATE_HOME/headrace or ~/.local/state)"
+  ],
   replication: ["n", "Replication factor of internal topics that are made (default: 1)"],
   host: ["address", "Where health and metrics listen (default: 127.0.0.1)"],
   port: ["port", "Port of health and metrics; 0 takes a free one (default: 7400)"]

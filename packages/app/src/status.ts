@@ -20,6 +20,8 @@ export class Status {
   /** Units that stand still, with the reason. */
   readonly stalled = new Map<string, string>()
   forced = 0
+  /** Of all source topics; undefined before they are known. */
+  partitions: number | undefined
   /** From the start of the process until every unit ran for the first time; NaN before. */
   startupMs = Number.NaN
 
@@ -40,6 +42,16 @@ export class Status {
       .filter(unit => this.phase(unit) !== "running")
       .map(unit => `${unit.name} is ${this.phase(unit)}`)
     return [...waiting, ...this.stalls(), ...idle]
+  }
+
+  /** Why the job as a whole cannot end in this process; undefined if it can. */
+  unfit(): string | undefined {
+    const reasons = this.reasons()
+    if (reasons.length > 0) return `${this.app} is not running: ${reasons.join("; ")}`
+    const lanes = this.units.filter(unit => unit.kind === "lane")
+    const held = lanes.reduce((sum, unit) => sum + unit.metrics.get("partitions"), 0)
+    if (held === this.partitions) return undefined
+    return `this process has ${held} of ${this.partitions} partitions, other instances of ${this.app} have the others: stop those first`
   }
 
   /** What lives, but does not get on, and why. */

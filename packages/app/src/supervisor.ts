@@ -63,6 +63,8 @@ export interface Supervised {
   readonly watchdog: Watchdog
   /** Whether full checkpoints are written by this process, in a thread of their own. */
   readonly checkpoints: boolean
+  /** Answers when lanes are to end by themselves; `drain`: with event time at its end. Tables are stopped behind them. */
+  readonly ending: Effect.Effect<{ readonly drain: boolean }>
   /** Told of each restart and of each stop by force. */
   readonly onEvent: (event: "restart" | "forced", unit: string) => void
   /** The file that a thread runs, if not workers/task.ts. */
@@ -79,7 +81,13 @@ export const supervise = (options: Supervised): Effect.Effect<void, JobFailed> =
       const crew = { ...options, pool: yield* threads(options.units.length) }
       // A pool of its own: its thread runs at the lowest priority, and no lane may ever get it.
       if (options.checkpoints) yield* Effect.forkScoped(checkpointing({ ...options, pool: yield* threads(1) }))
-      yield* Effect.forEach(options.units, unit => keepRunning(crew, unit), { concurrency: "unbounded", discard: true })
+      const run = (units: readonly Unit[]) =>
+        Effect.forEach(units, unit => keepRunning(crew, unit), { concurrency: "unbounded", discard: true })
+      const lanes = options.units.filter(({ kind }) => kind === "lane")
+      const tables = options.units.filter(({ kind }) => kind !== "lane")
+      if (lanes.length === 0 || tables.length === 0) return yield* run(options.units)
+      // Lanes end by themselves only where that is asked of them: tables have nothing to wait for then.
+      yield* Effect.raceFirst(run(lanes), Effect.andThen(run(tables), Effect.never))
     })
   )
 
@@ -148,7 +156,8 @@ const hasStarted = (metrics: SharedArrayBuffer): boolean =>
 const FAILED = PHASES.indexOf("failed")
 
 /** One run of a unit in a thread. Interrupting it stops the unit cleanly, or by force when that takes too long. */
-const attempt = (crew: Crew, unit: Unit) => runTask(crew, unit.name, taskOf(crew, unit), watched(crew, unit))
+const attempt = (crew: Crew, unit: Unit) =>
+  runTask(crew, unit.name, taskOf(crew, unit), watched(crew, unit), unit.kind === "lane" ? crew.ending : Effect.never)
 
 /** Never ends, unless the unit must not go on as it is. */
 const watched = (crew: Crew, unit: Unit): Effect.Effect<never, TaskFailed> =>
@@ -171,7 +180,8 @@ const runTask = (
   crew: Crew,
   name: string,
   task: Omit<WorkerTask, "control">,
-  doomed: Effect.Effect<never, TaskFailed> = Effect.never
+  doomed: Effect.Effect<never, TaskFailed> = Effect.never,
+  ending: Supervised["ending"] = Effect.never
 ) =>
   Effect.suspend(() => {
     const { port1: control, port2 } = new MessageChannel()
@@ -182,7 +192,14 @@ const runTask = (
     )
     const ended = Effect.tryPromise({ try: () => done, catch: cause => new TaskFailed({ cause }) })
     const killed = Effect.tapError(doomed, () => Effect.sync(() => abort.abort()))
-    return Effect.raceFirst(ended, killed).pipe(
+    // Also to one that is started again while it ends: its port keeps the message until it listens.
+    const told = Effect.flatMap(ending, ({ drain }) =>
+      Effect.andThen(
+        Effect.sync(() => control.postMessage({ type: "stop", drain } satisfies WorkerMessage)),
+        Effect.never
+      )
+    )
+    return Effect.raceAllFirst([ended, killed, told]).pipe(
       Effect.onInterrupt(() => stop(crew, name, hasStarted(task.metrics), done, control, abort)),
       Effect.ensuring(Effect.sync(() => control.close()))
     )

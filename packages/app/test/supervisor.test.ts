@@ -34,6 +34,7 @@ const crew = (app: string, lanes = 2) => {
     restarts: { firstDelayMs: 1, maxDelayMs: 4, healthyMs: 60_000, maxFailures: 5, maxStalls: 2 },
     watchdog: { afterMs: 60_000, action: "restart", sources: ["orders"], away: Effect.succeed([]), onStall: () => {} },
     checkpoints: false,
+    ending: Effect.never,
     onEvent: (event, unit) => void events.push(`${event} ${unit}`),
     file
   }

@@ -14,6 +14,21 @@ export { bucketBlobs } from "./recovery/bucket.ts"
 export { checkpointAll } from "./recovery/checkpointing.ts"
 export { directoryBlobs } from "./recovery/directory.ts"
 export { prepareTopics } from "./recovery/topics.ts"
+export { createSavepoint, type NewSavepoint } from "./savepoint/create.ts"
+export { type Manifest, type OperatorContents, partitionsOf } from "./savepoint/manifest.ts"
+export { leftBehind, type Match } from "./savepoint/match.ts"
+export { refuseHalfRestored, restoredFrom } from "./savepoint/progress.ts"
+export { type RestoreReport, type RestoreSavepoint, restoreSavepoint } from "./savepoint/restore.ts"
+export {
+  claimId,
+  deleteSavepoint,
+  isSavepointId,
+  type Listed,
+  listSavepoints,
+  readSavepoint,
+  SavepointBlobs,
+  SavepointError
+} from "./savepoint/store.ts"
 export { MANY, type StateRow } from "./state-sizes.ts"
 export { OUTPUT_STRIDE, Outputs } from "./task/outputs.ts"
 export * from "./worker.ts"

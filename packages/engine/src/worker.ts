@@ -24,8 +24,8 @@ export interface WorkerTask {
   readonly nodeId?: string
 }
 
-/** Stop cleanly: commit, leave the group, resolve. */
-export type WorkerMessage = { readonly type: "stop" }
+/** Stop cleanly: commit, leave the group, resolve. `drain`: event time ends first, so that all windows and timers fire. */
+export type WorkerMessage = { readonly type: "stop"; readonly drain?: boolean }
 
 const FATAL = "fatal: "
 

@@ -1,9 +1,10 @@
-import { type Admin as AdminPort, Clients, type KafkaConfig, type SourceOptions } from "@headrace/engine"
-import { Effect, Layer } from "effect"
+import { type Admin as AdminPort, Clients, type KafkaConfig, LogError, type SourceOptions } from "@headrace/engine"
+import { Effect, Layer, Schedule } from "effect"
 import { Admin, type TopicSpec } from "./admin.ts"
 import { openChangelog } from "./changelog.ts"
 import { KafkaError } from "./error.ts"
 import { openMembership } from "./membership.ts"
+import { openOffsets } from "./offsets.ts"
 import { attemptSync, letGo } from "./port-error.ts"
 import { attemptWith } from "./reports.ts"
 import { clusterSettings, signIn } from "./sign-in.ts"
@@ -17,11 +18,14 @@ export const kafkaClients = (config: typeof KafkaConfig.Type): Layer.Layer<Clien
       source: (options: SourceOptions) => openMembership(config, options),
       producer: (transactionalId, topics) => openProducer(config, transactionalId, topics),
       changelog: openChangelog(config),
-      admin: openAdmin(config)
+      admin: openAdmin(config),
+      offsets: group => openOffsets(config, group)
     })
   )
 
 const METADATA_TIMEOUT_MS = 10_000
+/** How often it is asked whether topics are gone, for half a minute. */
+const GONE = { schedule: Schedule.spaced("100 millis"), times: 300 }
 
 const openAdmin = (config: typeof KafkaConfig.Type) =>
   Effect.map(
@@ -42,6 +46,21 @@ const openAdmin = (config: typeof KafkaConfig.Type) =>
         attemptWith(admin, "create topics", async () => {
           for (const topic of topics) await createUnlessThere(admin, topic)
         }),
+      remove: topics =>
+        Effect.andThen(
+          attemptWith(admin, "delete topics", async () => {
+            for (const topic of topics) await deleteIfThere(admin, topic)
+          }),
+          // The broker answers before they are gone, and one of that name cannot be made until then.
+          attemptWith(admin, "read metadata", () => admin.metadata(topics, METADATA_TIMEOUT_MS)).pipe(
+            Effect.flatMap(found =>
+              found.topics.some(topic => topic.error === undefined && topic.partitions.length > 0)
+                ? Effect.fail(new LogError("Retry", `${topics.join(", ")} are not deleted yet`))
+                : Effect.void
+            ),
+            Effect.retry({ ...GONE, while: error => error.failure === "Retry" })
+          )
+        ),
       trim: (partition, offset) =>
         attemptWith(admin, `trim ${partition.topic}/${partition.partition}`, () =>
           admin.deleteRecords([{ ...partition, offset }], METADATA_TIMEOUT_MS)
@@ -57,5 +76,13 @@ const createUnlessThere = async (admin: Admin, topic: TopicSpec): Promise<void> 
     await admin.createTopics([topic], METADATA_TIMEOUT_MS)
   } catch (error) {
     if (!(error instanceof KafkaError) || error.reason !== "TopicExists") throw error
+  }
+}
+
+const deleteIfThere = async (admin: Admin, topic: string): Promise<void> => {
+  try {
+    await admin.deleteTopics([topic], METADATA_TIMEOUT_MS)
+  } catch (error) {
+    if (!(error instanceof KafkaError) || error.reason !== "UnknownTopic") throw error
   }
 }

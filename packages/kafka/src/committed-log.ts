@@ -48,7 +48,7 @@ export const openCommittedLog = (
     }
   })
 
-const openConsumer = (config: Config, settings: Record<string, string>) =>
+export const openConsumer = (config: Config, settings: Record<string, string>) =>
   Effect.acquireRelease(
     attemptSync("open a consumer", () => Consumer.open(settings, signIn(config))),
     opened => letGo("close a consumer", () => opened.close(CALL_TIMEOUT_MS))
@@ -74,7 +74,7 @@ const memberSettings = (config: Config, options: CommittedLogOptions): Record<st
   ...groupSettings(config.settings, options)
 })
 
-const readerSettings = (config: Config): Record<string, string> => ({
+export const readerSettings = (config: Config): Record<string, string> => ({
   ...common(config),
   "group.id": "headrace-recovery-reader",
   "enable.partition.eof": "true"
@@ -128,7 +128,7 @@ const commit = (consumer: Consumer, marks: readonly Mark[]): Effect.Effect<void,
 const movedOn = (cause: unknown): boolean => cause instanceof KafkaError && cause.reason === "IllegalGeneration"
 
 /** Reads on from `offset` until `last` was handed over, or the log says that nothing is left before it. */
-const readRange = <E>(
+export const readRange = <E>(
   consumer: Consumer,
   partition: TopicPartition,
   offset: number,

@@ -106,6 +106,7 @@ export const changelogReader = (world: World, owner: object): ChangelogReader =>
 const admin = (world: World, owner: object): Admin => ({
   partitions: topics => Effect.sync(() => new Map(topics.map(topic => [topic, world.log.topics.get(topic)!.length]))),
   create: () => Effect.void,
+  remove: () => Effect.void,
   trim: (partition, offset) =>
     world.remote(owner, `trim ${nameOf(partition)} to ${offset}`, () =>
       Effect.sync(() => {
@@ -132,7 +133,8 @@ export const storeServices = (world: World, owner: object): Context.Context<Blob
     source: () => Effect.fail(new LogError("Stop", "made by the node")),
     producer: () => Effect.fail(new LogError("Stop", "made by the node")),
     changelog: Effect.succeed(changelogReader(world, owner)),
-    admin: Effect.succeed(admin(world, owner))
+    admin: Effect.succeed(admin(world, owner)),
+    offsets: () => Effect.fail(new LogError("Stop", "savepoints are not simulated"))
   })
   return world
     .services(owner)

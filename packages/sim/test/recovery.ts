@@ -185,6 +185,9 @@ class KeyValues implements Task {
   start({ committed }: { readonly committed: number }): void {
     this.beganAt = committed
   }
+  end(): boolean {
+    return false
+  }
   startedAt(): number {
     return this.beganAt
   }

@@ -38,6 +38,9 @@ export const readOrdered = (bytes: Uint8Array, at: number): number => {
 export const readU32 = (bytes: Uint8Array, at: number): number =>
   ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
 
+/** The hash that a state key begins with. */
+export const operatorOf = (key: Uint8Array): number => readU32(key, 0)
+
 /** Writes `operator · namespace · handle`; the handle's own key follows. */
 export const writeStateKey = (out: ByteWriter, operator: number, namespace: number, handle: number): void => {
   out.u32(operator)

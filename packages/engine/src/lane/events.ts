@@ -22,7 +22,7 @@ export type Event =
   /** An asynchronous step finished. */
   | { readonly type: "released" }
   | { readonly type: "failed"; readonly command: Command["type"]; readonly turn?: Turn; readonly error: LogError }
-  | { readonly type: "stop" }
+  | { readonly type: "stop"; readonly drain?: boolean }
 
 /** What the lane wants done. Commands of one step are begun in order; each completes with one event. */
 export type Command =

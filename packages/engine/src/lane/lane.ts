@@ -86,6 +86,8 @@ export class Lane {
   /** Calls under way that restore state or place partitions. */
   private placing = 0
   private stopping = false
+  /** Before it stops, event time comes to its end: what is polled from then on is left for whoever goes on. */
+  private draining = false
   /** State was thrown away: all partitions come back from the log before anything runs. */
   private torn = false
   private fenced: number[] = []
@@ -174,6 +176,7 @@ export class Lane {
         return this.failed(event)
       case "stop":
         this.stopping = true
+        this.draining ||= event.drain === true
     }
   }
 
@@ -257,7 +260,7 @@ export class Lane {
     this.polling = false
     this.options.pace.polled(batch.count)
     if (!this.torn && !this.ended) {
-      this.inbox = batch.count > 0 ? batch : undefined
+      this.inbox = batch.count > 0 && !this.draining ? batch : undefined
       if (changes.length === 0 && this.inbox !== undefined) {
         this.poll()
         this.emit([{ type: "process" }])
@@ -422,11 +425,18 @@ export class Lane {
   }
 
   private proceed(): void {
-    if (this.revoked.length > 0 || this.stopping) this.enter("settling")
+    if (this.revoked.length > 0 || (this.stopping && !this.drains())) this.enter("settling")
     if (this.sealDue()) this.seal()
     this.drive()
     if (this.phase !== "settling") this.poll()
     else if (!this.polling && !this.commits.committing && this.commits.openSince < 0) this.leave()
+  }
+
+  /** Ends event time once no record is under way; whether results of that are still to come. */
+  private drains(): boolean {
+    if (!this.draining || this.tasks.inFlight > 0) return this.draining
+    if (this.tasks.end()) this.commits.collect(this.now)
+    return this.tasks.firing || this.tasks.inFlight > 0
   }
 
   private leave(): void {

@@ -86,6 +86,13 @@ export class Tasks {
     return left < limit
   }
 
+  /** Ends the event time of all of them; whether one was still to be. */
+  end(): boolean {
+    let some = false
+    for (const task of this.all()) some = task.end() || some
+    return some
+  }
+
   /** Takes up what asynchronous steps finished; whether there is something to commit now. */
   release(): boolean {
     let touched = false

@@ -1,5 +1,5 @@
 import { Context, type Effect, type Scope } from "effect"
-import type { ChangelogReader, LogError, Producer, Source, TopicPartition } from "./log.ts"
+import type { ChangelogReader, LogError, Position, Producer, Source, TopicPartition } from "./log.ts"
 
 export interface NewTopic {
   readonly topic: string
@@ -20,10 +20,31 @@ export interface Admin {
   readonly partitions: (topics: readonly string[]) => Effect.Effect<ReadonlyMap<string, number>, LogError>
   /** One that exists already is no error. */
   readonly create: (topics: readonly NewTopic[]) => Effect.Effect<void, LogError>
+  /** Returns when they are gone. One that does not exist is no error. */
+  readonly remove: (topics: readonly string[]) => Effect.Effect<void, LogError>
   /** Drops the records of a partition below `offset`. */
   readonly trim: (partition: TopicPartition, offset: number) => Effect.Effect<void, LogError>
   /** Who is in a group at the moment, and what each was given: a dead member is until its session has timed out. */
   readonly members: (group: string) => Effect.Effect<readonly GroupMember[], LogError>
+}
+
+/** The offsets of a group, from outside of it. */
+export interface GroupOffsets {
+  /** Undefined where there is none. */
+  readonly committed: (
+    partitions: readonly TopicPartition[]
+  ) => Effect.Effect<readonly (number | undefined)[], LogError>
+  /** Refused by the broker while the group has members. */
+  readonly commit: (positions: readonly Position[]) => Effect.Effect<void, LogError>
+  /** First offset still in the log, and the end (last stable offset). */
+  readonly range: (
+    partition: TopicPartition
+  ) => Effect.Effect<{ readonly start: number; readonly end: number }, LogError>
+  /** The keys of the committed records from a position to the end as of now; undefined: a record without a key. */
+  readonly keys: (
+    from: Position,
+    visit: (offset: number, key: Uint8Array | undefined) => void
+  ) => Effect.Effect<void, LogError>
 }
 
 export interface SourceOptions {
@@ -51,5 +72,6 @@ export class Clients extends Context.Service<
     ) => Effect.Effect<Producer, LogError, Scope.Scope>
     readonly changelog: Effect.Effect<ChangelogReader, LogError, Scope.Scope>
     readonly admin: Effect.Effect<Admin, LogError, Scope.Scope>
+    readonly offsets: (group: string) => Effect.Effect<GroupOffsets, LogError, Scope.Scope>
   }
 >()("@headrace/engine/Clients") {}

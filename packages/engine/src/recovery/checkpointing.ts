@@ -144,7 +144,7 @@ const bytesOf = (
     )
   })
 
-interface Since {
+export interface Since {
   readonly changes: ChangeSet
   readonly sourceOffset: number
   /** The transactional id of the lane that wrote last. */
@@ -155,8 +155,8 @@ interface Since {
 }
 
 /** The committed changes since a checkpoint, as many as fit; undefined when there are none. */
-const readSince = (
-  { breathe, changesBytes }: RoundOptions,
+export const readSince = (
+  { breathe, changesBytes }: Pick<RoundOptions, "breathe" | "changesBytes">,
   changelog: ChangelogReader,
   log: TopicPartition,
   before: Checkpoint | undefined

@@ -17,7 +17,7 @@ export const prepareTopics = (plan: Plan, job: JobConfig): Effect.Effect<void, L
     Effect.gen(function* () {
       const admin = yield* Effect.flatMap(Clients, clients => clients.admin)
       const sources = yield* sourcePartitions(admin, sourceTopics(plan))
-      const changelogs = [...sources].map(([topic, partitions]) => changelog(job, topic, partitions))
+      const changelogs = [...sources].map(([topic, partitions]) => changelogTopic(job, topic, partitions))
       const most = Math.max(...sources.values())
       const sinks = sinkTopics(plan).map(topic => ({
         topic,
@@ -34,7 +34,8 @@ export const prepareTopics = (plan: Plan, job: JobConfig): Effect.Effect<void, L
     })
   )
 
-const changelog = (job: JobConfig, source: string, partitions: number): NewTopic => ({
+/** Never compacted and never expiring: only checkpoints trim it. */
+export const changelogTopic = (job: JobConfig, source: string, partitions: number): NewTopic => ({
   topic: changelogName(job.app, source),
   partitions,
   replication: job.replication,

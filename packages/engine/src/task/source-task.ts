@@ -1,6 +1,7 @@
 import {
   type ByteWriter,
   DecodeError,
+  END_OF_TIME,
   type Input,
   NO_WATERMARK,
   PartitionState,
@@ -57,6 +58,7 @@ class SourceTask implements Task {
   private isTouched = false
   /** The steps have not heard of the watermark that was restored. */
   private resuming = false
+  private ended = false
   private readonly number: number
   /** The plan's nodes of the operators that have state. */
   private nodes: readonly number[] = []
@@ -93,6 +95,7 @@ class SourceTask implements Task {
   }
 
   process(batch: Batch, from: number, to: number): void {
+    if (this.current === END_OF_TIME) throw this.drained()
     this.isTouched = true
     this.resume()
     const { context } = this.chain
@@ -114,6 +117,17 @@ class SourceTask implements Task {
     this.position = stamps[(to - 1) * 2]! + 1
     this.advance()
     this.metrics.at(NO_RECORD)
+  }
+
+  end(): boolean {
+    if (this.ended) return false
+    this.ended = true
+    this.isTouched = true
+    this.chain.context.clear(this.position)
+    this.resume()
+    this.clock.observe(END_OF_TIME)
+    this.advance()
+    return true
   }
 
   pass(offset: number): void {
@@ -254,6 +268,15 @@ class SourceTask implements Task {
       `Cannot decode ${this.where()}: ${error.message} (${error.reason}). ` +
         "Nothing after it was processed. Set onDecodeError: DeadLetter.to(topic) on the source to divert such records.",
       { cause: error }
+    )
+  }
+
+  /** All windows have been closed for good: every record would be late, whatever its time. */
+  private drained(): LogError {
+    return new LogError(
+      "Stop",
+      `${this.topic}/${this.partition} was drained (--drain): its event time has ended, and there are records behind offset ${this.position}. ` +
+        "Start over under another name (--app), or go back to a savepoint that was taken without --drain"
     )
   }
 

@@ -10,6 +10,8 @@ export interface Task extends TopicPartition {
   readonly pending: () => boolean
   /** Fires up to `limit` of their results or calls and answers how many it did. Called between batches while some are pending. */
   readonly proceed: (limit: number) => number
+  /** Event time is at its end: windows and timers become due, all of them. What is in flight has to be done before. False if it was already. */
+  readonly end: () => boolean
   /** Goes on at this offset: nothing that is a record stands before it. Part of the next transaction. */
   readonly pass: (offset: number) => void
   /** Takes up what asynchronous steps finished since the last call. */

@@ -1,0 +1,44 @@
+import { Clients, groupName, type JobConfig, type LogError, sourceTopics, type TopicPartition } from "@headrace/engine"
+import { kafkaClients } from "@headrace/kafka"
+import { Effect } from "effect"
+import type { Plan } from "headrace"
+import type { SavepointRequest, Savepoints } from "./ending.ts"
+
+const POLL = "200 millis"
+
+const partitionsOf = (plan: Plan): Effect.Effect<readonly TopicPartition[], LogError, Clients> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const admin = yield* (yield* Clients).admin
+      const found = yield* admin.partitions(sourceTopics(plan))
+      return [...found].flatMap(([topic, count]) =>
+        Array.from({ length: count }, (_, partition) => ({ topic, partition }))
+      )
+    })
+  )
+
+/** How many partitions the sources of a job have. */
+export const sourcePartitions = (plan: Plan, job: JobConfig): Effect.Effect<number, LogError> =>
+  partitionsOf(plan).pipe(
+    Effect.map(all => all.length),
+    Effect.provide(kafkaClients(job.kafka))
+  )
+
+/**
+ * Ends the job with a savepoint once what its topics hold now is committed. The end moves on behind the markers of the last
+ * transaction within a second or two of quiet.
+ */
+export const endWhenDone = (plan: Plan, job: JobConfig, savepoints: Savepoints, request: SavepointRequest) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const group = yield* (yield* Clients).offsets(groupName(job))
+      const partitions = yield* partitionsOf(plan)
+      const ends = yield* Effect.forEach(partitions, one => Effect.map(group.range(one), ({ end }) => end))
+      yield* Effect.logInfo(`ends with a savepoint when ${ends.reduce((a, b) => a + b, 0)} offsets are behind it`)
+      const done = Effect.map(group.committed(partitions), committed =>
+        committed.every((offset, i) => ends[i] === 0 || (offset ?? 0) >= ends[i]!)
+      )
+      while (!(yield* done) || !savepoints.ready) yield* Effect.sleep(POLL)
+      yield* savepoints.take(request)
+    })
+  ).pipe(Effect.provide(kafkaClients(job.kafka)))

@@ -1,0 +1,92 @@
+import {
+  type Comparison,
+  clockDefinition,
+  compareState,
+  type Difference,
+  processDefinition,
+  type StateDefinition,
+  windowDefinition
+} from "@headrace/core"
+import type { Node, Plan } from "headrace"
+import { sourceTopics } from "../names.ts"
+import type { Manifest, OperatorContents } from "./manifest.ts"
+
+/** What a plan keeps for each partition of its source topics. */
+export const definitionsOf = (plan: Plan): ReadonlyMap<string, readonly StateDefinition[]> =>
+  new Map(
+    sourceTopics(plan).map(topic => [
+      topic,
+      plan.nodes.flatMap(node => (topicOf(plan, node) === topic ? definitionOf(node) : []))
+    ])
+  )
+
+const definitionOf = (node: Node): readonly StateDefinition[] => {
+  if (node.kind === "source") return [clockDefinition(node.id)]
+  if (node.kind === "window") return [windowDefinition(node)]
+  return node.kind === "process" ? [processDefinition(node.id, node.state)] : []
+}
+
+const topicOf = (plan: Plan, node: Node): string | undefined => {
+  if (node.kind === "source") return node.topic
+  const input = "input" in node ? plan.nodes.find(one => one.id === node.input) : undefined
+  return input === undefined ? undefined : topicOf(plan, input)
+}
+
+/** What becomes of one operator of the savepoint. */
+export interface Matched {
+  readonly contents: OperatorContents
+  /** Undefined: the pipeline does not have it. */
+  readonly own: StateDefinition | undefined
+  readonly comparison: Comparison | undefined
+}
+
+export interface Match {
+  /** By the topic that the savepoint has them under. */
+  readonly operators: readonly Matched[]
+  /** Ids of the pipeline that begin empty. */
+  readonly added: readonly string[]
+}
+
+/** Topics of the pipeline by the topic of the savepoint whose place they take. */
+export type Renamed = ReadonlyMap<string, string>
+
+/** Finds the operators of a savepoint in a plan, by their ids. */
+export const matchOperators = (manifest: Manifest, plan: Plan, renamed: Renamed): Match => {
+  const definitions = definitionsOf(plan)
+  const operators = manifest.operators.map((contents): Matched => {
+    const topic = renamed.get(contents.topic) ?? contents.topic
+    const id = renamedId(contents.id, contents.topic, topic)
+    const ofTopic = definitions.get(topic) ?? []
+    const own = ofTopic.find(one => one.id === contents.id) ?? ofTopic.find(one => one.id === id)
+    return { contents, own, comparison: own && compareState(contents, own) }
+  })
+  const found = new Set(operators.map(({ own }) => own))
+  const added = [...definitions.values()].flatMap(all => all.filter(one => !found.has(one)).map(one => one.id))
+  return { operators, added }
+}
+
+/** Ids that were not given are made of the topic's name: under the new name they are the same steps. */
+const renamedId = (id: string, before: string, now: string): string => {
+  if (id === `source:${before}`) return `source:${now}`
+  return id.startsWith(`window:${before}/`) ? `window:${now}/${id.slice(`window:${before}/`.length)}` : id
+}
+
+/** What a savepoint holds that the pipeline has no use for. */
+export const leftBehind = ({ operators }: Match): readonly string[] =>
+  operators.flatMap(({ contents, comparison }) =>
+    comparison === undefined
+      ? [`${contents.id} (${contents.entries} entries)`]
+      : comparison.dropped.map(part => `${contents.id}: ${part}`)
+  )
+
+export const differencesOf = ({ operators }: Match): readonly Difference[] =>
+  operators.flatMap(({ comparison }) => comparison?.refused ?? [])
+
+/** Differences as a person reads them: where, what it was, what it is, what to do. */
+export const showDifferences = (differences: readonly Difference[]): string =>
+  differences
+    .map(
+      ({ operator, what, was, is, todo }) =>
+        `  ${operator}, ${what}\n    was:  ${was}\n    is:   ${is}\n    to do: ${todo}`
+    )
+    .join("\n")

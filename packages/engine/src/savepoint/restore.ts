@@ -1,0 +1,177 @@
+import { Rebuild, type StateDefinition } from "@headrace/core"
+import { Effect, Schedule, Stream } from "effect"
+import type { Plan } from "headrace"
+import type { JobConfig } from "../job.ts"
+import { changelogName, groupName, sourceTopics } from "../names.ts"
+import { Blobs } from "../ports/blobs.ts"
+import { type Admin, Clients, type GroupOffsets } from "../ports/clients.ts"
+import { LogError, type Position } from "../ports/log.ts"
+import { checkpointName, checkpointPrefix } from "../recovery/checkpoint.ts"
+import { changelogTopic } from "../recovery/topics.ts"
+import { readEntries, writeEntries } from "./files.ts"
+import { type Manifest, partitionsOf } from "./manifest.ts"
+import { differencesOf, leftBehind, type Match, matchOperators, showDifferences } from "./match.ts"
+import { beginRestore, endRestore, restoreBegun } from "./progress.ts"
+import { restoreSources, type SourceOptions, type SourceRestore } from "./sources.ts"
+import { inSavepoints, readSavepoint, SavepointError, savepointFile } from "./store.ts"
+
+export interface RestoreSavepoint extends SourceOptions {
+  readonly id: string
+  /** State that the pipeline does not have any more is left behind. */
+  readonly allowNonRestored: boolean
+  /** What the job has is thrown away. */
+  readonly force: boolean
+}
+
+/** What a restore came to. */
+export interface RestoreReport {
+  readonly manifest: Manifest
+  readonly match: Match
+  readonly sources: readonly SourceRestore[]
+}
+
+/**
+ * Gives a job that does not run the state of a savepoint: new changelogs, a first checkpoint of each partition and the
+ * group's offsets. Everything is checked before anything is written. From the first write to the last one a marker stands
+ * in the checkpoint store with which no lane starts: a restore that was interrupted is run again, and does all of it anew.
+ */
+export const restoreSavepoint = (plan: Plan, job: JobConfig, options: RestoreSavepoint) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const clients = yield* Clients
+      const admin = yield* clients.admin
+      const group = yield* clients.offsets(groupName(job))
+      const manifest = yield* readSavepoint(options.id)
+      const match = yield* matched(manifest, plan, options)
+      yield* idle(admin, job)
+      yield* unused(plan, job, admin, group, options)
+      const sources = yield* restoreSources(manifest, plan, options, admin, group)
+      yield* beginRestore(job.app, manifest.id)
+      yield* emptied(plan, job, admin)
+      for (const source of sources) yield* writeState(job, manifest, match, source)
+      yield* group.commit(sources.flatMap(source => source.positions))
+      yield* endRestore(job.app, manifest.id)
+      return { manifest, match, sources } satisfies RestoreReport
+    })
+  )
+
+const matched = (manifest: Manifest, plan: Plan, options: RestoreSavepoint) =>
+  Effect.gen(function* () {
+    const refuse = (message: string) => new SavepointError({ message })
+    if (manifest.drained)
+      return yield* refuse(
+        `The savepoint ${manifest.id} was drained: event time is at its end, all windows have been closed for good, and every record would be late. Restore one that was taken without --drain`
+      )
+    const unknown = [...options.renamed.keys()].filter(topic => partitionsOf(manifest, topic).length === 0)
+    if (unknown.length > 0)
+      return yield* refuse(`--source ${unknown.join(", ")}: the savepoint has ${topicsOf(manifest).join(", ")}`)
+    const match = matchOperators(manifest, plan, options.renamed)
+    const differences = differencesOf(match)
+    if (differences.length > 0)
+      return yield* refuse(
+        `The savepoint ${manifest.id} does not fit the pipeline ${plan.name}:\n${showDifferences(differences)}`
+      )
+    const left = leftBehind(match)
+    if (left.length > 0 && !options.allowNonRestored)
+      return yield* refuse(
+        `The pipeline ${plan.name} has no place for state of the savepoint ${manifest.id}:\n${left.map(one => `  ${one}\n`).join("")}` +
+          `It has ${ownIds(match)}. Put the steps back under their ids, or leave this state behind: --allow-non-restored-state`
+      )
+    return match
+  })
+
+const topicsOf = (manifest: Manifest): readonly string[] => [...new Set(manifest.partitions.map(({ topic }) => topic))]
+
+const ownIds = ({ operators, added }: Match): string =>
+  [...operators.flatMap(({ own }) => (own === undefined ? [] : [own.id])), ...added].join(", ")
+
+/** A member that was killed, or stopped under a static name, counts until its session has timed out. */
+const idle = (admin: Admin, job: JobConfig) =>
+  admin.members(groupName(job)).pipe(
+    Effect.flatMap(members =>
+      members.length === 0
+        ? Effect.void
+        : Effect.fail(
+            new LogError(
+              "Retry",
+              `${job.app} is running (${members.map(({ name }) => name).join(", ")}), or was until less than its session time-out ago: stop it first, or restore under another name (--app)`
+            )
+          )
+    ),
+    Effect.tapError(() => Effect.logInfo("waiting until nobody is in the group any more")),
+    Effect.retry({
+      schedule: Schedule.spaced("1 second"),
+      times: Math.ceil(job.sessionTimeoutMs / 1000) + 3,
+      while: error => error.failure === "Retry"
+    })
+  )
+
+/** What a job has is not overwritten by accident; what an interrupted restore has left is no state of a job. */
+const unused = (plan: Plan, job: JobConfig, admin: Admin, group: GroupOffsets, { force }: RestoreSavepoint) =>
+  Effect.gen(function* () {
+    if (force || (yield* restoreBegun(job.app)) !== undefined) return
+    const blobs = yield* Blobs
+    const topics = sourceTopics(plan)
+    const sources = yield* admin.partitions(topics)
+    const changelogs = topics.map(topic => changelogName(job.app, topic))
+    const there = [...(yield* admin.partitions(changelogs)).keys()]
+    const found: string[] = there.map(topic => `the topic ${topic}`)
+    for (const [topic, count] of sources) {
+      const partitions = Array.from({ length: count }, (_, partition) => ({ topic, partition }))
+      const committed = yield* group.committed(partitions)
+      if (committed.some(offset => offset !== undefined))
+        found.push(`offsets of ${topic} in the group ${groupName(job)}`)
+      for (const partition of partitions)
+        if ((yield* blobs.list(checkpointPrefix(job.app, partition))).length > 0)
+          found.push(`checkpoints of ${topic}/${partition.partition}`)
+    }
+    if (found.length === 0) return
+    return yield* new SavepointError({
+      message: `${job.app} has state of its own: ${found.join(", ")}. Restore under another name (--app), or throw that state away: --force`
+    })
+  })
+
+/** The job has no state any more: new changelogs, no checkpoints. */
+const emptied = (plan: Plan, job: JobConfig, admin: Admin) =>
+  Effect.gen(function* () {
+    const blobs = yield* Blobs
+    const sources = yield* admin.partitions(sourceTopics(plan))
+    yield* admin.remove(sourceTopics(plan).map(topic => changelogName(job.app, topic)))
+    yield* admin.create([...sources].map(([topic, partitions]) => changelogTopic(job, topic, partitions)))
+    for (const [topic, partitions] of sources)
+      for (let partition = 0; partition < partitions; partition++)
+        for (const { name } of yield* blobs.list(checkpointPrefix(job.app, { topic, partition })))
+          yield* blobs.remove(name)
+  })
+
+const writeState = (job: JobConfig, manifest: Manifest, match: Match, source: SourceRestore) =>
+  Effect.gen(function* () {
+    const { before, survey } = source
+    const operators = match.operators.filter(({ contents }) => contents.topic === before)
+    const definitions = new Map(
+      operators.flatMap(({ contents, own }): [string, StateDefinition][] =>
+        own === undefined ? [] : [[contents.id, own]]
+      )
+    )
+    for (const position of source.positions) {
+      const rebuild = new Rebuild(definitions, position.partition, survey)
+      for (const parent of rebuild.parents) yield* takeAll(rebuild, manifest, before, parent)
+      yield* writeFirst(job, position, rebuild)
+      yield* Effect.logInfo(`restored ${position.topic}/${position.partition} of ${source.positions.length}`)
+    }
+  })
+
+const takeAll = (rebuild: Rebuild, manifest: Manifest, topic: string, partition: number) => {
+  const contents = partitionsOf(manifest, topic)[partition]
+  if (contents === undefined || contents.sourceOffset === null) return Effect.void
+  const file = savepointFile(manifest.id, { topic, partition })
+  return inSavepoints(readEntries(file, (key, value) => rebuild.take(partition, key, value)))
+}
+
+/** The checkpoint that a new changelog goes on from. */
+const writeFirst = (job: JobConfig, position: Position, rebuild: Rebuild) =>
+  writeEntries(
+    checkpointName(job.app, position, 0),
+    { topic: position.topic, partition: position.partition, changelogOffset: 0, sourceOffset: position.offset },
+    Stream.suspend(() => Stream.make(rebuild.entries()))
+  )

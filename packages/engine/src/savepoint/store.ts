@@ -1,0 +1,116 @@
+import { Context, Effect, Result, Schema, Stream } from "effect"
+import { type BlobError, Blobs } from "../ports/blobs.ts"
+import type { TopicPartition } from "../ports/log.ts"
+import { decodeManifest, encodeManifest, type Manifest } from "./manifest.ts"
+
+/** A savepoint is not there, is there already, is damaged, or does not fit. `message` says what to do. */
+export class SavepointError extends Schema.TaggedError<SavepointError>()("SavepointError", {
+  message: Schema.String
+}) {}
+
+/** Where savepoints are kept: a store of their own, or the one of a job's checkpoints. */
+export class SavepointBlobs extends Context.Service<SavepointBlobs, Blobs["Service"]>()(
+  "@headrace/engine/SavepointBlobs"
+) {}
+
+/*
+ * savepoints/<id>.json                        the manifest, written last: without it there is no savepoint
+ * savepoints/<id>/<topic>/<partition>.checkpoint
+ */
+const ROOT = "savepoints/"
+const MANIFEST = ".json"
+const manifestName = (id: string): string => `${ROOT}${id}${MANIFEST}`
+
+/** The file of one partition's state. */
+export const savepointFile = (id: string, { topic, partition }: TopicPartition): string =>
+  `${ROOT}${id}/${topic}/${partition}.checkpoint`
+
+/** What may be part of a file's name and of a command line. */
+export const isSavepointId = (id: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/.test(id)
+
+type Stored<A> = Effect.Effect<A, SavepointError | BlobError, SavepointBlobs>
+
+/** Runs what works on checkpoint files on the store of savepoints. */
+export const inSavepoints = <A, E, R>(
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, Exclude<R, Blobs> | SavepointBlobs> =>
+  Effect.flatMap(SavepointBlobs, blobs => Effect.provideService(effect, Blobs, blobs))
+
+const ids: Stored<readonly string[]> = Effect.gen(function* () {
+  const blobs = yield* SavepointBlobs
+  const names = (yield* blobs.list(ROOT)).map(({ name }) => name)
+  return names
+    .filter(name => name.endsWith(MANIFEST) && !name.slice(ROOT.length).includes("/"))
+    .map(name => name.slice(ROOT.length, -MANIFEST.length))
+})
+
+/** Fails where there is none of this id, or it is damaged. */
+export const readSavepoint = (id: string): Stored<Manifest> =>
+  Effect.gen(function* () {
+    const blobs = yield* SavepointBlobs
+    const there = yield* ids
+    if (!there.includes(id)) return yield* new SavepointError({ message: missing(id, there) })
+    const bytes = Buffer.concat(yield* Stream.runCollect(blobs.read(manifestName(id))))
+    return yield* Effect.try({
+      try: () => decodeManifest(bytes),
+      catch: error => new SavepointError({ message: `The savepoint ${id} cannot be used: ${messageOf(error)}` })
+    })
+  })
+
+const missing = (id: string, there: readonly string[]): string => {
+  const others = there.length === 0 ? "the store has none" : `the store has ${there.slice(-10).join(", ")}`
+  return `There is no savepoint ${id}: ${others}. See headrace savepoint list, and --savepoints for the store`
+}
+
+/** One line of a list: a damaged savepoint stays visible. */
+export interface Listed {
+  readonly id: string
+  readonly manifest: Manifest | undefined
+  readonly damage: string | undefined
+}
+
+/** All savepoints of the store, the oldest first. */
+export const listSavepoints: Stored<readonly Listed[]> = Effect.gen(function* () {
+  const listed = yield* Effect.forEach(yield* ids, id =>
+    Effect.map(
+      Effect.result(readSavepoint(id)),
+      (read): Listed =>
+        Result.isSuccess(read)
+          ? { id, manifest: read.success, damage: undefined }
+          : { id, manifest: undefined, damage: read.failure.message }
+    )
+  )
+  return listed.toSorted((a, b) => ((a.manifest?.createdAt ?? "") < (b.manifest?.createdAt ?? "") ? -1 : 1))
+})
+
+/** Fails if there is one of this id. */
+export const claimId = (id: string): Stored<void> =>
+  Effect.gen(function* () {
+    if (!isSavepointId(id))
+      return yield* new SavepointError({
+        message: `"${id}" cannot be a savepoint's id: use letters, digits, ".", "_" and "-", at most 200, the first one no sign`
+      })
+    if ((yield* ids).includes(id))
+      return yield* new SavepointError({
+        message: `There is a savepoint ${id} already: give another --id, or delete it`
+      })
+  })
+
+/** From now on the savepoint is there. */
+export const putManifest = (manifest: Omit<Manifest, "format">): Stored<void> =>
+  Effect.flatMap(SavepointBlobs, blobs => blobs.put(manifestName(manifest.id), Stream.make(encodeManifest(manifest))))
+
+/** Removes its files, then the manifest: one that was interrupted can be deleted again. Also of a damaged one. */
+export const deleteSavepoint = (id: string): Stored<void> =>
+  Effect.gen(function* () {
+    const blobs = yield* SavepointBlobs
+    const there = yield* ids
+    if (!there.includes(id)) return yield* new SavepointError({ message: missing(id, there) })
+    const read = yield* Effect.result(readSavepoint(id))
+    for (const partition of Result.isSuccess(read) ? read.success.partitions : []) {
+      yield* blobs.remove(savepointFile(id, partition))
+    }
+    yield* blobs.remove(manifestName(id))
+  })
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -1,0 +1,58 @@
+import {
+  type Batch,
+  type GroupOffsets,
+  type KafkaConfig,
+  KEY_LENGTH,
+  KEY_START,
+  type LogError,
+  STRIDE
+} from "@headrace/engine"
+import { Effect, type Scope } from "effect"
+import { openConsumer, readerSettings, readRange } from "./committed-log.ts"
+import { attempt, logError } from "./port-error.ts"
+
+const CALL_TIMEOUT_MS = 10_000
+const NO_OFFSET = -1001
+
+/** A group's offsets through a consumer that never joins it: the broker takes commits of such a one while it is empty. */
+export const openOffsets = (
+  config: typeof KafkaConfig.Type,
+  group: string
+): Effect.Effect<GroupOffsets, LogError, Scope.Scope> =>
+  Effect.map(openConsumer(config, { ...readerSettings(config), "group.id": group }), (consumer): GroupOffsets => {
+    const range: GroupOffsets["range"] = ({ topic, partition }) =>
+      Effect.map(
+        attempt(`read the range of ${topic}/${partition}`, () =>
+          consumer.watermarkOffsets(topic, partition, CALL_TIMEOUT_MS)
+        ),
+        ({ low, high }) => ({ start: low, end: high })
+      )
+    return {
+      range,
+      committed: partitions =>
+        attempt("read committed offsets", () => consumer.committed(partitions, CALL_TIMEOUT_MS)).pipe(
+          Effect.flatMap(found => {
+            const failed = found.find(one => one.error !== undefined)
+            return failed === undefined
+              ? Effect.succeed(found.map(one => (one.offset === NO_OFFSET ? undefined : one.offset)))
+              : Effect.fail(logError(`read the committed offset of ${failed.topic}/${failed.partition}`, failed.error))
+          })
+        ),
+      commit: positions =>
+        attempt(`commit offsets of the group ${group}`, () => consumer.commit(positions, CALL_TIMEOUT_MS)),
+      keys: (from, visit) =>
+        Effect.flatMap(range(from), ({ end }) =>
+          end <= from.offset
+            ? Effect.void
+            : readRange(consumer, from, from.offset, end - 1, batch => Effect.sync(() => keysOf(batch, visit)))
+        )
+    }
+  })
+
+const keysOf = ({ bytes, index, stamps, count }: Batch, visit: Parameters<GroupOffsets["keys"]>[1]): void => {
+  for (let i = 0; i < count; i++) {
+    const start = index[i * STRIDE + KEY_START]!
+    const length = index[i * STRIDE + KEY_LENGTH]!
+    visit(stamps[i * 2]!, length < 0 ? undefined : bytes.subarray(start, start + length))
+  }
+}
