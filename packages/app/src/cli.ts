@@ -60,7 +60,7 @@ const runCommand = Command.make(
       const savepointId = yield* checkedId(id)
       if ((drain || savepointId !== undefined) && !stopWithSavepoint)
         return yield* new ConfigError({ message: "--drain and --id belong to --stop-with-savepoint" })
-      if (stopWithStdin) stopWithParent()
+      if (stopWithStdin) yield* stopWithParent
       if (Option.isSome(scratch)) removeAtEnd(scratch.value)
       const settings = yield* loadSettings(file, flagsOf(flags))
       yield* run(Option.isNone(sinks) ? settings : { ...settings, sinks: sinksOf(sinks.value) }, {
@@ -70,7 +70,7 @@ const runCommand = Command.make(
         bounded: stopWithSavepoint ? { id: savepointId, stop: true, drain } : undefined
       })
     },
-    effect => userErrors(effect)
+    effect => userErrors(Effect.scoped(effect))
   )
 ).pipe(
   Command.withDescription("Runs a pipeline until it is stopped (Ctrl-C: cleanly; twice: at once)"),
@@ -88,11 +88,15 @@ const runCommand = Command.make(
   ])
 )
 
-/** A parent that wants to be outlived says so before its end closes. */
-const stopWithParent = () => {
-  const stop = () => process.kill(process.pid, "SIGTERM")
-  process.stdin.once("close", stop).once("data", () => process.stdin.off("close", stop))
-}
+/** A parent that wants to be outlived says so before its end closes. A run that ends by itself does not wait for it. */
+const stopWithParent = Effect.acquireRelease(
+  Effect.sync(() => {
+    const stop = () => process.kill(process.pid, "SIGTERM")
+    process.stdin.once("close", stop).once("data", () => process.stdin.off("close", stop))
+    return stop
+  }),
+  stop => Effect.sync(() => process.stdin.off("close", stop).destroy())
+)
 
 /** Not after a failure of its own: the log in there tells why. A stop may be by force, when the broker goes first. */
 const removeAtEnd = (directory: string) => {
