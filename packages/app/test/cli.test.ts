@@ -86,6 +86,47 @@ describe("wrong input ends with exit code 1 and says what to do", () => {
       () => ["run", "copy.ts", ...clusters, "--sinks", "spend", "--port", "0"],
       "the pipeline has no table spend"
     ],
+    [
+      "a savepoint of nothing",
+      () => ["savepoint", "create"],
+      "give the pipeline's file, or the --url of a running job"
+    ],
+    [
+      "a stop of no running job",
+      () => ["savepoint", "create", "copy.ts", ...clusters, "--stop"],
+      "--stop and --drain are for a running job: give its --url"
+    ],
+    [
+      "a job that nobody answers for",
+      () => ["savepoint", "create", "--url", "http://127.0.0.1:1"],
+      "No job answers at http://127.0.0.1:1"
+    ],
+    [
+      "something else that answers there",
+      () => ["savepoint", "create", "--url", `http://127.0.0.1:${blocker.port}`, "--stop"],
+      "it answers 200: is it a job of Headrace?"
+    ],
+    [
+      "an id that is no name",
+      () => ["savepoint", "create", "copy.ts", ...clusters, "--id", "../a"],
+      '"../a" cannot be a savepoint\'s id'
+    ],
+    ["no such savepoint", () => ["savepoint", "inspect", "none"], "There is no savepoint none: the store has none"],
+    [
+      "nothing to delete",
+      () => ["savepoint", "delete", "none", "--savepoints", "empty"],
+      "There is no savepoint none: the store has none"
+    ],
+    [
+      "a drain that ends nothing",
+      () => ["run", "copy.ts", ...clusters, "--drain"],
+      "--drain and --id belong to --stop-with-savepoint"
+    ],
+    [
+      "source offsets that are neither",
+      () => ["savepoint", "restore", "a", "copy.ts", ...clusters, "--source-offsets", "latest"],
+      "earliest"
+    ],
     ["nothing to run", () => ["run", "copy.ts", ...clusters, "--lanes", "0"], "nothing to run"],
     [
       "a port in use",
