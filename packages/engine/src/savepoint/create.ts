@@ -3,7 +3,7 @@ import { Effect, Schedule, Stream } from "effect"
 import type { Plan } from "headrace"
 import type { JobConfig } from "../job.ts"
 import { changelogName, sourceTopics } from "../names.ts"
-import type { BlobError, Blobs } from "../ports/blobs.ts"
+import { type BlobError, Blobs } from "../ports/blobs.ts"
 import { Clients } from "../ports/clients.ts"
 import { type ChangelogReader, LogError, type TopicPartition } from "../ports/log.ts"
 import { fromNewest } from "../recovery/checkpoint.ts"
@@ -99,7 +99,9 @@ const writePartition = ({ job, changelog, breathe }: Tools, id: string, partitio
       const changelogOffset = since?.end ?? before?.changelogOffset ?? 0
       const merge = (since?.changes ?? new ChangeSet()).merging()
       const counted = (entries: Iterable<Entry>) => contents.through(entries)
-      const runs = (before?.blocks ?? Stream.empty).pipe(
+      // They come from the store of checkpoints, while the file goes to the one of savepoints.
+      const blobs = yield* Blobs
+      const runs = Stream.provideService(before?.blocks ?? Stream.empty, Blobs, blobs).pipe(
         Stream.map(block => counted(merge.through(block))),
         Stream.concat(Stream.suspend(() => Stream.make(counted(merge.rest()))))
       )
