@@ -88,6 +88,19 @@ describe("a unit that dies", () => {
 })
 
 describe("stopping", () => {
+  test("lanes that are to end do so by themselves, also one that was just started again, and tables behind them", async () => {
+    const { units, events, options } = crew("throws")
+    const table: Unit = { kind: "clickhouse", index: 1, name: "table a", metrics: new LaneMetrics() }
+    const ending = Effect.as(
+      until(() => starts(units[0]) >= 2 && starts(table) === 1),
+      { drain: true }
+    )
+    await Effect.runPromise(supervise({ ...options, units: [...units, table], ending }))
+    expect(starts(units[0])).toBe(3)
+    expect([...units, table].map(unit => unit.metrics.get("commits"))).toEqual([1, 1, 1])
+    expect(events).toEqual(["restart lane 0", "restart lane 0"])
+  })
+
   test("is clean: every unit ends by itself", async () => {
     const { units, events, options } = crew("fine", 3)
     await runUntil(options, () => units.every(unit => starts(unit) === 1))
