@@ -24,6 +24,9 @@ export const sourcePartitions = (plan: Plan, job: JobConfig): Effect.Effect<numb
     Effect.provide(kafkaClients(job.kafka))
   )
 
+/** Nothing is ever committed for a partition that has no records. */
+const endOf = ({ start, end }: { readonly start: number; readonly end: number }): number => (start === end ? 0 : end)
+
 /**
  * Ends the job with a savepoint once what its topics hold now is committed. The end moves on behind the markers of the last
  * transaction within a second or two of quiet.
@@ -33,10 +36,10 @@ export const endWhenDone = (plan: Plan, job: JobConfig, savepoints: Savepoints, 
     Effect.gen(function* () {
       const group = yield* (yield* Clients).offsets(groupName(job))
       const partitions = yield* partitionsOf(plan)
-      const ends = yield* Effect.forEach(partitions, one => Effect.map(group.range(one), ({ end }) => end))
+      const ends = yield* Effect.forEach(partitions, one => Effect.map(group.range(one), endOf))
       yield* Effect.logInfo(`ends with a savepoint when ${ends.reduce((a, b) => a + b, 0)} offsets are behind it`)
       const done = Effect.map(group.committed(partitions), committed =>
-        committed.every((offset, i) => ends[i] === 0 || (offset ?? 0) >= ends[i]!)
+        committed.every((offset, i) => (offset ?? 0) >= ends[i]!)
       )
       while (!(yield* done) || !savepoints.ready) yield* Effect.sleep(POLL)
       yield* savepoints.take(request)
