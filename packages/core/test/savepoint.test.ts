@@ -224,6 +224,32 @@ describe("another number of partitions", () => {
     )
   })
 
+  const keys = ["a", "b", "c", "d", "e", "key-7", "key-8", "key-9"]
+  const inPartition = (partition: number) => keys.filter(key => placeOf(key, 2) === partition)
+
+  test("event time is that of the slowest: what was on time there is not late beside a faster one", () => {
+    const [fast, slow] = [inPartition(0)[0]!, inPartition(1)[0]!]
+    const ahead = new Partition().run([{ key: fast, ts: 100, value: 1 }])
+    const behind = new Partition().run([{ key: slow, ts: 1, value: 1 }])
+    const [merged] = rescaled([ahead.entries(), behind.entries()], 1)
+    const { out } = new Partition()
+      .restore(merged!)
+      .run([{ key: slow, ts: 3, value: 2 }])
+      .end()
+    const result = { key: slow, windowStart: 0, windowEnd: 10, sum: 3, mean: 1.5, different: 2, all: [1, 2], count: 2 }
+    expect(out.some(one => one.includes(JSON.stringify(result).slice(0, -1)))).toBe(true)
+  })
+
+  test("no two keys of a merged partition came at one time", () => {
+    const states = [0, 1].map(partition =>
+      new Partition().run(inPartition(partition).map(key => ({ key, ts: 1, value: 1 }))).entries()
+    )
+    const [merged] = rescaled(states, 1)
+    const arrivals = merged!.filter(([key, value]) => key[12] === 2 && value.length > 8).map(([, value]) => value[0])
+    expect(arrivals).toHaveLength(keys.length)
+    expect(new Set(arrivals).size).toBe(keys.length)
+  })
+
   test("a key that stands where its records are not is refused", () => {
     const [stray] = inPartitions([{ key: "a", ts: 1, value: 1 }], 1).map(part => new Partition().run(part).entries())
     const other = placeOf("a", 2) === 0 ? [[], stray!] : [stray!, []]
@@ -231,9 +257,7 @@ describe("another number of partitions", () => {
   })
 
   test("windows that are kept for late records are not fired again beside a slower partition", () => {
-    const keys = ["a", "b", "c", "d", "e"]
-    const fast = keys.find(key => placeOf(key, 2) === 0)!
-    const slow = keys.find(key => placeOf(key, 2) === 1)!
+    const [fast, slow] = [inPartition(0)[0]!, inPartition(1)[0]!]
     const lateness = 100
     const quick = new Partition(AGGREGATES, STATE, lateness).run([
       { key: fast, ts: 1, value: 1 },
