@@ -154,7 +154,7 @@ const definitionsOf = (aggregates = AGGREGATES, states = STATE): ReadonlyMap<str
 const rescaled = (before: readonly Entry[][], after: number): Entry[][] => {
   const survey = new Survey(before.length, after)
   before.forEach((entries, partition) => {
-    for (const [key, value] of entries) survey.take(partition, key, value)
+    reused(entries, (key, value) => survey.take(partition, key, value))
   })
   return Array.from({ length: after }, (_, partition) =>
     rebuilt(before, new Rebuild(definitionsOf(), partition, survey))
@@ -162,8 +162,18 @@ const rescaled = (before: readonly Entry[][], after: number): Entry[][] => {
 }
 
 const rebuilt = (before: readonly Entry[][], rebuild: Rebuild): Entry[] => {
-  for (const parent of rebuild.parents) for (const [key, value] of before[parent]!) rebuild.take(parent, key, value)
+  for (const parent of rebuild.parents) reused(before[parent]!, (key, value) => rebuild.take(parent, key, value))
   return [...rebuild.entries()].map(([key, value]) => [key.slice(), value.slice()])
+}
+
+/** As files hand entries over: Buffers, and other bytes in their place afterwards. */
+const reused = (entries: readonly Entry[], visit: (key: Uint8Array, value: Uint8Array) => void): void => {
+  for (const entry of entries) {
+    const [key, value] = entry.map(bytes => Buffer.concat([Buffer.alloc(8), bytes]).subarray(8))
+    visit(key!, value!)
+    key!.fill(255)
+    value!.fill(255)
+  }
 }
 
 const placeOf = (key: string, partitions: number): number => partitionOf(utf8.encode(key), partitions)

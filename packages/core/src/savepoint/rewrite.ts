@@ -71,7 +71,8 @@ const convert = (id: string, schema: StateSchema, part: Part, key: Uint8Array, v
 
 /** The key under another operator and handle number. */
 const placed = (key: Uint8Array, operator: number, handle = key[NAMESPACE_BYTES]!): Uint8Array => {
-  const copy = key.slice()
+  // Not key.slice(): that of a Buffer is a view.
+  const copy = new Uint8Array(key)
   new DataView(copy.buffer).setUint32(0, operator)
   copy[NAMESPACE_BYTES] = handle
   return copy

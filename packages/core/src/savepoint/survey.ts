@@ -48,7 +48,7 @@ export class Survey {
     if (found === undefined) throw new StateError("Damaged", "State comes before the descriptor of its operator")
     const owner = ownerOf(found.descriptor.schema, key)
     if (owner === undefined) {
-      found.own = value.slice()
+      found.own = new Uint8Array(value)
       return
     }
     this.placement.see(key, owner, partition, this.before)

@@ -69,7 +69,7 @@ export class Contents {
       const handle = key[12]!
       counted.keys.set(handle, (counted.keys.get(handle) ?? 0) + 1)
     }
-    counted.last = whose.slice()
+    counted.last = new Uint8Array(whose)
   }
 
   all(): readonly OperatorContents[] {
