@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { FAULTS, keptSeeds, type Result, SABOTAGES, SHAPES, shows, simulate } from "@headrace/sim"
+import { FAULTS, keptSeeds, type Result, SABOTAGES, SHAPES, shapeFor, shows, simulate } from "@headrace/sim"
 
 const SEEDS = 1_000
 /** Seeds within which each broken protocol must be found. */
@@ -44,9 +44,10 @@ test.each([...SHAPES])("the same seed is the same run: %s", shape => {
 test.each([...SABOTAGES])(
   "a broken protocol is found: %s",
   sabotage => {
+    const shape = shapeFor(sabotage)
     // By what it has to come to, not by something that is broken beside it.
     const found = Array.from({ length: PATIENCE }, (_, i) => i + 1).find(seed =>
-      simulate({ seed, sabotage }).violations.some(violation => shows(sabotage, violation))
+      simulate({ seed, sabotage, ...(shape && { shape }) }).violations.some(violation => shows(sabotage, violation))
     )
     expect(found).toBeDefined()
   },

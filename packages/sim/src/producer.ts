@@ -161,10 +161,7 @@ export class SimProducer {
     if (world.sabotage === "offsetsNotSent") return void world.call(this.owner, `${id} no offsets`, done)
     this.member ??= source.metadata()
     const metadata = world.sabotage === "staleMember" ? this.member : source.metadata()
-    const moves = ({ name, offset }: { name: string; offset: number }): boolean =>
-      world.sabotage !== "unchangedNotSent" || world.log.committedOffset(name) !== offset
-    const named = offsets.map(one => ({ name: nameOf(one), offset: one.offset })).filter(moves)
-    if (named.length === 0) return void world.call(this.owner, `${id} no offsets`, done)
+    const named = offsets.map(one => ({ name: nameOf(one), offset: one.offset }))
     this.request(
       "offsets",
       session => {

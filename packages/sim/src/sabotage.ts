@@ -1,3 +1,5 @@
+import type { Shape } from "./pipelines.ts"
+
 /**
  * Broken protocols, for the proof that the simulation sees them. Each is broken in the simulated clients and servers
  * around the engine, which itself stays as it is. With each stands what it has to come to: found by something else, by
@@ -6,8 +8,6 @@
 const BROKEN = {
   /** Transactions carry no offsets. */
   offsetsNotSent: /committed none/,
-  /** Transactions carry no offsets of partitions whose offset does not move. */
-  unchangedNotSent: /fired with (\d+), then \1$|doubled [1-9]/,
   /** Offsets are committed at once, not with the transaction. */
   offsetsOutside: /lost [1-9]|but the group committed \d/,
   /** The identity in the group is taken when the process starts, not before each sending of offsets. */
@@ -46,6 +46,10 @@ const BROKEN = {
   /** A failed insert is taken for a successful one. */
   insertAssumed: /table, .*lost [1-9]/
 } as const
+
+/** The shape in which it comes to that soonest; undefined: any. */
+export const shapeFor = (sabotage: Sabotage): Shape | undefined =>
+  BROKEN[sabotage].source.includes("table") ? "table" : undefined
 
 export type Sabotage = keyof typeof BROKEN
 export const SABOTAGES = Object.keys(BROKEN) as readonly Sabotage[]

@@ -72,10 +72,12 @@ test("timers in processing time fire in a partition without records, in a transa
   bench.feed([])
   bench.now += 30
   bench.feed([])
-  const sent = bench.asked.filter(type => type === "sendOffsets").length
+  bench.settle(["produce", "flush"])
+  // The offset has not moved, and is sent all the same: without it nobody would be refused.
+  const [sent] = bench.under.filter(command => command.type === "sendOffsets")
+  expect(sent).toMatchObject({ offsets: [{ topic: SOURCE, partition: 0, offset: 1 }] })
   bench.settle(transaction)
   expect(bench.metrics.get("commits")).toBe(2)
-  expect(bench.asked.filter(type => type === "sendOffsets").length).toBe(sent + 1)
   expect(fired.length).toBe(1)
 })
 
