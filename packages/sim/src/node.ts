@@ -49,7 +49,7 @@ const STEP_MS = 1_000
 /** The process stands still for as long as this. */
 const STILL_MS = 3_000
 /** So that a checkpoint has many blocks, and rounds take several. */
-export const SMALL = { blockBytes: 64, changesBytes: 8_192 }
+export const SMALL = { blockBytes: 128, changesBytes: 8_192 }
 
 export const outputTopics = (plan: Plan): readonly string[] => [
   ...sinkTopics(plan),

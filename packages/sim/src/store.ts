@@ -7,9 +7,9 @@ import type { Random } from "./random.ts"
 import { APP, NO_FAULTS, World } from "./world.ts"
 
 const SLOW_DISK_MS = 1_000
-const MOST_CUTS = 3
+const MOST_CUTS = 1
 /** How often others get their turn between two chunks of a file that is written. */
-const PAUSE = 0.2
+const PAUSE = 0.1
 
 /**
  * Checkpoints on the simulated disk. Each call may fail or be slow, and takes its turn; objects come and go in pieces, so
@@ -48,17 +48,16 @@ const blobs = (world: World, owner: object) => {
       const written: Uint8Array[] = []
       yield* Stream.runForEach(bytes, chunk => {
         written.push(chunk)
-        return random.chance(PAUSE) ? room(name) : Effect.void
+        return random.chance(PAUSE) ? stored(`put some of ${name}`, () => {}) : Effect.void
       })
-      yield* room(name)
-      yield* call(`put ${name}`, () => disk.put(name, Buffer.concat(written)))
+      yield* stored(`put ${name}`, () => disk.put(name, Buffer.concat(written)))
     })
-  /** What is written so far is dropped where there is none. */
-  const room = (name: string): Effect.Effect<void, BlobError> =>
+  /** May find no room, or nobody there: what is written so far is dropped. */
+  const stored = (label: string, answer: () => void): Effect.Effect<void, BlobError> =>
     Effect.suspend(() => {
       const cut = disk.full || random.chance(world.faults.fail)
       if (cut) world.inject("put cut off")
-      return call(`put some of ${name}`, () => {}, cut ? 1 : 0)
+      return call(label, answer, cut ? 1 : 0)
     })
 
   return Blobs.of({
