@@ -196,7 +196,7 @@ export class Merge {
       if (!replaced && !changes.removed(entry[0], -1)) yield entry
     }
     // A copy: the part that it is a view of is done with.
-    this.last = last?.slice()
+    this.last = last && new Uint8Array(last)
   }
 
   /** What comes after the checkpoint's last entry. */

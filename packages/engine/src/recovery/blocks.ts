@@ -75,7 +75,7 @@ export class BlockReader {
 
   /** The blocks that are whole with this chunk. */
   push(chunk: Uint8Array): readonly Block[] {
-    const bytes = this.rest.length === 0 ? chunk : joined(this.rest, chunk)
+    const bytes = this.rest.length === 0 ? plain(chunk) : joined(this.rest, chunk)
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
     const blocks: Block[] = []
     let at = this.begin(view)
@@ -120,6 +120,9 @@ const endOf = (view: DataView, at: number): number => {
   if (view.getUint32(at + 5) !== ~size >>> 0) throw new Error("a block's length is damaged")
   return at + HEAD_BYTES + size + DIGEST_BYTES
 }
+
+/** The same bytes, not as a Buffer: its slices are views, and who asks for a slice wants to keep it. */
+const plain = ({ buffer, byteOffset, length }: Uint8Array): Uint8Array => new Uint8Array(buffer, byteOffset, length)
 
 const joined = (first: Uint8Array, second: Uint8Array): Uint8Array => {
   const both = new Uint8Array(first.length + second.length)
