@@ -1,5 +1,5 @@
 import { type CheckpointStore, createSavepoint, type JobConfig, type Manifest, SavepointError } from "@headrace/engine"
-import { Deferred, Effect } from "effect"
+import { Deferred, Effect, Schedule } from "effect"
 import type { Plan } from "headrace"
 import { breather } from "../../../../workers/breather.ts"
 import { savepointBlobs, servicesOf } from "../../../../workers/services.ts"
@@ -28,6 +28,8 @@ export interface JobToSave {
 /** Part of a processor that a savepoint beside running lanes takes. */
 const SHARE = 0.25
 
+const SETTLES = { schedule: Schedule.spaced("200 millis"), times: 75 }
+
 /** The savepoints of a job that runs in this process: taken beside its lanes, or of its end. */
 export class Savepoints {
   /** Someone wants the job to end with a savepoint. */
@@ -50,12 +52,17 @@ export class Savepoints {
   take(request: SavepointRequest): Effect.Effect<Manifest, SavepointError> {
     return Effect.gen({ self: this }, function* () {
       if (!request.stop) return yield* this.write(request, false)
-      const why = this.status.unfit()
-      if (why !== undefined) return yield* new SavepointError({ message: why })
+      yield* Effect.retry(this.fit, SETTLES)
       yield* Deferred.succeed(this.ending, request)
       return yield* Deferred.await(this.ended)
     })
   }
+
+  /** Whether all of the job runs here: not for a moment while partitions move between lanes. */
+  private readonly fit = Effect.suspend(() => {
+    const why = this.status.unfit()
+    return why === undefined ? Effect.void : Effect.fail(new SavepointError({ message: why }))
+  })
 
   /** Called when all lanes have ended because of `ending`. */
   finish(request: SavepointRequest): Effect.Effect<Manifest, SavepointError> {
