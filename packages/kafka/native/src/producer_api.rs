@@ -57,6 +57,18 @@ impl Producer {
     fault::settle(error).map(|_| Answer::default())
   }
 
+  /// Waits, for a second at most, until a broker is connected: librdkafka's first look for the coordinator would miss it
+  /// and be repeated only half a second later.
+  fn connected(&self, timeout_ms: i32) {
+    let mut raw: *const rd_kafka_metadata = std::ptr::null();
+    unsafe {
+      rd_kafka_metadata(self.raw.rk, 0, std::ptr::null_mut(), &mut raw, timeout_ms.clamp(0, 1000));
+      if !raw.is_null() {
+        rd_kafka_metadata_destroy(raw);
+      }
+    }
+  }
+
   fn delivered(&self) -> Outcome {
     self.signals.take_failure().map_or_else(|| Ok(Answer::default()), Err)
   }
@@ -178,7 +190,10 @@ pub fn producer_begin(producer: Handled) -> Result<()> {
 
 #[napi]
 pub fn producer_init(producer: Handled, id: u32, timeout_ms: i32) {
-  client(producer).request(id, move |desk| desk.done(unsafe { rd_kafka_init_transactions(desk.raw.rk, timeout_ms) }));
+  client(producer).request(id, move |desk| {
+    desk.connected(timeout_ms);
+    desk.done(unsafe { rd_kafka_init_transactions(desk.raw.rk, timeout_ms) })
+  });
 }
 
 #[napi]
