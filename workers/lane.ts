@@ -7,23 +7,39 @@ import {
   type WorkerMessage,
   type WorkerTask
 } from "@headrace/engine"
-import { Effect } from "effect"
+import { Deferred, Effect } from "effect"
 import { planOf } from "./plan.ts"
 import { asFatal, servicesOf } from "./services.ts"
 
 /** One lane, for as long as the job runs: the task of a pool's thread. */
 export default async (task: WorkerTask): Promise<void> => {
-  const { job, control } = task
+  const { job, control, waits = false } = task
+  const admitted = Deferred.makeUnsafe<void>()
+  const stopped = Deferred.makeUnsafe<void>()
+  // What is said before the lane listens is kept, unless it waits: then there is nothing to end.
+  const early: WorkerMessage[] = []
+  let offer = (message: WorkerMessage): void => {
+    if (message.type === "join") Deferred.doneUnsafe(admitted, Effect.void)
+    else if (waits && !Deferred.isDoneUnsafe(admitted)) Deferred.doneUnsafe(stopped, Effect.void)
+    else early.push(message)
+  }
+  control.on("message", (message: WorkerMessage) => offer(message))
   const plan = await planOf(task)
   const metrics = new LaneMetrics(task.metrics)
-  const run = runLaneJob({ plan, job, lane: task.index, metrics }, handle => {
-    control.on("message", (message: WorkerMessage) => handle.offer(message))
+  const waiting = waits ? { admitted: Deferred.await(admitted) } : {}
+  const run = runLaneJob({ plan, job, lane: task.index, metrics, ...waiting }, handle => {
+    offer = message => {
+      if (message.type === "stop") handle.offer(message)
+    }
+    for (const message of early.splice(0)) offer(message)
   })
   await Effect.runPromise(
-    Effect.raceFirst(
+    // Told to stop while it waits, the lane has nothing to settle.
+    Effect.raceAllFirst([
       Effect.andThen(Effect.andThen(refuseHalfRestored(job.app), prepareTopics(plan, job)), run),
+      Deferred.await(stopped),
       beating(metrics)
-    ).pipe(
+    ]).pipe(
       Effect.mapError(asFatal),
       Effect.provide(servicesOf(job)),
       Effect.ensuring(Effect.sync(() => control.close()))

@@ -150,6 +150,7 @@ const main = async (): Promise<void> => {
       state: { laneBytes: Number.POSITIVE_INFINITY, directory, full: "stop" },
       sessionTimeoutMs: 10_000,
       lostOffsets: "stop",
+      standby: 0,
       replication: 1
     })
   } finally {

@@ -13,6 +13,8 @@ export interface RunOptions {
   readonly clusters: Clusters
   /** Directory of checkpoints: the same after a restart. */
   readonly checkpoints: string
+  /** Default: test. */
+  readonly instance?: string
   /** More flags of `headrace run`: `["--lanes", "2"]`. */
   readonly flags?: readonly string[]
 }
@@ -26,9 +28,9 @@ export class Headrace {
   private readonly child: Subprocess<"pipe", "pipe", "pipe">
   private readonly drained: Promise<unknown>
 
-  constructor(pipeline: string, { clusters, checkpoints, flags = [] }: RunOptions) {
+  constructor(pipeline: string, { clusters, checkpoints, instance = "test", flags = [] }: RunOptions) {
     const { kafka, registry, clickhouse } = clusters
-    const where = ["--kafka", kafka, "--registry", registry, "--checkpoints", checkpoints, "--instance", "test"]
+    const where = ["--kafka", kafka, "--registry", registry, "--checkpoints", checkpoints, "--instance", instance]
     const tables = clickhouse === undefined ? [] : ["--clickhouse", clickhouse]
     const port = flags.includes("--port") ? [] : ["--port", "0"]
     this.child = spawn(
@@ -66,9 +68,14 @@ export class Headrace {
     if (!this.running) throw new Error(`It ended without ${times} × ${pattern}:\n${this.log}`)
   }
 
+  /** Where it serves health and metrics; undefined before it does. */
+  get url(): string | undefined {
+    return /health and metrics at (\S+?),/.exec(this.log)?.[1]
+  }
+
   /** The sum of a metric over all units whose labels contain `unit`, from /metrics; 0 before it serves. */
   async metric(name: string, unit = ""): Promise<number> {
-    const url = /health and metrics at (\S+?),/.exec(this.log)?.[1]
+    const { url } = this
     if (url === undefined) return 0
     // It may have been killed between two questions.
     const text = await fetch(`${url}/metrics`).then(

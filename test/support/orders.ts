@@ -35,6 +35,7 @@ export const startOrders = async (): Promise<OrdersWorld> => {
       state: { laneBytes: Number.POSITIVE_INFINITY, directory: join(directory, "spill"), full: "stop" },
       sessionTimeoutMs: 10_000,
       lostOffsets: "stop",
+      standby: 0,
       replication: 1
     }),
     stop: async () => {

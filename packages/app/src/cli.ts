@@ -29,6 +29,11 @@ const runCommand = Command.make(
       Flag.withDescription("Stops cleanly when standard input closes without a word: for a parent that may be killed"),
       Flag.withDefault(false)
     ),
+    takeover: Flag.String("takeover").pipe(
+      Flag.withMetavar("url"),
+      Flag.withDescription("Takes the place of the process that serves there, once it has followed its state"),
+      Flag.optional
+    ),
     scratch: Flag.String("scratch").pipe(
       Flag.withMetavar("dir"),
       Flag.withDescription("Removed when it was told to stop: for what belongs to this run alone"),
@@ -55,11 +60,26 @@ const runCommand = Command.make(
     ...settingFlags(SETTINGS.map(({ flag }) => flag))
   },
   Effect.fnUntraced(
-    function* ({ file, sinks, stopWithStdin, scratch, fromSavepoint, stopWithSavepoint, drain, id, ...rest }) {
+    function* ({
+      file,
+      sinks,
+      stopWithStdin,
+      takeover,
+      scratch,
+      fromSavepoint,
+      stopWithSavepoint,
+      drain,
+      id,
+      ...rest
+    }) {
       const { allowNonRestoredState, force, source, sourceOffsets, ...flags } = rest
       const savepointId = yield* checkedId(id)
       if ((drain || savepointId !== undefined) && !stopWithSavepoint)
         return yield* new ConfigError({ message: "--drain and --id belong to --stop-with-savepoint" })
+      if (Option.isSome(takeover) && (stopWithSavepoint || Option.isSome(fromSavepoint)))
+        return yield* new ConfigError({
+          message: "--takeover goes on from the state of a running process: no savepoint"
+        })
       if (stopWithStdin) yield* stopWithParent
       if (Option.isSome(scratch)) removeAtEnd(scratch.value)
       const settings = yield* loadSettings(file, flagsOf(flags))
@@ -67,7 +87,8 @@ const runCommand = Command.make(
         from: Option.getOrUndefined(
           Option.map(fromSavepoint, one => restoreOf(one, { allowNonRestoredState, force, source, sourceOffsets }))
         ),
-        bounded: stopWithSavepoint ? { id: savepointId, stop: true, drain } : undefined
+        bounded: stopWithSavepoint ? { id: savepointId, stop: true, drain } : undefined,
+        predecessor: Option.getOrUndefined(takeover)
       })
     },
     effect => userErrors(Effect.scoped(effect))
@@ -83,6 +104,10 @@ const runCommand = Command.make(
     {
       command: "headrace run spend.ts --kafka-config client.properties",
       description: "With TLS and SASL: librdkafka's settings, one a line"
+    },
+    {
+      command: "headrace run config.yaml --takeover http://localhost:7400 --port 7401",
+      description: "A new version in the place of the running one, without a gap"
     },
     { command: "headrace run config.yaml --lanes 8 --port 0", description: "The same with other values" }
   ])

@@ -111,6 +111,8 @@ export const Settings = Schema.Struct({
     Schema.Struct({ timeout: withDefault(millis(1000, 1_800_000), () => "10 seconds") }),
     () => ({})
   ),
+  /** In how many lanes of this instance a copy is kept of each partition that others own: as many as `lanes` for all. */
+  standby: withDefault(whole(0, MAX_LANES), () => 0),
   watchdog: withDefault(
     Schema.Struct({
       /** How long a lane or table may stand still with work before it. */
@@ -165,6 +167,7 @@ export const SETTINGS = [
   { flag: "state-memory", variable: "HEADRACE_STATE_MEMORY", path: ["state", "memory"] },
   { flag: "state-directory", variable: "HEADRACE_STATE_DIRECTORY", path: ["state", "directory"] },
   { flag: "savepoints", variable: "HEADRACE_SAVEPOINTS", path: ["savepoint", "store"] },
+  { flag: "standby", variable: "HEADRACE_STANDBY", path: ["standby"] },
   { flag: "replication", variable: "HEADRACE_REPLICATION", path: ["topics", "replication"] },
   { flag: "host", variable: "HEADRACE_HOST", path: ["http", "host"] },
   { flag: "port", variable: "HEADRACE_PORT", path: ["http", "port"] }
@@ -375,6 +378,7 @@ export const jobOf = (settings: Settings, name: string): JobConfig => {
     },
     sessionTimeoutMs: settings.session.timeout,
     lostOffsets: settings.offsets.lost,
+    standby: settings.standby,
     replication: settings.topics.replication
   }
 }

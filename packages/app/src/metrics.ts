@@ -61,6 +61,37 @@ const LANE_METRICS: readonly (Family & { readonly metric: MetricName; readonly s
     kind: "gauge",
     help: "How long a restore has been under way"
   },
+  {
+    metric: "restored",
+    name: "headrace_restored_total",
+    kind: "counter",
+    help: "Entries and records of state put back"
+  },
+  {
+    metric: "tookOver",
+    name: "headrace_standby_taken_over_total",
+    kind: "counter",
+    help: "Partitions that went on from a copy"
+  },
+  {
+    metric: "toFollow",
+    name: "headrace_standby_wanted",
+    kind: "gauge",
+    help: "Partitions of others to keep a copy of"
+  },
+  {
+    metric: "followed",
+    name: "headrace_standby_partitions",
+    kind: "gauge",
+    help: "Partitions of others that are followed"
+  },
+  { metric: "followedBytes", name: "headrace_standby_state_bytes", kind: "gauge", help: "State of others in memory" },
+  {
+    metric: "behind",
+    name: "headrace_standby_behind_records",
+    kind: "gauge",
+    help: "Of the copy that is furthest behind: records of its changelog not read at the last look"
+  },
   { metric: "phase", name: "headrace_phase", kind: "gauge", help: "Index of what the unit does" }
 ]
 

@@ -12,6 +12,7 @@ import { Console, Deferred, Effect, Exit } from "effect"
 import type { Node, Plan } from "headrace"
 import { servicesOf } from "../../../workers/services.ts"
 import { ConfigError, jobOf, type Settings, savepointsIn, storeText } from "./config.ts"
+import { Handover, identityOf } from "./handover.ts"
 import { holdInstance } from "./instance.ts"
 import { loadPipeline } from "./module.ts"
 import { compiled } from "./place.ts"
@@ -24,6 +25,7 @@ import { serve } from "./server.ts"
 import { warnOfState } from "./states.ts"
 import { Status } from "./status.ts"
 import { defaultRestarts, supervise, type Unit } from "./supervisor.ts"
+import { mayTakeOver, takeOver } from "./takeover.ts"
 import { isEmbedded } from "./value.ts"
 
 const STOP_WITHIN_MS = 8000
@@ -34,6 +36,8 @@ export interface HowToRun {
   readonly from?: RestoreSavepoint | undefined
   /** What is to be done when the records that are there at the start have been processed. */
   readonly bounded?: SavepointRequest | undefined
+  /** The URL of the process whose place it takes, once it has followed its state. */
+  readonly predecessor?: string | undefined
 }
 
 /**
@@ -47,11 +51,14 @@ export const run = Effect.fnUntraced(function* (settings: Settings, how: HowToRu
   const tables = yield* tablesOf(plan, settings)
   const units = [...lanesOf(settings.lanes), ...tables]
   if (units.length === 0) return yield* new ConfigError({ message: "nothing to run: 0 lanes and no sinks" })
-  yield* holdInstance(job)
+  const identity = identityOf(job, plan)
+  if (how.predecessor === undefined) yield* holdInstance(job)
+  else yield* mayTakeOver(how.predecessor, identity)
   const status = new Status(job.app, units, { sources: sourceTopics(plan), nodes: plan.nodes.map(({ id }) => id) })
   const store = savepointsIn(settings.savepoint.store, settings.checkpoint.s3)
   const savepoints = new Savepoints({ plan, digest, job, store }, status)
-  const port = yield* serve(status, savepoints, settings.http.host, settings.http.port)
+  const handover = new Handover(identity, status)
+  const port = yield* serve(status, savepoints, handover, settings.http.host, settings.http.port)
   yield* Effect.logInfo(`${job.app} as ${job.instance}: ${settings.lanes} lanes, ${tables.length} tables`)
   yield* Effect.logInfo(
     `health and metrics at http://${settings.http.host}:${port}, checkpoints in ${storeText(job.checkpoint.store)}`
@@ -61,8 +68,10 @@ export const run = Effect.fnUntraced(function* (settings: Settings, how: HowToRu
       "checkpoints in a directory are for one machine: give --checkpoints s3://bucket/prefix before other machines join"
     )
   const settle = (exit: Exit.Exit<void, unknown>) => (Exit.hasInterrupts(exit) ? stopped(status) : Effect.void)
-  const whole = work({ job, plan, digest, status, settings, savepoints, store, how })
-  yield* Effect.onExit(whole, settle)
+  const whole = work({ job, plan, digest, status, settings, savepoints, store, how, handover })
+  const handedOver = Effect.andThen(handover.requested, Effect.logInfo("another process takes this one's place"))
+  yield* Effect.onExit(Effect.raceFirst(whole, handedOver), settle)
+  yield* handover.finished
 }, Effect.scoped)
 
 interface Work {
@@ -75,11 +84,14 @@ interface Work {
   /** Of savepoints. */
   readonly store: CheckpointStore
   readonly how: HowToRun
+  readonly handover: Handover
 }
 
 /** Waits for what the job needs, then runs it. */
 const work = Effect.fnUntraced(function* (all: Work) {
-  const { job, plan, digest, status, settings, savepoints, how } = all
+  const { job, plan, digest, status, settings, savepoints, how, handover } = all
+  const { predecessor } = how
+  const admission = { lanes: yield* Deferred.make<void>(), rest: yield* Deferred.make<void>() }
   const has = (kind: Unit["kind"]) => status.units.some(unit => unit.kind === kind)
   yield* awaitNeeds(serversOf(job, has("clickhouse")), status)
   if (how.from !== undefined) yield* startFrom(all, how.from)
@@ -88,6 +100,7 @@ const work = Effect.fnUntraced(function* (all: Work) {
   yield* Effect.forkScoped(announce(status))
   yield* Effect.forkScoped(warnOfState(status, job.state.directory))
   const supervised = supervise({
+    ...(predecessor === undefined ? {} : { admission }),
     job,
     digest,
     units: status.units,
@@ -104,6 +117,10 @@ const work = Effect.fnUntraced(function* (all: Work) {
     ending: Effect.map(Deferred.await(savepoints.ending), ({ drain }) => ({ drain })),
     onEvent: (event, unit) => (event === "restart" ? status.restarted(unit) : void status.forced++)
   })
+  if (predecessor !== undefined) {
+    const taking = takeOver(predecessor, handover.identity, status, admission, holdInstance(job))
+    return yield* Effect.raceFirst(supervised, Effect.andThen(taking, Effect.never))
+  }
   const ends = how.bounded && endWhenDone(plan, job, savepoints, how.bounded)
   yield* ends === undefined ? supervised : Effect.raceFirst(supervised, Effect.andThen(ends, Effect.never))
   if (!(yield* Deferred.isDone(savepoints.ending))) return

@@ -1,7 +1,8 @@
 import { createServer } from "node:http"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Effect, Layer, Schema } from "effect"
-import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
+import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { type Handover, Identity, obstacle } from "./handover.ts"
 import { renderMetrics } from "./metrics.ts"
 import type { Savepoints } from "./savepoint/ending.ts"
 import { savepointRoute } from "./savepoint/route.ts"
@@ -15,11 +16,18 @@ export class ServerError extends Schema.TaggedError<ServerError>()("ServerError"
  * Serves health and metrics for as long as the scope lives, and returns the port. `/health` and `/health/ready` answer
  * 200 while every unit runs, else 503 with the reasons; `/health/live` answers 200 while the process does, and
  * names the units that are stalled: they are the watchdog's business. `/status` answers 200 in any case, and has the
- * state of each operator and partition beside it. `POST /savepoints` takes a savepoint.
+ * state of each operator and partition beside it. `POST /savepoints` takes a savepoint. `POST /takeover` stops the job in
+ * favour of the process that asks, and answers when the lanes have left.
  */
-export const serve = Effect.fnUntraced(function* (status: Status, savepoints: Savepoints, host: string, port: number) {
+export const serve = Effect.fnUntraced(function* (
+  status: Status,
+  savepoints: Savepoints,
+  handover: Handover,
+  host: string,
+  port: number
+) {
   const server = NodeHttpServer.layer(createServer, { host, port, gracefulShutdownTimeout: 500 })
-  const layer = HttpRouter.serve(Layer.merge(routes(status), savepointRoute(savepoints)), {
+  const layer = HttpRouter.serve(Layer.merge(routes(status, handover), savepointRoute(savepoints)), {
     disableLogger: true,
     disableListenLog: true
   })
@@ -31,8 +39,14 @@ export const serve = Effect.fnUntraced(function* (status: Status, savepoints: Sa
 
 const portOf = ({ address }: HttpServer.HttpServer["Service"]): number => ("port" in address ? address.port : 0)
 
-const routes = (status: Status) =>
+const routes = (status: Status, handover: Handover) =>
   Layer.mergeAll(
+    HttpRouter.add(
+      "GET",
+      "/takeover",
+      Effect.sync(() => HttpServerResponse.jsonUnsafe(handover.identity))
+    ),
+    HttpRouter.add("POST", "/takeover", handOver(handover)),
     HttpRouter.add(
       "GET",
       "/health",
@@ -59,6 +73,23 @@ const routes = (status: Status) =>
       Effect.map(renderMetrics(status), text => HttpServerResponse.text(text, PROMETHEUS))
     )
   )
+
+/** JSON only: what a page in somebody's browser may post elsewhere unasked is refused. */
+const handOver = Effect.fnUntraced(
+  function* (handover: Handover) {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    if (!request.headers["content-type"]?.startsWith("application/json"))
+      return HttpServerResponse.text("expected JSON\n", { status: 415 })
+    const successor = yield* HttpServerRequest.schemaBodyJson(Identity)
+    const why = obstacle(handover.identity, successor)
+    if (why !== undefined) return HttpServerResponse.text(`${why}\n`, { status: 409 })
+    yield* handover.request
+    return HttpServerResponse.text("handed over\n")
+  },
+  Effect.catchTag("SchemaError", error =>
+    Effect.succeed(HttpServerResponse.text(`${error.message}\n`, { status: 400 }))
+  )
+)
 
 const PROMETHEUS = { contentType: "text/plain; version=0.0.4" }
 

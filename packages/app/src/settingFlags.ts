@@ -30,6 +30,7 @@ const HELP: Readonly<Record<SettingFlag, readonly [metavar: string, help: string
     "dir|s3://…",
     "Where savepoints are kept, of all apps (default: under $XDG_STATE_HOME/headrace or ~/.local/state)"
   ],
+  standby: ["n", "Lanes that keep a copy of each partition of other instances, to take it over warm (default: 0)"],
   replication: ["n", "Replication factor of internal topics that are made (default: 1)"],
   host: ["address", "Where health and metrics listen (default: 127.0.0.1)"],
   port: ["port", "Port of health and metrics; 0 takes a free one (default: 7400)"]

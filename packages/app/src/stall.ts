@@ -65,7 +65,7 @@ export const seen = ({ now, alive, settled, moved }: Watched, sample: Sample): W
 const LIFE = ["beats", "restored", "recordsIn", "source", "partition", "offset"] as const
 
 /** Phases in which a unit waits for others, knows it and says it. A lane without partitions is `joining`. */
-const AT_REST: ReadonlySet<Phase> = new Set(["joining", "waiting", "failed", "stopped"])
+const AT_REST: ReadonlySet<Phase> = new Set(["joining", "waiting", "following", "failed", "stopped"])
 
 const idle = ({ phase, lag, blocked, bufferedBytes, inFlight }: Sample): boolean =>
   AT_REST.has(phase) || (phase === "running" && lag <= blocked && bufferedBytes === 0 && inFlight === 0)

@@ -9,7 +9,7 @@ import {
   type WorkerMessage,
   type WorkerTask
 } from "@headrace/engine"
-import { Clock, Effect, Result, Schema } from "effect"
+import { Clock, Deferred, Effect, Result, Schema } from "effect"
 import { Piscina } from "piscina"
 import { workerFile } from "./place.ts"
 import { type Watchdog, watchdog } from "./watchdog.ts"
@@ -53,6 +53,14 @@ export const defaultRestarts: RestartPolicy = {
   maxStalls: 3
 }
 
+/** When a process that takes the place of another one may begin with what must not run in both. */
+export interface Admission {
+  /** The lanes may join their group; until then they follow. */
+  readonly lanes: Deferred.Deferred<void>
+  /** Tables and checkpoints may begin. */
+  readonly rest: Deferred.Deferred<void>
+}
+
 export interface Supervised {
   readonly job: JobConfig
   readonly digest: string
@@ -65,6 +73,8 @@ export interface Supervised {
   readonly checkpoints: boolean
   /** Answers when lanes are to end by themselves; `drain`: with event time at its end. Tables are stopped behind them. */
   readonly ending: Effect.Effect<{ readonly drain: boolean }>
+  /** Without it everything begins at once. */
+  readonly admission?: Admission
   /** Told of each restart and of each stop by force. */
   readonly onEvent: (event: "restart" | "forced", unit: string) => void
   /** The file that a thread runs, if not workers/task.ts. */
@@ -80,16 +90,22 @@ export const supervise = (options: Supervised): Effect.Effect<void, JobFailed> =
     Effect.gen(function* () {
       const crew = { ...options, pool: yield* threads(options.units.length) }
       // A pool of its own: its thread runs at the lowest priority, and no lane may ever get it.
-      if (options.checkpoints) yield* Effect.forkScoped(checkpointing({ ...options, pool: yield* threads(1) }))
+      if (options.checkpoints)
+        yield* Effect.forkScoped(whenFree(crew, checkpointing({ ...options, pool: yield* threads(1) })))
       const run = (units: readonly Unit[]) =>
         Effect.forEach(units, unit => keepRunning(crew, unit), { concurrency: "unbounded", discard: true })
       const lanes = options.units.filter(({ kind }) => kind === "lane")
       const tables = options.units.filter(({ kind }) => kind !== "lane")
-      if (lanes.length === 0 || tables.length === 0) return yield* run(options.units)
+      if (tables.length === 0) return yield* run(lanes)
+      if (lanes.length === 0) return yield* whenFree(crew, run(tables))
       // Lanes end by themselves only where that is asked of them: tables have nothing to wait for then.
-      yield* Effect.raceFirst(run(lanes), Effect.andThen(run(tables), Effect.never))
+      yield* Effect.raceFirst(run(lanes), Effect.andThen(whenFree(crew, run(tables)), Effect.never))
     })
   )
+
+/** Once no other process does it. */
+const whenFree = <A, E>({ admission }: Crew, work: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  admission === undefined ? work : Effect.andThen(Deferred.await(admission.rest), work)
 
 interface Crew extends Supervised {
   readonly pool: Piscina
@@ -149,15 +165,22 @@ const restart = Effect.fnUntraced(function* (crew: Crew, unit: Unit, { all, stal
   yield* Effect.sleep(delay)
 })
 
-const STARTING: readonly string[] = ["starting", "joining", "failed"]
+const STARTING: readonly string[] = ["starting", "following", "joining", "failed"]
 const hasStarted = (metrics: SharedArrayBuffer): boolean =>
   !STARTING.includes(PHASES[new LaneMetrics(metrics).get("phase")] ?? "starting")
 
 const FAILED = PHASES.indexOf("failed")
 
 /** One run of a unit in a thread. Interrupting it stops the unit cleanly, or by force when that takes too long. */
-const attempt = (crew: Crew, unit: Unit) =>
-  runTask(crew, unit.name, taskOf(crew, unit), watched(crew, unit), unit.kind === "lane" ? crew.ending : Effect.never)
+const attempt = (crew: Crew, unit: Unit) => {
+  const task = taskOf(crew, unit)
+  const joins = task.waits ? Deferred.await(crew.admission!.lanes) : Effect.never
+  return runTask(crew, unit.name, task, {
+    doomed: watched(crew, unit),
+    joins,
+    ending: unit.kind === "lane" ? crew.ending : Effect.never
+  })
+}
 
 /** Never ends, unless the unit must not go on as it is. */
 const watched = (crew: Crew, unit: Unit): Effect.Effect<never, TaskFailed> =>
@@ -172,16 +195,26 @@ const taskOf = (crew: Crew, unit: Unit): Omit<WorkerTask, "control"> => ({
   index: unit.index,
   metrics: unit.metrics.buffer,
   digest: crew.digest,
+  ...(unit.kind === "lane" && isClosed(crew.admission) ? { waits: true } : {}),
   ...(unit.nodeId === undefined ? {} : { nodeId: unit.nodeId })
 })
 
-/** `doomed` fails when the thread is to be ended by force: it may be deaf. */
+const isClosed = (admission: Admission | undefined): boolean =>
+  admission !== undefined && !Deferred.isDoneUnsafe(admission.lanes)
+
+interface Signals {
+  /** Fails when the thread is to be ended by force: it may be deaf. */
+  readonly doomed: Effect.Effect<never, TaskFailed>
+  /** Ends when a lane that waits may join. */
+  readonly joins: Effect.Effect<void>
+  readonly ending: Supervised["ending"]
+}
+
 const runTask = (
   crew: Crew,
   name: string,
   task: Omit<WorkerTask, "control">,
-  doomed: Effect.Effect<never, TaskFailed> = Effect.never,
-  ending: Supervised["ending"] = Effect.never
+  { doomed, joins, ending }: Signals = { doomed: Effect.never, joins: Effect.never, ending: Effect.never }
 ) =>
   Effect.suspend(() => {
     const { port1: control, port2 } = new MessageChannel()
@@ -192,6 +225,7 @@ const runTask = (
     )
     const ended = Effect.tryPromise({ try: () => done, catch: cause => new TaskFailed({ cause }) })
     const killed = Effect.tapError(doomed, () => Effect.sync(() => abort.abort()))
+    const join = Effect.map(joins, () => control.postMessage({ type: "join" } satisfies WorkerMessage))
     // Also to one that is started again while it ends: its port keeps the message until it listens.
     const told = Effect.flatMap(ending, ({ drain }) =>
       Effect.andThen(
@@ -199,7 +233,7 @@ const runTask = (
         Effect.never
       )
     )
-    return Effect.raceAllFirst([ended, killed, told]).pipe(
+    return Effect.raceAllFirst([ended, killed, told, Effect.andThen(join, Effect.never)]).pipe(
       Effect.onInterrupt(() => stop(crew, name, hasStarted(task.metrics), done, control, abort)),
       Effect.ensuring(Effect.sync(() => control.close()))
     )

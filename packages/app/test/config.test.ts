@@ -152,6 +152,7 @@ env: { LIMIT: 5 }
       state: { laneBytes: 100 << 20, directory: "/data/spill", full: "stop" },
       sessionTimeoutMs: 10_000,
       lostOffsets: "stop",
+      standby: 0,
       replication: 1
     })
     expect(settings.http).toEqual({ host: "0.0.0.0", port: 0 })

@@ -18,6 +18,7 @@ const job = (app: string): JobConfig => ({
   state: { laneBytes: 0, directory: "", full: "wait" },
   sessionTimeoutMs: 1000,
   lostOffsets: "stop",
+  standby: 0,
   replication: 1
 })
 

@@ -52,6 +52,8 @@ export const JobConfig = Schema.Struct({
   state: Schema.Struct({ laneBytes: Schema.Finite, directory: Schema.String, full: Schema.Literals(["wait", "stop"]) }),
   sessionTimeoutMs: Schema.Finite,
   lostOffsets: LostOffsets,
+  /** In how many lanes of an instance a copy is kept of each partition that somebody else owns. */
+  standby: Schema.Int,
   /** Replication factor of the internal topics that Headrace makes. */
   replication: Schema.Int
 })

@@ -27,6 +27,12 @@ const NAMES = [
   "restoringBytes",
   "restoringTotalBytes",
   "restoringMs",
+  "tookOver",
+  "toFollow",
+  "followed",
+  "followedBytes",
+  "behind",
+  "looks",
   "source",
   "partition",
   "offset"
@@ -45,7 +51,8 @@ export const PHASES = [
   "waiting",
   "stopping",
   "failed",
-  "stopped"
+  "stopped",
+  "following"
 ] as const
 export type Phase = (typeof PHASES)[number]
 

@@ -11,10 +11,10 @@ export const instancePrefix = (job: JobConfig): string => `${job.app}-${job.inst
 /** Static membership and transactional ids: one identity for each lane of each instance. */
 export const laneName = (job: JobConfig, lane: number): string => `${instancePrefix(job)}${lane}`
 
-export const transactionalIds = (job: JobConfig, lane: number): readonly [string, string] => [
-  `${laneName(job, lane)}-a`,
-  `${laneName(job, lane)}-b`
-]
+/** The transactional ids of the lane of this name. */
+export const idsOf = (lane: string): readonly [string, string] => [`${lane}-a`, `${lane}-b`]
+
+export const transactionalIds = (job: JobConfig, lane: number): readonly [string, string] => idsOf(laneName(job, lane))
 
 /** The changelog has the partitions of its source. */
 export const changelogName = (app: string, source: string): string => `${app}-changelog-${source}`

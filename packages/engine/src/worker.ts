@@ -20,12 +20,17 @@ export interface WorkerTask {
   readonly control: MessagePort
   /** The plan's digest in the main thread: a thread that computes another one must not run. */
   readonly digest: string
+  /** A lane that stays outside of its group until it is told to join, and follows what its predecessor owns. */
+  readonly waits?: boolean
   /** The plan node that a sink's thread serves. */
   readonly nodeId?: string
 }
 
-/** Stop cleanly: commit, leave the group, resolve. `drain`: event time ends first, so that all windows and timers fire. */
-export type WorkerMessage = { readonly type: "stop"; readonly drain?: boolean }
+/**
+ * `stop`: commit, leave the group, resolve; with `drain` event time ends first, so that all windows and timers fire.
+ * `join`: a lane that waits outside of its group enters it.
+ */
+export type WorkerMessage = { readonly type: "stop"; readonly drain?: boolean } | { readonly type: "join" }
 
 const FATAL = "fatal: "
 

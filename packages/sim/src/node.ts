@@ -6,9 +6,11 @@ import {
   LaneMetrics,
   LogError,
   laneName,
+  type Outputs,
   of,
   sinkTopics,
   sourceTopics,
+  type TopicPartition,
   transactionalIds
 } from "@headrace/engine"
 import { Effect, type Schema } from "effect"
@@ -18,6 +20,7 @@ import {
   type ChainParts,
   type Command,
   type Event,
+  Followers,
   Lane,
   makeTask,
   Pace,
@@ -25,8 +28,10 @@ import {
   RestoreProgress,
   restoreTask,
   StateMemory,
+  settleReplica,
   type Task
 } from "./engine.ts"
+import { nameOf } from "./log.ts"
 import { SimProducer } from "./producer.ts"
 import { SimSource } from "./source.ts"
 import { SpillDisk } from "./spill.ts"
@@ -90,12 +95,14 @@ export class Node {
   /** Ended by itself: closed after a stop. */
   closed = false
   checkpointing = false
+  following = false
   /** How far its machine's wall clock is off, in ms. */
   private skew: number
   private readonly world: World
   private readonly plan: Plan
   private readonly job: JobConfig
   private readonly lane: Lane
+  private readonly followers: Followers
   private readonly producers: readonly [SimProducer, SimProducer]
 
   constructor(world: World, plan: Plan, slot: number, incarnation: number) {
@@ -109,6 +116,16 @@ export class Node {
     this.source = new SimSource(world, this, this.name, incarnation)
     this.producers = [new SimProducer(world, this, ids[0], topics), new SimProducer(world, this, ids[1], topics)]
     const parts = chainParts(plan, world, this, () => this.later("released", { type: "released" }))
+    const fresh = (partition: TopicPartition, outputs: () => Outputs) => makeTask(parts, partition, outputs)
+    this.followers = new Followers({
+      app: APP,
+      changelog: changelogReader(world, this),
+      changelogTopic: topic => changelogName(APP, topic),
+      metrics: new LaneMetrics(),
+      gauges: new LaneMetrics(),
+      makeTask: fresh,
+      wanted: Effect.sync(() => this.others())
+    })
     this.lane = new Lane({
       pace: new Pace(this.job.commitIntervalMs, FULL_POLL),
       maxBufferedBytes: MAX_BUFFERED_BYTES,
@@ -116,7 +133,7 @@ export class Node {
       resultsAtOnce: RESULTS_AT_ONCE,
       transactionalIds: ids,
       topic: id => sourceTopics(plan)[id]!,
-      makeTask: (partition, outputs) => makeTask(parts, partition, outputs),
+      makeTask: (partition, outputs) => this.followers.take(partition, outputs) ?? fresh(partition, outputs),
       memory: parts.memory,
       changelogTopic: topic => topics.indexOf(changelogName(APP, topic)),
       clock: parts.clock,
@@ -167,6 +184,21 @@ export class Node {
         if (!(error instanceof LogError) || error.failure === "Stop") world.violation(`checkpoint of ${name}: ${error}`)
       }
     )
+  }
+
+  /** One look at what others own. */
+  follow(): void {
+    this.following = true
+    const done = () => {
+      this.following = false
+    }
+    const { world, name } = this
+    world.fork(this, `${name} followed`, storeServices(world, this), this.followers.look(), done, done)
+  }
+
+  private others(): readonly TopicPartition[] {
+    const owned = new Set(this.lane.owned.map(nameOf))
+    return this.world.inputs().filter(one => !owned.has(nameOf(one)))
   }
 
   private later(label: string, event: Event): void {
@@ -306,7 +338,20 @@ export class Node {
       progress: new RestoreProgress(new LaneMetrics()),
       metrics: new LaneMetrics()
     }
-    const one = (task: Task) => restoreTask(options, world.sabotage === "stateNotRestored" ? forgetful(task) : task)
+    const cold = (task: Task) => restoreTask(options, world.sabotage === "stateNotRestored" ? forgetful(task) : task)
+    const believed = (task: Task) =>
+      Effect.map(options.source.committed([task]), ([committed = 0]) => ({
+        topic: task.topic,
+        partition: task.partition,
+        offset: committed,
+        committed
+      }))
+    const warm = (task: Task) =>
+      this.followers.withTaken(task, replica => {
+        world.inject("followed state taken over")
+        return world.sabotage === "followedBelieved" ? believed(task) : settleReplica(options, replica)
+      })
+    const one = (task: Task) => warm(task) ?? cold(task)
     const all = Effect.forEach(tasks, one, { concurrency: RESTORE_CONCURRENCY })
     const done = (positions: readonly Restored[]) => this.feed({ type: "restored", positions })
     world.fork(this, `${name} restored`, storeServices(world, this), all, done, error => {

@@ -20,6 +20,8 @@ const BROKEN = {
   flushNotAwaited: /out of order/,
   /** After an abort the positions come back, the state does not. */
   stateNotRestored: /totals: .* is \d+ of \d+, not|the watermark goes back|late: /,
+  /** State that was followed is taken for that of the committed offset. */
+  followedBelieved: /goes on at source offset|comes before its descriptor|totals: |the watermark goes back|late: /,
   /** A revoked partition goes to its next owner before its transactions have ended. */
   noBarrier: /goes on at source offset|doubled [1-9]/,
   /** A lane that lost its partitions is not fenced by the group. */

@@ -239,6 +239,8 @@ class Simulation {
       if (weight > 0) list.push({ label: `clock of ${node.name} set`, weight, run: set })
       if (starting && !node.checkpointing)
         list.push({ label: `checkpoint ${node.name}`, weight: 0.3, run: () => node.checkpoint() })
+      if (starting && world.standby && !node.following)
+        list.push({ label: `follow ${node.name}`, weight: 0.3, run: () => node.follow() })
     }
   }
 

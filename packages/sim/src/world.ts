@@ -60,6 +60,7 @@ export const FAULTS = [
   "spill disk full",
   "damaged checkpoint read",
   "corrupt record",
+  "followed state taken over",
   "server down",
   "server slow",
   "server request lost",
@@ -81,6 +82,8 @@ export class World {
   readonly sabotage: Sabotage | undefined
   /** What the state of a lane may take: in every fourth seed nothing, so that it spills all the time, in others a little. */
   readonly stateBytes: number
+  /** Lanes follow what others own: in half of the seeds. */
+  readonly standby: boolean
   /** Where the plan has a table. */
   warehouse: Warehouse | undefined
   readonly violations: string[] = []
@@ -96,6 +99,7 @@ export class World {
   constructor(seed: number, sabotage: Sabotage | undefined, print: ((line: string) => void) | undefined) {
     this.random = new Random(seed)
     this.stateBytes = [0, Number.POSITIVE_INFINITY, 20_000, Number.POSITIVE_INFINITY][seed % 4]!
+    this.standby = seed % 4 < 2
     this.sabotage = sabotage
     this.print = print
     this.partitions = this.random.int(1, 3)
@@ -131,6 +135,7 @@ export class World {
       state: { laneBytes: this.stateBytes, directory: "", full: "wait" },
       sessionTimeoutMs: 10_000,
       lostOffsets: "stop",
+      standby: 0,
       replication: 1
     }
   }

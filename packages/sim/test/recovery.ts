@@ -8,10 +8,11 @@ import {
   LogError,
   type LostOffsets,
   Outputs,
+  type TopicPartition,
   transactionalIds
 } from "@headrace/engine"
 import { Effect, Logger } from "effect"
-import { ChangelogWriter, RestoreProgress, restoreTask, type Task } from "../src/engine.ts"
+import { ChangelogWriter, Followers, RestoreProgress, restoreTask, settleReplica, type Task } from "../src/engine.ts"
 import { nameOf } from "../src/log.ts"
 import { planOf, SOURCE } from "../src/pipelines.ts"
 import { SimSource } from "../src/source.ts"
@@ -27,6 +28,18 @@ const STRIDE = 8
 
 type State = Readonly<Record<string, string>>
 export type Restored = { readonly offset: number; readonly state: State } | { readonly error: LogError }
+
+/** One who follows the partition, a look at a time. */
+export interface Follower {
+  readonly gauges: LaneMetrics
+  /** That were made so far. */
+  readonly tasks: readonly { readonly closed: boolean }[]
+  readonly look: () => void
+  /** What a lane finds that takes over what was followed; undefined if that is nothing. */
+  readonly take: () => Restored | undefined
+}
+
+type RestoreOptions = Parameters<typeof restoreTask>[0]
 
 /** The changelog, the offsets and the checkpoints of one partition, as a lane leaves them and as a restore finds them. */
 export class Recovery {
@@ -86,9 +99,48 @@ export class Recovery {
 
   /** What a lane finds that takes the partition over. */
   restore(lost: LostOffsets = "stop"): Restored {
-    const { world } = this
     const task = new KeyValues()
-    const options = {
+    const result = this.run(restoreTask(this.options(lost), task))
+    return result instanceof LogError ? { error: result } : { offset: result.offset, state: task.state() }
+  }
+
+  /** Somebody who follows the partition, or not. */
+  follower(wanted: readonly TopicPartition[] = [INPUT]): Follower {
+    const gauges = new LaneMetrics()
+    const tasks: KeyValues[] = []
+    const makeTask = (): KeyValues => {
+      const task = new KeyValues()
+      tasks.push(task)
+      return task
+    }
+    const followers = new Followers({
+      ...this.options("stop"),
+      metrics: new LaneMetrics(),
+      gauges,
+      makeTask,
+      wanted: Effect.sync(() => wanted)
+    })
+    const noOutputs = (): never => {
+      throw new Error("nothing is emitted here")
+    }
+    return {
+      gauges,
+      tasks,
+      look: () => void this.run(followers.look()),
+      take: () => {
+        const task = followers.take(INPUT, noOutputs)
+        if (task === undefined) return undefined
+        const rest = followers.withTaken(task, replica => settleReplica(this.options("stop"), replica))!
+        const result = this.run(rest)
+        if (result instanceof LogError) return { error: result }
+        return { offset: result.offset, state: (task as KeyValues).state() }
+      }
+    }
+  }
+
+  private options(lost: LostOffsets): RestoreOptions {
+    const { world } = this
+    return {
       app: APP,
       source: { ...new SimSource(world, this, "m", 1).port(), range: () => Effect.succeed(this.range) },
       lost,
@@ -98,8 +150,6 @@ export class Recovery {
       changelogTopic: () => LOG.topic,
       patienceMs: -1
     }
-    const result = this.run(restoreTask(options, task))
-    return result instanceof LogError ? { error: result } : { offset: result.offset, state: task.state() }
   }
 
   checkpoints(): readonly string[] {
@@ -110,6 +160,7 @@ export class Recovery {
     this.world.disk.files.set(name, change(this.world.disk.files.get(name)!))
   }
 
+  readonly input = INPUT
   readonly changelogName = nameOf(LOG)
 
   changelog() {
@@ -232,7 +283,10 @@ class KeyValues implements Task {
     return 0
   }
   interrupt(): void {}
-  close(): void {}
+  closed = false
+  close(): void {
+    this.closed = true
+  }
 }
 
 const bytesOf = (value: string): ByteWriter => {

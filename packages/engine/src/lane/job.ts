@@ -2,7 +2,7 @@ import type { RecordEncoder } from "@headrace/core"
 import { Effect, Layer, type Scope } from "effect"
 import type { Plan } from "headrace"
 import type { JobConfig } from "../job.ts"
-import type { LaneMetrics } from "../metrics.ts"
+import { type LaneMetrics, PHASES } from "../metrics.ts"
 import { changelogName, groupName, laneName, of, sinkTopics, sourceTopics, transactionalIds } from "../names.ts"
 import type { Blobs } from "../ports/blobs.ts"
 import { Clients } from "../ports/clients.ts"
@@ -10,11 +10,12 @@ import { type CodecError, Codecs, type PreparedDecoder } from "../ports/codecs.t
 import type { LogError } from "../ports/log.ts"
 import { Spill } from "../ports/spill.ts"
 import { RestoreProgress } from "../recovery/progress.ts"
-import { restoreTask } from "../recovery/restore.ts"
+import { openStandby } from "../standby/standby.ts"
 import type { ChainParts, WallClock } from "../task/chain.ts"
 import { preparing } from "../task/decoders.ts"
 import { StateMemory } from "../task/memory.ts"
 import { makeTask } from "../task/source-task.ts"
+import type { Task } from "../task/task.ts"
 import { type LaneHandle, MAX_POLL_RECORDS, runLane } from "./interpreter.ts"
 import { Lane } from "./lane.ts"
 import { Pace } from "./pace.ts"
@@ -34,6 +35,8 @@ export interface LaneJob {
   readonly job: JobConfig
   readonly lane: number
   readonly metrics: LaneMetrics
+  /** The lane stays outside of its group until this ends, and follows what its predecessor owns. */
+  readonly admitted?: Effect.Effect<void>
 }
 
 /**
@@ -50,6 +53,16 @@ export const runLaneJob = (
       const ids = transactionalIds(job, options.lane)
       const outputTopics = [...sinkTopics(plan), ...sourceTopics(plan).map(topic => changelogName(job.app, topic))]
       const clients = yield* Clients
+      let handle: LaneHandle | undefined
+      const memory = yield* stateMemory(job)
+      const clock: WallClock = { now: 0 }
+      const onFinished = () => handle?.offer({ type: "released" })
+      const parts = yield* chainParts(options, clock, outputTopics, memory, onFinished)
+      const standby = yield* openStandby(options, (partition, outputs) => makeTask(parts, partition, outputs))
+      if (options.admitted !== undefined) {
+        metrics.set("phase", PHASES.indexOf("following"))
+        yield* options.admitted
+      }
       const membership = yield* clients.source({
         topics: sourceTopics(plan),
         group: groupName(job),
@@ -61,11 +74,6 @@ export const runLaneJob = (
         clients.producer(ids[1], outputTopics)
       ])
       const changelog = yield* clients.changelog
-      const memory = yield* stateMemory(job)
-      let handle: LaneHandle | undefined
-      const clock: WallClock = { now: 0 }
-      const onFinished = () => handle?.offer({ type: "released" })
-      const parts = yield* chainParts(options, clock, outputTopics, memory, onFinished)
       const source = preparing(membership, parts.decoders)
       const lane = new Lane({
         pace: new Pace(job.commitIntervalMs, MAX_POLL_RECORDS),
@@ -74,12 +82,13 @@ export const runLaneJob = (
         resultsAtOnce: RESULTS_AT_ONCE,
         transactionalIds: ids,
         topic: source.topic,
-        makeTask: (partition, outputs) => makeTask(parts, partition, outputs),
+        makeTask: standby.makeTask,
         memory,
         changelogTopic: topic => outputTopics.indexOf(changelogName(job.app, topic)),
         clock,
         metrics
       })
+      yield* standby.join(() => lane.owned)
       const restore = {
         app: job.app,
         source,
@@ -95,7 +104,7 @@ export const runLaneJob = (
         source,
         producers,
         reader: changelog,
-        restore: (task: Parameters<typeof restoreTask>[1]) => restoreTask(restore, task),
+        restore: (task: Task) => standby.restore(restore, task),
         close: membership.close,
         metrics,
         restoreConcurrency: RESTORE_CONCURRENCY

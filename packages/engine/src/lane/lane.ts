@@ -124,6 +124,11 @@ export class Lane {
     return this.phase === "running" ? this.tasks.positions : []
   }
 
+  /** What the group has given, whether it runs already or not. */
+  get owned(): readonly TopicPartition[] {
+    return [...this.tasks.all()]
+  }
+
   /** Something was processed that is not committed. */
   get uncommitted(): boolean {
     return this.commits.committing || this.commits.openSince >= 0

@@ -1,18 +1,14 @@
-import { Effect, Stream } from "effect"
+import { Effect } from "effect"
 import { nowMs } from "../clock.ts"
 import type { BlobError, Blobs } from "../ports/blobs.ts"
-import { type ChangelogReader, LogError, type Position, type TopicPartition } from "../ports/log.ts"
+import { LogError, type Position, type TopicPartition } from "../ports/log.ts"
 import type { Task } from "../task/task.ts"
-import { gapError, isGap, readHeader } from "./changelog.ts"
-import { type Checkpoint, type EntryBlock, fromNewest, storeError } from "./checkpoint.ts"
-import type { CheckpointHeader } from "./checkpoint-file.ts"
+import { storeError } from "./checkpoint.ts"
 import { type LostOptions, rangeOf, standing } from "./lost.ts"
 import type { PartitionProgress, RestoreProgress } from "./progress.ts"
+import { advance, openReplica, type Replica, type ReplicaOptions } from "./replica.ts"
 
-export interface RestoreOptions extends LostOptions {
-  readonly app: string
-  readonly changelog: ChangelogReader
-  readonly changelogTopic: (source: string) => string
+export interface RestoreOptions extends LostOptions, ReplicaOptions {
   /** Of all tasks that the lane restores. */
   readonly progress: RestoreProgress
   /**
@@ -27,123 +23,59 @@ export interface Restored extends Position {
   readonly committed: number
 }
 
-/** One task's restore. */
-interface Restoring extends RestoreOptions {
-  readonly task: Task
-  readonly log: TopicPartition
-  readonly part: PartitionProgress
-}
-
 /** Brings a task's state back, and answers with the source position to go on from. Lets others run in between. */
-export const restoreTask = (options: RestoreOptions, task: Task): Effect.Effect<Restored, LogError, Blobs> => {
-  const log = { topic: options.changelogTopic(task.topic), partition: task.partition }
-  return options.progress
-    .during(part => restored({ ...options, task, log, part }))
-    .pipe(Effect.catchTag("BlobError", error => Effect.fail(storeError(error, "Stop"))))
-}
+export const restoreTask = (options: RestoreOptions, task: Task): Effect.Effect<Restored, LogError, Blobs> =>
+  restoring(options, part =>
+    Effect.flatMap(openReplica(options, task, part), replica => settled(options, replica, part))
+  )
 
-const restored = (restoring: Restoring): Effect.Effect<Restored, LogError | BlobError, Blobs> =>
+/** The same for a task of which a replica is here already. */
+export const settleReplica = (options: RestoreOptions, replica: Replica): Effect.Effect<Restored, LogError, Blobs> =>
+  restoring(options, part => settled(options, replica, part))
+
+const restoring = (
+  { progress }: RestoreOptions,
+  restore: (part: PartitionProgress) => Effect.Effect<Restored, LogError | BlobError, Blobs>
+): Effect.Effect<Restored, LogError, Blobs> =>
+  progress.during(restore).pipe(Effect.catchTag("BlobError", error => Effect.fail(storeError(error, "Stop"))))
+
+const settled = (options: RestoreOptions, replica: Replica, part: PartitionProgress) =>
   Effect.gen(function* () {
-    const { source, task } = restoring
-    const [committed] = yield* source.committed([task])
-    const checkpoint = yield* fromNewest(restoring.app, task, newest => putBack(restoring, newest))
-    const reached = yield* follow(restoring, checkpoint, committed)
+    const { task } = replica
     const { topic, partition } = task
+    const reached = yield* settle(options, replica, part)
     if (reached !== undefined)
-      return { topic, partition, offset: yield* standing(restoring, task, reached), committed: reached }
+      return { topic, partition, offset: yield* standing(options, task, reached), committed: reached }
     // Nothing was ever committed for the partition: it starts at the beginning of its topic.
-    const { start } = yield* rangeOf(source, task)
+    const { start } = yield* rangeOf(options.source, task)
     return { topic, partition, offset: start, committed: start }
   })
-
-/** All entries of a checkpoint, or none: a damaged one leaves nothing behind. */
-const putBack = ({ task, metrics, part }: Restoring, checkpoint: Checkpoint | undefined) => {
-  if (checkpoint === undefined) return Effect.succeed(undefined)
-  part.checkpoint(checkpoint.bytes)
-  const entries = (block: EntryBlock) =>
-    Effect.sync(() => {
-      for (const [key, value] of block) {
-        task.restore(key, value)
-        metrics.add("restored", 1)
-      }
-      part.put(block.bytes)
-    })
-  return Stream.runForEach(checkpoint.blocks, block => Effect.andThen(entries(block), part.breathe)).pipe(
-    Effect.as<CheckpointHeader>(checkpoint),
-    Effect.tapError(() => Effect.sync(() => task.reset()))
-  )
-}
 
 /**
  * Reads the changelog until it stands for the same source offset as the group's committed one (Assignment, 2). Equal
  * offsets are not enough: a transaction in which only time passed moves none, and its end is answered before its markers
  * are written. So everything that was written when the committed offset was known has to be decided.
  */
-const follow = (
-  { changelog, log, task, metrics, part, ...options }: Restoring,
-  checkpoint: CheckpointHeader | undefined,
-  stable: number | undefined
+const settle = (
+  options: RestoreOptions,
+  replica: Replica,
+  part: PartitionProgress
 ): Effect.Effect<number | undefined, LogError | BlobError, Blobs> =>
   Effect.gen(function* () {
-    let committed = stable
-    let written = yield* changelog.written(log)
-    let reached = checkpoint?.sourceOffset
-    let next: number | "beginning" = checkpoint?.changelogOffset ?? "beginning"
-    let lost: LogError | undefined
+    const { task, log } = replica
     const deadline = (yield* nowMs) + options.patienceMs
     for (;;) {
-      part.changelog(checkpoint?.changelogOffset ?? 0, written)
-      const range: { start: number; end: number } = yield* changelog.read(
-        log,
-        next,
-        (offset, bytes, start, end) => {
-          const header = readHeader(bytes, start, end)
-          if (isGap(header, reached)) lost ??= gapError(log, offset, header.from, reached)
-          metrics.add("restored", 1)
-          task.apply(bytes.subarray(header.changes, end))
-          part.put(end - start, offset + 1)
-          reached = header.to
-          return true
-        },
-        part.breathe
-      )
-      if (range.start > (next === "beginning" ? 0 : next))
-        return yield* trimmed(options.app, task, log, range.start, next)
-      if (lost !== undefined) return yield* Effect.fail(lost)
-      next = range.end
+      // Asked for again in each round: a predecessor's transaction may have ended in between.
+      const [committed] = yield* options.source.committed([task])
+      const written = yield* options.changelog.written(log)
+      part.changelog(replica.since, written)
+      const next = yield* advance(options, replica, part)
+      const { reached } = replica
       if (reached === committed && next >= written) return reached
       if ((yield* nowMs) > deadline)
         return yield* reached === committed ? undecided(log, next, written) : disagree(task, log, reached, committed)
       yield* Effect.sleep("20 millis")
-      // A predecessor's transaction may have ended in between: ask again, not only read on.
-      committed = (yield* options.source.committed([task]))[0]
-      written = yield* changelog.written(log)
     }
-  })
-
-/** Rounds of checkpoints may have trimmed the changelog since the checkpoints were looked at: that is no loss. */
-const trimmed = (
-  app: string,
-  task: TopicPartition,
-  log: TopicPartition,
-  start: number,
-  next: number | "beginning"
-): Effect.Effect<never, LogError | BlobError, Blobs> =>
-  Effect.gen(function* () {
-    const newest = yield* fromNewest(app, task, checkpoint => Effect.succeed(checkpoint?.changelogOffset))
-    const where = `The changelog ${log.topic}/${log.partition} begins at ${start}`
-    if (newest !== undefined && newest >= start)
-      return yield* Effect.fail(
-        new LogError("Retry", `${where}: newer checkpoints were written while it was restored from, so it begins again`)
-      )
-    const usable =
-      next === "beginning" ? "there is no usable checkpoint" : `the newest usable checkpoint ends at ${next}`
-    return yield* Effect.fail(
-      stop(
-        `${where}, but ${usable}: ` +
-          "state in between is lost. Restore the checkpoints, or reset the job by deleting the changelog topic and the group's offsets."
-      )
-    )
   })
 
 const undecided = (log: TopicPartition, stable: number, written: number) =>

@@ -1,0 +1,100 @@
+import { Deferred, Effect, Schedule, Schema } from "effect"
+import { Identity, obstacle } from "./handover.ts"
+import type { Status } from "./status.ts"
+import type { Admission } from "./supervisor.ts"
+
+/** This process cannot go on in the place of another one. */
+export class TakeoverRefused extends Schema.TaggedError<TakeoverRefused>()("TakeoverRefused", {
+  message: Schema.String
+}) {}
+
+/** Offsets of a changelog that may be left to read: some tens of milliseconds. */
+const CLOSE_ENOUGH = 200
+const LOOK_EVERY = "20 millis"
+const REPORT_EVERY_MS = 5000
+/** Longer than a clean stop may take. */
+const STOPS_WITHIN_MS = 15_000
+
+/** Whether the process at `url` may be replaced by one of this identity. Asked before anything is started. */
+export const mayTakeOver = Effect.fnUntraced(function* (url: string, identity: Identity) {
+  const response = yield* ask(url)
+  const theirs = yield* Effect.tryPromise({
+    try: async () => Schema.decodeUnknownSync(Identity)(await response.json()),
+    catch: () => refused(`${url}/takeover is not the address of a job: ${response.status} ${response.statusText}`)
+  })
+  const why = obstacle(theirs, identity)
+  if (why !== undefined) return yield* refused(`cannot take over from ${url}: ${why}`)
+})
+
+/**
+ * Waits until the lanes of this process have followed what those at `url` own, has these stop, and lets its own in.
+ * The rest of this process begins when the other one is gone.
+ */
+export const takeOver = Effect.fnUntraced(function* <E, R>(
+  url: string,
+  identity: Identity,
+  status: Status,
+  admission: Admission,
+  hold: Effect.Effect<void, E, R>
+) {
+  yield* followed(status)
+  yield* Effect.logInfo(`takes over from ${url}`)
+  const begun = performance.now()
+  const response = yield* ask(url, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(identity)
+  })
+  if (!response.ok) return yield* refused(`${url} does not hand over: ${yield* Effect.promise(() => response.text())}`)
+  yield* Deferred.succeed(admission.lanes, undefined)
+  yield* Effect.logInfo(`its lanes stopped within ${Math.round(performance.now() - begun)} ms`)
+  yield* gone(url)
+  // Its name is free once it has ended altogether.
+  yield* Effect.retry(hold, { schedule: Schedule.spaced("20 millis"), times: STOPS_WITHIN_MS / 20 })
+  yield* Deferred.succeed(admission.rest, undefined)
+})
+
+/** Until every lane has read nearly all that there is. */
+const followed = Effect.fnUntraced(function* (status: Status) {
+  const lanes = status.units.filter(({ kind }) => kind === "lane").map(({ metrics }) => metrics)
+  const sum = (name: Parameters<(typeof lanes)[number]["get"]>[0]) => lanes.reduce((all, one) => all + one.get(name), 0)
+  let said = performance.now()
+  while (
+    lanes.some(
+      lane =>
+        lane.get("looks") === 0 || lane.get("followed") < lane.get("toFollow") || lane.get("behind") > CLOSE_ENOUGH
+    )
+  ) {
+    yield* Effect.sleep(LOOK_EVERY)
+    if (performance.now() - said < REPORT_EVERY_MS) continue
+    said = performance.now()
+    yield* Effect.logInfo(
+      `follows ${sum("followed")} of ${sum("toFollow")} partitions, ${sum("behind")} records behind`
+    )
+  }
+  yield* Effect.logInfo(`follows ${sum("followed")} partitions, ${Math.round(sum("followedBytes") / 1e6)} MB of state`)
+})
+
+const ask = (url: string, init: RequestInit = {}): Effect.Effect<Response, TakeoverRefused> =>
+  Effect.tryPromise({
+    try: () => fetch(new URL("/takeover", url), { ...init, signal: AbortSignal.timeout(STOPS_WITHIN_MS) }),
+    catch: cause =>
+      refused(
+        `${url} does not answer (${cause instanceof Error ? cause.message : cause}): is the job to be replaced running there?`
+      )
+  })
+
+const refused = (message: string): TakeoverRefused => new TakeoverRefused({ message })
+
+/** Until nobody answers any more. */
+const gone = (url: string): Effect.Effect<void> =>
+  Effect.promise(() =>
+    fetch(new URL("/health/live", url), { signal: AbortSignal.timeout(1000) }).then(
+      () => false,
+      () => true
+    )
+  ).pipe(
+    Effect.repeat({ until: away => away, schedule: Schedule.spaced("20 millis") }),
+    Effect.timeoutOption(STOPS_WITHIN_MS),
+    Effect.asVoid
+  )

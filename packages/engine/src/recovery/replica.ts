@@ -1,0 +1,128 @@
+import { Effect, Stream } from "effect"
+import type { LaneMetrics } from "../metrics.ts"
+import type { BlobError, Blobs } from "../ports/blobs.ts"
+import { type ChangelogReader, LogError, type TopicPartition } from "../ports/log.ts"
+import type { Task } from "../task/task.ts"
+import { gapError, isGap, readHeader } from "./changelog.ts"
+import { type Checkpoint, type EntryBlock, fromNewest } from "./checkpoint.ts"
+import type { CheckpointHeader } from "./checkpoint-file.ts"
+import type { PartitionProgress } from "./progress.ts"
+
+export interface ReplicaOptions {
+  readonly app: string
+  readonly changelog: ChangelogReader
+  readonly changelogTopic: (source: string) => string
+  /** Counts what is put back. */
+  readonly metrics: LaneMetrics
+}
+
+/** A partition's state as far as its changelog was read: what restores and standby lanes bring forward. */
+export interface Replica {
+  readonly task: Task
+  readonly log: TopicPartition
+  /** Where the changelog goes on behind the checkpoint. */
+  readonly since: number
+  /** The source offset that the state stands for; undefined while nothing was ever committed. */
+  reached: number | undefined
+  /** Where to read on. */
+  next: number | "beginning"
+}
+
+/** The state of the newest checkpoint. Lets others run in between. */
+export const openReplica = (
+  options: ReplicaOptions,
+  task: Task,
+  part: PartitionProgress
+): Effect.Effect<Replica, LogError | BlobError, Blobs> =>
+  Effect.map(
+    fromNewest(options.app, task, newest => putBack(options, task, part, newest)),
+    checkpoint => ({
+      task,
+      log: { topic: options.changelogTopic(task.topic), partition: task.partition },
+      since: checkpoint?.changelogOffset ?? 0,
+      reached: checkpoint?.sourceOffset,
+      next: checkpoint?.changelogOffset ?? "beginning"
+    })
+  )
+
+/** All entries of a checkpoint, or none: a damaged one leaves nothing behind. */
+const putBack = (
+  { metrics }: ReplicaOptions,
+  task: Task,
+  part: PartitionProgress,
+  checkpoint: Checkpoint | undefined
+) => {
+  if (checkpoint === undefined) return Effect.succeed(undefined)
+  part.checkpoint(checkpoint.bytes)
+  const entries = (block: EntryBlock) =>
+    Effect.sync(() => {
+      for (const [key, value] of block) {
+        task.restore(key, value)
+        metrics.add("restored", 1)
+      }
+      part.put(block.bytes)
+    })
+  return Stream.runForEach(checkpoint.blocks, block => Effect.andThen(entries(block), part.breathe)).pipe(
+    Effect.as<CheckpointHeader>(checkpoint),
+    Effect.tapError(() => Effect.sync(() => task.reset()))
+  )
+}
+
+/**
+ * Reads all that is committed by now, and answers with where that ends. When it fails for want of an answer, or is
+ * interrupted, the replica stands for what was read so far, and may be brought forward from there.
+ */
+export const advance = (
+  { app, changelog, metrics }: ReplicaOptions,
+  replica: Replica,
+  part: PartitionProgress
+): Effect.Effect<number, LogError | BlobError, Blobs> =>
+  Effect.gen(function* () {
+    const { task, log, next } = replica
+    let lost: LogError | undefined
+    const range = yield* changelog.read(
+      log,
+      next,
+      (offset, bytes, start, end) => {
+        const header = readHeader(bytes, start, end)
+        if (isGap(header, replica.reached)) lost ??= gapError(log, offset, header.from, replica.reached)
+        metrics.add("restored", 1)
+        task.apply(bytes.subarray(header.changes, end))
+        part.put(end - start, offset + 1)
+        replica.reached = header.to
+        replica.next = offset + 1
+        return true
+      },
+      part.breathe
+    )
+    if (range.start > (next === "beginning" ? 0 : next)) return yield* trimmed(app, task, log, range.start, next)
+    if (lost !== undefined) return yield* Effect.fail(lost)
+    replica.next = range.end
+    return range.end
+  })
+
+/** Rounds of checkpoints may have trimmed the changelog since the checkpoints were looked at: that is no loss. */
+const trimmed = (
+  app: string,
+  task: TopicPartition,
+  log: TopicPartition,
+  start: number,
+  next: number | "beginning"
+): Effect.Effect<never, LogError | BlobError, Blobs> =>
+  Effect.gen(function* () {
+    const newest = yield* fromNewest(app, task, checkpoint => Effect.succeed(checkpoint?.changelogOffset))
+    const where = `The changelog ${log.topic}/${log.partition} begins at ${start}`
+    if (newest !== undefined && newest >= start)
+      return yield* Effect.fail(
+        new LogError("Retry", `${where}: newer checkpoints were written while it was restored from, so it begins again`)
+      )
+    const usable =
+      next === "beginning" ? "there is no usable checkpoint" : `the newest usable checkpoint ends at ${next}`
+    return yield* Effect.fail(
+      new LogError(
+        "Stop",
+        `${where}, but ${usable}: ` +
+          "state in between is lost. Restore the checkpoints, or reset the job by deleting the changelog topic and the group's offsets."
+      )
+    )
+  })

@@ -1,0 +1,111 @@
+import { Effect, type Scope } from "effect"
+import { nowMs } from "../clock.ts"
+import type { LaneJob } from "../lane/job.ts"
+import { nameOf } from "../lane/tasks.ts"
+import { LaneMetrics } from "../metrics.ts"
+import { changelogName, groupName, idsOf, laneName, sourceTopics } from "../names.ts"
+import { untilAnswered } from "../patience.ts"
+import type { Blobs } from "../ports/blobs.ts"
+import { Clients } from "../ports/clients.ts"
+import type { LogError, TopicPartition } from "../ports/log.ts"
+import { type Restored, type RestoreOptions, restoreTask, settleReplica } from "../recovery/restore.ts"
+import type { Outputs } from "../task/outputs.ts"
+import type { Task } from "../task/task.ts"
+import { Departed } from "./departed.ts"
+import { Followers } from "./followers.ts"
+import { shareOf } from "./share.ts"
+
+/** How long a lane that took the place of another one may wait for its partitions. */
+const INHERITS_WITHIN_MS = 60_000
+
+type MakeTask = (partition: TopicPartition, outputs: () => Outputs) => Task
+
+/** How a lane comes by the state of its partitions. */
+export interface Standby {
+  /** A task whose state was followed, where there is one; else a new one. */
+  readonly makeTask: MakeTask
+  /** Brings it to where the group stands: from where its follower left it, or from the newest checkpoint. */
+  readonly restore: (options: RestoreOptions, task: Task) => Effect.Effect<Restored, LogError, Blobs>
+  /** From now on the lane is a member of the group. `owned`: what it has been given. */
+  readonly join: (owned: () => readonly TopicPartition[]) => Effect.Effect<void>
+}
+
+/**
+ * Follows the partitions that the lane may be given, for as long as the scope lives. Before it joins: those of the member
+ * of its own name, which runs in the process whose place it is to take. Afterwards: its share of what others own.
+ */
+export const openStandby = (
+  { plan, job, lane, metrics }: LaneJob,
+  makeTask: MakeTask
+): Effect.Effect<Standby, LogError, Clients | Blobs | Scope.Scope> =>
+  Effect.gen(function* () {
+    const clients = yield* Clients
+    const scope = yield* Effect.scope
+    const admin = yield* clients.admin
+    const sources = yield* admin.partitions(sourceTopics(plan))
+    const members = admin.members(groupName(job))
+    const share = shareOf(sources, { lane, lanes: job.lanes, copies: job.standby })
+    let owned: (() => readonly TopicPartition[]) | undefined
+    let inherited: readonly TopicPartition[] = []
+    const predecessors = Effect.map(members, all => {
+      inherited = all.find(({ name }) => name === laneName(job, lane))?.partitions ?? []
+      return inherited
+    })
+    let inheritsUntil = 0
+    const others = (mine: readonly TopicPartition[], now: number) => {
+      const names = new Set(mine.map(nameOf))
+      // What is not given to it within this time went to others.
+      if (now > inheritsUntil) inherited = []
+      const wanted = new Map([...share, ...inherited].map(one => [nameOf(one), one]))
+      return [...wanted.values()].filter(one => !names.has(nameOf(one)))
+    }
+    const followers = new Followers({
+      app: job.app,
+      // Not the lane's own: its restores do not wait for what is followed.
+      changelog: yield* clients.changelog,
+      changelogTopic: topic => changelogName(job.app, topic),
+      metrics: new LaneMetrics(),
+      gauges: metrics,
+      makeTask,
+      wanted: Effect.suspend(() =>
+        owned === undefined ? predecessors : Effect.map(nowMs, now => others(owned!(), now))
+      )
+    })
+    yield* Effect.forkScoped(followers.run)
+    const departed = new Departed({
+      members: Effect.map(members, all => all.map(({ name }) => name)),
+      abort: name =>
+        Effect.forEach(
+          idsOf(name),
+          id => Effect.scoped(Effect.flatMap(clients.producer(id, []), one => one.initialise())),
+          {
+            concurrency: "unbounded",
+            discard: true
+          }
+        ).pipe(Effect.retry({ schedule: untilAnswered, times: 5 }))
+    })
+    let settling = false
+    const settleDeparted = Effect.suspend(() => {
+      if (settling) return Effect.void
+      settling = true
+      const settled = departed.settle().pipe(
+        Effect.catch(error => Effect.logWarning(`What dead lanes left open is not ended: ${error.message}`)),
+        Effect.ensuring(Effect.sync(() => void (settling = false)))
+      )
+      return Effect.asVoid(Effect.forkIn(settled, scope))
+    })
+    return {
+      makeTask: (partition, outputs) => followers.take(partition, outputs) ?? makeTask(partition, outputs),
+      restore: (options, task) =>
+        Effect.andThen(
+          settleDeparted,
+          followers.withTaken(task, replica => settleReplica(options, replica)) ?? restoreTask(options, task)
+        ),
+      join: given =>
+        Effect.flatMap(nowMs, now => {
+          owned = given
+          inheritsUntil = now + INHERITS_WITHIN_MS
+          return Effect.asVoid(Effect.forkIn(departed.watch, scope))
+        })
+    }
+  })

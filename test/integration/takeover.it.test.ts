@@ -1,0 +1,159 @@
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test"
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { type Kafka, type Registry, startKafka, startRegistry } from "@headrace/dev"
+import { defaults, ensureTopics, type LoadReport, paymentsModule, runLoad } from "@headrace/loadtest"
+import { Effect } from "effect"
+import { Headrace } from "../support/headrace.ts"
+import { auditTopic, auditWindows, ensureIndependentClient } from "../support/independent.ts"
+
+const PARTITIONS = 4
+const RATE = 3000
+/** Records of a changelog that a partition may have been behind: a cold start would put back thousands of entries. */
+const FEW = 50 * PARTITIONS
+
+let kafka: Kafka
+let registry: Registry
+let directory: string
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "headrace-takeover-"))
+  ;[kafka, registry] = await Promise.all([startKafka(), startRegistry(), ensureIndependentClient()])
+}, 300_000)
+
+afterAll(async () => {
+  await Promise.all([kafka?.stop(), registry?.stop()])
+  await rm(directory, { recursive: true, force: true })
+}, 60_000)
+
+const started: Headrace[] = []
+afterEach(() => Promise.all(started.splice(0).map(one => one.kill())))
+
+const start = (instance: string, flags: readonly string[] = [], pipeline = paymentsModule) =>
+  track(
+    new Headrace(pipeline, {
+      clusters: { kafka: kafka.bootstrap, registry: registry.url },
+      checkpoints: join(directory, "checkpoints"),
+      instance,
+      flags: ["--lanes", "2", "--sinks", "none", "--checkpoint-interval", "2 seconds", ...flags]
+    })
+  )
+
+/** What a failed test leaves behind would take partitions from the next one. */
+const track = (one: Headrace): Headrace => {
+  started.push(one)
+  return one
+}
+
+/** Runs `scene` while events come in; answers with what became of all of them. */
+const underLoad = async (scene: () => Promise<void>): Promise<LoadReport> => {
+  const enough = new AbortController()
+  const options = {
+    ...defaults,
+    kafka: { bootstrap: kafka.bootstrap, settings: {} },
+    registry: { url: registry.url },
+    rate: RATE,
+    // Until it is stopped.
+    forMs: 600_000,
+    accounts: 2000,
+    partitions: PARTITIONS,
+    stop: enough.signal
+  }
+  const load = Effect.runPromise(runLoad(options))
+  await scene().finally(() => enough.abort())
+  const report = await load
+  console.log(`${report.sent} events; latency in ms: ${JSON.stringify(report.latencyMs)}`)
+  return report
+}
+
+const expectAllOnce = async (reports: readonly LoadReport[]): Promise<void> => {
+  for (const report of reports) {
+    expect(report.problems).toEqual([])
+    expect(report).toMatchObject({ processed: report.sent, lost: 0, duplicated: 0, disordered: 0, unacknowledged: 0 })
+    expect(report.windows).toMatchObject({ duplicated: 0, payments: report.windows.expectedPayments, exact: true })
+  }
+  const sent = reports.reduce((sum, report) => sum + report.sent, 0)
+  const where = { bootstrap: kafka.bootstrap, registry: registry.url }
+  const scored = await auditTopic({ ...where, topic: "payments.scored" })
+  expect(scored).toMatchObject({ distinct: sent, duplicated: 0, disordered: 0, unreadable: 0 })
+  expect((await auditWindows(where)).wrong).toEqual([])
+}
+
+const reports: LoadReport[] = []
+
+test("a new process takes the place of the running one, with the state that it has followed", async () => {
+  const access = { kafka: { bootstrap: kafka.bootstrap, settings: {} }, registry: { url: registry.url } }
+  await Effect.runPromise(ensureTopics({ ...defaults, ...access, partitions: PARTITIONS }))
+  const old = start("deploy")
+  await old.says(/running, \d+ ms after the start/)
+  let next: Headrace | undefined
+  const report = await underLoad(async () => {
+    // Past a round of checkpoints, with windows under way.
+    await old.says(/running/)
+    await old.reaches("headrace_commits_total", 100)
+    next = start("deploy", ["--takeover", old.url!])
+    await next.says(/follows 4 partitions/)
+    expect(await old.ended()).toBe(0)
+    await next.says(/running, \d+ ms after the start/)
+    await next.reaches("headrace_commits_total", 100)
+  })
+  console.log(
+    next?.log
+      .split("\n")
+      .filter(line => /INFO/.test(line))
+      .join("\n")
+  )
+  expect(old.log).toContain("another process takes this one's place")
+  expect(await next!.metric("headrace_restored_total")).toBeLessThan(FEW)
+  expect(await next!.metric("headrace_partitions")).toBe(PARTITIONS)
+  reports.push(report)
+  await expectAllOnce(reports)
+  expect(await next!.stop()).toBe(0)
+}, 240_000)
+
+test("lanes of a process that was killed are taken over with followed state, and what they left open is ended", async () => {
+  const flags = ["--standby", "2", "--app", "payments"]
+  const killed = start("one", flags)
+  const other = start("two", flags)
+  await Promise.all([killed.says(/running, \d+/), other.says(/running, \d+/)])
+  const report = await underLoad(async () => {
+    await other.reaches("headrace_standby_partitions", PARTITIONS / 2)
+    await other.reaches("headrace_commits_total", 100)
+    await killed.kill()
+    await other.reaches("headrace_partitions", PARTITIONS, 60_000)
+    await other.says(/Ending what payments-one-/)
+    // What the dead one owned, at the least: the group may have moved more.
+    expect(await other.metric("headrace_standby_taken_over_total")).toBeGreaterThanOrEqual(PARTITIONS / 2)
+    const commits = await other.metric("headrace_commits_total")
+    await other.reaches("headrace_commits_total", commits + 100)
+  })
+  reports.push(report)
+  await expectAllOnce(reports)
+  expect(await other.stop()).toBe(0)
+}, 240_000)
+
+test("a pipeline with other state is refused, and the running one goes on", async () => {
+  const file = join(directory, "other.ts")
+  await writeFile(
+    file,
+    `import { Schema } from "effect"
+import { Agg, Pipeline, Sink, Source, Window } from "headrace"
+const Event = Schema.Struct({ account: Schema.String, at: Schema.Number })
+const Counted = Schema.Struct({ key: Schema.String, windowStart: Schema.Number, windowEnd: Schema.Number, n: Schema.Number })
+export default Pipeline.make("payments")
+  .from(Source.kafka("payments", Event.annotate({ identifier: "Event" }), { eventTime: e => e.at, outOfOrderness: "1 second" }))
+  .keyBy(e => e.account)
+  .window(Window.tumbling("1 minute"), { n: Agg.count() })
+  .to(Sink.kafka("payments.counted", Counted.annotate({ identifier: "Counted" })))
+`
+  )
+  const old = start("refusing")
+  await old.says(/running, \d+ ms after the start/)
+  const next = start("refusing", ["--takeover", old.url!], file)
+  expect(await next.ended()).toBe(1)
+  expect(next.log).toContain("savepoint")
+  expect(old.running).toBe(true)
+  expect(await old.metric("headrace_ready")).toBe(1)
+  expect(await old.stop()).toBe(0)
+}, 120_000)
