@@ -57,18 +57,6 @@ impl Producer {
     fault::settle(error).map(|_| Answer::default())
   }
 
-  /// Waits, for a second at most, until a broker is connected: librdkafka's first look for the coordinator would miss it
-  /// and be repeated only half a second later.
-  fn connected(&self, timeout_ms: i32) {
-    let mut raw: *const rd_kafka_metadata = std::ptr::null();
-    unsafe {
-      rd_kafka_metadata(self.raw.rk, 0, std::ptr::null_mut(), &mut raw, timeout_ms.clamp(0, 1000));
-      if !raw.is_null() {
-        rd_kafka_metadata_destroy(raw);
-      }
-    }
-  }
-
   fn delivered(&self) -> Outcome {
     self.signals.take_failure().map_or_else(|| Ok(Answer::default()), Err)
   }
@@ -188,10 +176,21 @@ pub fn producer_begin(producer: Handled) -> Result<()> {
   Ok(())
 }
 
+/// Waits for a connection: librdkafka asks for the transaction coordinator when it is told to begin, and where nobody is
+/// connected yet it asks again half a second later. Twice, since the first answer replaces the connection it came by.
+fn meet(rk: *mut rd_kafka_t, timeout_ms: i32) -> std::result::Result<(), Fault> {
+  for _ in 0..2 {
+    let mut raw: *const rd_kafka_metadata = std::ptr::null();
+    fault::check(fault::code(unsafe { rd_kafka_metadata(rk, 0, std::ptr::null_mut(), &mut raw, timeout_ms) }))?;
+    unsafe { rd_kafka_metadata_destroy(raw) };
+  }
+  Ok(())
+}
+
 #[napi]
 pub fn producer_init(producer: Handled, id: u32, timeout_ms: i32) {
   client(producer).request(id, move |desk| {
-    desk.connected(timeout_ms);
+    meet(desk.raw.rk, timeout_ms)?;
     desk.done(unsafe { rd_kafka_init_transactions(desk.raw.rk, timeout_ms) })
   });
 }
