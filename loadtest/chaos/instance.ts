@@ -2,10 +2,11 @@ import { closeSync, openSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { type Subprocess, spawn } from "bun"
 import { APP } from "./job/movement.ts"
-import { main } from "./place.ts"
 
 export interface InstanceOptions {
   readonly name: string
+  /** The program: the binary, or Bun and its main file. */
+  readonly program: readonly string[]
   readonly job: string
   readonly kafka: string
   readonly registry: string
@@ -54,13 +55,13 @@ export class Instance {
   }
 
   start(): void {
-    const { name, job, kafka, registry, clickhouse, checkpoints, flags, env } = this.options
+    const { name, program, job, kafka, registry, clickhouse, checkpoints, flags, env } = this.options
     const where = ["--kafka", kafka, "--registry", registry, "--clickhouse", clickhouse, "--checkpoints", checkpoints]
     // What has no name of its own in the engine is known to the proxies by the instance's.
     const how = ["--instance", name, "--kafka-setting", `client.id=${name}`, "--port", "0"]
     const log = openSync(this.logFile, "a")
     this.wanted = false
-    this.child = spawn([process.execPath, main, "run", job, "--stop-with-stdin", ...where, ...how, ...flags], {
+    this.child = spawn([...program, "run", job, "--stop-with-stdin", ...where, ...how, ...flags], {
       stdin: "pipe",
       stdout: log,
       stderr: log,

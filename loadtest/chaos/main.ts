@@ -1,5 +1,8 @@
-import { writeFileSync } from "node:fs"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
 import { parseArgs } from "node:util"
+import { build } from "./place.ts"
 import { plan, planOfThree } from "./plan.ts"
 import type { ChaosReport } from "./report.ts"
 import { runChaos, type Stage } from "./run.ts"
@@ -69,6 +72,15 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   })
 }
 
+/** What users run starts in half the time of the sources. */
+const binary = async (): Promise<string> => {
+  const file = join(mkdtempSync(join(tmpdir(), "headrace-chaos-binary-")), "headrace")
+  process.on("exit", () => rmSync(dirname(file), { recursive: true, force: true }))
+  const built = Bun.spawn([process.execPath, build, file], { stdout: "ignore", stderr: "inherit" })
+  if ((await built.exited) !== 0) throw new Error("the binary could not be built")
+  return file
+}
+
 const seed = whole("seed", flags.seed)
 const forMs = millis("for", flags.for)
 const accounts = whole("accounts", flags.accounts)
@@ -78,6 +90,7 @@ const alone: Stage = { brokers: 1, plan: plan(seed), forMs: forMs - ofThreeMs, a
 const ofThree: Stage = { brokers: 3, plan: planOfThree(seed), forMs: ofThreeMs, accounts: Math.min(accounts, 100_000) }
 const report = await runChaos({
   seed,
+  program: [await binary()],
   stages: ofThreeMs === 0 ? [alone] : [alone, ofThree],
   rate: whole("rate", flags.rate),
   sessionMs: millis("session", flags.session),

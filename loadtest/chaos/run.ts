@@ -5,7 +5,7 @@ import pkg from "../package.json" with { type: "json" }
 import { Random } from "../src/generator/random.ts"
 import { ensureAuditor } from "./audit/node.ts"
 import { Clocks, Disk } from "./machine.ts"
-import { job as usualJob } from "./place.ts"
+import { fromSources, job as usualJob } from "./place.ts"
 import type { Planned } from "./plan.ts"
 import { type ChaosReport, type Injection, reportOf, sumOf } from "./report.ts"
 import { World } from "./world.ts"
@@ -20,6 +20,8 @@ export interface ChaosOptions {
   readonly sessionMs: number
   /** How long a fault may take to recover, and the end to come out; 90 s. */
   readonly patienceMs?: number
+  /** Headrace itself, if not run from its sources. */
+  readonly program?: readonly string[]
   /** The pipeline's module, if not the usual one. */
   readonly job?: string
   /** Whether the logs of a run that did not pass are kept; they are. */
@@ -65,8 +67,8 @@ const judge = async (options: ChaosOptions, stage: Stage, machine: Machine): Pro
   const startedAt = Date.now()
   const { seed, rate, sessionMs, say, signal } = options
   const { accounts, brokers } = stage
-  const { job = usualJob, patienceMs = PATIENCE_MS } = options
-  const how = { job, accounts, brokers, rate, seed, sessionMs, patienceMs }
+  const { program = fromSources, job = usualJob, patienceMs = PATIENCE_MS } = options
+  const how = { program, job, accounts, brokers, rate, seed, sessionMs, patienceMs }
   const world = await World.start({ ...how, say, signal, ...machine })
   try {
     const found = await injectAll(world, stage.plan, startedAt + stage.forMs)

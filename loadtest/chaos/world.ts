@@ -9,6 +9,8 @@ import type { Clocks, Disk } from "./machine.ts"
 import { type Servers, startServers } from "./servers.ts"
 
 export interface WorldOptions {
+  /** Headrace itself; see `place.ts`. */
+  readonly program: readonly string[]
   /** The pipeline's module. */
   readonly job: string
   /** One, behind a proxy; or three, with three copies of everything. */
@@ -165,6 +167,7 @@ const openInstance = async (name: string, options: WorldOptions, servers: Server
   writeFileSync(config, JSON.stringify(configOf(options)))
   return new Instance({
     name,
+    program: options.program,
     job: config,
     kafka: proxied.kafka,
     registry: proxied.registry,

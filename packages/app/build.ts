@@ -79,6 +79,9 @@ const result = await Bun.build({
   ),
   root,
   target: "bun",
+  // Parsed while it is built: each process and each thread starts in a third of the time.
+  bytecode: true,
+  format: "esm",
   define: { HEADRACE_COMPILED: "true" },
   // The embedded ClickHouse (half a gigabyte) is for development; a binary talks to a server.
   external: ["chdb", "chdb/*"],

@@ -70,11 +70,28 @@ export const endsOf = (consumer: Consumer, topics: readonly string[], partitions
   Promise.all(
     topics.flatMap(topic =>
       Array.from({ length: partitions }, async (_, partition) => {
-        const { high } = await consumer.watermarkOffsets(topic, partition, CALL_MS)
+        const { high } = await rangeOf(consumer, topic, partition)
         return { topic, partition, offset: high }
       })
     )
   )
+
+const RETRY_MS = 50
+/** A topic that was made just now may have no leader yet, and not every broker knows of it. */
+const ELECTING = new Set(["NOT_LEADER_FOR_PARTITION", "LEADER_NOT_AVAILABLE", "UNKNOWN_TOPIC_OR_PART"])
+
+const rangeOf = async (consumer: Consumer, topic: string, partition: number) => {
+  const deadline = performance.now() + CALL_MS
+  for (;;) {
+    try {
+      return await consumer.watermarkOffsets(topic, partition, CALL_MS)
+    } catch (error) {
+      const electing = error instanceof KafkaError && ELECTING.has(error.code.name)
+      if (!electing || performance.now() > deadline) throw error
+      await new Promise(resolve => setTimeout(resolve, RETRY_MS))
+    }
+  }
+}
 
 /** The latest event time among the last events of the source topic, 0 where it is empty. */
 export const lastEventTime = async (
@@ -92,7 +109,7 @@ export const lastEventTime = async (
 }
 
 const tailOf = async (consumer: Consumer, partition: number): Promise<Place | undefined> => {
-  const { low, high } = await consumer.watermarkOffsets(TOPICS.events, partition, CALL_MS)
+  const { low, high } = await rangeOf(consumer, TOPICS.events, partition)
   return high > low ? { topic: TOPICS.events, partition, offset: Math.max(low, high - TAIL) } : undefined
 }
 
