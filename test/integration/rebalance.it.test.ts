@@ -9,6 +9,8 @@ import { receive, send } from "../support/records.ts"
 
 const PARTITIONS = [0, 1, 2]
 const AT_ONCE = 20
+/** Between two rounds: all output is read again for each question that the test asks. */
+const PAUSE_MS = 100
 const SESSION_TIMEOUT_MS = 3_000
 
 const worlds: OrdersWorld[] = []
@@ -56,6 +58,7 @@ class Load {
       const records = round.flatMap((ids, partition) => ids.map(id => order(id, partition)))
       await send(this.world.servers, "orders", Order, records)
       this.rounds.push(round)
+      await Bun.sleep(PAUSE_MS)
     }
   }
 }
