@@ -179,7 +179,9 @@ const readAll = async (
     "group.id": "test-reader",
     "enable.partition.eof": "true",
     "enable.auto.commit": "false",
-    "isolation.level": "read_committed"
+    "isolation.level": "read_committed",
+    // Where somebody always writes, a fetch that waits for more never comes back empty, and the end is never told.
+    "fetch.wait.max.ms": "1"
   })
   const arena = new Arena(4 << 20, 4096)
   const partitions = await partitionsOf(bootstrap, topic)

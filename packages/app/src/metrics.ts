@@ -29,6 +29,12 @@ const LANE_METRICS: readonly (Family & { readonly metric: MetricName; readonly s
   },
   { metric: "commits", name: "headrace_commits_total", kind: "counter", help: "Committed transactions or blocks" },
   { metric: "aborts", name: "headrace_aborts_total", kind: "counter", help: "Aborted transactions" },
+  {
+    metric: "repeats",
+    name: "headrace_repeats_total",
+    kind: "counter",
+    help: "Failed transactions that were sent once more, without state being restored"
+  },
   { metric: "restores", name: "headrace_restores_total", kind: "counter", help: "Partitions restored" },
   { metric: "partitions", name: "headrace_partitions", kind: "gauge", help: "Partitions assigned" },
   { metric: "lag", name: "headrace_lag_records", kind: "gauge", help: "Offsets behind the end of the log" },

@@ -11,6 +11,7 @@ const NAMES = [
   "commits",
   "aborts",
   "restores",
+  "repeats",
   "partitions",
   "lag",
   "watermark",

@@ -21,9 +21,8 @@ export const SOURCE_DEFAULTS: KafkaSettings = {
   // Enough for a lane's next few batches; memory is bounded by the size below.
   "queued.min.messages": "100000",
   "queued.max.messages.kbytes": "65536",
-  // A member answers an assignment only when the state is back, and takes no records while asynchronous steps hold it
-  // up. Past this time it is thrown out, and would start over, to be thrown out again: so it is longer than any restore.
-  // A process that died or stands still is noticed by its session's time-out; this one is for a thread that hangs, whose
+  // A member takes no records while its transaction cannot close (asynchronous steps, a broker that is away). Past this
+  // time it is thrown out, and would start over, to be thrown out again: so it is long. A process that died or stands still is noticed by its session's time-out; this one is for a thread that hangs, whose
   // records would hang the next owner's as well.
   "max.poll.interval.ms": "3600000",
   // A lost connection is tried again soon: the defaults (100 ms, 10 s) make a short outage long.
@@ -33,9 +32,11 @@ export const SOURCE_DEFAULTS: KafkaSettings = {
 }
 
 /**
- * The settings of a group's member. Classic by default: a static member that was killed and comes back takes over at
- * once. With KIP-848 (`group.protocol=consumer` among the cluster's settings) it is refused until the broker's session
- * time-out; that, the heartbeat and the assignor are then the broker's affair, and the client refuses them.
+ * The settings of a group's member, whose rebalances are incremental by either protocol: a member keeps what it does not
+ * have to give back. Classic by default: a static member that was killed and comes back takes over at once. Its sticky
+ * assignor does not put partitions of one number together, which range does (docs/decisions/0013). With KIP-848
+ * (`group.protocol=consumer` among the cluster's settings) it is refused until the broker's session time-out; that, the
+ * heartbeat and the assignor are then the broker's affair, and the client refuses them.
  */
 export const groupSettings = (
   cluster: KafkaSettings,
@@ -51,9 +52,10 @@ const KIP_848 = { "group.protocol": "consumer", "group.remote.assignor": "range"
 
 const classic = (sessionTimeoutMs: number): Record<string, string> => ({
   "group.protocol": "classic",
-  "partition.assignment.strategy": "range",
+  "partition.assignment.strategy": "cooperative-sticky",
   "session.timeout.ms": String(sessionTimeoutMs),
-  "heartbeat.interval.ms": String(Math.max(200, Math.round(sessionTimeoutMs / 10)))
+  // Also how soon a member hears that the group is moving: the others wait for it, though they go on with what they have.
+  "heartbeat.interval.ms": String(Math.max(200, Math.round(sessionTimeoutMs / 30)))
 })
 
 /** For a transactional or idempotent producer: order and no duplicates, batched for a few milliseconds. */

@@ -1,5 +1,5 @@
-import type { KafkaConfig, LogError, Membership, Position, SourceOptions, TopicPartition } from "@headrace/engine"
-import { Effect, Schedule, type Scope } from "effect"
+import type { KafkaConfig, LogError, Membership, SourceOptions, TopicPartition } from "@headrace/engine"
+import { Effect, Schedule, Scope } from "effect"
 import { Consumer } from "./consumer.ts"
 import { groupSettings, SOURCE_DEFAULTS } from "./defaults.ts"
 import { polledOf, polling } from "./polling.ts"
@@ -8,8 +8,12 @@ import { clusterSettings, signIn } from "./sign-in.ts"
 
 const ARENA_RECORDS = 8192
 const CALL_TIMEOUT_MS = 10_000
+/** Offsets of a transaction that is open somewhere are not stable yet: one partition does not hold up others for long. */
+const STABLE_TIMEOUT_MS = 1_000
 const NO_OFFSET = -1001
 const unstable = Schedule.spaced("100 millis")
+/** A partition that was just taken cannot be sought in before the client has begun with it: asked again, for 10 s. */
+const untilBegun = Schedule.max([Schedule.spaced("20 millis"), Schedule.recurs(500)])
 
 /**
  * A lane's member of the job's group. Offsets are never committed by the client and never reset by it: the engine
@@ -25,7 +29,12 @@ export const openMembership = (
       leave
     )
     yield* attempt(`subscribe to ${options.topics.join(", ")}`, () => consumer.subscribe(options.topics))
-    return membership(consumer)
+    const scope = yield* Effect.scope
+    const open = Effect.acquireRelease(
+      attemptSync("open a consumer", () => Consumer.open(askerSettings(config, options), signIn(config))),
+      asker => letGo("close a consumer", () => asker.close(CALL_TIMEOUT_MS))
+    )
+    return membership(consumer, yield* Effect.cached(Scope.provide(open, scope)))
   })
 
 const settings = (config: typeof KafkaConfig.Type, options: SourceOptions): Record<string, string> => ({
@@ -40,14 +49,27 @@ const settings = (config: typeof KafkaConfig.Type, options: SourceOptions): Reco
   "auto.offset.reset": "error"
 })
 
+/** Asks about the group without being in it: an answer that takes its time would hold up the member's polls. */
+const askerSettings = (config: typeof KafkaConfig.Type, options: SourceOptions): Record<string, string> => ({
+  ...SOURCE_DEFAULTS,
+  ...clusterSettings(config),
+  "group.id": options.group,
+  "client.id": `${options.member}-asker`,
+  "isolation.level": "read_committed",
+  "enable.auto.commit": "false"
+})
+
 const leave = (consumer: Consumer): Effect.Effect<void> =>
   letGo("leave the group", () => consumer.close(CALL_TIMEOUT_MS))
 
-const membership = (consumer: Consumer): Membership => {
+const membership = (consumer: Consumer, asker: Effect.Effect<Consumer, LogError>): Membership => {
   const poll = polling(consumer, ARENA_RECORDS)
 
+  const ask = <A>(what: string, call: (consumer: Consumer) => Promise<A>): Effect.Effect<A, LogError> =>
+    Effect.flatMap(asker, one => attempt(what, () => call(one)))
+
   const committed = (partitions: readonly TopicPartition[]) =>
-    attempt("read committed offsets", () => consumer.committed(partitions, CALL_TIMEOUT_MS)).pipe(
+    ask("read committed offsets", one => one.committed(partitions, STABLE_TIMEOUT_MS)).pipe(
       Effect.flatMap(found => {
         const failed = found.find(one => one.error !== undefined)
         if (failed !== undefined)
@@ -62,19 +84,31 @@ const membership = (consumer: Consumer): Membership => {
   return {
     topic: id => consumer.topic(id),
     poll: (maxRecords, timeoutMs) => Effect.map(poll("poll", maxRecords, timeoutMs), polledOf),
-    assign: (positions: readonly Position[]) => attempt("assign partitions", () => consumer.assign(positions)),
+    take: partitions => attempt("take partitions", () => take(consumer, partitions)),
+    pause: partitions => attempt("pause partitions", () => consumer.pause(partitions)),
+    seek: positions =>
+      attempt("seek", () => consumer.seek(positions, CALL_TIMEOUT_MS)).pipe(
+        Effect.retry({ schedule: untilBegun, while: error => error.failure === "Retry" }),
+        Effect.andThen(attempt("resume partitions", () => consumer.resume(positions)))
+      ),
     unassign: partitions => attempt("give partitions back", () => consumer.unassign(partitions)),
-    seek: positions => attempt("seek", () => consumer.seek(positions, CALL_TIMEOUT_MS)),
     committed,
     range: ({ topic, partition }) =>
       Effect.map(
-        attempt(`read the range of ${topic}/${partition}`, () =>
-          consumer.watermarkOffsets(topic, partition, CALL_TIMEOUT_MS)
-        ),
+        ask(`read the range of ${topic}/${partition}`, one => one.watermarkOffsets(topic, partition, CALL_TIMEOUT_MS)),
         ({ low, high }) => ({ start: low, end: high })
       ),
     knownEnd: ({ topic, partition }) => consumer.knownEnd(topic, partition),
     member: consumer,
     close: leave(consumer)
   }
+}
+
+/**
+ * The group has its answer at once, and nothing is read: paused before the next poll. Where reading begins is not known
+ * yet; the end is a place that every log has.
+ */
+const take = async (consumer: Consumer, partitions: readonly TopicPartition[]): Promise<void> => {
+  const taken = consumer.assign(partitions.map(({ topic, partition }) => ({ topic, partition, offset: "end" })))
+  await (partitions.length === 0 ? taken : Promise.all([taken, consumer.pause(partitions)]))
 }

@@ -11,7 +11,7 @@ export interface Member {
 }
 
 /**
- * A consumer group's coordinator: a partition goes to its next owner only after the one before gave it back or was
+ * A consumer group's coordinator, incremental: members keep what need not move, and a partition goes to its next owner only after the one before gave it back or was
  * thrown out. Offset commits are checked against the member's epoch, not against who owns the partition.
  */
 export class Group {
@@ -29,13 +29,13 @@ export class Group {
   /** A static member that comes back takes the place of its predecessor. */
   join(name: string, incarnation: number): void {
     this.members.set(name, { name, incarnation, epoch: this.epoch, owned: new Set() })
-    this.rebalance()
+    this.adjust()
   }
 
   leave(name: string, incarnation: number): void {
     if (this.member(name, incarnation) === undefined) return
     this.members.delete(name)
-    this.rebalance()
+    this.adjust()
   }
 
   member(name: string, incarnation: number): Member | undefined {
@@ -53,6 +53,23 @@ export class Group {
     this.partitions.forEach((partition, i) => {
       this.target.set(nameOf(partition), fair ? names[i % names.length]! : this.random.pick(names))
     })
+  }
+
+  /** Members came or went: as an incremental assignor does it, what need not move stays where it is. */
+  private adjust(): void {
+    if (this.random.chance(0.3) || this.members.size === 0) return this.rebalance()
+    this.epoch++
+    const loads = new Map([...this.members.keys()].map(name => [name, [] as string[]]))
+    const free: string[] = []
+    for (const partition of this.partitions) {
+      const name = nameOf(partition)
+      ;(loads.get(this.target.get(name) ?? "") ?? free).push(name)
+    }
+    const least = () => [...loads.values()].reduce((low, one) => (one.length < low.length ? one : low))
+    const most = () => [...loads.values()].reduce((high, one) => (one.length > high.length ? one : high))
+    for (const name of free) least().push(name)
+    while (most().length > least().length + 1) least().push(most().pop()!)
+    this.target = new Map([...loads].flatMap(([member, names]) => names.map(name => [name, member] as const)))
   }
 
   toRevoke(member: Member): readonly TopicPartition[] {

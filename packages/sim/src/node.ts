@@ -13,7 +13,7 @@ import {
   type TopicPartition,
   transactionalIds
 } from "@headrace/engine"
-import { Effect, type Schema } from "effect"
+import { Effect, type Fiber, type Schema } from "effect"
 import type { Plan } from "headrace"
 import { eventDecoder, jsonEncoder } from "./codec.ts"
 import {
@@ -39,11 +39,12 @@ import { changelogReader, storeServices } from "./store.ts"
 import { APP, type CallOptions, type World } from "./world.ts"
 
 const MAX_BUFFERED_BYTES = 2_000
+/** Transactions above it are not sent once more. */
+const MAX_KEPT_BYTES = 4_000
 const MAX_IN_FLIGHT = 8
 const FULL_POLL = 4
 /** One: windows are always in the middle of their firing. */
 const RESULTS_AT_ONCE = 1
-const RESTORE_CONCURRENCY = 2
 /** Few: what is old stays for a while, so that all three ages of state are there. */
 const DRAINED_AT_ONCE = 2
 /** Longer than several transactions may hang one after the other. */
@@ -104,6 +105,8 @@ export class Node {
   private readonly lane: Lane
   private readonly followers: Followers
   private readonly producers: readonly [SimProducer, SimProducer]
+  private readonly metrics: LaneMetrics
+  private readonly restores = new Map<Task, Fiber.Fiber<unknown, unknown>>()
 
   constructor(world: World, plan: Plan, slot: number, incarnation: number) {
     this.world = world
@@ -126,9 +129,11 @@ export class Node {
       makeTask: fresh,
       wanted: Effect.sync(() => this.others())
     })
+    this.metrics = parts.metrics
     this.lane = new Lane({
       pace: new Pace(this.job.commitIntervalMs, FULL_POLL),
       maxBufferedBytes: MAX_BUFFERED_BYTES,
+      maxKeptBytes: MAX_KEPT_BYTES,
       maxInFlight: MAX_IN_FLIGHT,
       resultsAtOnce: RESULTS_AT_ONCE,
       transactionalIds: ids,
@@ -222,8 +227,12 @@ export class Node {
 
   /** A full disk ends the lane; anything else that is thrown, the process: nothing in these pipelines throws by itself. */
   private step(event: Event): readonly Command[] {
+    const repeats = this.metrics.get("repeats")
     try {
-      return this.lane.step(event, this.world.now, this.world.now + this.skew)
+      const commands = this.lane.step(event, this.world.now, this.world.now + this.skew)
+      if (this.metrics.get("repeats") > repeats) this.world.inject("transactions repeated")
+      if (event.type === "committed" && this.source.arriving) this.world.inject("committed beside a restore")
+      return commands
     } catch (error) {
       if (error instanceof LogError) this.failed(error)
       else this.world.violation(`${this.name} at ${event.type}: ${error instanceof Error ? error.stack : error}`)
@@ -245,7 +254,9 @@ export class Node {
     const failed = (error: LogError): void => {
       world.trace(`    ${error.message}`)
       const turn = "turn" in command ? { turn: command.turn } : {}
-      this.feed({ type: "failed", command: command.type, error, ...turn })
+      const task = command.type === "restore" ? { task: command.task } : {}
+      const type = command.type === "commit" && world.sabotage === "unknownRepeated" ? "sendOffsets" : command.type
+      this.feed({ type: "failed", command: type, error, ...turn, ...task })
     }
     const call = (run: () => void, options: CallOptions = {}): void => {
       world.call(this, `${this.name} ${command.type}`, () => this.guarded(run, failed), options)
@@ -292,15 +303,24 @@ export class Node {
       case "initialise":
         return this.producers[command.turn].initialise(() => this.feed({ type: "initialised", turn: command.turn }))
       case "restore":
-        return this.restore(command.tasks, failed)
-      case "assign":
+        return this.restore(command.task, failed)
+      case "abandon":
+        for (const task of command.tasks) {
+          const fiber = this.restores.get(task)
+          if (fiber === undefined) task.close()
+          fiber?.addObserver(() => task.close())
+          fiber?.interruptUnsafe()
+        }
+        return
+      case "take":
+      case "pause":
         return call(() => {
-          source.assign(command.positions)
-          this.feed({ type: "assigned" })
+          source[command.type](command.tasks)
+          this.feed({ type: "held", tasks: command.tasks })
         })
       case "seek":
         return call(() => {
-          source.seek(command.positions)
+          source.place(command.positions)
           this.feed({ type: "sought" })
         })
       case "unassign":
@@ -326,7 +346,7 @@ export class Node {
     }
   }
 
-  private restore(tasks: readonly Task[], failed: (error: LogError) => void): void {
+  private restore(task: Task, failed: (error: LogError) => void): void {
     const { world, name } = this
     const options = {
       app: APP,
@@ -351,12 +371,12 @@ export class Node {
         world.inject("followed state taken over")
         return world.sabotage === "followedBelieved" ? believed(task) : settleReplica(options, replica)
       })
-    const one = (task: Task) => warm(task) ?? cold(task)
-    const all = Effect.forEach(tasks, one, { concurrency: RESTORE_CONCURRENCY })
-    const done = (positions: readonly Restored[]) => this.feed({ type: "restored", positions })
-    world.fork(this, `${name} restored`, storeServices(world, this), all, done, error => {
+    const one = warm(task) ?? cold(task)
+    const done = (at: Restored) => this.feed({ type: "restored", task, at })
+    const fiber = world.fork(this, `${name} restored ${task.partition}`, storeServices(world, this), one, done, error =>
       failed(error instanceof LogError ? error : new LogError("Stop", `restore: ${error}`))
-    })
+    )
+    this.restores.set(task, fiber)
   }
 }
 
@@ -365,7 +385,8 @@ const forgetful = (task: Task): Task =>
   Object.assign(Object.create(task) as Task, { restore: () => {}, apply: () => {}, reset: () => {} })
 
 const describe = (command: Command): string => {
-  if (command.type === "restore") return `restore ${command.tasks.map(task => task.partition)}`
+  if ("tasks" in command) return `${command.type} ${command.tasks.map(task => task.partition)}`
+  if (command.type === "restore") return `restore ${command.task.partition}`
   if ("positions" in command) return `${command.type} ${command.positions.map(one => `${one.partition}@${one.offset}`)}`
   if (command.type === "sendOffsets")
     return `sendOffsets ${command.turn} ${command.offsets.map(one => `${one.partition}@${one.offset}`)}`

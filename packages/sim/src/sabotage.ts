@@ -22,14 +22,18 @@ const BROKEN = {
   stateNotRestored: /totals: .* is \d+ of \d+, not|the watermark goes back|late: /,
   /** State that was followed is taken for that of the committed offset. */
   followedBelieved: /goes on at source offset|comes before its descriptor|totals: |the watermark goes back|late: /,
-  /** A revoked partition goes to its next owner before its transactions have ended. */
+  /** A revoked partition goes to its next owner, though the rest stays, before its transactions have ended. */
   noBarrier: /goes on at source offset|doubled [1-9]/,
+  /** Lost partitions keep their state and their open transactions: the lane does not hear of it. */
+  lostKept: /goes on at source offset|doubled [1-9]/,
   /** A lane that lost its partitions is not fenced by the group. */
   groupNotFenced: /goes on at source offset|doubled [1-9]/,
   /** Committed offsets and the changelog are read without waiting for transactions that may still commit. */
   undecidedRead: /goes on at source offset|doubled [1-9]/,
   /** A failed commit is taken for a successful one. */
   commitAssumed: /lost [1-9]|goes on at source offset|comes before its descriptor/,
+  /** Transactions are sent once more though the end of one is not known. */
+  unknownRepeated: /doubled [1-9]|goes on at source offset|fired with (\d+), then \1$/,
   /** After a request that ended unanswered the producer keeps its session. */
   poisonIgnored:
     /lost [1-9]|doubled [1-9]|goes on at source offset|comes before its descriptor|but the group committed/,

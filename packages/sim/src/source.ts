@@ -47,7 +47,7 @@ export class SimSource {
   private readonly group: Group
   private readonly topic: string
   private readonly positions = new Map<string, number>()
-  /** Handed over to the lane, not given back: what is lost if the group throws the member out. */
+  /** Given to the lane, not given back: what is lost if the group throws the member out. Read once it has a position. */
   private readonly held = new Map<string, TopicPartition>()
   private joined = false
   /** A change that the lane has not answered: the client tells of no other one. */
@@ -94,21 +94,25 @@ export class SimSource {
     if (member === undefined) return this.rejoin()
     const revoked = group.toRevoke(member)
     if (revoked.length > 0) {
+      const early = revoked.some(one => !this.positions.has(nameOf(one)))
+      if (early && this.topic === SOURCE) this.world.inject("revoked in a restore")
       if (this.world.sabotage === "noBarrier") for (const one of revoked) member.owned.delete(nameOf(one))
       return { type: "revoke", partitions: revoked }
     }
-    const assigned = group.toAssign(member).filter(() => random.chance(0.8))
+    const given = group.toAssign(member).filter(() => random.chance(0.8))
+    for (const one of given) member.owned.add(nameOf(one))
+    const assigned = given.filter(one => !this.held.has(nameOf(one)))
     if (assigned.length === 0) return undefined
-    for (const { topic, partition } of assigned) {
-      member.owned.add(nameOf({ topic, partition }))
-      this.held.set(nameOf({ topic, partition }), { topic, partition })
-    }
+    for (const { topic, partition } of assigned) this.held.set(nameOf({ topic, partition }), { topic, partition })
     return { type: "assign", partitions: assigned.map(({ topic, partition }) => ({ topic, partition })) }
   }
 
   /** Thrown out: says so first, and comes back as a new member once that is answered. */
   private rejoin(): GroupChange | undefined {
-    if (this.joined && this.held.size > 0) return { type: "lost", partitions: [...this.held.values()] }
+    if (this.joined && this.held.size > 0 && this.world.sabotage !== "lostKept") {
+      this.world.inject("partitions lost")
+      return { type: "lost", partitions: [...this.held.values()] }
+    }
     this.joined = true
     this.group.join(this.name, this.incarnation)
     return undefined
@@ -150,9 +154,10 @@ export class SimSource {
     return {
       topic: () => this.topic,
       poll: () => Effect.die("polled by the node"),
-      assign: () => Effect.die("assigned by the node"),
-      unassign: () => Effect.die("unassigned by the node"),
+      take: () => Effect.die("taken by the node"),
+      pause: () => Effect.die("paused by the node"),
       seek: () => Effect.die("sought by the node"),
+      unassign: () => Effect.die("unassigned by the node"),
       committed: partitions =>
         world.remote(
           this.owner,
@@ -169,20 +174,46 @@ export class SimSource {
     }
   }
 
-  assign(positions: readonly { topic: string; partition: number; offset: number }[]): void {
-    for (const one of positions) {
-      if (!this.held.has(nameOf(one))) throw new LogError("Stop", `${nameOf(one)} was assigned, but the group did not`)
-      if (this.positions.has(nameOf(one))) throw new LogError("Stop", `${nameOf(one)} is assigned already`)
-      this.positions.set(nameOf(one), one.offset)
-    }
+  /** Partitions that the lane has, but does not read: their state is on its way. */
+  get arriving(): boolean {
+    return this.held.size > this.positions.size
+  }
+
+  take(partitions: readonly TopicPartition[]): void {
+    for (const one of partitions) this.checkHeld(one)
     if (this.unanswered?.type === "assign") this.unanswered = undefined
   }
 
-  seek(positions: readonly { topic: string; partition: number; offset: number }[]): void {
+  pause(partitions: readonly TopicPartition[]): void {
+    for (const one of partitions) {
+      if (!this.positions.delete(nameOf(one))) throw new LogError("Stop", `pause of ${nameOf(one)}, which is not read`)
+    }
+  }
+
+  /** Reads from here partitions that were only held so far. */
+  place(positions: readonly (TopicPartition & { readonly offset: number })[]): void {
+    for (const one of positions) {
+      this.checkHeld(one)
+      if (this.positions.has(nameOf(one))) throw new LogError("Stop", `${nameOf(one)} is read already`)
+      this.positions.set(nameOf(one), one.offset)
+    }
+  }
+
+  /** Both at once. */
+  assign(positions: readonly (TopicPartition & { readonly offset: number })[]): void {
+    this.take(positions)
+    this.place(positions)
+  }
+
+  seek(positions: readonly (TopicPartition & { readonly offset: number })[]): void {
     for (const one of positions) {
       if (!this.positions.has(nameOf(one))) throw new LogError("Stop", `seek of ${nameOf(one)}, which is not assigned`)
       this.positions.set(nameOf(one), one.offset)
     }
+  }
+
+  private checkHeld(one: TopicPartition): void {
+    if (!this.held.has(nameOf(one))) throw new LogError("Stop", `${nameOf(one)} was not given by the group`)
   }
 
   unassign(partitions: readonly TopicPartition[]): void {

@@ -66,7 +66,12 @@ export const FAULTS = [
   "server request lost",
   "server request late",
   "server answer lost",
-  "insert partly done"
+  "insert partly done",
+  "partitions lost",
+  "revoked in a restore",
+  // No faults, but what has to happen under them.
+  "transactions repeated",
+  "committed beside a restore"
 ] as const
 export type Fault = (typeof FAULTS)[number]
 

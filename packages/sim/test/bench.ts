@@ -1,4 +1,12 @@
-import { type LaneMetrics, LogError, type LogFailure, STRIDE, sourceTopics, transactionalIds } from "@headrace/engine"
+import {
+  type GroupChange,
+  type LaneMetrics,
+  LogError,
+  type LogFailure,
+  STRIDE,
+  sourceTopics,
+  transactionalIds
+} from "@headrace/engine"
 import { Effect } from "effect"
 import type { Plan } from "headrace"
 import { encodeEvent, type Event as Record } from "../src/codec.ts"
@@ -31,6 +39,7 @@ export class Bench {
     this.lane = new Lane({
       pace: new Pace(20, 8192),
       maxBufferedBytes: 1 << 20,
+      maxKeptBytes: 1 << 20,
       maxInFlight: 8,
       resultsAtOnce: 8,
       transactionalIds: this.ids,
@@ -70,14 +79,26 @@ export class Bench {
     this.answer("initialise")
     this.answer("initialise")
     this.assign(0)
-    this.answer("restore")
-    this.answer("assign")
+    this.settle(["take", "restore", "seek"])
     return this
   }
 
   /** Answers a poll with a partition that the group gives. */
   assign(partition: number): void {
-    this.step({ ...this.polled([]), changes: [{ type: "assign", partitions: [{ topic: SOURCE, partition }] }] })
+    this.change("assign", [partition])
+  }
+
+  /** Answers a poll with what the group did. */
+  change(type: GroupChange["type"], partitions: readonly number[]): void {
+    const change = { type, partitions: partitions.map(partition => ({ topic: SOURCE, partition })) }
+    this.step({ ...this.polled([]), changes: [change] })
+  }
+
+  /** What the oldest waiting command of this type is about. */
+  waiting<T extends Command["type"]>(type: T): Extract<Command, { type: T }> {
+    const command = this.under.find(one => one.type === type)
+    if (command === undefined) throw new Error(`No ${type} waits, only ${this.under.map(one => one.type)}`)
+    return command as Extract<Command, { type: T }>
   }
 
   /** Answers a poll with these records. */
@@ -93,7 +114,8 @@ export class Bench {
   fail(type: Command["type"], failure: LogFailure): void {
     const command = this.take(type)
     const turn = "turn" in command ? { turn: command.turn } : {}
-    this.step({ type: "failed", command: type, error: new LogError(failure, `${type}: ${failure}`), ...turn })
+    const task = command.type === "restore" ? { task: command.task } : {}
+    this.step({ type: "failed", command: type, error: new LogError(failure, `${type}: ${failure}`), ...turn, ...task })
   }
 
   /** Answers the oldest command, again and again, while one of these types waits. */
@@ -110,8 +132,7 @@ export class Bench {
   }
 
   private take(type: Command["type"]): Command {
-    const command = this.under.find(one => one.type === type)
-    if (command === undefined) throw new Error(`No ${type} waits, only ${this.under.map(one => one.type)}`)
+    const command = this.waiting(type)
     this.under = this.under.filter(one => one !== command)
     return command
   }
@@ -131,9 +152,14 @@ export class Bench {
       case "initialise":
         return { type: "initialised", turn: command.turn }
       case "restore":
-        return { type: "restored", positions: command.tasks.map(one => this.positionOf(one.topic, one.partition)) }
-      case "assign":
-        return { type: "assigned" }
+        return {
+          type: "restored",
+          task: command.task,
+          at: this.positionOf(command.task.topic, command.task.partition)
+        }
+      case "take":
+      case "pause":
+        return { type: "held", tasks: command.tasks }
       case "seek":
         return { type: "sought" }
       case "unassign":
@@ -141,6 +167,7 @@ export class Bench {
       case "close":
         return { type: "closed" }
       case "process":
+      case "abandon":
       case "fail":
         throw new Error(`${command.type} has no answer`)
     }

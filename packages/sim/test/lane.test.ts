@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { LogError, PHASES } from "@headrace/engine"
+import { LogError, type Outputs, PHASES } from "@headrace/engine"
 import { Effect } from "effect"
 import type { Ask } from "../src/pipelines.ts"
 import { Bench } from "./bench.ts"
@@ -51,14 +51,14 @@ test("full buffers that leave only once they are sealed are sealed at once: noth
   expect(bench.waits("poll")).toBe(true)
 })
 
-/** A transaction is begun, and `openMs` later its producer finds itself fenced; then everything is rebuilt. */
+/** A transaction is begun, and `openMs` later its producer finds itself fenced; then the lane recovers. */
 const fencedAfter = (bench: Bench, openMs: number): void => {
   bench.feed([event(1, 100_000)])
   bench.now += openMs
   bench.fail("produce", "Fenced")
   if (bench.failure !== undefined) return
   if (bench.waits("poll")) bench.answer("poll")
-  bench.settle(["initialise", "restore", "seek"])
+  bench.settle(["initialise", "pause", "restore", "seek"])
   expect(PHASES[bench.phase]).toBe("running")
 }
 
@@ -101,22 +101,178 @@ test("both producers fenced in one incident count once", () => {
     bench.fail("sendOffsets", "Fenced")
     bench.fail("produce", "Fenced")
     if (bench.waits("poll")) bench.answer("poll")
-    bench.settle(["initialise", "restore", "seek"])
+    bench.settle(["initialise", "pause", "restore", "seek"])
   }
   expect(bench.failure).toBeUndefined()
   expect(PHASES[bench.phase]).toBe("running")
 })
 
-test("while partitions that came later are restored, the transactions of the others end", () => {
+test("while partitions that came later are restored, the others are read, processed and committed", () => {
   const bench = new Bench("plain").run()
   bench.feed([event(1, 100_000)])
-  bench.answer("produce")
   bench.assign(1)
+  bench.feed([event(2, 100_000)])
+  expect(bench.metrics.get("recordsIn")).toBe(2)
   bench.now += 30
-  bench.step({ type: "released" })
+  bench.answer("poll")
   bench.settle(TRANSACTION)
   expect(bench.waits("restore")).toBe(true)
   expect(bench.metrics.get("commits")).toBe(1)
+  expect(PHASES[bench.phase]).toBe("restoring")
+  bench.settle(["take", "restore", "seek"])
+  expect(PHASES[bench.phase]).toBe("running")
+  expect(bench.metrics.get("partitions")).toBe(2)
+})
+
+test("a partition runs only when the client holds it and its state is back", () => {
+  for (const [first, second] of [
+    ["take", "restore"],
+    ["restore", "take"]
+  ] as const) {
+    const bench = new Bench("plain").run()
+    bench.assign(1)
+    bench.answer(first)
+    expect(bench.waits("seek")).toBe(false)
+    bench.answer(second)
+    expect(bench.waiting("seek").positions).toMatchObject([{ partition: 1 }])
+  }
+})
+
+test("a revoked partition is given back when both transactions are committed, and nothing is read before", () => {
+  const bench = new Bench("plain").run()
+  bench.assign(1)
+  bench.settle(["take", "restore", "seek"])
+  bench.feed([event(1, 100_000)])
+  bench.now += 30
+  bench.answer("poll")
+  bench.feed([event(2, 100_000)])
+  bench.change("revoke", [0])
+  while (!bench.waits("unassign")) {
+    expect(bench.waits("poll")).toBe(false)
+    bench.answer(TRANSACTION.find(step => bench.waits(step)) ?? "unassign")
+  }
+  expect(bench.metrics.get("commits")).toBe(2)
+  expect(bench.waiting("unassign").partitions).toMatchObject([{ partition: 0 }])
+  bench.answer("unassign")
+  expect(bench.waits("poll")).toBe(true)
+  expect(bench.metrics.get("partitions")).toBe(1)
+})
+
+test("a partition that is revoked while it is restored goes at once, and a failure of that restore is none of the lane", () => {
+  const bench = new Bench("plain").run()
+  bench.feed([event(1, 100_000)])
+  bench.assign(1)
+  bench.answer("take")
+  bench.change("revoke", [1])
+  expect(bench.waiting("abandon").tasks).toMatchObject([{ partition: 1 }])
+  bench.answer("unassign")
+  expect(bench.metrics.get("commits")).toBe(0)
+  bench.fail("restore", "Stop")
+  expect(bench.failure).toBeUndefined()
+  expect(bench.waits("poll")).toBe(true)
+})
+
+test("lost partitions take their open transaction with them; what stays is rebuilt", () => {
+  const bench = new Bench("plain").run()
+  bench.assign(1)
+  bench.settle(["take", "restore", "seek"])
+  bench.feed([event(1, 100_000)])
+  bench.answer("produce")
+  bench.change("lost", [0])
+  expect(bench.waits("unassign")).toBe(false)
+  bench.settle(["initialise", "pause"])
+  expect(bench.waiting("unassign").partitions).toMatchObject([{ partition: 0 }])
+  bench.settle(["unassign", "restore", "seek", ...TRANSACTION])
+  expect(bench.metrics.get("commits")).toBe(0)
+  expect(bench.metrics.get("partitions")).toBe(1)
+  expect(PHASES[bench.phase]).toBe("running")
+})
+
+// ── rule 6: what was certainly not committed is sent once more ───────────────────────────────────────────────────────
+
+/** What the waiting command hands to a producer: its records' topics and bytes. */
+const bytesOf = ({ outputs }: { readonly outputs: Outputs }) => ({
+  index: [...outputs.index.subarray(0, outputs.count * 8)],
+  data: outputs.data.written().slice()
+})
+
+/** Sends a transaction, as far as its offsets, and the beginning of the next one. */
+const twoUnderWay = (bench: Bench) => {
+  bench.feed([event(1, 100_000)])
+  const first = [bytesOf(bench.waiting("produce"))]
+  bench.answer("produce")
+  bench.now += 30
+  bench.answer("poll")
+  first.push(bytesOf(bench.waiting("produce")))
+  bench.settle(["produce", "flush"])
+  bench.feed([event(2, 100_000)])
+  const second = bytesOf(bench.waiting("produce"))
+  bench.answer("produce")
+  return { first, second, offsets: bench.waiting("sendOffsets").offsets }
+}
+
+test("a transaction that the group refuses is sent once more, and the next one after it; no state is restored", () => {
+  const bench = new Bench("plain").run()
+  const { first, second, offsets } = twoUnderWay(bench)
+  bench.fail("sendOffsets", "Abort")
+  bench.answer("poll")
+  expect(bench.waits("produce")).toBe(false)
+  bench.settle(["initialise"])
+  for (const bytes of first) {
+    expect(bench.waiting("produce")).toMatchObject({ turn: 0, begin: bytes === first[0] })
+    expect(bytesOf(bench.waiting("produce"))).toEqual(bytes)
+    bench.answer("produce")
+  }
+  expect(bench.waits("produce")).toBe(false)
+  bench.answer("flush")
+  expect(bench.waiting("sendOffsets").offsets).toEqual(offsets)
+  expect(bench.waiting("produce")).toMatchObject({ turn: 1, begin: true })
+  expect(bytesOf(bench.waiting("produce"))).toEqual(second)
+  bench.now += 30
+  bench.settle(TRANSACTION)
+  bench.answer("poll")
+  bench.settle(TRANSACTION)
+  expect(bench.metrics.get("commits")).toBe(2)
+  expect(bench.metrics.get("repeats")).toBe(1)
+  expect(bench.metrics.get("restores")).toBe(0)
+})
+
+test("a commit that failed may have happened: nothing is sent once more", () => {
+  const bench = new Bench("plain").run()
+  twoUnderWay(bench)
+  bench.answer("sendOffsets")
+  bench.fail("commit", "Unknown")
+  bench.answer("poll")
+  bench.settle(["initialise", "pause"])
+  expect(bench.waits("restore")).toBe(true)
+  expect(bench.waits("produce")).toBe(false)
+  expect(bench.metrics.get("repeats")).toBe(0)
+})
+
+test("a transaction that grew beyond what is kept is not sent once more", () => {
+  const bench = new Bench("plain").run()
+  bench.feed([{ ...event(1, 100_000), account: "a".repeat(2 << 20) }])
+  bench.answer("produce")
+  bench.now += 30
+  bench.answer("poll")
+  bench.fail("produce", "Abort")
+  bench.settle(["initialise", "pause"])
+  expect(bench.waits("restore")).toBe(true)
+})
+
+test("sent once more three times in vain, nothing but the log is believed", () => {
+  const bench = new Bench("plain").run()
+  bench.feed([event(1, 100_000)])
+  for (let i = 0; i < 3; i++) {
+    bench.fail("produce", "Abort")
+    if (bench.waits("poll")) bench.answer("poll")
+    bench.settle(["initialise"])
+  }
+  expect(bench.waits("restore")).toBe(false)
+  bench.fail("produce", "Abort")
+  bench.answer("poll")
+  bench.settle(["initialise", "pause"])
+  expect(bench.waits("restore")).toBe(true)
 })
 
 class UnknownMerchant extends Error {

@@ -5,7 +5,7 @@ import type { Command, Turn } from "./events.ts"
 import { Transaction } from "./transaction.ts"
 
 /** Buffers kept for reuse; more are left to the collector. */
-const SPARE_BUFFERS = 4
+const SPARE_BUFFERS = 16
 
 /**
  * The commit protocol of a lane: two producers in turn. While one transaction commits, the next one fills. The open
@@ -13,7 +13,7 @@ const SPARE_BUFFERS = 4
  * the sealed one's end (rule 1): at most one is sealed at a time.
  */
 export class Commits {
-  private open = new Transaction(0)
+  private open: Transaction
   private sealed: Transaction | undefined
   /** Whether a producer has a session in which it may begin a transaction. */
   private readonly ready: [boolean, boolean] = [false, false]
@@ -22,9 +22,13 @@ export class Commits {
   private filling = new Outputs()
   private readonly spare: Outputs[] = []
   private readonly metrics: LaneMetrics
+  private readonly mostKept: number
 
-  constructor(metrics: LaneMetrics) {
+  /** `mostKept`: bytes of a transaction beyond which it is not kept to be sent once more. */
+  constructor(metrics: LaneMetrics, mostKept: number) {
     this.metrics = metrics
+    this.mostKept = mostKept
+    this.open = new Transaction(0, mostKept)
   }
 
   /** Where operators write; changes identity with each `collect`. */
@@ -53,6 +57,10 @@ export class Commits {
   get bufferedBytes(): number {
     return this.open.bufferedBytes + (this.sealed?.bufferedBytes ?? 0)
   }
+  /** Both transactions are kept as a whole: they can be sent once more, if they certainly were not committed. */
+  get repeatable(): boolean {
+    return this.open.repeatable && this.sealed?.repeatable !== false
+  }
   get sealable(): boolean {
     return this.sealed === undefined && this.open.since >= 0 && this.ready[this.open.turn]
   }
@@ -61,7 +69,7 @@ export class Commits {
   collect(now: number): void {
     if (this.open.since < 0) this.open.since = now
     if (this.filling.count === 0) return
-    this.open.pending.push(this.filling)
+    this.open.add(this.filling)
     this.filling = this.spare.pop() ?? new Outputs()
   }
 
@@ -72,17 +80,11 @@ export class Commits {
     this.open.stage = "producing"
     this.open.sealedAt = now
     this.sealed = this.open
-    this.open = new Transaction(this.sealed.turn === 0 ? 1 : 0)
+    this.open = new Transaction(this.sealed.turn === 0 ? 1 : 0, this.mostKept)
   }
 
   produced(turn: Turn): void {
-    const transaction = this.transaction(turn)
-    transaction.calling = false
-    const outputs = transaction.pending.shift()
-    if (outputs === undefined) return
-    this.metrics.add("recordsOut", outputs.count)
-    outputs.clear()
-    if (this.spare.length < SPARE_BUFFERS) this.spare.push(outputs)
+    this.recycle(this.completed(turn).produced())
   }
 
   flushed(turn: Turn): void {
@@ -95,7 +97,10 @@ export class Commits {
 
   /** A producer with a request that ended unanswered gets a new session before its next transaction. */
   committed(turn: Turn, poisoned: boolean, now: number): Command[] {
-    this.metrics.commitTook(now - this.completed(turn).sealedAt)
+    const transaction = this.completed(turn)
+    this.metrics.commitTook(now - transaction.sealedAt)
+    this.metrics.add("recordsOut", transaction.records)
+    this.recycle(transaction.end())
     this.sealed = undefined
     return poisoned ? [this.initialise(turn)] : []
   }
@@ -112,9 +117,16 @@ export class Commits {
   /** Drops both transactions, as if they had never been, and asks for new sessions, which aborts them. */
   reset(): Command[] {
     this.sealed = undefined
-    this.open = new Transaction(0)
+    this.open = new Transaction(0, this.mostKept)
     this.filling.clear()
-    return [this.initialise(0), this.initialise(1)]
+    return this.restart()
+  }
+
+  /** Asks for new sessions, which aborts both transactions, and sends them once more in those. */
+  repeat(): Command[] {
+    this.sealed?.repeat()
+    this.open.repeat()
+    return this.restart()
   }
 
   /** The next calls of both transactions, as far as the rules allow. `early`: the open one may begin. */
@@ -130,6 +142,17 @@ export class Commits {
     if (command === undefined) return []
     transaction.calling = true
     return [command]
+  }
+
+  private restart(): Command[] {
+    return [this.initialise(0), this.initialise(1)]
+  }
+
+  private recycle(buffers: readonly Outputs[]): void {
+    for (const outputs of buffers) {
+      outputs.clear()
+      if (this.spare.length < SPARE_BUFFERS) this.spare.push(outputs)
+    }
   }
 
   private initialise(turn: Turn): Command {
@@ -152,7 +175,7 @@ export class Commits {
 /** Produce what is pending, then, once sealed: flush, offsets, commit. */
 const nextCall = (transaction: Transaction, now: number): Command | undefined => {
   const { turn } = transaction
-  const outputs = transaction.pending[0]
+  const outputs = transaction.next
   if (outputs !== undefined) {
     const begin = transaction.begunAt < 0
     if (begin) transaction.begunAt = now

@@ -15,16 +15,24 @@ export type Event =
   | { readonly type: "produced" | "flushed" | "offsetsSent"; readonly turn: Turn }
   | { readonly type: "committed"; readonly turn: Turn; readonly poisoned: boolean }
   | { readonly type: "initialised"; readonly turn: Turn }
-  | { readonly type: "restored"; readonly positions: readonly Restored[] }
-  | { readonly type: "assigned" | "unassigned" | "sought" | "closed" }
+  | { readonly type: "restored"; readonly task: Task; readonly at: Restored }
+  /** The client reads nothing of these partitions until it is told where to begin. */
+  | { readonly type: "held"; readonly tasks: readonly Task[] }
+  | { readonly type: "unassigned" | "sought" | "closed" }
   /** Nothing but markers stands between a partition's position and `end`. */
   | { readonly type: "passed"; readonly position: Position; readonly end: number }
   /** An asynchronous step finished. */
   | { readonly type: "released" }
-  | { readonly type: "failed"; readonly command: Command["type"]; readonly turn?: Turn; readonly error: LogError }
+  | {
+      readonly type: "failed"
+      readonly command: Command["type"]
+      readonly turn?: Turn
+      readonly task?: Task
+      readonly error: LogError
+    }
   | { readonly type: "stop"; readonly drain?: boolean }
 
-/** What the lane wants done. Commands of one step are begun in order; each completes with one event. */
+/** What the lane wants done. Commands of one step are begun in order; each but `abandon` completes with one event. */
 export type Command =
   | { readonly type: "poll"; readonly timeoutMs: number }
   | { readonly type: "process" }
@@ -34,8 +42,16 @@ export type Command =
   | { readonly type: "commit"; readonly turn: Turn }
   /** Aborts what is open under this producer's id and makes it usable again, however long that takes. */
   | { readonly type: "initialise"; readonly turn: Turn }
-  | { readonly type: "restore"; readonly tasks: readonly Task[] }
-  | { readonly type: "assign" | "seek"; readonly positions: readonly Position[] }
+  /** Answers the group: the partitions of these tasks are the lane's, and nothing is read of them before `seek`. */
+  | { readonly type: "take"; readonly tasks: readonly Task[] }
+  /** Reads nothing more of partitions that are being read, until `seek`. */
+  | { readonly type: "pause"; readonly tasks: readonly Task[] }
+  /** Brings the state of a partition back. */
+  | { readonly type: "restore"; readonly task: Task }
+  /** Nobody waits for these restores any more. The one command that no event answers. */
+  | { readonly type: "abandon"; readonly tasks: readonly Task[] }
+  /** Reads on from here. */
+  | { readonly type: "seek"; readonly positions: readonly Position[] }
   | { readonly type: "unassign"; readonly partitions: readonly TopicPartition[] }
   /** Leaves the group; the lane is done. */
   | { readonly type: "close" }

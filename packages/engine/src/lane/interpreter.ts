@@ -1,4 +1,4 @@
-import { Cause, Effect, Queue } from "effect"
+import { Cause, Effect, type Fiber, Queue, Semaphore } from "effect"
 import type { LaneMetrics } from "../metrics.ts"
 import { untilAnswered } from "../patience.ts"
 import type { Blobs } from "../ports/blobs.ts"
@@ -9,7 +9,7 @@ import type { Command, Event } from "./events.ts"
 import type { Lane } from "./lane.ts"
 import { watchQuiet } from "./quiet.ts"
 
-/** Commands under way are few (a poll, two transactions, a restore); this leaves room for releases and a stop. */
+/** Commands under way are few (a poll, two transactions, restores); this leaves room for releases and a stop. */
 const EVENT_QUEUE = 64
 export const MAX_POLL_RECORDS = 8192
 const POLL_FAILURE_PAUSE = "100 millis"
@@ -58,6 +58,7 @@ export const runLane = (parts: LaneParts, attach: (handle: LaneHandle) => void):
       const { lane } = parts
       yield* Effect.forkScoped(watchLag(parts))
       yield* Effect.forkScoped(watchQuiet(parts, offer))
+      const restores = makeRestores(parts)
       while (!lane.ended) {
         let next: Event | undefined = yield* Queue.take(events)
         while (next !== undefined) {
@@ -67,7 +68,9 @@ export const runLane = (parts: LaneParts, attach: (handle: LaneHandle) => void):
           for (const command of commands) {
             if (command.type === "process") next = command
             else if (command.type === "fail") return yield* Effect.fail(command.error)
-            else yield* Effect.forkScoped(complete(parts, command).pipe(Effect.map(offer)))
+            else if (command.type === "abandon") restores.abandon(command.tasks)
+            else if (command.type === "restore") yield* restores.begin(command.task, offer)
+            else yield* Effect.forkScoped(complete(command, perform(parts, command)).pipe(Effect.map(offer)))
           }
         }
       }
@@ -91,24 +94,59 @@ const watchLag = ({ lane, source, metrics }: LaneParts): Effect.Effect<never> =>
 const raised = (defect: unknown): Effect.Effect<never, LogError> =>
   defect instanceof LogError ? Effect.fail(defect) : Effect.die(defect)
 
-/** Carries a command out; its failure is an event too. */
-const complete = (parts: LaneParts, command: Command): Effect.Effect<Event, never, Blobs> =>
-  perform(parts, command).pipe(
+/** Restores under way, a few at a time. One that is abandoned ends without an event, and its task with it. */
+const makeRestores = (parts: LaneParts) => {
+  const fibers = new Map<Task, Fiber.Fiber<void>>()
+  const some = Semaphore.makeUnsafe(parts.restoreConcurrency)
+  const restored = (task: Task): Effect.Effect<Event, LogError, Blobs> =>
+    Effect.map(some.withPermit(parts.restore(task)), at => ({ type: "restored", task, at }))
+  return {
+    begin: (task: Task, offer: (event: Event) => void) =>
+      Effect.map(Effect.forkScoped(Effect.map(complete({ type: "restore", task }, restored(task)), offer)), fiber => {
+        fibers.set(task, fiber)
+        fiber.addObserver(() => fibers.delete(task))
+      }),
+    abandon: (tasks: readonly Task[]): void => {
+      for (const task of tasks) {
+        const fiber = fibers.get(task)
+        if (fiber === undefined) task.close()
+        else {
+          fiber.addObserver(() => task.close())
+          fiber.interruptUnsafe()
+        }
+      }
+    }
+  }
+}
+
+/** A command's failure is an event too. */
+const complete = <R>(command: Command, performed: Effect.Effect<Event, LogError, R>): Effect.Effect<Event, never, R> =>
+  performed.pipe(
     Effect.catchDefect(raised),
     Effect.tapError(error => Effect.logWarning(`${error.message} (${consequence(command)})`)),
-    Effect.catch(error => Effect.succeed<Event>({ type: "failed", command: command.type, error, ...turnOf(command) })),
+    Effect.catch(error => Effect.succeed<Event>({ type: "failed", command: command.type, error, ...placeOf(command) })),
     Effect.catchCause(cause =>
-      Effect.succeed<Event>({ type: "failed", command: command.type, error: new LogError("Stop", Cause.pretty(cause)) })
+      Effect.succeed<Event>({
+        type: "failed",
+        command: command.type,
+        error: new LogError("Stop", Cause.pretty(cause)),
+        ...placeOf(command)
+      })
     )
   )
 
 /** What a failure of this command comes to; see `Lane.failed`. */
 const consequence = (command: Command): string =>
-  "turn" in command ? "what is not committed is rebuilt from the log" : "the lane tries again or gives up"
+  "turn" in command
+    ? `what is not committed is ${command.type === "commit" ? "rebuilt from the log" : "sent once more, or rebuilt from the log"}`
+    : "the lane tries again or gives up"
 
-const turnOf = (command: Command) => ("turn" in command ? { turn: command.turn } : {})
+const placeOf = (command: Command) => {
+  if ("turn" in command) return { turn: command.turn }
+  return command.type === "restore" ? { task: command.task } : {}
+}
 
-const perform = (parts: LaneParts, command: Command): Effect.Effect<Event, LogError, Blobs> => {
+const perform = (parts: LaneParts, command: Command): Effect.Effect<Event, LogError> => {
   const { source, producers } = parts
   switch (command.type) {
     case "poll":
@@ -134,13 +172,10 @@ const perform = (parts: LaneParts, command: Command): Effect.Effect<Event, LogEr
       }))
     case "initialise":
       return Effect.as(initialise(producers[command.turn]), { type: "initialised", turn: command.turn })
-    case "restore":
-      return Effect.map(
-        Effect.forEach(command.tasks, parts.restore, { concurrency: parts.restoreConcurrency }),
-        positions => ({ type: "restored", positions })
-      )
-    case "assign":
-      return Effect.as(source.assign(command.positions), { type: "assigned" })
+    case "take":
+      return Effect.as(source.take(command.tasks), { type: "held", tasks: command.tasks })
+    case "pause":
+      return Effect.as(source.pause(command.tasks), { type: "held", tasks: command.tasks })
     case "seek":
       return Effect.as(source.seek(command.positions), { type: "sought" })
     case "unassign":
@@ -148,6 +183,8 @@ const perform = (parts: LaneParts, command: Command): Effect.Effect<Event, LogEr
     case "close":
       return Effect.as(parts.close, { type: "closed" })
     case "process":
+    case "restore":
+    case "abandon":
     case "fail":
       return Effect.die(new Error(`${command.type} is not a call`))
   }

@@ -22,6 +22,8 @@ import { Pace } from "./pace.ts"
 
 /** Unproduced output beyond this stops polling: the broker is slower than the lane, or away. */
 const MAX_BUFFERED_BYTES = 16 << 20
+/** Kept of a transaction until it is committed, to be sent once more: of the two of each lane. */
+const MAX_KEPT_BYTES = 8 << 20
 /** Longer than the transaction time-out, after which the coordinator aborts what a dead lane left open. */
 const RESTORE_PATIENCE_MS = 30_000
 const RESTORE_CONCURRENCY = 4
@@ -78,6 +80,7 @@ export const runLaneJob = (
       const lane = new Lane({
         pace: new Pace(job.commitIntervalMs, MAX_POLL_RECORDS),
         maxBufferedBytes: MAX_BUFFERED_BYTES,
+        maxKeptBytes: MAX_KEPT_BYTES,
         maxInFlight: maxInFlight(plan),
         resultsAtOnce: RESULTS_AT_ONCE,
         transactionalIds: ids,

@@ -1,105 +1,64 @@
-import { type LaneMetrics, PHASES } from "../metrics.ts"
+import { PHASES } from "../metrics.ts"
 import {
   type Batch,
   type GroupChange,
-  LogError,
+  type LogError,
   type Position,
   type TopicPartition,
   TRANSACTION_TIMEOUT_MS
 } from "../ports/log.ts"
 import { ChangelogWriter } from "../recovery/changelog.ts"
-import type { Restored } from "../recovery/restore.ts"
-import type { WallClock } from "../task/chain.ts"
-import type { StateMemory } from "../task/memory.ts"
-import type { Outputs } from "../task/outputs.ts"
-import type { Task } from "../task/task.ts"
 import { Commits } from "./commits.ts"
 import type { Command, Event, Turn } from "./events.ts"
-import type { Pace } from "./pace.ts"
-import { nameOf, Tasks } from "./tasks.ts"
+import { Fences, sameName } from "./fences.ts"
+import { Holdings } from "./holdings.ts"
+import type { LaneOptions } from "./options.ts"
+import { type LanePhase, SHOWN } from "./phase.ts"
+import type { Tasks } from "./tasks.ts"
 
-export interface LaneOptions {
-  readonly pace: Pace
-  /** Unproduced output beyond this stops polling, in bytes. */
-  readonly maxBufferedBytes: number
-  /** Records in asynchronous steps beyond this stop polling. */
-  readonly maxInFlight: number
-  /** Results of windows that are due, emitted for each poll at least; more if the poll brought more records. */
-  readonly resultsAtOnce: number
-  /** Goes into each changelog record: who wrote it. */
-  readonly transactionalIds: readonly [string, string]
-  /** The name behind a topic id in `Batch.index`. */
-  readonly topic: (id: number) => string
-  readonly makeTask: (partition: TopicPartition, outputs: () => Outputs) => Task
-  /** Bounds the state of all its tasks. */
-  readonly memory: StateMemory
-  /** The output topic id of a source topic's changelog. */
-  readonly changelogTopic: (source: string) => number
-  /** What operators see of the wall clock; the lane keeps it. */
-  readonly clock: WallClock
-  readonly metrics: LaneMetrics
-}
-
-/**
- * `restoring`: state of newly assigned partitions comes back. `settling`: everything must be committed before
- * partitions are given back or the lane ends; `leaving`: that is under way. After a failed transaction: `quieting`
- * (calls under way come back), `resetting` (new producer sessions), `rebuilding` (state comes back from the log).
- */
-type Phase =
-  | "starting"
-  | "joining"
-  | "restoring"
-  | "running"
-  | "settling"
-  | "leaving"
-  | "quieting"
-  | "resetting"
-  | "rebuilding"
-  | "ended"
-  | "failed"
-
-/** Fenced this often within the window: somebody else runs under the same instance name. */
-const FENCED_LIMIT = 3
-const FENCED_WINDOW_MS = 60_000
 const POLL_TIMEOUT_MS = 50
 /** The same while results of windows wait to be emitted. */
 const FIRING_POLL_TIMEOUT_MS = 5
 const REPORT_INTERVAL_MS = 500
+/** Transactions that are sent once more, and fail again, this often in a row: then nothing but the log is believed. */
+const REPEATS_LIMIT = 3
 
 /**
  * A lane as a state machine without IO: `step(event, now)` returns the commands to begin. It owns the tasks of its
- * partitions and the phases of its life; `Commits` owns the transactions. The interpreter owns clients, threads and
- * time, so that a seed can drive every interleaving. The rules are those of docs/guarantees.md.
+ * partitions and the phases of its life; `Commits` owns the transactions, `Holdings` what comes and goes by the group.
+ * The interpreter owns clients, threads and time, so that a seed can drive every interleaving. The rules are those of
+ * docs/guarantees.md.
  */
 export class Lane {
-  private phase: Phase = "starting"
+  private phase: LanePhase = "starting"
   private readonly options: LaneOptions
   private readonly commits: Commits
   private readonly changelog: ChangelogWriter
+  private readonly holdings: Holdings
   private readonly tasks: Tasks
+  private readonly fences = new Fences()
   private polling = false
   private inbox: Batch | undefined
-  /** Partitions that the group wants back. */
-  private revoked: readonly TopicPartition[] = []
-  /** Partitions that the group gave, until the client has been told where to begin in them. */
-  private awaited: readonly TopicPartition[] | undefined
-  /** Calls under way that restore state or place partitions. */
-  private placing = 0
   private stopping = false
   /** Before it stops, event time comes to its end: what is polled from then on is left for whoever goes on. */
   private draining = false
-  /** State was thrown away: all partitions come back from the log before anything runs. */
-  private torn = false
-  private fenced: number[] = []
+  private drained = false
+  /** What is not committed cannot be sent once more: it may be committed, or belongs to somebody else by now. */
+  private doomed = false
+  /** How often in a row transactions were sent once more. */
+  private repeats = 0
   private commands: Command[] = []
   private now = 0
   private reportedAt = Number.NEGATIVE_INFINITY
 
   constructor(options: LaneOptions) {
     this.options = options
-    this.commits = new Commits(options.metrics)
+    this.commits = new Commits(options.metrics, options.maxKeptBytes)
     this.changelog = new ChangelogWriter(options.transactionalIds)
-    this.tasks = new Tasks(options.topic, options.memory)
+    this.holdings = new Holdings(options.topic, options.memory, one =>
+      options.makeTask(one, () => this.commits.outputs)
+    )
+    this.tasks = this.holdings.tasks
   }
 
   /**
@@ -112,6 +71,7 @@ export class Lane {
     this.commands = []
     this.take(event)
     this.pump()
+    this.show()
     return this.commands
   }
 
@@ -119,14 +79,14 @@ export class Lane {
     return this.phase === "ended" || this.phase === "failed"
   }
 
-  /** The next offset of each partition that runs; none while state is being restored. */
+  /** The next offset of each partition that runs; none after a failure. */
   positions(): readonly Position[] {
     return this.phase === "running" ? this.tasks.positions : []
   }
 
   /** What the group has given, whether it runs already or not. */
   get owned(): readonly TopicPartition[] {
-    return [...this.tasks.all()]
+    return this.holdings.all
   }
 
   /** Something was processed that is not committed. */
@@ -159,20 +119,21 @@ export class Lane {
       case "offsetsSent":
         return this.commits.offsetsSent(event.turn)
       case "committed":
+        this.repeats = 0
         return this.emit(this.commits.committed(event.turn, event.poisoned, this.now))
       case "initialised":
-        return this.initialised(event.turn)
+        return this.commits.initialised(event.turn)
       case "restored":
-        return this.restored(event.positions)
-      case "assigned":
-        this.awaited = undefined
-        return this.placed()
+        return this.holdings.restored(event.task, event.at)
+      case "held":
+        return this.holdings.held(event.tasks)
       case "sought":
-        return this.placed()
+        return this.holdings.sought()
       case "unassigned":
-        return this.unassigned()
+        return this.holdings.unassigned()
       case "closed":
-        return this.enter("ended")
+        this.phase = "ended"
+        return
       case "passed":
         return this.passed(event.position, event.end)
       case "released":
@@ -182,6 +143,7 @@ export class Lane {
       case "stop":
         this.stopping = true
         this.draining ||= event.drain === true
+        if (!this.draining) this.emit(this.holdings.abandonAll())
     }
   }
 
@@ -189,74 +151,60 @@ export class Lane {
     this.commands.push(...commands)
   }
 
-  private enter(phase: Phase): void {
-    this.phase = phase
-    this.options.metrics.set("phase", PHASES.indexOf(visible(phase)))
-    this.options.metrics.set("partitions", this.tasks.size)
+  private show(): void {
+    const { metrics } = this.options
+    metrics.set("phase", PHASES.indexOf(this.visible()))
+    metrics.set("partitions", this.tasks.size)
+  }
+
+  /** What an operator is shown. */
+  private visible(): (typeof PHASES)[number] {
+    if (this.phase !== "running") return SHOWN[this.phase]
+    if (this.leaves) return "stopping"
+    if (this.holdings.arriving) return "restoring"
+    return this.tasks.size === 0 ? "joining" : "running"
   }
 
   // ── the group ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-  private changed(change: GroupChange): void {
-    if (change.type === "assign") return this.assign(change.partitions)
-    this.revoked = change.partitions
-    // Gone without warning: another member may own them already, so nothing of theirs may be committed.
-    if (change.type === "lost") this.recover()
+  private changed({ type, partitions }: GroupChange): void {
+    if (type !== "assign") this.emit(this.holdings.owe(partitions))
+    else if (!this.stops) this.emit(this.holdings.take(partitions))
+    if (type === "lost") this.lost(partitions)
   }
 
-  private assign(partitions: readonly TopicPartition[]): void {
-    this.awaited = partitions
-    // They come back with the others, once the failed transactions are out of the way.
-    if (this.torn) return
-    this.enter("restoring")
-    this.restore(partitions)
+  /** Gone without warning: another member may own them already, so nothing of theirs may be committed. */
+  private lost(partitions: readonly TopicPartition[]): void {
+    if (!this.holdings.owingRunning) return
+    this.tasks.remove(partitions)
+    this.recover(false)
   }
 
-  private restore(partitions: readonly TopicPartition[]): void {
-    const tasks = partitions.map(partition => this.options.makeTask(partition, () => this.commits.outputs))
-    this.tasks.put(tasks)
-    this.place({ type: "restore", tasks })
+  /** Partitions go: those that the group asks for, or all. */
+  private get leaves(): boolean {
+    return this.holdings.owing || this.stops
   }
 
-  private place(command: Command): void {
-    this.placing++
-    this.emit([command])
+  /** What is open has to be committed first, or dropped (rule 5). */
+  private get settling(): boolean {
+    return this.stops || this.holdings.owingRunning
   }
 
-  /** What was restored before a transaction failed is out of date: all of it is rebuilt. */
-  private restored(positions: readonly Restored[]): void {
-    this.placing--
-    if (this.outdated()) return
-    for (const position of positions) this.tasks.of(position)?.start(position)
-    const awaited = new Set(this.awaited?.map(nameOf))
-    const known = positions.filter(position => !awaited.has(nameOf(position)))
-    if (known.length > 0) this.place({ type: "seek", positions: known })
-    if (this.awaited === undefined) return
-    this.place({ type: "assign", positions: positions.filter(position => awaited.has(nameOf(position))) })
+  /** It is to stop, and has nothing left to do before. */
+  private get stops(): boolean {
+    return this.stopping && !this.drains
   }
 
-  private placed(): void {
-    this.placing--
-    if (this.placing === 0 && !this.outdated()) this.resume()
+  /** Results of the end of event time are still to come. */
+  private get drains(): boolean {
+    return this.draining && (!this.drained || this.tasks.firing || this.tasks.inFlight > 0)
   }
 
-  /** A transaction has failed since the call began. */
-  private outdated(): boolean {
-    return this.torn && this.phase !== "rebuilding"
-  }
-
-  private resume(): void {
-    this.torn = false
-    this.enter(this.tasks.size === 0 ? "joining" : "running")
-    // Asynchronous steps of the other partitions may have finished meanwhile.
-    this.released()
-  }
-
-  private unassigned(): void {
-    this.tasks.remove(this.revoked)
-    this.revoked = []
-    if (this.torn) this.rebuild()
-    else this.resume()
+  /** Ends event time once all partitions run and no record is under way. */
+  private endTime(): void {
+    if (!this.draining || this.holdings.arriving || this.tasks.inFlight > 0) return
+    if (this.tasks.end()) this.commits.collect(this.now)
+    this.drained = true
   }
 
   // ── records ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -264,15 +212,14 @@ export class Lane {
   private polled(batch: Batch, changes: readonly GroupChange[]): void {
     this.polling = false
     this.options.pace.polled(batch.count)
-    if (!this.torn && !this.ended) {
-      this.inbox = batch.count > 0 && !this.draining ? batch : undefined
-      if (changes.length === 0 && this.inbox !== undefined) {
-        this.poll()
-        this.emit([{ type: "process" }])
-        return
-      }
-      this.process()
+    if (this.ended) return
+    this.inbox = batch.count > 0 && !this.draining ? batch : undefined
+    if (changes.length === 0 && this.inbox !== undefined) {
+      this.poll()
+      this.emit([{ type: "process" }])
+      return
     }
+    this.process()
     for (const change of changes) this.changed(change)
   }
 
@@ -280,7 +227,7 @@ export class Lane {
   private process(): void {
     const batch = this.inbox
     this.inbox = undefined
-    if (this.torn) return
+    if (this.doomed) return
     if (batch !== undefined) this.tasks.run(batch)
     // A slice only: the end of a large window does not hold up what follows it.
     const fired = this.tasks.fire(Math.max(this.options.resultsAtOnce, batch?.count ?? 0))
@@ -297,15 +244,14 @@ export class Lane {
   }
 
   private released(): void {
-    if (this.torn || (this.phase !== "running" && this.phase !== "settling")) return
-    if (this.tasks.release()) this.commits.collect(this.now)
+    if (!this.doomed && this.tasks.release()) this.commits.collect(this.now)
   }
 
   // ── commits and failures ───────────────────────────────────────────────────────────────────────────────────────
 
   private sealDue(): boolean {
     if (!this.commits.sealable) return false
-    return (this.phase === "settling" || this.commitDue()) && this.tasks.closable
+    return (this.settling || this.commitDue()) && this.tasks.closable
   }
 
   /**
@@ -353,56 +299,80 @@ export class Lane {
     this.tasks.report(this.options.metrics)
   }
 
-  private initialised(turn: Turn): void {
-    this.commits.initialised(turn)
-    if (!this.commits.bothReady) return
-    if (this.phase === "starting") this.enter("joining")
-    else if (this.phase === "resetting") this.rebuild()
-  }
-
-  private failed(event: Extract<Event, { type: "failed" }>): void {
-    if (event.command === "poll") this.polling = false
-    if (event.turn !== undefined) this.commits.failed(event.turn)
-    const { failure } = event.error
-    if (event.command === "poll" && failure === "Retry") return
-    if (failure === "Stop" || event.turn === undefined) return this.fail(event.error)
-    if (failure === "Fenced" && this.fencedTooOften(event.turn)) {
-      return this.fail(sameName(this.options.transactionalIds[event.turn], event.error))
-    }
-    this.recover()
+  private failed({ command, turn, task, error }: Extract<Event, { type: "failed" }>): void {
+    // Somebody else owns it by now, and what he does to its changelog is no error here.
+    if (task !== undefined && !this.holdings.awaits(task)) return
+    if (command === "poll") this.polling = false
+    if (turn !== undefined) this.commits.failed(turn)
+    const { failure } = error
+    if (command === "poll" && failure === "Retry") return
+    if (failure === "Stop" || turn === undefined) return this.fail(error)
+    if (failure === "Fenced" && this.fencedTooOften(turn))
+      return this.fail(sameName(this.options.transactionalIds[turn], error))
+    this.recover(command !== "commit")
   }
 
   /** Both producers are fenced in one incident; and what was open for too long was aborted by the coordinator. */
   private fencedTooOften(turn: Turn): boolean {
-    if (this.torn || this.now - this.commits.begunAt(turn) > TRANSACTION_TIMEOUT_MS) return false
-    this.fenced = [...this.fenced.filter(at => at > this.now - FENCED_WINDOW_MS), this.now]
-    return this.fenced.length >= FENCED_LIMIT
+    if (this.phase === "quieting" || this.now - this.commits.begunAt(turn) > TRANSACTION_TIMEOUT_MS) return false
+    return this.fences.add(this.now)
   }
 
   private fail(error: LogError): void {
-    this.enter("failed")
+    this.phase = "failed"
     this.tasks.interrupt()
     this.emit([{ type: "fail", error }])
   }
 
-  /** Nothing uncommitted survives: both transactions are dropped, and state is rebuilt from what is committed. */
-  private recover(): void {
-    if (this.torn) return
-    this.torn = true
-    this.enter("quieting")
+  /**
+   * Both transactions are to be aborted. `certain`: neither was committed and all that they hold is still the lane's; then
+   * they are sent once more. Otherwise state is rebuilt from what is committed.
+   */
+  private recover(certain: boolean): void {
+    if (!certain) this.doom()
+    if (this.phase === "quieting") return
+    this.phase = "quieting"
     this.options.metrics.add("aborts", 1)
+  }
+
+  private doom(): void {
+    this.doomed = true
+    this.drained = false
     this.inbox = undefined
     this.tasks.interrupt()
   }
 
+  private resetWhenQuiet(): void {
+    if (this.polling || this.holdings.moving || !this.commits.quiet) return
+    this.phase = "resetting"
+    const again = !this.doomed && this.commits.repeatable && this.repeats < REPEATS_LIMIT
+    if (again) this.repeat()
+    else this.rebuild()
+  }
+
+  /** Not the state is brought back, but the transactions: a member that joins aborts those of others (rule 6). */
+  private repeat(): void {
+    this.repeats++
+    this.options.metrics.add("repeats", 1)
+    this.emit(this.commits.repeat())
+  }
+
+  /** Nothing uncommitted survives. What is to be given back needs no state any more. */
   private rebuild(): void {
-    if (this.revoked.length > 0) return this.leave()
-    if (this.tasks.size === 0 && this.awaited === undefined) return this.resume()
-    this.enter("rebuilding")
-    this.options.metrics.add("restores", 1)
-    const owned = new Map<string, TopicPartition>()
-    for (const partition of [...this.tasks.all(), ...(this.awaited ?? [])]) owned.set(nameOf(partition), partition)
-    this.restore([...owned.values()])
+    this.doom()
+    this.repeats = 0
+    if (this.tasks.size > 0) this.options.metrics.add("restores", 1)
+    this.emit(this.holdings.renew())
+    if (this.stops) this.emit(this.holdings.abandonAll())
+    this.emit(this.commits.reset())
+  }
+
+  /** Both producers have a session without a transaction, and the client reads nothing that does not run. */
+  private runWhenReady(): void {
+    if (!this.commits.bothReady || this.holdings.moving) return
+    this.phase = "running"
+    this.doomed = false
+    this.proceed()
   }
 
   // ── what to do next ────────────────────────────────────────────────────────────────────────────────────────────
@@ -410,48 +380,42 @@ export class Lane {
   /** Derives from the state alone what can be begun now. */
   private pump(): void {
     switch (this.phase) {
+      case "starting":
+      case "resetting":
+        return this.runWhenReady()
+      case "running":
+        return this.proceed()
       case "quieting":
         return this.resetWhenQuiet()
-      case "joining":
-      case "running":
-      case "settling":
-        return this.proceed()
-      case "restoring":
-        // Partitions that arrive later are restored while the transactions of the others end, in time.
-        if (this.sealDue()) this.seal()
-        return this.drive()
     }
   }
 
-  private resetWhenQuiet(): void {
-    if (this.polling || this.placing > 0 || !this.commits.quiet) return
-    this.enter("resetting")
-    this.emit(this.commits.reset())
-  }
-
   private proceed(): void {
-    if (this.revoked.length > 0 || (this.stopping && !this.drains())) this.enter("settling")
+    this.advance()
+    this.endTime()
     if (this.sealDue()) this.seal()
     this.drive()
-    if (this.phase !== "settling") this.poll()
-    else if (!this.polling && !this.commits.committing && this.commits.openSince < 0) this.leave()
+    this.handOver()
+    this.poll()
   }
 
-  /** Ends event time once no record is under way; whether results of that are still to come. */
-  private drains(): boolean {
-    if (!this.draining || this.tasks.inFlight > 0) return this.draining
-    if (this.tasks.end()) this.commits.collect(this.now)
-    return this.tasks.firing || this.tasks.inFlight > 0
+  /** An offset that was lost and left behind is part of the next transaction, without a record. */
+  private advance(): void {
+    const before = this.tasks.size
+    this.emit(this.holdings.advance())
+    if (this.tasks.size > before && this.tasks.touched) this.commits.collect(this.now)
   }
 
-  private leave(): void {
-    this.enter("leaving")
-    if (this.revoked.length > 0) this.emit([{ type: "unassign", partitions: this.revoked }])
-    else this.emit([{ type: "close" }])
+  private handOver(): void {
+    if (!this.leaves || this.polling || this.inbox !== undefined || this.holdings.moving) return
+    if (this.settling && this.uncommitted) return
+    if (this.holdings.owing) return this.emit(this.holdings.giveBack())
+    this.phase = "leaving"
+    this.emit([{ type: "close" }])
   }
 
   private poll(): void {
-    if (this.polling || (this.phase !== "running" && this.phase !== "joining") || this.congested()) return
+    if (this.polling || this.phase !== "running" || this.leaves || this.congested()) return
     this.polling = true
     this.emit([{ type: "poll", timeoutMs: this.pollTimeout() }])
   }
@@ -472,31 +436,3 @@ export class Lane {
     return this.tasks.inFlight > this.options.maxInFlight
   }
 }
-
-/** The phases that an operator is shown. */
-const visible = (phase: Phase): (typeof PHASES)[number] => {
-  switch (phase) {
-    case "starting":
-    case "joining":
-    case "restoring":
-    case "running":
-    case "failed":
-      return phase
-    case "settling":
-    case "leaving":
-      return "stopping"
-    case "quieting":
-    case "resetting":
-    case "rebuilding":
-      return "restoring"
-    case "ended":
-      return "stopped"
-  }
-}
-
-const sameName = (id: string, error: LogError): LogError =>
-  new LogError(
-    "Stop",
-    `Another process uses the transactional id ${id}: two instances of this app run under one name. Give each its own instance name. (${error.message})`,
-    { cause: error }
-  )

@@ -112,6 +112,11 @@ export class Tasks {
     for (const task of this.all()) if (task.pending()) return true
     return false
   }
+  /** Some partition is part of the next transaction. */
+  get touched(): boolean {
+    for (const task of this.all()) if (task.touched()) return true
+    return false
+  }
   /** A transaction may close now. */
   get closable(): boolean {
     for (const task of this.all()) if (!task.closable()) return false

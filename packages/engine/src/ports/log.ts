@@ -33,7 +33,10 @@ export interface Position extends TopicPartition {
   readonly offset: number
 }
 
-/** What the group did to the lane, in the order in which the client said it. */
+/**
+ * What the group did to the lane, in the order in which the client said it: always a part of what it has, never all anew.
+ * There is no other change before it was answered, by `take` or `unassign`.
+ */
 export type GroupChange = {
   readonly type: "assign" | "revoke" | "lost"
   readonly partitions: readonly TopicPartition[]
@@ -62,18 +65,24 @@ export class LogError extends Error {
   }
 }
 
-/** The lane's membership in the job's consumer group. One call at a time; `poll` is the only one called all the time. */
+/** The lane's membership in the job's consumer group. Calls are carried out in the order in which they are made. */
 export interface Source {
   /** The name behind an id in `Batch.index`. */
   readonly topic: (id: number) => string
   /** Answers with what is there, at the latest after `timeoutMs` with nothing. Two batches are valid at a time. */
   readonly poll: (maxRecords: number, timeoutMs: number) => Effect.Effect<Polled, LogError>
-  /** Starts reading at explicit offsets; answers a pending assignment of the group. */
-  readonly assign: (positions: readonly Position[]) => Effect.Effect<void, LogError>
-  /** Gives partitions back; answers a pending revocation. */
-  readonly unassign: (partitions: readonly TopicPartition[]) => Effect.Effect<void, LogError>
+  /** Takes what the group gives (perhaps nothing), which waits for that: nothing is read of it before `seek`. */
+  readonly take: (partitions: readonly TopicPartition[]) => Effect.Effect<void, LogError>
+  /** Nothing more is read of partitions that were being read, before the next `seek`; what was fetched is dropped. */
+  readonly pause: (partitions: readonly TopicPartition[]) => Effect.Effect<void, LogError>
+  /** Reads on at explicit offsets in partitions that were taken or paused. */
   readonly seek: (positions: readonly Position[]) => Effect.Effect<void, LogError>
-  /** The stable committed offsets (no transaction pending on them); undefined where there is none. */
+  /** Gives partitions back; answers a pending revocation or loss, which waits for that. */
+  readonly unassign: (partitions: readonly TopicPartition[]) => Effect.Effect<void, LogError>
+  /**
+   * The stable committed offsets (no transaction pending on them); undefined where there is none. Like `range` it may
+   * take its time without holding up the other calls.
+   */
   readonly committed: (
     partitions: readonly TopicPartition[]
   ) => Effect.Effect<readonly (number | undefined)[], LogError>
