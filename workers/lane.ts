@@ -1,7 +1,6 @@
 import {
   beating,
   LaneMetrics,
-  prepareTopics,
   refuseHalfRestored,
   runLaneJob,
   type WorkerMessage,
@@ -36,7 +35,7 @@ export default async (task: WorkerTask): Promise<void> => {
   await Effect.runPromise(
     // Told to stop while it waits, the lane has nothing to settle.
     Effect.raceAllFirst([
-      Effect.andThen(Effect.andThen(refuseHalfRestored(job.app), prepareTopics(plan, job)), run),
+      Effect.andThen(refuseHalfRestored(job.app), run),
       Deferred.await(stopped),
       beating(metrics)
     ]).pipe(

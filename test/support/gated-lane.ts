@@ -1,4 +1,4 @@
-import { Blobs, type JobConfig, LaneMetrics, prepareTopics, runLaneJob } from "@headrace/engine"
+import { Blobs, type JobConfig, LaneMetrics, runLaneJob } from "@headrace/engine"
 import { Effect } from "effect"
 import type { Plan } from "headrace"
 import { servicesOf } from "../../workers/services.ts"
@@ -46,9 +46,7 @@ export class GatedLane {
       this.requestStop = () => handle.offer({ type: "stop" })
     })
     const gated = Effect.flatMap(Blobs, blobs => Effect.provideService(lane, Blobs, this.gate.around(blobs)))
-    this.running = Effect.runPromise(
-      Effect.andThen(prepareTopics(plan, job), gated).pipe(Effect.provide(servicesOf(job)))
-    )
+    this.running = Effect.runPromise(gated.pipe(Effect.provide(servicesOf(job))))
     // Awaited by `stop`; until then nobody listens.
     this.running.catch(() => {})
   }

@@ -77,7 +77,14 @@ export const Settings = Schema.Struct({
   /** Which ClickHouse sinks this process runs: "all", "none" or tables. */
   sinks: withDefault(Schema.Union([Schema.Literals(["all", "none"]), Schema.Array(NonEmpty)]), () => "all" as const),
   clusters: Clusters,
-  commit: withDefault(Schema.Struct({ interval: withDefault(millis(1, 60_000), () => "25 millis") }), () => ({})),
+  commit: withDefault(
+    Schema.Struct({
+      interval: withDefault(millis(1, 60_000), () => "25 millis"),
+      /** Transaction markers a second and lane: with very many partitions commits come less often. */
+      markers: withDefault(whole(1, 1_000_000), () => 1000)
+    }),
+    () => ({})
+  ),
   checkpoint: withDefault(
     Schema.Struct({
       /** A directory, or `s3://bucket/prefix`. Default: `<state directory of the user>/headrace/<app>/checkpoints`. */
@@ -366,6 +373,7 @@ export const jobOf = (settings: Settings, name: string): JobConfig => {
     registry,
     ...(clickhouse === undefined ? {} : { clickhouse }),
     commitIntervalMs: settings.commit.interval,
+    commitMarkers: settings.commit.markers,
     checkpoint: {
       store: storeOf(settings.checkpoint.store ?? join(stateDirectory(), app, "checkpoints"), settings.checkpoint.s3),
       intervalMs: settings.checkpoint.interval,

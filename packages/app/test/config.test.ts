@@ -121,7 +121,7 @@ clusters:
     settings: { security.protocol: SASL_SSL, sasl.password: "\${SECRET}", socket.keepalive.enable: true, retries: 5 }
   registry: { url: "https://registry", auth: "user:\${SECRET}" }
   clickhouse: { url: "http://ch:8123", username: u, password: "\${SECRET}" }
-commit: { interval: 50 millis }
+commit: { interval: 50 millis, markers: 200 }
 checkpoint: { store: /data/checkpoints, interval: 5 minutes, retained: 2 }
 state: { memory: 300 MB, directory: /data/spill, full: stop }
 http: { host: 0.0.0.0, port: 0 }
@@ -148,6 +148,7 @@ env: { LIMIT: 5 }
       registry: { url: "https://registry", auth: "user:s3cret" },
       clickhouse: { url: "http://ch:8123", database: "default", username: "u", password: "s3cret" },
       commitIntervalMs: 50,
+      commitMarkers: 200,
       checkpoint: { store: { directory: "/data/checkpoints" }, intervalMs: 300_000, retained: 2 },
       state: { laneBytes: 100 << 20, directory: "/data/spill", full: "stop" },
       sessionTimeoutMs: 10_000,

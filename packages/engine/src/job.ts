@@ -47,6 +47,8 @@ export const JobConfig = Schema.Struct({
     })
   ),
   commitIntervalMs: Schema.Finite,
+  /** The most transaction markers that the brokers are to write for a lane in a second. */
+  commitMarkers: Schema.optionalKey(Schema.Finite),
   checkpoint: Schema.Struct({ store: CheckpointStore, intervalMs: Schema.Finite, retained: Schema.Int }),
   /** What the state of one lane may take in memory, where what is beyond goes, and what a full disk comes to. */
   state: Schema.Struct({ laneBytes: Schema.Finite, directory: Schema.String, full: Schema.Literals(["wait", "stop"]) }),

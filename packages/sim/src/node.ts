@@ -131,7 +131,12 @@ export class Node {
     })
     this.metrics = parts.metrics
     this.lane = new Lane({
-      pace: new Pace(this.job.commitIntervalMs, FULL_POLL),
+      pace: new Pace({
+        intervalMs: this.job.commitIntervalMs,
+        fullPoll: FULL_POLL,
+        markersPerSecond: Number.POSITIVE_INFINITY,
+        sinkPartitions: 0
+      }),
       maxBufferedBytes: MAX_BUFFERED_BYTES,
       maxKeptBytes: MAX_KEPT_BYTES,
       maxInFlight: MAX_IN_FLIGHT,

@@ -37,7 +37,7 @@ export class Bench {
       this.released = true
     })
     this.lane = new Lane({
-      pace: new Pace(20, 8192),
+      pace: new Pace({ intervalMs: 20, fullPoll: 8192, markersPerSecond: Number.POSITIVE_INFINITY, sinkPartitions: 0 }),
       maxBufferedBytes: 1 << 20,
       maxKeptBytes: 1 << 20,
       maxInFlight: 8,

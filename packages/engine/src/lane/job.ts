@@ -10,6 +10,7 @@ import { type CodecError, Codecs, type PreparedDecoder } from "../ports/codecs.t
 import type { LogError } from "../ports/log.ts"
 import { Spill } from "../ports/spill.ts"
 import { RestoreProgress } from "../recovery/progress.ts"
+import { prepareTopics } from "../recovery/topics.ts"
 import { openStandby } from "../standby/standby.ts"
 import type { ChainParts, WallClock } from "../task/chain.ts"
 import { preparing } from "../task/decoders.ts"
@@ -26,6 +27,10 @@ const MAX_BUFFERED_BYTES = 16 << 20
 const MAX_KEPT_BYTES = 8 << 20
 /** Longer than the transaction time-out, after which the coordinator aborts what a dead lane left open. */
 const RESTORE_PATIENCE_MS = 30_000
+/** Of a lane: with few partitions far below what a commit every 25 ms makes; with many, what brokers bear from a dozen lanes. */
+const COMMIT_MARKERS = 1_000
+/** The group's offsets are in one partition. */
+const OFFSETS_PARTITION = 1
 const RESTORE_CONCURRENCY = 4
 /** A poll comes every few milliseconds: a hundred thousand windows that end at once are out within a second or two. */
 const RESULTS_AT_ONCE = 512
@@ -42,8 +47,8 @@ export interface LaneJob {
 }
 
 /**
- * One lane of a job, from joining the group until it is told to stop through its handle. `attach` gets the handle as
- * soon as the lane listens.
+ * One lane of a job, from waiting for its topics and joining the group until it is told to stop through its handle.
+ * `attach` gets the handle as soon as the lane listens.
  */
 export const runLaneJob = (
   options: LaneJob,
@@ -52,6 +57,7 @@ export const runLaneJob = (
   Effect.scoped(
     Effect.gen(function* () {
       const { plan, job, metrics } = options
+      const topics = yield* prepareTopics(plan, job)
       const ids = transactionalIds(job, options.lane)
       const outputTopics = [...sinkTopics(plan), ...sourceTopics(plan).map(topic => changelogName(job.app, topic))]
       const clients = yield* Clients
@@ -78,7 +84,12 @@ export const runLaneJob = (
       const changelog = yield* clients.changelog
       const source = preparing(membership, parts.decoders)
       const lane = new Lane({
-        pace: new Pace(job.commitIntervalMs, MAX_POLL_RECORDS),
+        pace: new Pace({
+          intervalMs: job.commitIntervalMs,
+          fullPoll: MAX_POLL_RECORDS,
+          markersPerSecond: job.commitMarkers ?? COMMIT_MARKERS,
+          sinkPartitions: sinkTopics(plan).reduce((sum, topic) => sum + topics.get(topic)!, OFFSETS_PARTITION)
+        }),
         maxBufferedBytes: MAX_BUFFERED_BYTES,
         maxKeptBytes: MAX_KEPT_BYTES,
         maxInFlight: maxInFlight(plan),

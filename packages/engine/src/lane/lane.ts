@@ -211,7 +211,7 @@ export class Lane {
 
   private polled(batch: Batch, changes: readonly GroupChange[]): void {
     this.polling = false
-    this.options.pace.polled(batch.count)
+    this.options.pace.polled(batch.count, this.tasks.size)
     if (this.ended) return
     this.inbox = batch.count > 0 && !this.draining ? batch : undefined
     if (changes.length === 0 && this.inbox !== undefined) {

@@ -3,30 +3,45 @@ const CATCH_UP_MS = 250
 /** Full polls in a row after which the interval is that long. */
 const FULL_POLLS = 16
 
+export interface PaceOptions {
+  /** The least time between two commits. */
+  readonly intervalMs: number
+  /** The records of a full poll. */
+  readonly fullPoll: number
+  /** The most transaction markers that the brokers are to write for this lane in a second. */
+  readonly markersPerSecond: number
+  /** Partitions that any transaction may touch, whatever the lane has: those of the sinks, and the group's offsets. */
+  readonly sinkPartitions: number
+}
+
 /**
  * When a transaction is due. A commit costs the same whatever it holds, and its state delta costs by the distinct keys
  * that it touched: a lane that is behind (its polls come back full) commits less often, since its records are late by
- * more than that anyway. The first poll that is not full brings the configured interval back.
+ * more than that anyway. The first poll that is not full brings the interval back.
+ *
+ * The brokers pay for a commit by the partition: each that it touched gets a marker. So the interval is never shorter
+ * than what the lane's partitions and those of its sinks allow (rule 7).
  */
 export class Pace {
-  private readonly intervalMs: number
-  private readonly fullPoll: number
+  private readonly options: PaceOptions
   private full = 0
+  private leastMs: number
 
-  /** `intervalMs`: the configured least time between two commits. `fullPoll`: the records of a full poll. */
-  constructor(intervalMs: number, fullPoll: number) {
-    this.intervalMs = intervalMs
-    this.fullPoll = fullPoll
+  constructor(options: PaceOptions) {
+    this.options = options
+    this.leastMs = options.intervalMs
   }
 
-  /** Called for each poll. */
-  polled(records: number): void {
-    this.full = records >= this.fullPoll ? Math.min(FULL_POLLS, this.full + 1) : 0
+  /** Called for each poll. `partitions`: how many the lane has, each with a changelog. */
+  polled(records: number, partitions: number): void {
+    const { fullPoll, intervalMs, markersPerSecond, sinkPartitions } = this.options
+    this.full = records >= fullPoll ? Math.min(FULL_POLLS, this.full + 1) : 0
+    this.leastMs = Math.max(intervalMs, ((partitions + sinkPartitions) * 1000) / markersPerSecond)
   }
 
   /** When a transaction is to be committed that got its first record at `since`, in ms. */
   dueAt(since: number): number {
-    const longest = Math.max(CATCH_UP_MS, this.intervalMs)
-    return since + this.intervalMs + ((longest - this.intervalMs) * this.full) / FULL_POLLS
+    const longest = Math.max(CATCH_UP_MS, this.leastMs)
+    return since + this.leastMs + ((longest - this.leastMs) * this.full) / FULL_POLLS
   }
 }

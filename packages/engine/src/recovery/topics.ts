@@ -11,8 +11,12 @@ const PATIENCE = Schedule.spaced("2 seconds")
 /**
  * Before the lanes start: waits for the brokers and the source topics, and makes the topics that the job writes to and
  * its changelogs where they are missing. Changelogs are never compacted and never expire: only checkpoints trim them.
+ * Answers with how many partitions each of those topics has.
  */
-export const prepareTopics = (plan: Plan, job: JobConfig): Effect.Effect<void, LogError, Clients> =>
+export const prepareTopics = (
+  plan: Plan,
+  job: JobConfig
+): Effect.Effect<ReadonlyMap<string, number>, LogError, Clients> =>
   Effect.scoped(
     Effect.gen(function* () {
       const admin = yield* Effect.flatMap(Clients, clients => clients.admin)
@@ -31,6 +35,7 @@ export const prepareTopics = (plan: Plan, job: JobConfig): Effect.Effect<void, L
       if (missing.length > 0) yield* Effect.logInfo(`Creating topics: ${missing.map(topic => topic.topic).join(", ")}`)
       yield* admin.create(missing)
       for (const { topic, partitions } of changelogs) yield* checkPartitions(topic, partitions, there.get(topic))
+      return new Map(wanted.map(({ topic, partitions }) => [topic, there.get(topic) ?? partitions]))
     })
   )
 
