@@ -210,6 +210,7 @@ test("servers that are down are waited for, said once and not at every try; SIGT
   })
   expect((await fetch(`http://127.0.0.1:${port}/health/live`)).status).toBe(200)
   expect(log.match(/waiting for Kafka/g)).toHaveLength(1)
+  expect(log).toContain("checkpoints in a directory are for one machine")
   const second = await headrace(...args)
   expect(second).toMatchObject({
     code: 1,

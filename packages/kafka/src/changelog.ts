@@ -69,13 +69,13 @@ export const openChangelog = (config: typeof KafkaConfig.Type): Effect.Effect<Ch
 
 const openConsumer = (config: typeof KafkaConfig.Type, isolation: Isolation) =>
   Effect.acquireRelease(
-    attemptSync("open a changelog reader", () => Consumer.open(settings(config, isolation), signIn(config))),
+    attemptSync("open a changelog reader", () => Consumer.open(changelogSettings(config, isolation), signIn(config))),
     opened => letGo("close a changelog reader", () => opened.close(CALL_TIMEOUT_MS))
   )
 
 type Isolation = "read_committed" | "read_uncommitted"
 
-const settings = (config: typeof KafkaConfig.Type, isolation: Isolation): Record<string, string> => ({
+export const changelogSettings = (config: typeof KafkaConfig.Type, isolation: Isolation): Record<string, string> => ({
   ...SOURCE_DEFAULTS,
   // There are several of them, and the state that is restored needs the memory.
   "queued.max.messages.kbytes": "16384",

@@ -37,7 +37,7 @@ export const openCommittedLog = (
 ): Effect.Effect<CommittedLog, LogError, Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
-    const consumer = yield* openConsumer(config, memberSettings(config, options))
+    const consumer = yield* openConsumer(config, sinkSettings(config, options))
     yield* attempt(`subscribe to ${options.topic}`, () => consumer.subscribe([options.topic]))
     const one = yield* Semaphore.make(1)
     const openReader = yield* Effect.cached(Scope.provide(openConsumer(config, readerSettings(config)), scope))
@@ -67,7 +67,7 @@ const common = (config: Config): Record<string, string> => ({
   "auto.offset.reset": "error"
 })
 
-const memberSettings = (config: Config, options: CommittedLogOptions): Record<string, string> => ({
+export const sinkSettings = (config: Config, options: CommittedLogOptions): Record<string, string> => ({
   ...common(config),
   // librdkafka 2.12 moves a position beyond an end that it reports: a pause then loses a record.
   "enable.partition.eof": "false",

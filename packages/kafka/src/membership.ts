@@ -25,7 +25,7 @@ export const openMembership = (
 ): Effect.Effect<Membership, LogError, Scope.Scope> =>
   Effect.gen(function* () {
     const consumer = yield* Effect.acquireRelease(
-      attemptSync("open a consumer", () => Consumer.open(settings(config, options), signIn(config))),
+      attemptSync("open a consumer", () => Consumer.open(memberSettings(config, options), signIn(config))),
       leave
     )
     yield* attempt(`subscribe to ${options.topics.join(", ")}`, () => consumer.subscribe(options.topics))
@@ -37,7 +37,7 @@ export const openMembership = (
     return membership(consumer, yield* Effect.cached(Scope.provide(open, scope)))
   })
 
-const settings = (config: typeof KafkaConfig.Type, options: SourceOptions): Record<string, string> => ({
+export const memberSettings = (config: typeof KafkaConfig.Type, options: SourceOptions): Record<string, string> => ({
   ...SOURCE_DEFAULTS,
   ...clusterSettings(config),
   ...groupSettings(config.settings, options),

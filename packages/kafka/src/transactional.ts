@@ -35,7 +35,7 @@ export const openProducer = (
     const open = Effect.gen(function* () {
       yield* close
       const producer = yield* attemptSync(`open the producer ${id}`, () =>
-        Producer.open(settings(config, id), signIn(config))
+        Producer.open(producerSettings(config, id), signIn(config))
       )
       current = producer
       for (const topic of topics) producer.topicId(topic)
@@ -68,7 +68,7 @@ export const openProducer = (
     } satisfies ProducerPort
   })
 
-const settings = (config: typeof KafkaConfig.Type, id: string): Record<string, string> => ({
+export const producerSettings = (config: typeof KafkaConfig.Type, id: string): Record<string, string> => ({
   ...PRODUCER_DEFAULTS,
   ...clusterSettings(config),
   "transactional.id": id,

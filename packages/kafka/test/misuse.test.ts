@@ -209,6 +209,35 @@ test("transactional calls out of order are errors, not hangs", async () => {
   await plain.close()
 })
 
+test("no call waits without end", async () => {
+  const [consumer, producer, admin] = [
+    openConsumer(),
+    openProducer({ "transactional.id": "misuse" }),
+    Admin.open(nowhere)
+  ]
+  const arena = new Arena(1000, 10)
+  const calls = (ms: number) => [
+    () => producer.initTransactions(ms),
+    () => producer.flush(ms),
+    () => producer.drain(0, ms),
+    () => producer.sendOffsets([{ ...at, offset: 1 }], consumer, ms),
+    () => producer.commit(ms),
+    () => producer.abort(ms),
+    () => consumer.poll(arena, 10, ms),
+    () => consumer.committed([at], ms),
+    () => consumer.commit([{ ...at, offset: 1 }], ms),
+    () => consumer.seek([{ ...at, offset: 1 }], ms),
+    () => consumer.watermarkOffsets("t", 0, ms),
+    () => admin.metadata("all", ms),
+    () => admin.deleteRecords([{ ...at, offset: 1 }], ms)
+  ]
+  // To librdkafka -1 is for ever.
+  for (const ms of [-1, Number.POSITIVE_INFINITY, Number.NaN])
+    for (const call of calls(ms))
+      expect([String(call), ms, await reasonOf(call)]).toEqual([String(call), ms, "InvalidArgument"])
+  await Promise.all([consumer.close(500), producer.close(), admin.close()])
+})
+
 test("calls on a broker that is away time out and say so", async () => {
   const [consumer, admin, producer] = [openConsumer(), Admin.open(nowhere), openProducer()]
   for (const call of [

@@ -18,6 +18,8 @@ const BROKEN = {
   endNotAwaited: /goes on at source offset|comes before its descriptor|doubled [1-9]/,
   /** The lane is told that a flush is acknowledged before it is: the other producer overtakes. */
   flushNotAwaited: /out of order/,
+  /** The client begins where its reset policy says, at the beginning of the log, not where it is told. */
+  positionIgnored: /doubled [1-9]/,
   /** After an abort the positions come back, the state does not. */
   stateNotRestored: /totals: .* is \d+ of \d+, not|the watermark goes back|late: /,
   /** State that was followed is taken for that of the committed offset. */

@@ -195,7 +195,7 @@ export class SimSource {
     for (const one of positions) {
       this.checkHeld(one)
       if (this.positions.has(nameOf(one))) throw new LogError("Stop", `${nameOf(one)} is read already`)
-      this.positions.set(nameOf(one), one.offset)
+      this.positions.set(nameOf(one), this.world.sabotage === "positionIgnored" ? 0 : one.offset)
     }
   }
 

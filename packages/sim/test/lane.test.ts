@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test"
+import { describe, expect, test } from "bun:test"
 import { LogError, type Outputs, PHASES } from "@headrace/engine"
 import { Effect } from "effect"
 import type { Ask } from "../src/pipelines.ts"
@@ -247,6 +247,29 @@ test("a commit that failed may have happened: nothing is sent once more", () => 
   expect(bench.waits("restore")).toBe(true)
   expect(bench.waits("produce")).toBe(false)
   expect(bench.metrics.get("repeats")).toBe(0)
+})
+
+// The port has no abort: the new session fences the old one and ends what it left open, whatever its client thinks.
+describe("a transaction that failed is not ended by the producer that made it: both get new sessions first", () => {
+  const failures = ["Retry", "Abort", "Unknown", "Gone", "Fenced"] as const
+  const cases = TRANSACTION.flatMap(call => failures.map(failure => [call, failure] as const))
+  test.each(cases)("%s: %s", (call, failure) => {
+    const bench = new Bench("plain").run()
+    bench.feed([event(1, 100_000)])
+    if (call !== "produce") bench.answer("produce")
+    bench.now += 30
+    bench.answer("poll")
+    while (!bench.waits(call)) bench.answer(TRANSACTION.find(step => bench.waits(step))!)
+    // The calls that are under way come back, and the lane has nothing left to wait for.
+    const before = bench.asked.length
+    bench.fail(call, failure)
+    if (bench.waits("poll")) bench.answer("poll")
+    bench.settle(TRANSACTION)
+    expect(bench.asked.slice(before).filter(asked => asked !== "pause")).toEqual(["initialise", "initialise"])
+    bench.settle(["initialise", "pause", "restore", "seek"])
+    expect(bench.failure).toBeUndefined()
+    expect(PHASES[bench.phase]).toBe("running")
+  })
 })
 
 test("a transaction that grew beyond what is kept is not sent once more", () => {
