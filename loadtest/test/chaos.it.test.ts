@@ -45,11 +45,12 @@ test("nothing is lost, doubled or out of order", async () => {
 }, 240_000)
 
 /**
- * It commits outputs and state without their offsets. State then contradicts the group, so that the job refuses to go on
- * (after half a minute of hoping that the offsets are late), and what was sent from there on is missing.
+ * It commits outputs and state without their offsets. What follows depends on where it strikes: the lane, which knows of no
+ * commit, sends the same once more, and it is there twice; or state contradicts the group, so that the job refuses to go
+ * on (after half a minute of hoping that the offsets are late), and what was sent from there on is missing.
  */
 test("without the defence against torn transactions a late EndTxn does damage, and the audit finds it", async () => {
   const report = await run([lateEndTxn], { job: undefendedJob, patienceMs: 8000, keepLogs: false })
-  expect(report).toMatchObject({ missed: [], passed: false, faults: [{ injected: 1, unrecovered: 1 }] })
-  expect(report.kafka.lost).toBeGreaterThan(0)
+  expect(report).toMatchObject({ missed: [], passed: false, faults: [{ injected: 1 }] })
+  expect(report.kafka.lost + report.kafka.duplicated).toBeGreaterThan(0)
 }, 240_000)

@@ -38,7 +38,7 @@ export class LogStopped extends Schema.TaggedError<LogStopped>()("LogStopped", {
   cause: Schema.Defect()
 }) {}
 
-/** Kafka's client is of no more use: a sink that is started again goes on from what is committed. */
+/** Kafka's client is of no more use, or its membership went to another: a sink that is started again goes on from what is committed. */
 export class LogGone extends Schema.TaggedError<LogGone>()("LogGone", {
   message: Schema.String,
   cause: Schema.Defect()

@@ -13,7 +13,9 @@ export const passes = ({ failure }: LogError): boolean =>
 
 export const stopped = (error: LogError): LogStopped | LogGone => {
   const reason = { message: error.message, cause: error }
-  return error.failure === "Gone" ? new LogGone(reason) : new LogStopped(reason)
+  // A static member that the network cut off can be fenced by its own attempt to come back: another session mends that. Of
+  // two processes with one name the supervisor tires.
+  return error.failure === "Gone" || error.failure === "Fenced" ? new LogGone(reason) : new LogStopped(reason)
 }
 
 /** Repeats calls while that may help, and shows meanwhile that the sink waits. */
