@@ -1,6 +1,7 @@
-import { type JobConfig, sourceTopics } from "@headrace/engine"
+import { showSchema, showStateChange, stateChanges } from "@headrace/core"
+import { type JobConfig, type KeptState, sourceTopics, stateOf } from "@headrace/engine"
 import { Deferred, Effect, Schema } from "effect"
-import { type Plan, stateDigest } from "headrace"
+import type { Plan } from "headrace"
 import type { Status } from "./status.ts"
 
 /** What two processes must have in common for one of them to go on in the other one's place. */
@@ -9,8 +10,8 @@ export const Identity = Schema.Struct({
   instance: Schema.String,
   lanes: Schema.Int,
   sources: Schema.Array(Schema.String),
-  /** Of what the pipeline keeps as state. */
-  state: Schema.String
+  /** A `StateSchema` of core for each operator that keeps something. */
+  state: Schema.Array(Schema.Struct({ topic: Schema.String, id: Schema.String, schema: Schema.Any }))
 })
 export type Identity = typeof Identity.Type
 
@@ -19,20 +20,38 @@ export const identityOf = ({ app, instance, lanes }: JobConfig, plan: Plan): Ide
   instance,
   lanes,
   sources: [...sourceTopics(plan)].sort(),
-  state: stateDigest(plan)
+  state: stateOf(plan)
 })
 
-/** Why `theirs` cannot go on in the place of `mine`; undefined if it can. */
-export const obstacle = (mine: Identity, theirs: Identity): string | undefined => {
-  const differing = (["app", "instance", "lanes"] as const).find(name => mine[name] !== theirs[name])
+/** Why a successor cannot go on in the place of who runs; undefined if it can. */
+export const obstacle = (running: Identity, successor: Identity): string | undefined => {
+  const differing = (["app", "instance", "lanes"] as const).find(name => running[name] !== successor[name])
   if (differing !== undefined)
-    return `it runs with --${differing} ${mine[differing]}, not ${theirs[differing]}: lanes are told by these names; give the same`
-  if (mine.sources.join() !== theirs.sources.join())
-    return `it reads ${mine.sources.join(", ")}, not ${theirs.sources.join(", ")}: start the changed pipeline from a savepoint`
-  if (mine.state !== theirs.state)
-    return "its pipeline keeps other state (operators, their ids, aggregates or state fields differ): start the changed pipeline from a savepoint"
-  return undefined
+    return `it runs with --${differing} ${running[differing]}, not ${successor[differing]}: lanes are told by these names; give the same`
+  if (running.sources.join() !== successor.sources.join())
+    return `it reads ${running.sources.join(", ")}, not ${successor.sources.join(", ")}: start the changed pipeline from a savepoint`
+  const changes = changesOf(running.state, successor.state)
+  if (changes.length === 0) return undefined
+  return [
+    "what its pipeline keeps as state is not what the changed one does:",
+    ...changes,
+    "Stop it with a savepoint (headrace savepoint create --url … --stop), and start the changed pipeline from that (headrace run --from-savepoint, with --force or as another --app), which migrates what can be"
+  ].join("\n")
 }
+
+/** Operators are told by their ids: what each of them kept and is to keep, where that is not the same. */
+const changesOf = (was: readonly KeptState[], is: readonly KeptState[]): readonly string[] => {
+  const ids = new Set([...was, ...is].map(({ id }) => id))
+  return [...ids].flatMap(id => {
+    const [before, now] = [was, is].map(all => all.find(one => one.id === id))
+    if (before === undefined || now === undefined || before.topic !== now.topic)
+      return [showStateChange(id, { what: "the step", was: shown(before), is: shown(now) })]
+    return stateChanges(before.schema, now.schema).map(change => showStateChange(id, change))
+  })
+}
+
+const shown = (state: KeptState | undefined): string =>
+  state === undefined ? "missing" : `${showSchema(state.schema)}, of ${state.topic}`
 
 const POLL = "2 millis"
 

@@ -20,7 +20,11 @@ export const mayTakeOver = Effect.fnUntraced(function* (url: string, identity: I
   const response = yield* ask(url)
   const theirs = yield* Effect.tryPromise({
     try: async () => Schema.decodeUnknownSync(Identity)(await response.json()),
-    catch: () => refused(`${url}/takeover is not the address of a job: ${response.status} ${response.statusText}`)
+    catch: () =>
+      refused(
+        `cannot take over from ${url}: it does not say what it runs as a job of this version of Headrace does (${response.status} ${response.statusText}). ` +
+          "Is it one? Stop it, and start this one without --takeover"
+      )
   })
   const why = obstacle(theirs, identity)
   if (why !== undefined) return yield* refused(`cannot take over from ${url}: ${why}`)

@@ -16,7 +16,7 @@ export { directoryBlobs } from "./recovery/directory.ts"
 export { prepareTopics } from "./recovery/topics.ts"
 export { createSavepoint, type NewSavepoint } from "./savepoint/create.ts"
 export { type Manifest, type OperatorContents, partitionsOf } from "./savepoint/manifest.ts"
-export { leftBehind, type Match } from "./savepoint/match.ts"
+export { type KeptState, leftBehind, type Match, stateOf } from "./savepoint/match.ts"
 export { refuseHalfRestored, restoredFrom } from "./savepoint/progress.ts"
 export { type RestoreReport, type RestoreSavepoint, restoreSavepoint } from "./savepoint/restore.ts"
 export {

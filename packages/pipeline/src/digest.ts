@@ -8,27 +8,6 @@ import type { Node, Plan } from "./plan.ts"
  */
 export const digest = (plan: Plan): string => fnv64(JSON.stringify([plan.name, plan.nodes.map(structure)]))
 
-/**
- * Of what a plan keeps as state, in whichever order: a process whose plan has another one cannot go on from it as it is.
- */
-export const stateDigest = (plan: Plan): string => fnv64(JSON.stringify(plan.nodes.flatMap(kept).toSorted(byId)))
-
-/** What the entries of a stateful step are told and read by. */
-const kept = (node: Node): readonly (readonly [id: string, ...unknown[]])[] => {
-  switch (node.kind) {
-    case "source":
-      return [[node.id, node.kind]]
-    case "window":
-      return [[node.id, node.kind, node.sizeMs, node.offsetMs, kinds(node.aggregates)]]
-    case "process":
-      return [[node.id, node.kind, states(node.state)]]
-    default:
-      return []
-  }
-}
-
-const byId = ([a]: readonly [string, ...unknown[]], [b]: readonly [string, ...unknown[]]): number => (a < b ? -1 : 1)
-
 const structure = (node: Node) =>
   Object.entries(node)
     .toSorted(([a], [b]) => (a < b ? -1 : 1))

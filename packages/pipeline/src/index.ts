@@ -1,6 +1,6 @@
 export * as Agg from "./agg.ts"
 export * as DeadLetter from "./deadLetter.ts"
-export { digest, stateDigest } from "./digest.ts"
+export { digest } from "./digest.ts"
 export { PipelineError } from "./error.ts"
 export { explain } from "./explain.ts"
 export * as Pipeline from "./pipeline.ts"

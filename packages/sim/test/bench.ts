@@ -186,7 +186,7 @@ export class Bench {
 }
 
 /** Records of partition 0 from `offset` on, without keys. */
-const batchOf = (records: readonly Record[], offset: number) => {
+export const batchOf = (records: readonly Record[], offset: number) => {
   const values = records.map(encodeEvent)
   const index = new Int32Array(records.length * STRIDE)
   let at = 0

@@ -34,7 +34,8 @@ export interface Follower {
   readonly gauges: LaneMetrics
   /** That were made so far. */
   readonly tasks: readonly { readonly closed: boolean }[]
-  readonly look: () => void
+  /** Answers with what it failed with, though nothing should make it. */
+  readonly look: () => unknown
   /** What a lane finds that takes over what was followed; undefined if that is nothing. */
   readonly take: () => Restored | undefined
 }
@@ -46,6 +47,8 @@ export class Recovery {
   readonly world = new World(1, undefined, undefined)
   /** What was logged as an error. */
   readonly said: string[] = []
+  /** As a warning. */
+  readonly warned: string[] = []
   /** The offsets from which the changelog was read. */
   readonly read: string[] = []
   /** What is left of the source's log. */
@@ -64,11 +67,16 @@ export class Recovery {
   }
 
   /** One transaction up to source offset `to`; parts of it may be left out, as no lane would. */
-  commit(to: number, changes: State, { changelog = true, offsets = true, marked = true } = {}): void {
+  commit(to: number, changes: State, parts: { changelog?: boolean; offsets?: boolean; marked?: boolean } = {}): void {
+    this.written.changed(changes)
+    this.commitOf(this.written, to, parts)
+  }
+
+  /** The same of what changed in a task. */
+  commitOf(task: Task, to: number, { changelog = true, offsets = true, marked = true } = {}): void {
     const { log, now } = this.world
     const outputs = new Outputs()
-    this.written.changed(changes)
-    this.writer.write(this.written, to, outputs, 0)
+    this.writer.write(task, to, outputs, 0)
     const [id] = this.ids
     const epoch = log.session(id)
     if (changelog) for (const value of valuesOf(outputs)) log.append(id, epoch, log.at(LOG), recordOf(value), now)
@@ -100,19 +108,30 @@ export class Recovery {
   /** What a lane finds that takes the partition over. */
   restore(lost: LostOffsets = "stop"): Restored {
     const task = new KeyValues()
+    const result = this.restoreInto(task, lost)
+    return result instanceof LogError ? { error: result } : { offset: result, state: task.state() }
+  }
+
+  /** The offset from which the task goes on. */
+  restoreInto(task: Task, lost: LostOffsets = "stop"): number | LogError {
     const result = this.run(restoreTask(this.options(lost), task))
-    return result instanceof LogError ? { error: result } : { offset: result.offset, state: task.state() }
+    return result instanceof LogError ? result : result.offset
   }
 
   /** Somebody who follows the partition, or not. */
   follower(wanted: readonly TopicPartition[] = [INPUT]): Follower {
-    const gauges = new LaneMetrics()
     const tasks: KeyValues[] = []
     const makeTask = (): KeyValues => {
       const task = new KeyValues()
       tasks.push(task)
       return task
     }
+    return { ...this.followerOf(makeTask, wanted), tasks }
+  }
+
+  /** The same with tasks that are made so. */
+  followerOf(makeTask: () => Task, wanted: readonly TopicPartition[] = [INPUT]): Omit<Follower, "tasks"> {
+    const gauges = new LaneMetrics()
     const followers = new Followers({
       ...this.options("stop"),
       metrics: new LaneMetrics(),
@@ -125,8 +144,7 @@ export class Recovery {
     }
     return {
       gauges,
-      tasks,
-      look: () => void this.run(followers.look()),
+      look: () => this.run(followers.look()),
       take: () => {
         const task = followers.take(INPUT, noOutputs)
         if (task === undefined) return undefined
@@ -183,6 +201,7 @@ export class Recovery {
     const { world } = this
     const logger = Logger.make(({ logLevel, message }) => {
       if (logLevel === "Error") this.said.push(String(message))
+      if (logLevel === "Warn") this.warned.push(String(message))
     })
     const owner = {}
     let ended: { readonly result: A | LogError } | undefined

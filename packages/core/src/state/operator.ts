@@ -1,8 +1,9 @@
 import { ByteWriter } from "../bytes.ts"
+import { showStateChange, stateChanges } from "./changed.ts"
 import { writePut } from "./changes.ts"
 import { StateError } from "./error.ts"
 import { HANDLE_BYTES, NAMESPACE_BYTES, NO_NAMESPACE, operatorHash, readOrdered, writeStateKey } from "./order.ts"
-import { type StateDefinition, type StateSchema, showSchema } from "./schema.ts"
+import type { StateDefinition, StateSchema } from "./schema.ts"
 import { addSize, drainAll, noState, type Spilling, type SpillStore, type StateSize } from "./spill.ts"
 
 /** What an operator's state is: state of another schema is refused. Savepoints migrate it (savepoint/). */
@@ -96,12 +97,15 @@ export class OperatorState implements Spilling {
     const own = this.descriptor
     if (id !== own.id)
       throw new StateError("Collision", `Operators "${id}" and "${own.id}" share a hash: give one of them another id`)
-    if (JSON.stringify(schema) !== JSON.stringify(own.schema))
+    const changes = stateChanges(schema, own.schema)
+    if (changes.length > 0)
       throw new StateError(
         "Incompatible",
-        `State of "${id}" was written as ${showSchema(schema)} (version ${schema.version}), the pipeline has ` +
-          `${showSchema(own.schema)} (version ${own.schema.version}): put the old definition back, take a savepoint with it, ` +
-          "and start the new one from that (headrace savepoint), or give the step another id to start it empty"
+        [
+          `State of "${id}" is not what the pipeline keeps:`,
+          ...changes.map(change => showStateChange(id, change)),
+          "Take a savepoint with the old pipeline (headrace savepoint create), and start the changed one from it (headrace run --from-savepoint, with --force or as another --app), which migrates what can be; or put the old definition back"
+        ].join("\n")
       )
     this.described = true
   }

@@ -69,6 +69,6 @@ const unknown = (key: Uint8Array, value: Uint8Array | undefined): StateError => 
   return new StateError(
     "UnknownOperator",
     `There is state of an operator "${readDescriptor(value).id}", which the pipeline does not have: ` +
-      "put the step back under this id, or start the job from empty state under another name"
+      "put the step back under this id; or take a savepoint with the old pipeline (headrace savepoint create), and start the changed one from it with --allow-non-restored-state"
   )
 }

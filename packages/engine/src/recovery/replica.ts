@@ -1,3 +1,4 @@
+import { StateError } from "@headrace/core"
 import { Effect, Stream } from "effect"
 import type { LaneMetrics } from "../metrics.ts"
 import type { BlobError, Blobs } from "../ports/blobs.ts"
@@ -64,9 +65,16 @@ const putBack = (
     })
   return Stream.runForEach(checkpoint.blocks, block => Effect.andThen(entries(block), part.breathe)).pipe(
     Effect.as<CheckpointHeader>(checkpoint),
+    Effect.catchDefect(defect =>
+      defect instanceof StateError ? Effect.fail(notOwn(task, defect)) : Effect.die(defect)
+    ),
     Effect.tapError(() => Effect.sync(() => task.reset()))
   )
 }
+
+/** State that this pipeline does not keep, or not like that: nothing is read by another schema than it was written with. */
+const notOwn = ({ topic, partition }: TopicPartition, cause: StateError): LogError =>
+  new LogError("Stop", `Cannot restore ${topic}/${partition}: ${cause.message}`, { cause })
 
 /**
  * Reads all that is committed by now, and answers with where that ends. When it fails for want of an answer, or is
@@ -79,15 +87,21 @@ export const advance = (
 ): Effect.Effect<number, LogError | BlobError, Blobs> =>
   Effect.gen(function* () {
     const { task, log, next } = replica
-    let lost: LogError | undefined
+    let failure: LogError | undefined
     const range = yield* changelog.read(
       log,
       next,
       (offset, bytes, start, end) => {
         const header = readHeader(bytes, start, end)
-        if (isGap(header, replica.reached)) lost ??= gapError(log, offset, header.from, replica.reached)
+        if (isGap(header, replica.reached)) failure ??= gapError(log, offset, header.from, replica.reached)
         metrics.add("restored", 1)
-        task.apply(bytes.subarray(header.changes, end))
+        try {
+          task.apply(bytes.subarray(header.changes, end))
+        } catch (error) {
+          if (!(error instanceof StateError)) throw error
+          failure ??= notOwn(task, error)
+          return false
+        }
         part.put(end - start, offset + 1)
         replica.reached = header.to
         replica.next = offset + 1
@@ -96,7 +110,7 @@ export const advance = (
       part.breathe
     )
     if (range.start > (next === "beginning" ? 0 : next)) return yield* trimmed(app, task, log, range.start, next)
-    if (lost !== undefined) return yield* Effect.fail(lost)
+    if (failure !== undefined) return yield* Effect.fail(failure)
     replica.next = range.end
     return range.end
   })

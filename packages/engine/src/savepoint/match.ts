@@ -5,6 +5,8 @@ import {
   type Difference,
   processDefinition,
   type StateDefinition,
+  type StateDescriptor,
+  showStateChange,
   windowDefinition
 } from "@headrace/core"
 import type { Node, Plan } from "headrace"
@@ -19,6 +21,15 @@ export const definitionsOf = (plan: Plan): ReadonlyMap<string, readonly StateDef
       plan.nodes.flatMap(node => (topicOf(plan, node) === topic ? definitionOf(node) : []))
     ])
   )
+
+/** What the state that a plan keeps is told and read by, of all operators. */
+export interface KeptState extends StateDescriptor {
+  /** The source topic whose partitions hold it. */
+  readonly topic: string
+}
+
+export const stateOf = (plan: Plan): readonly KeptState[] =>
+  [...definitionsOf(plan)].flatMap(([topic, all]) => all.map(({ id, schema }) => ({ topic, id, schema })))
 
 const definitionOf = (node: Node): readonly StateDefinition[] => {
   if (node.kind === "source") return [clockDefinition(node.id)]
@@ -85,8 +96,5 @@ export const differencesOf = ({ operators }: Match): readonly Difference[] =>
 /** Differences as a person reads them: where, what it was, what it is, what to do. */
 export const showDifferences = (differences: readonly Difference[]): string =>
   differences
-    .map(
-      ({ operator, what, was, is, todo }) =>
-        `  ${operator}, ${what}\n    was:  ${was}\n    is:   ${is}\n    to do: ${todo}`
-    )
+    .map(difference => `${showStateChange(difference.operator, difference)}\n    to do: ${difference.todo}`)
     .join("\n")
