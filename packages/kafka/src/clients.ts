@@ -2,6 +2,7 @@ import { type Admin as AdminPort, Clients, type KafkaConfig, LogError, type Sour
 import { Effect, Layer, Schedule } from "effect"
 import { Admin, type TopicSpec } from "./admin.ts"
 import { openChangelog } from "./changelog.ts"
+import { onceCoordinated } from "./coordinator.ts"
 import { KafkaError } from "./error.ts"
 import { openMembership } from "./membership.ts"
 import { openOffsets } from "./offsets.ts"
@@ -66,7 +67,9 @@ const openAdmin = (config: typeof KafkaConfig.Type) =>
           admin.deleteRecords([{ ...partition, offset }], METADATA_TIMEOUT_MS)
         ),
       members: group =>
-        attemptWith(admin, `read the members of ${group}`, () => admin.members(group, METADATA_TIMEOUT_MS))
+        onceCoordinated(
+          attemptWith(admin, `read the members of ${group}`, () => admin.members(group, METADATA_TIMEOUT_MS))
+        )
     })
   )
 

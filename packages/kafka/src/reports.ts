@@ -19,13 +19,21 @@ const sentence = (event: ConsumerEvent | ClientEvent): Effect.Effect<void> => {
   if (event.type === "error")
     return once(refuses(event.error) ? Effect.logError : Effect.logWarning, event.error.message)
   if (event.type !== "log" || REPEATED.has(event.facility) || IGNORED.test(event.message)) return Effect.void
-  return once(levelOf(event.level), `librdkafka: ${event.message}`)
+  const level = event.facility === "GETPID" && COMING.test(event.message) ? Effect.logDebug : levelOf(event.level)
+  return once(level, `librdkafka: ${event.message}`)
 }
 
 /** Broken connections and fatal errors come as errors as well. */
 const REPEATED: ReadonlySet<string> = new Set(["FAIL", "FATAL"])
 /** A cluster's settings go to clients of all kinds. */
 const IGNORED = /is a (consumer|producer) property and will be ignored/
+
+/**
+ * A producer's session is asked for once more: its coordinator is on its way, as at each first start, or still ends what
+ * the session before left open. If that takes too long, the call fails, which is told.
+ */
+const COMING =
+  /(Coordinator load in progress|Coordinator not available|Not coordinator|another concurrent operation on the same transaction was ongoing): retrying/
 
 const levelOf = (syslog: number) => (syslog <= 3 ? Effect.logError : syslog === 4 ? Effect.logWarning : Effect.logDebug)
 

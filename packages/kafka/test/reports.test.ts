@@ -57,3 +57,24 @@ test("a client that is of no more use is replaced, whatever else happened", asyn
     message: expect.stringContaining("until the session")
   })
 })
+
+const log = (facility: string, message: string): ConsumerEvent => ({ type: "log", level: 4, facility, message })
+const noSession = (why: string) =>
+  log(
+    "GETPID",
+    `[thrd:main]: Failed to acquire transactional PID from broker 127.0.0.1:9092/1: Broker: ${why}: retrying`
+  )
+
+test("that a producer's coordinator is on its way is no news, but why it gets no session otherwise is", async () => {
+  const coming = [
+    "Coordinator load in progress",
+    "Coordinator not available",
+    "Not coordinator",
+    "Producer attempted to update a transaction while another concurrent operation on the same transaction was ongoing"
+  ]
+  expect(await outcome(coming.map(noSession))).toEqual({ lines: [] })
+  expect(await outcome([noSession("Request timed out")])).toEqual({ lines: [expect.stringMatching(/^Warn .*PID/)] })
+  expect(await outcome([log("OTHER", "Coordinator load in progress: retrying")])).toEqual({
+    lines: [expect.stringMatching(/^Warn/)]
+  })
+})
