@@ -273,7 +273,7 @@ describe("entries", () => {
   test("of other states are refused by name", () => {
     const changes = new Chain({ ...FOREVER, value: 10 }).delta()
     expect(() => restored(FOREVER, [], [changes])).toThrow(
-      "list: list of any, map: map of any, sum: aggregating of any, value: value of any with a ttl"
+      "state value\n    was:  value: value of any with a ttl\n    is:   value: value of any\n"
     )
   })
 })
