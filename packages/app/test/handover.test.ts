@@ -1,8 +1,11 @@
 /** Which process may go on in the place of another one. */
 import { afterAll, expect, test } from "bun:test"
-import { Effect, Schema } from "effect"
+import { Effect, Fiber, Schema } from "effect"
 import { Agg, Pipeline, Sink, Source, State, toPlan, Window } from "headrace"
-import { Identity, identityOf, obstacle } from "../src/handover.ts"
+import { Handover, Identity, identityOf, obstacle } from "../src/handover.ts"
+import type { Savepoints } from "../src/savepoint/ending.ts"
+import { serve } from "../src/server.ts"
+import { Status } from "../src/status.ts"
 import { mayTakeOver } from "../src/takeover.ts"
 
 const Payment = Schema.Struct({ account: Schema.String, cents: Schema.Int, at: Schema.Int })
@@ -108,3 +111,23 @@ test("a process that says of itself something else, as other versions of Headrac
   const other = await asked({ ...running, state: "0123456789abcdef" })
   expect(String("failure" in other && other.failure.message)).toContain("job of this version of Headrace")
 })
+
+test("who runs refuses as well, whatever it is asked by, and does not stop for it", () =>
+  Effect.gen(function* () {
+    const status = new Status("spend", [])
+    const handover = new Handover(running, status)
+    const stops = yield* Effect.forkChild(handover.requested, { startImmediately: true })
+    const port = yield* serve(status, {} as Savepoints, handover, "127.0.0.1", 0)
+    const post = (identity: Identity) =>
+      Effect.promise(async () => {
+        const headers = { "content-type": "application/json" }
+        const body = JSON.stringify(identity)
+        const response = await fetch(`http://127.0.0.1:${port}/takeover`, { method: "POST", headers, body })
+        return [response.status, await response.text()] as const
+      })
+    const [code, text] = yield* post(sent(version(Schema.Int, one => one.cents)))
+    expect([code, text]).toEqual([409, expect.stringContaining("  alerts, state last\n    was:  { cents: integer }")])
+    expect(stops.pollUnsafe()).toBeUndefined()
+    expect(yield* post(running)).toEqual([200, "handed over\n"])
+    yield* Fiber.join(stops)
+  }).pipe(Effect.scoped, Effect.runPromise))
