@@ -35,6 +35,8 @@ export class SimProducer {
   private session: Session | undefined
   /** Who the process was in the group at its first transaction. */
   private member: ReturnType<SimSource["metadata"]> | undefined
+  /** The offsets of the transaction are committed, as far as this process knows. */
+  private confirm = () => {}
   /** An end is under way that the lane takes for over. */
   ending = false
 
@@ -161,11 +163,19 @@ export class SimProducer {
     if (world.sabotage === "offsetsNotSent") return void world.call(this.owner, `${id} no offsets`, done)
     this.member ??= source.metadata()
     const metadata = world.sabotage === "staleMember" ? this.member : source.metadata()
-    const named = offsets.map(one => ({ name: nameOf(one), offset: one.offset }))
+    const all = offsets.map(one => ({ name: nameOf(one), offset: one.offset }))
+    this.confirm = () => {
+      for (const { name, offset } of all) source.committed.set(name, offset)
+    }
+    const moved = all.filter(({ name, offset }) => source.committed.get(name) !== offset)
+    const named = world.sabotage === "unchangedNotSent" ? moved : all
+    // Without any the client sends nothing, and says that all is well.
+    if (named.length === 0) return void world.call(this.owner, `${id} no offsets`, done)
     this.request(
       "offsets",
       session => {
         const member = world.group.member(metadata.name, metadata.incarnation)
+        if (member === undefined) world.inject("zombie refused")
         if (world.sabotage !== "groupNotFenced" && (member === undefined || member.epoch !== metadata.epoch))
           throw new LogError("Abort", `illegal generation of ${metadata.name}`)
         if (world.sabotage === "offsetsOutside") return world.log.commitOffsets(named)
@@ -200,6 +210,7 @@ export class SimProducer {
       session => session.empty || session.failure !== undefined,
       session => {
         session.began = false
+        this.confirm()
       }
     )
   }

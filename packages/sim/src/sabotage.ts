@@ -8,6 +8,8 @@ import type { Shape } from "./pipelines.ts"
 const BROKEN = {
   /** Transactions carry no offsets. */
   offsetsNotSent: /committed none/,
+  /** Of touched partitions only those offsets are sent that move: nobody fences a transaction in which only time passed. */
+  unchangedNotSent: /doubled [1-9]|goes on at source offset/,
   /** Offsets are committed at once, not with the transaction. */
   offsetsOutside: /lost [1-9]|but the group committed \d/,
   /** The identity in the group is taken when the process starts, not before each sending of offsets. */
@@ -55,9 +57,17 @@ const BROKEN = {
   insertAssumed: /table, .*lost [1-9]/
 } as const
 
+const SOONEST_IN: { readonly [sabotage in Sabotage]?: Shape } = {
+  unchangedNotSent: "alarms",
+  planNotAwaited: "table",
+  noDedupToken: "table",
+  ledgerIgnored: "table",
+  ledgerByMaxOffset: "table",
+  insertAssumed: "table"
+}
+
 /** The shape in which it comes to that soonest; undefined: any. */
-export const shapeFor = (sabotage: Sabotage): Shape | undefined =>
-  BROKEN[sabotage].source.includes("table") ? "table" : undefined
+export const shapeFor = (sabotage: Sabotage): Shape | undefined => SOONEST_IN[sabotage]
 
 export type Sabotage = keyof typeof BROKEN
 export const SABOTAGES = Object.keys(BROKEN) as readonly Sabotage[]

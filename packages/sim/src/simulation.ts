@@ -1,12 +1,11 @@
-import { Effect } from "effect"
 import type { Plan } from "headrace"
 import { allOut, check } from "./checker.ts"
-import { corruptEvent, type Event, encodeEvent } from "./codec.ts"
 import type { Group } from "./group.ts"
-import type { Partition, Txn } from "./log.ts"
+import { askIn, Inputs } from "./inputs.ts"
+import type { Txn } from "./log.ts"
 import { nameOf } from "./log.ts"
 import { Node, outputTopics } from "./node.ts"
-import { type Ask, planOf, SHAPES, type Shape } from "./pipelines.ts"
+import { planOf, SHAPES, type Shape } from "./pipelines.ts"
 import type { Sabotage } from "./sabotage.ts"
 import type { SimSource } from "./source.ts"
 import { TableNode } from "./table-node.ts"
@@ -18,6 +17,8 @@ const TRANSACTION_TIMEOUT_MS = 10_000
 const FAULTY_STEPS = 1_500
 const DRAIN_STEPS = 12_000
 const OUTPUT_PARTITIONS = 2
+/** Against 1 for its being thrown out by the group. */
+const THAW_WEIGHT = 0.3
 
 export interface Options {
   readonly seed: number
@@ -63,10 +64,8 @@ class Simulation {
   private readonly slots: (Node | undefined)[]
   private readonly tables: (TableNode | undefined)[]
   private incarnations = 0
-  private nextId = 1
-  private inputsLeft: number
+  private readonly inputs: Inputs
   private digest = 0
-  private readonly clock = new Map<Partition, number>()
 
   constructor(options: Options) {
     this.options = options
@@ -74,13 +73,13 @@ class Simulation {
     const { random, log } = this.world
     const shape = random.pick(SHAPES)
     this.shape = options.shape ?? shape
-    this.plan = planOf(this.shape, this.ask)
+    this.plan = planOf(this.shape, askIn(this.world))
     for (const topic of outputTopics(this.plan))
       log.create(topic, topic.includes("changelog") ? this.world.inputs().length : OUTPUT_PARTITIONS)
     this.world.warehouse = warehouseOf(this.world, this.plan)
     this.slots = Array.from({ length: random.int(1, 3) })
     this.tables = Array.from({ length: this.world.warehouse === undefined ? 0 : random.int(1, 2) })
-    this.inputsLeft = random.int(20, 120)
+    this.inputs = new Inputs(this.world)
   }
 
   run(): Result {
@@ -90,6 +89,7 @@ class Simulation {
     world.trace("faults stop")
     world.faults = NO_FAULTS
     world.disk.full = false
+    world.frozen.clear()
     world.warehouse?.server.start()
     const limit = world.step + DRAIN_STEPS
     while (world.step < limit && world.violations.length === 0 && !this.finished()) this.turn(false)
@@ -103,7 +103,7 @@ class Simulation {
   /** Everything that came in is committed, and no window is in the middle of its firing. */
   private finished(): boolean {
     const { log } = this.world
-    if (this.inputsLeft > 0 || !this.quiet() || this.world.warehouse?.filled === false) return false
+    if (this.inputs.left > 0 || !this.quiet() || this.world.warehouse?.filled === false) return false
     if (this.shape === "alarms" && !allOut(this.world)) return false
     return this.world.inputs().every(input => {
       const last = input.all().at(-1)
@@ -175,7 +175,7 @@ class Simulation {
     const { world } = this
     const list: Candidate[] = []
     for (const call of world.calls) {
-      if (call.due > world.now || !call.ready()) continue
+      if (call.due > world.now || world.isFrozen(call.owner) || !call.ready()) continue
       const run = () => {
         world.cancel(call)
         call.run()
@@ -204,7 +204,7 @@ class Simulation {
     const { log, group } = world
     for (const id of log.expired(world.now, TRANSACTION_TIMEOUT_MS))
       list.push({ label: `time-out ${id}`, weight: 3, run: this.faulty("transaction timed out", () => log.fence(id)) })
-    if (this.inputsLeft > 0) list.push({ label: "input", weight: 2, run: () => this.input() })
+    if (this.inputs.left > 0) list.push({ label: "input", weight: 2, run: () => this.inputs.add() })
     this.members(group, this.slots, list)
     this.disk(list)
   }
@@ -220,7 +220,7 @@ class Simulation {
       })
     for (const member of group.members.values()) {
       const node = nodes.find(one => one?.name === member.name)
-      const there = node?.alive === true
+      const there = node?.alive === true && !this.world.isFrozen(node)
       if (there && member.epoch !== group.epoch)
         list.push({ label: `heartbeat ${member.name}`, weight: 1, run: () => node.source.heartbeat() })
       const weight = there ? faults.kill / 2 : 1
@@ -233,7 +233,7 @@ class Simulation {
     const { world, plan } = this
     this.lifecycle(this.slots, "i", slot => new Node(world, plan, slot, ++this.incarnations), list, faulty, starting)
     for (const node of this.slots) {
-      if (!node?.alive) continue
+      if (!node?.alive || world.isFrozen(node)) continue
       const weight = faulty ? world.faults.kill / 2 : 0
       const set = this.faulty("clock set", () => node.stepClock())
       if (weight > 0) list.push({ label: `clock of ${node.name} set`, weight, run: set })
@@ -282,7 +282,16 @@ class Simulation {
       if (!faulty || kill === 0) continue
       list.push({ label: `kill ${node.name}`, weight: kill, run: this.faulty("kill", () => node.kill()) })
       list.push({ label: `stop ${node.name}`, weight: kill / 3, run: this.faulty("stop", () => node.stop()) })
+      this.freezing(node, kill / 3, list)
     }
+  }
+
+  /** Long enough for the group to throw it out, most of the time: it goes on as a zombie. */
+  private freezing(node: Process, weight: number, list: Candidate[]): void {
+    const { frozen } = this.world
+    const { name } = node
+    if (frozen.has(node)) list.push({ label: `thaw ${name}`, weight: THAW_WEIGHT, run: () => frozen.delete(node) })
+    else list.push({ label: `freeze ${name}`, weight, run: this.faulty("process frozen", () => frozen.add(node)) })
   }
 
   private disk(list: Candidate[]): void {
@@ -304,44 +313,6 @@ class Simulation {
       this.world.inject(fault)
       run()
     }
-  }
-
-  // ── inputs and asynchronous steps ──────────────────────────────────────────────────────────────────────────────
-
-  /** A few records in one partition, with gaps between them as transactional producers leave them. */
-  private input(): void {
-    const { random, inputs } = { random: this.world.random, inputs: this.world.inputs() }
-    const to = random.pick(inputs)
-    for (let left = Math.min(this.inputsLeft, random.int(1, 8)); left > 0; left--) {
-      if (random.chance(0.1)) to.append(undefined)
-      this.inputsLeft--
-      const event = this.event(to)
-      const corrupt = random.chance(0.02)
-      if (corrupt) this.world.inject("corrupt record")
-      const value = corrupt ? corruptEvent(event.id) : encodeEvent(event)
-      to.append({ key: new TextEncoder().encode(event.account), value, timestamp: event.at })
-    }
-    if (random.chance(0.2)) to.append(undefined)
-  }
-
-  private event(to: Partition): Event {
-    const { random } = this.world
-    const time = (this.clock.get(to) ?? 100_000) + (random.chance(0.1) ? random.int(0, 4_000) : random.int(0, 150))
-    this.clock.set(to, time)
-    const at = time - (random.chance(0.2) ? random.int(0, 4_000) : random.int(0, 900))
-    return { id: this.nextId++, account: `p${to.partition}-${random.int(0, 3)}`, cents: random.int(1, 1 << 30), at }
-  }
-
-  private readonly ask: Ask = (record, result) => {
-    const { world } = this
-    if (world.random.chance(0.3)) return Effect.succeed(result())
-    return Effect.callback<object>(resume => {
-      const due = world.now + (world.random.chance(0.05) ? 200 : world.random.int(0, 30))
-      const call = world.call(undefined, `answer ${JSON.stringify(record)}`, () => resume(Effect.succeed(result())), {
-        due
-      })
-      return Effect.sync(() => world.cancel(call))
-    })
   }
 }
 

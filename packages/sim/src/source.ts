@@ -49,6 +49,8 @@ export class SimSource {
   private readonly positions = new Map<string, number>()
   /** Given to the lane, not given back: what is lost if the group throws the member out. Read once it has a position. */
   private readonly held = new Map<string, TopicPartition>()
+  /** By partition, what this process knows to be committed. */
+  readonly committed = new Map<string, number>()
   private joined = false
   /** A change that the lane has not answered: the client tells of no other one. */
   private unanswered: GroupChange | undefined
@@ -107,8 +109,9 @@ export class SimSource {
     return { type: "assign", partitions: assigned.map(({ topic, partition }) => ({ topic, partition })) }
   }
 
-  /** Thrown out: says so first, and comes back as a new member once that is answered. */
+  /** Thrown out: hears of it sooner or later, says so first, and comes back as a new member once that is answered. */
   private rejoin(): GroupChange | undefined {
+    if (this.joined && this.world.random.chance(0.5)) return undefined
     if (this.joined && this.held.size > 0 && this.world.sabotage !== "lostKept") {
       this.world.inject("partitions lost")
       return { type: "lost", partitions: [...this.held.values()] }
@@ -195,6 +198,7 @@ export class SimSource {
     for (const one of positions) {
       this.checkHeld(one)
       if (this.positions.has(nameOf(one))) throw new LogError("Stop", `${nameOf(one)} is read already`)
+      this.committed.set(nameOf(one), one.offset)
       this.positions.set(nameOf(one), this.world.sabotage === "positionIgnored" ? 0 : one.offset)
     }
   }

@@ -45,6 +45,7 @@ export const FAULTS = [
   "stop",
   "rebalance",
   "member expired",
+  "process frozen",
   "transaction timed out",
   "clock jumped",
   "lane stands still",
@@ -69,6 +70,7 @@ export const FAULTS = [
   "insert partly done",
   "partitions lost",
   "revoked in a restore",
+  "zombie refused",
   // No faults, but what has to happen under them.
   "transactions repeated",
   "committed beside a restore"
@@ -95,6 +97,8 @@ export class World {
   readonly injected = new Map<Fault, number>()
   faults: Faults
   calls: Call[] = []
+  /** Processes that stand still as a whole, as after SIGSTOP: nothing of theirs happens until they go on. */
+  readonly frozen = new Set<object>()
   now = 1_000
   step = 0
   private readonly partitions: number
@@ -166,12 +170,17 @@ export class World {
     return call
   }
 
+  isFrozen(owner: object | undefined): boolean {
+    return owner !== undefined && this.frozen.has(owner)
+  }
+
   cancel(call: Call): void {
     this.calls = this.calls.filter(one => one !== call)
   }
 
   dropCallsOf(owner: object): void {
     this.calls = this.calls.filter(one => one.owner !== owner)
+    this.frozen.delete(owner)
   }
 
   /** A remote call as an Effect: answered when the scheduler picks it. */
