@@ -75,10 +75,20 @@ test("2 → 4 → 2 partitions, through a changed pipeline, give what one uninte
   const url = (await first.says(/health and metrics at (\S+?),/))[1]!
   const beside = await savepoint("create", "--url", url, "--id", "beside")
   expect(beside).toMatchObject({ code: 0, out: "beside\n" })
+  // A version that keeps other state does not go on from it as it is: not in its place, and not after it.
+  const successor = start("misfit", "one", "--takeover", url)
+  expect(await successor.ended()).toBe(1)
+  expect(successor.log).toMatch(/cannot take over[\s\S]*spend, the window's size\n +was: +10000 ms\n +is: +20000 ms/)
+  expect(successor.log).toMatch(/balances, state balance\n +was: +integer\n +is: +\{ cents: integer \}/)
   const created = await savepoint("create", "--url", url, "--stop")
   expect(created.code).toBe(0)
   const taken = created.out.trim()
   expect(await first.ended()).toBe(0)
+  const changedOnly = start("misfit", "one")
+  expect(await changedOnly.ended()).toBe(1)
+  expect(changedOnly.log).toMatch(
+    /is not what the pipeline keeps:\n +(spend, the window's size|balances, state balance)\n +was: .*\n +is: .*\nTake a savepoint/
+  )
 
   // What it holds; the one that was taken without a process is the same state.
   const again = await savepoint("create", fixture("before"), ...where(), ...stores(), "--app", "one", "--id", "stopped")
