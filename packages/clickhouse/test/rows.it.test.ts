@@ -154,6 +154,31 @@ test("a table that exists is checked: missing, different, not Nullable, forgetfu
   expect(await problem(`memory_${name}`, small)).toContain("Memory")
 })
 
+test("a block that is sent again reaches the views that it did not reach before, and none twice", async () => {
+  const { database } = server
+  const run = (sql: string) => Effect.runPromise(server.command(sql))
+  const rowsOf = async (name: string) =>
+    Number((await Effect.runPromise(server.query(`SELECT count() AS n FROM ${database}.${name}`)))[0]!.n)
+  const [name, seen] = [uniqueName("viewed"), uniqueName("seen")]
+  const columns = columnsOf(Everything, name)
+  const table = await Effect.runPromise(prepareTable(server, name, columns))
+  const target = await Effect.runPromise(makeTarget(server, table, columns, "topic"))
+  const part = binary(columns, fc.sample(record, { numRuns: 7, seed: 1 }))
+  const send = () => Effect.runPromise(target.insert({ parts: [part], plan: { ranges: [part.range()], timestamp: 1 } }))
+  // The server died between the table and the view: to the view the block is a new one.
+  await send()
+  await run(
+    `CREATE TABLE ${database}.${seen} (_offset Int64) ENGINE = MergeTree ORDER BY _offset SETTINGS non_replicated_deduplication_window = 100`
+  )
+  await run(
+    `CREATE MATERIALIZED VIEW ${database}.view_${name} TO ${database}.${seen} AS SELECT _offset FROM ${database}.${name}`
+  )
+  await send()
+  expect([await rowsOf(name), await rowsOf(seen)]).toEqual([7, 7])
+  await send()
+  expect([await rowsOf(name), await rowsOf(seen)]).toEqual([7, 7])
+})
+
 test("names and texts with quotes and backslashes are only names and texts", async () => {
   const odd = "it's `a` \\ table"
   await Effect.runPromise(prepareTable(server, odd, columnsOf(Schema.Struct({ id: Schema.Int }), odd)))

@@ -9,11 +9,12 @@ import {
   type TopicPartition
 } from "@headrace/engine"
 import { Effect, Layer, Scope, Semaphore } from "effect"
+import { committedOf } from "./committed.ts"
 import { Consumer, type ConsumerEvent } from "./consumer.ts"
 import { groupSettings, SOURCE_DEFAULTS } from "./defaults.ts"
 import { KafkaError } from "./error.ts"
 import { polledOf, polling } from "./polling.ts"
-import { attempt, attemptSync, letGo, logError } from "./port-error.ts"
+import { attempt, attemptSync, letGo } from "./port-error.ts"
 import type { FoundOffset } from "./request.ts"
 import { clusterSettings, signIn } from "./sign-in.ts"
 
@@ -22,7 +23,6 @@ const CALL_TIMEOUT_MS = 10_000
 const POLL_MS = 500
 /** A range that does not come within this much time without a record: the broker is away. */
 const QUIET_LIMIT_MS = 30_000
-const NO_OFFSET = -1001
 
 type Config = typeof KafkaConfig.Type
 
@@ -105,12 +105,8 @@ const member = (consumer: Consumer): Omit<CommittedLog, "read"> => {
   }
 }
 
-const marksOf = (found: readonly FoundOffset[]): Effect.Effect<readonly (Mark | undefined)[], LogError> => {
-  const failed = found.find(one => one.error !== undefined)
-  if (failed !== undefined)
-    return Effect.fail(logError(`read the committed offset of ${failed.topic}[${failed.partition}]`, failed.error))
-  return Effect.succeed(found.map(one => (one.offset === NO_OFFSET ? undefined : markOf(one))))
-}
+const marksOf = (found: readonly FoundOffset[]): Effect.Effect<readonly (Mark | undefined)[], LogError> =>
+  Effect.map(committedOf(found), all => all.map(one => (one === undefined ? undefined : markOf(one))))
 
 const markOf = ({ topic, partition, offset, metadata }: FoundOffset): Mark => ({
   topic,

@@ -1,16 +1,16 @@
 import type { KafkaConfig, LogError, Membership, SourceOptions, TopicPartition } from "@headrace/engine"
 import { Effect, Schedule, Scope } from "effect"
+import { committedOf } from "./committed.ts"
 import { Consumer } from "./consumer.ts"
 import { groupSettings, SOURCE_DEFAULTS } from "./defaults.ts"
 import { polledOf, polling } from "./polling.ts"
-import { attempt, attemptSync, letGo, logError } from "./port-error.ts"
+import { attempt, attemptSync, letGo } from "./port-error.ts"
 import { clusterSettings, signIn } from "./sign-in.ts"
 
 const ARENA_RECORDS = 8192
 const CALL_TIMEOUT_MS = 10_000
 /** Offsets of a transaction that is open somewhere are not stable yet: one partition does not hold up others for long. */
 const STABLE_TIMEOUT_MS = 1_000
-const NO_OFFSET = -1001
 const unstable = Schedule.spaced("100 millis")
 /** A partition that was just taken cannot be sought in before the client has begun with it: asked again, for 10 s. */
 const untilBegun = Schedule.max([Schedule.spaced("20 millis"), Schedule.recurs(500)])
@@ -70,12 +70,8 @@ const membership = (consumer: Consumer, asker: Effect.Effect<Consumer, LogError>
 
   const committed = (partitions: readonly TopicPartition[]) =>
     ask("read committed offsets", one => one.committed(partitions, STABLE_TIMEOUT_MS)).pipe(
-      Effect.flatMap(found => {
-        const failed = found.find(one => one.error !== undefined)
-        if (failed !== undefined)
-          return Effect.fail(logError(`read the committed offset of ${failed.topic}/${failed.partition}`, failed.error))
-        return Effect.succeed(found.map(one => (one.offset === NO_OFFSET ? undefined : one.offset)))
-      }),
+      Effect.flatMap(committedOf),
+      Effect.map(found => found.map(one => one?.offset)),
       // Offsets of a transaction that is about to end are not stable yet; the coordinator may be moving.
       Effect.tapError(error => Effect.logWarning(error.message)),
       Effect.retry({ schedule: unstable, while: error => error.failure !== "Stop" && error.failure !== "Gone" })

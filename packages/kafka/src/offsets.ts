@@ -8,11 +8,11 @@ import {
   STRIDE
 } from "@headrace/engine"
 import { Effect, type Scope } from "effect"
+import { committedOf } from "./committed.ts"
 import { openConsumer, readerSettings, readRange } from "./committed-log.ts"
-import { attempt, logError } from "./port-error.ts"
+import { attempt } from "./port-error.ts"
 
 const CALL_TIMEOUT_MS = 10_000
-const NO_OFFSET = -1001
 
 /** A group's offsets through a consumer that never joins it: the broker takes commits of such a one while it is empty. */
 export const openOffsets = (
@@ -31,12 +31,8 @@ export const openOffsets = (
       range,
       committed: partitions =>
         attempt("read committed offsets", () => consumer.committed(partitions, CALL_TIMEOUT_MS)).pipe(
-          Effect.flatMap(found => {
-            const failed = found.find(one => one.error !== undefined)
-            return failed === undefined
-              ? Effect.succeed(found.map(one => (one.offset === NO_OFFSET ? undefined : one.offset)))
-              : Effect.fail(logError(`read the committed offset of ${failed.topic}/${failed.partition}`, failed.error))
-          })
+          Effect.flatMap(committedOf),
+          Effect.map(found => found.map(one => one?.offset))
         ),
       commit: positions =>
         attempt(`commit offsets of the group ${group}`, () => consumer.commit(positions, CALL_TIMEOUT_MS)),

@@ -1,0 +1,96 @@
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
+import { startKafka } from "@headrace/dev"
+import { type Membership, Outputs, type Producer } from "@headrace/engine"
+import { Effect } from "effect"
+import { openMembership } from "../src/membership.ts"
+import { openProducer } from "../src/transactional.ts"
+import { createTopic, fresh, fromBeginning, openConsumer, partitionsOf, readUntil } from "./support.ts"
+
+setDefaultTimeout(60_000)
+
+const STATE_PARTITIONS = 4
+const MINUTE_MS = 60_000
+
+let kafka: Awaited<ReturnType<typeof startKafka>>
+beforeAll(async () => {
+  kafka = await startKafka({
+    settings: {
+      "transactional.id.expiration.ms": "1000",
+      "transaction.remove.expired.transaction.cleanup.interval.ms": "100"
+    }
+  })
+}, 120_000)
+afterAll(() => kafka?.stop())
+
+const config = () => ({ bootstrap: kafka.bootstrap, settings: {} })
+
+/** One transaction with one record. */
+const commitOne = (producer: Producer, value: string) => {
+  const outputs = new Outputs()
+  outputs.data.bytes.set(new TextEncoder().encode(value))
+  outputs.data.length = value.length
+  outputs.add(0, 0, -1, 0, 0)
+  return producer
+    .begin()
+    .pipe(
+      Effect.andThen(producer.produce(outputs)),
+      Effect.andThen(producer.flush()),
+      Effect.andThen(producer.commit())
+    )
+}
+
+/** Until the coordinator has written down that it knows nothing of the id any more. */
+const forgotten = async (id: string): Promise<void> => {
+  const consumer = openConsumer(kafka.bootstrap, { "isolation.level": "read_uncommitted" })
+  await consumer.assign(fromBeginning("__transaction_state", STATE_PARTITIONS))
+  await readUntil(consumer, all => all.some(({ key, value }) => key?.includes(id) && value === null))
+  await consumer.close()
+}
+
+test("a transactional id that the broker has forgotten is initialised again", async () => {
+  const topic = await createTopic(kafka.bootstrap)
+  const id = fresh("idle")
+  const used = Effect.gen(function* () {
+    const producer = yield* openProducer(config(), id, [topic])
+    yield* producer.initialise()
+    yield* commitOne(producer, "before")
+    yield* Effect.promise(() => forgotten(id))
+    const { failure, message } = yield* Effect.flip(commitOne(producer, "refused"))
+    yield* producer.initialise()
+    yield* commitOne(producer, "after")
+    return { failure, message }
+  })
+  const { failure, message } = await Effect.runPromise(Effect.scoped(used))
+  // None of those that end the lane: Stop, and Fenced three times.
+  expect(["Retry", "Abort", "Unknown", "Gone"]).toContain(failure)
+  expect(message).toContain(id)
+  const consumer = openConsumer(kafka.bootstrap)
+  await consumer.assign(fromBeginning(topic))
+  const { received } = await readUntil(consumer, all => all.length >= 2)
+  expect(received.map(({ value }) => value)).toEqual(["before", "after"])
+  await consumer.close()
+})
+
+/** Polls until the group has given something, and takes it. */
+const given = (member: Membership) =>
+  Effect.gen(function* () {
+    for (;;) {
+      const { changes } = yield* member.poll(10, 100)
+      const assigned = changes.flatMap(({ type, partitions }) => (type === "assign" ? partitions : []))
+      yield* member.take(assigned)
+      if (assigned.length > 0) return assigned.map(({ partition }) => partition).toSorted()
+    }
+  })
+
+test("a lane that was killed is replaced at once by one of its name, not after its session", async () => {
+  const topic = await createTopic(kafka.bootstrap, 3)
+  // Far longer than this test may take.
+  const options = { topics: [topic], group: fresh("group"), member: "lane", sessionTimeoutMs: 30 * MINUTE_MS }
+  const all = partitionsOf(topic, 3).map(({ partition }) => partition)
+  const both = Effect.gen(function* () {
+    // It goes without a word: no more polls, and nothing is given back.
+    expect(yield* given(yield* openMembership(config(), options))).toEqual(all)
+    return yield* given(yield* openMembership(config(), options))
+  })
+  expect(await Effect.runPromise(Effect.scoped(both))).toEqual(all)
+})
