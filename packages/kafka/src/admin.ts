@@ -114,17 +114,14 @@ export class Admin {
     return found
   }
 
-  /** Who is in a group of consumers, and what each was given; nobody, if there is no such group. */
-  async members(group: string, timeoutMs = TIMEOUT_MS): Promise<GroupMember[]> {
+  /**
+   * Who is in a group, by client ids, and what each was given: nobody, if there is no such group, and undefined for one of
+   * KIP-848, of which the brokers tell no client like this (see native/src/group.rs).
+   */
+  async members(group: string, timeoutMs = TIMEOUT_MS): Promise<GroupMember[] | undefined> {
     const operation = `read the members of the group ${group}`
     const { text } = await this.#ask(operation, timeoutMs, (id, ms) => native.adminMembers(this.#handle, id, group, ms))
-    const found: readonly { readonly name: string; readonly partitions: readonly TopicPartition[] }[] = JSON.parse(
-      text ?? "[]"
-    )
-    return found.map(({ name, partitions }) => ({
-      name,
-      partitions: partitions.map(({ topic, partition }) => ({ topic, partition }))
-    }))
+    return JSON.parse(text ?? "null") ?? undefined
   }
 
   /** Brokers and topics: those named (each with its own error), or all of them. */

@@ -30,11 +30,17 @@ export const openMembership = (
     )
     yield* attempt(`subscribe to ${options.topics.join(", ")}`, () => consumer.subscribe(options.topics))
     const scope = yield* Effect.scope
-    const open = Effect.acquireRelease(
-      attemptSync("open a consumer", () => Consumer.open(askerSettings(config, options), signIn(config))),
-      asker => letGo("close a consumer", () => asker.close(CALL_TIMEOUT_MS))
-    )
-    return membership(consumer, yield* Effect.cached(Scope.provide(open, scope)))
+    const asker = (isolation: Isolation) => {
+      const open = Effect.acquireRelease(
+        attemptSync("open a consumer", () => Consumer.open(askerSettings(config, options, isolation), signIn(config))),
+        opened => letGo("close a consumer", () => opened.close(CALL_TIMEOUT_MS))
+      )
+      return Effect.cached(Scope.provide(open, scope))
+    }
+    return membership(consumer, {
+      read_committed: yield* asker("read_committed"),
+      read_uncommitted: yield* asker("read_uncommitted")
+    })
   })
 
 export const memberSettings = (config: typeof KafkaConfig.Type, options: SourceOptions): Record<string, string> => ({
@@ -50,26 +56,37 @@ export const memberSettings = (config: typeof KafkaConfig.Type, options: SourceO
 })
 
 /** Asks about the group without being in it: an answer that takes its time would hold up the member's polls. */
-const askerSettings = (config: typeof KafkaConfig.Type, options: SourceOptions): Record<string, string> => ({
+const askerSettings = (
+  config: typeof KafkaConfig.Type,
+  options: SourceOptions,
+  isolation: Isolation
+): Record<string, string> => ({
   ...SOURCE_DEFAULTS,
   ...clusterSettings(config),
   "group.id": options.group,
   "client.id": `${options.member}-asker`,
-  "isolation.level": "read_committed",
+  "isolation.level": isolation,
   "enable.auto.commit": "false"
 })
+
+type Isolation = "read_committed" | "read_uncommitted"
+/** Opened when they are first asked. */
+type Askers = Readonly<Record<Isolation, Effect.Effect<Consumer, LogError>>>
 
 const leave = (consumer: Consumer): Effect.Effect<void> =>
   letGo("leave the group", () => consumer.close(CALL_TIMEOUT_MS))
 
-const membership = (consumer: Consumer, asker: Effect.Effect<Consumer, LogError>): Membership => {
+const membership = (consumer: Consumer, askers: Askers): Membership => {
   const poll = polling(consumer, ARENA_RECORDS)
 
-  const ask = <A>(what: string, call: (consumer: Consumer) => Promise<A>): Effect.Effect<A, LogError> =>
-    Effect.flatMap(asker, one => attempt(what, () => call(one)))
+  const ask = <A>(
+    isolation: Isolation,
+    what: string,
+    call: (asker: Consumer) => Promise<A>
+  ): Effect.Effect<A, LogError> => Effect.flatMap(askers[isolation], asker => attempt(what, () => call(asker)))
 
   const committed = (partitions: readonly TopicPartition[]) =>
-    ask("read committed offsets", one => one.committed(partitions, STABLE_TIMEOUT_MS)).pipe(
+    ask("read_committed", "read committed offsets", one => one.committed(partitions, STABLE_TIMEOUT_MS)).pipe(
       Effect.flatMap(committedOf),
       Effect.map(found => found.map(one => one?.offset)),
       // Offsets of a transaction that is about to end are not stable yet; the coordinator may be moving.
@@ -89,9 +106,12 @@ const membership = (consumer: Consumer, asker: Effect.Effect<Consumer, LogError>
       ),
     unassign: partitions => attempt("give partitions back", () => consumer.unassign(partitions)),
     committed,
+    // To who reads committed, librdkafka tells the last stable offset as the first one, where retention has overtaken it.
     range: ({ topic, partition }) =>
       Effect.map(
-        ask(`read the range of ${topic}/${partition}`, one => one.watermarkOffsets(topic, partition, CALL_TIMEOUT_MS)),
+        ask("read_uncommitted", `read the range of ${topic}/${partition}`, one =>
+          one.watermarkOffsets(topic, partition, CALL_TIMEOUT_MS)
+        ),
         ({ low, high }) => ({ start: low, end: high })
       ),
     knownEnd: ({ topic, partition }) => consumer.knownEnd(topic, partition),

@@ -24,8 +24,11 @@ export interface Admin {
   readonly remove: (topics: readonly string[]) => Effect.Effect<void, LogError>
   /** Drops the records of a partition below `offset`. */
   readonly trim: (partition: TopicPartition, offset: number) => Effect.Effect<void, LogError>
-  /** Who is in a group at the moment, and what each was given: a dead member is until its session has timed out. */
-  readonly members: (group: string) => Effect.Effect<readonly GroupMember[], LogError>
+  /**
+   * Who is in a group at the moment, and what each was given: a dead member is until its session has timed out. Undefined
+   * where that cannot be known (KIP-848).
+   */
+  readonly members: (group: string) => Effect.Effect<readonly GroupMember[] | undefined, LogError>
 }
 
 /** The offsets of a group, from outside of it. */

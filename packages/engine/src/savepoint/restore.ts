@@ -85,11 +85,14 @@ const topicsOf = (manifest: Manifest): readonly string[] => [...new Set(manifest
 const ownIds = ({ operators, added }: Match): string =>
   [...operators.flatMap(({ own }) => (own === undefined ? [] : [own.id])), ...added].join(", ")
 
-/** A member that was killed, or stopped under a static name, counts until its session has timed out. */
+/**
+ * A member that was killed, or stopped under a static name, counts until its session has timed out. Where it is not known
+ * who is there, the broker refuses the offsets later, as long as somebody is.
+ */
 const idle = (admin: Admin, job: JobConfig) =>
   admin.members(groupName(job)).pipe(
     Effect.flatMap(members =>
-      members.length === 0
+      members === undefined || members.length === 0
         ? Effect.void
         : Effect.fail(
             new LogError(

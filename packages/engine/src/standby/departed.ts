@@ -5,8 +5,8 @@ import type { LogError } from "../ports/log.ts"
 const INTERVAL = "2 seconds"
 
 export interface DepartedOptions {
-  /** The names of the group's members, which are lanes. */
-  readonly members: Effect.Effect<readonly string[], LogError>
+  /** The names of the group's members, which are lanes; undefined where they cannot be known. */
+  readonly members: Effect.Effect<readonly string[] | undefined, LogError>
   /** Aborts what a lane of this name left open, and fences it. */
   readonly abort: (lane: string) => Effect.Effect<void, LogError>
 }
@@ -33,14 +33,16 @@ export class Departed {
 
   remember(): Effect.Effect<void, LogError> {
     return Effect.map(this.options.members, names => {
-      this.known = new Set([...this.known, ...names])
+      this.known = new Set([...this.known, ...(names ?? [])])
     })
   }
 
   /** Called when partitions were taken over: who was there and is not any more is dead, or has left. */
   settle(): Effect.Effect<void, LogError> {
     return Effect.gen({ self: this }, function* () {
-      const present = new Set(yield* this.options.members)
+      const members = yield* this.options.members
+      if (members === undefined) return
+      const present = new Set(members)
       const gone = [...this.known].filter(name => !present.has(name))
       // Before the calls: the next partition that arrives does not ask for the same.
       this.known = present

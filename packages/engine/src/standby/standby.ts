@@ -48,7 +48,7 @@ export const openStandby = (
     let owned: (() => readonly TopicPartition[]) | undefined
     let inherited: readonly TopicPartition[] = []
     const predecessors = Effect.map(members, all => {
-      inherited = all.find(({ name }) => name === laneName(job, lane))?.partitions ?? []
+      inherited = all?.find(({ name }) => name === laneName(job, lane))?.partitions ?? []
       return inherited
     })
     let inheritsUntil = 0
@@ -73,7 +73,7 @@ export const openStandby = (
     })
     yield* Effect.forkScoped(followers.run)
     const departed = new Departed({
-      members: Effect.map(members, all => all.map(({ name }) => name)),
+      members: Effect.map(members, all => all?.map(({ name }) => name)),
       abort: name =>
         Effect.forEach(
           idsOf(name),

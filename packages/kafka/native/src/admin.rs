@@ -3,6 +3,7 @@
 use crate::client::{Desk, Outcome, Raw};
 use crate::config::c_string;
 use crate::fault::{self, Fault};
+use crate::group;
 use crate::json;
 use crate::mailbox::Mailbox;
 use crate::place::{self, Places};
@@ -181,23 +182,9 @@ impl Admin {
     }
   }
 
-  /// Who is in a group of consumers, by whichever protocol.
+  /// Who is in a group.
   pub fn members(&mut self, group: &str, timeout_ms: i32) -> Outcome {
-    let name = c_string(group)?;
-    let call = Call::new(self.raw.rk, timeout_ms)?;
-    let mut names = [name.as_ptr()];
-    unsafe { rd_kafka_DescribeConsumerGroups(self.raw.rk, names.as_mut_ptr(), 1, call.options, call.queue) };
-    let event = call.answer()?;
-    unsafe {
-      let mut count = 0;
-      let result = rd_kafka_event_DescribeConsumerGroups_result(event.0);
-      let groups = rd_kafka_DescribeConsumerGroups_result_groups(result, &mut count);
-      if count != 1 {
-        return Err(Fault::invalid(format!("{count} groups were described, not 1")));
-      }
-      fault::look(rd_kafka_ConsumerGroupDescription_error(*groups))?;
-      Ok(Answer::text(describe_members(*groups)))
-    }
+    Ok(Answer::text(group::members(self.raw.rk, &c_string(group)?, timeout_ms)?))
   }
 
   /// One topic, or all of them with `None`.
@@ -221,19 +208,6 @@ impl Admin {
       Ok(Answer::text(text))
     }
   }
-}
-
-/// The static name of each member, else its client id, and what it was given.
-unsafe fn describe_members(group: *const rd_kafka_ConsumerGroupDescription_t) -> String {
-  let count = unsafe { rd_kafka_ConsumerGroupDescription_member_count(group) };
-  json::array((0..count).map(|i| unsafe {
-    let member = rd_kafka_ConsumerGroupDescription_member(group, i);
-    let fixed = rd_kafka_MemberDescription_group_instance_id(member);
-    let name = fault::text(if fixed.is_null() { rd_kafka_MemberDescription_client_id(member) } else { fixed });
-    let given = rd_kafka_MemberAssignment_partitions(rd_kafka_MemberDescription_assignment(member));
-    let given = if given.is_null() { "[]".into() } else { place::describe(given) };
-    format!("{{\"name\":{},\"partitions\":{given}}}", json::quoted(&name))
-  }))
 }
 
 unsafe fn describe(raw: *const rd_kafka_metadata) -> String {

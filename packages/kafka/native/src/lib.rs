@@ -13,6 +13,7 @@ mod consumer;
 mod consumer_api;
 mod fault;
 mod fetch;
+mod group;
 mod headers;
 mod json;
 mod mailbox;
