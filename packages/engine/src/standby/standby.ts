@@ -31,11 +31,11 @@ export interface Standby {
 }
 
 /**
- * Follows the partitions that the lane may be given, for as long as the scope lives. Before it joins: those of the member
- * of its own name, which runs in the process whose place it is to take. Afterwards: its share of what others own.
+ * Follows the partitions that the lane may be given, for as long as the scope lives. Before it is admitted to the group:
+ * those of the member of its own name, which runs in the process whose place it is to take. Afterwards: its share of what others own.
  */
 export const openStandby = (
-  { plan, job, lane, metrics }: LaneJob,
+  { plan, job, lane, metrics, admitted }: LaneJob,
   makeTask: MakeTask
 ): Effect.Effect<Standby, LogError, Clients | Blobs | Scope.Scope> =>
   Effect.gen(function* () {
@@ -51,6 +51,8 @@ export const openStandby = (
       inherited = all?.find(({ name }) => name === laneName(job, lane))?.partitions ?? []
       return inherited
     })
+    // A lane that joins at once is given its partitions at once: to follow what it restores would be twice the work.
+    const before = admitted === undefined ? Effect.succeed<readonly TopicPartition[]>([]) : predecessors
     let inheritsUntil = 0
     const others = (mine: readonly TopicPartition[], now: number) => {
       const names = new Set(mine.map(nameOf))
@@ -67,9 +69,7 @@ export const openStandby = (
       metrics: new LaneMetrics(),
       gauges: metrics,
       makeTask,
-      wanted: Effect.suspend(() =>
-        owned === undefined ? predecessors : Effect.map(nowMs, now => others(owned!(), now))
-      )
+      wanted: Effect.suspend(() => (owned === undefined ? before : Effect.map(nowMs, now => others(owned!(), now))))
     })
     yield* Effect.forkScoped(followers.run)
     const departed = new Departed({
