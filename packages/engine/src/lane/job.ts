@@ -66,7 +66,7 @@ export const runLaneJob = (
       const clock: WallClock = { now: 0 }
       const onFinished = () => handle?.offer({ type: "released" })
       const parts = yield* chainParts(options, clock, outputTopics, memory, onFinished)
-      const standby = yield* openStandby(options, (partition, outputs) => makeTask(parts, partition, outputs))
+      const standby = yield* openStandby(options, topics, (partition, outputs) => makeTask(parts, partition, outputs))
       if (options.admitted !== undefined) {
         metrics.set("phase", PHASES.indexOf("following"))
         yield* options.admitted

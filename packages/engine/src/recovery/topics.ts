@@ -11,7 +11,7 @@ const PATIENCE = Schedule.spaced("2 seconds")
 /**
  * Before the lanes start: waits for the brokers and the source topics, and makes the topics that the job writes to and
  * its changelogs where they are missing. Changelogs are never compacted and never expire: only checkpoints trim them.
- * Answers with how many partitions each of those topics has.
+ * Answers with how many partitions each of all these topics has.
  */
 export const prepareTopics = (
   plan: Plan,
@@ -35,7 +35,10 @@ export const prepareTopics = (
       if (missing.length > 0) yield* Effect.logInfo(`Creating topics: ${missing.map(topic => topic.topic).join(", ")}`)
       yield* admin.create(missing)
       for (const { topic, partitions } of changelogs) yield* checkPartitions(topic, partitions, there.get(topic))
-      return new Map(wanted.map(({ topic, partitions }) => [topic, there.get(topic) ?? partitions]))
+      return new Map([
+        ...sources,
+        ...wanted.map(({ topic, partitions }): [string, number] => [topic, there.get(topic) ?? partitions])
+      ])
     })
   )
 

@@ -6,7 +6,7 @@ import { LaneMetrics } from "../metrics.ts"
 import { changelogName, groupName, idsOf, laneName, sourceTopics } from "../names.ts"
 import { untilAnswered } from "../patience.ts"
 import type { Blobs } from "../ports/blobs.ts"
-import { Clients } from "../ports/clients.ts"
+import { Clients, type GroupMember } from "../ports/clients.ts"
 import type { LogError, TopicPartition } from "../ports/log.ts"
 import { type Restored, type RestoreOptions, restoreTask, settleReplica } from "../recovery/restore.ts"
 import type { Outputs } from "../task/outputs.ts"
@@ -32,46 +32,26 @@ export interface Standby {
 
 /**
  * Follows the partitions that the lane may be given, for as long as the scope lives. Before it is admitted to the group:
- * those of the member of its own name, which runs in the process whose place it is to take. Afterwards: its share of what others own.
+ * those of the member of its own name, which runs in the process whose place it is to take. Afterwards: its share of what
+ * others own. `partitions`: how many each topic has.
  */
 export const openStandby = (
-  { plan, job, lane, metrics, admitted }: LaneJob,
+  options: LaneJob,
+  partitions: ReadonlyMap<string, number>,
   makeTask: MakeTask
 ): Effect.Effect<Standby, LogError, Clients | Blobs | Scope.Scope> =>
   Effect.gen(function* () {
+    const { job, admitted } = options
     const clients = yield* Clients
     const scope = yield* Effect.scope
-    const admin = yield* clients.admin
-    const sources = yield* admin.partitions(sourceTopics(plan))
-    const members = admin.members(groupName(job))
-    const share = shareOf(sources, { lane, lanes: job.lanes, copies: job.standby })
+    const members = (yield* clients.admin).members(groupName(job))
     let owned: (() => readonly TopicPartition[]) | undefined
-    let inherited: readonly TopicPartition[] = []
-    const predecessors = Effect.map(members, all => {
-      inherited = all?.find(({ name }) => name === laneName(job, lane))?.partitions ?? []
-      return inherited
-    })
-    // A lane that joins at once is given its partitions at once: to follow what it restores would be twice the work.
-    const before = admitted === undefined ? Effect.succeed<readonly TopicPartition[]>([]) : predecessors
-    let inheritsUntil = 0
-    const others = (mine: readonly TopicPartition[], now: number) => {
-      const names = new Set(mine.map(nameOf))
-      // What is not given to it within this time went to others.
-      if (now > inheritsUntil) inherited = []
-      const wanted = new Map([...share, ...inherited].map(one => [nameOf(one), one]))
-      return [...wanted.values()].filter(one => !names.has(nameOf(one)))
-    }
-    const followers = new Followers({
-      app: job.app,
-      // Not the lane's own: its restores do not wait for what is followed.
-      changelog: yield* clients.changelog,
-      changelogTopic: topic => changelogName(job.app, topic),
-      metrics: new LaneMetrics(),
-      gauges: metrics,
-      makeTask,
-      wanted: Effect.suspend(() => (owned === undefined ? before : Effect.map(nowMs, now => others(owned!(), now))))
-    })
-    yield* Effect.forkScoped(followers.run)
+    let joinedAt = Number.POSITIVE_INFINITY
+    // A lane without copies that joins at once is given its partitions at once: there is nothing to follow.
+    const followers =
+      job.standby === 0 && admitted === undefined
+        ? undefined
+        : yield* openFollowers(options, partitions, makeTask, members, () => owned && { owned: owned(), joinedAt })
     const departed = new Departed({
       members: Effect.map(members, all => all?.map(({ name }) => name)),
       abort: name =>
@@ -95,17 +75,65 @@ export const openStandby = (
       return Effect.asVoid(Effect.forkIn(settled, scope))
     })
     return {
-      makeTask: (partition, outputs) => followers.take(partition, outputs) ?? makeTask(partition, outputs),
+      makeTask: (partition, outputs) => followers?.take(partition, outputs) ?? makeTask(partition, outputs),
       restore: (options, task) =>
         Effect.andThen(
           settleDeparted,
-          followers.withTaken(task, replica => settleReplica(options, replica)) ?? restoreTask(options, task)
+          followers?.withTaken(task, replica => settleReplica(options, replica)) ?? restoreTask(options, task)
         ),
       join: given =>
         Effect.flatMap(nowMs, now => {
           owned = given
-          inheritsUntil = now + INHERITS_WITHIN_MS
+          joinedAt = now
           return Effect.asVoid(Effect.forkIn(departed.watch, scope))
         })
     }
+  })
+
+/** What a lane has of its group, and when it joined. */
+interface Joined {
+  readonly owned: readonly TopicPartition[]
+  readonly joinedAt: number
+}
+
+/** `joined`: undefined while the lane is not in its group. */
+const openFollowers = (
+  { plan, job, lane, metrics, admitted }: LaneJob,
+  partitions: ReadonlyMap<string, number>,
+  makeTask: MakeTask,
+  members: Effect.Effect<readonly GroupMember[] | undefined, LogError>,
+  joined: () => Joined | undefined
+): Effect.Effect<Followers, LogError, Clients | Blobs | Scope.Scope> =>
+  Effect.gen(function* () {
+    const clients = yield* Clients
+    const sources = new Map(sourceTopics(plan).map(topic => [topic, partitions.get(topic)!]))
+    const share = shareOf(sources, { lane, lanes: job.lanes, copies: job.standby })
+    let inherited: readonly TopicPartition[] = []
+    const predecessors = Effect.map(members, all => {
+      inherited = all?.find(({ name }) => name === laneName(job, lane))?.partitions ?? []
+      return inherited
+    })
+    const before = admitted === undefined ? Effect.succeed(inherited) : predecessors
+    const others = ({ owned, joinedAt }: Joined, now: number) => {
+      const names = new Set(owned.map(nameOf))
+      // What is not given to it within this time went to others.
+      if (now > joinedAt + INHERITS_WITHIN_MS) inherited = []
+      const wanted = new Map([...share, ...inherited].map(one => [nameOf(one), one]))
+      return [...wanted.values()].filter(one => !names.has(nameOf(one)))
+    }
+    const followers = new Followers({
+      app: job.app,
+      // Not the lane's own: its restores do not wait for what is followed.
+      changelog: yield* clients.changelog,
+      changelogTopic: topic => changelogName(job.app, topic),
+      metrics: new LaneMetrics(),
+      gauges: metrics,
+      makeTask,
+      wanted: Effect.suspend(() => {
+        const now = joined()
+        return now === undefined ? before : Effect.map(nowMs, at => others(now, at))
+      })
+    })
+    yield* Effect.forkScoped(followers.run)
+    return followers
   })
