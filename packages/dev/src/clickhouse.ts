@@ -2,17 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { ClickHouseClient, ClickHouseClientConfigOptions as ClientOptions } from "@clickhouse/client"
 import { type Log, silent } from "./cache.ts"
-import {
-  compiled,
-  freePorts,
-  makeScratch,
-  type Program,
-  type ProgramSpec,
-  removeScratch,
-  retryPorts,
-  startProgram,
-  untilReady
-} from "./process.ts"
+import { compiled, freePorts, makeScratch, type ProgramSpec, retryPorts, startServer } from "./process.ts"
 
 export interface ClickHouseOptions {
   /** Keeps the data in this directory instead of one that goes with the server. One process at a time may use it. */
@@ -142,39 +132,8 @@ async function launch(installed: InstalledClickHouse, options: ClickHouseOptions
     logFile: join(dataDir, "server.log"),
     scratch: options.dataDir ? undefined : dataDir
   }
-  return handle(spec, port, dataDir, await started(spec, port))
-}
-
-async function started(spec: ProgramSpec, port: number): Promise<Program> {
-  const program = await startProgram(spec)
-  try {
-    await untilReady(program, spec, () => answers(`http://127.0.0.1:${port}`))
-  } catch (error) {
-    if (spec.scratch) removeScratch(spec.scratch)
-    throw error
-  }
-  return program
-}
-
-function handle(spec: ProgramSpec, port: number, dataDir: string, first: Program): ClickHouse {
-  let program = first
-  return {
-    url: `http://127.0.0.1:${port}`,
-    dataDir,
-    get pid() {
-      return program.pid
-    },
-    stop: async () => {
-      await program.stop()
-      if (spec.scratch) removeScratch(spec.scratch)
-    },
-    keep: () => program.keep(),
-    kill: () => program.kill(),
-    restart: async () => {
-      await program.stop()
-      program = await started(spec, port)
-    }
-  }
+  const url = `http://127.0.0.1:${port}`
+  return Object.assign(await startServer(spec, () => answers(url)), { url, dataDir })
 }
 
 /**

@@ -4,16 +4,7 @@ import { join } from "node:path"
 import { cached, cacheRoot, contentKey, type Log, silent } from "./cache.ts"
 import { classArchive, type JavaCommand, lightJvm } from "./java.ts"
 import { fetchJars } from "./maven.ts"
-import {
-  freePorts,
-  makeScratch,
-  type Program,
-  type ProgramSpec,
-  removeScratch,
-  retryPorts,
-  startProgram,
-  untilReady
-} from "./process.ts"
+import { freePorts, makeScratch, type ProgramSpec, retryPorts, startServer } from "./process.ts"
 import { findJava, run } from "./tools.ts"
 import { brokerAnswers } from "./wire.ts"
 
@@ -232,7 +223,8 @@ async function launch(installed: InstalledKafka, options: KafkaOptions): Promise
     logFile: join(dataDir, "server.log"),
     scratch: options.dataDir ? undefined : dataDir
   }
-  return new Broker(port, dataDir, spec, await started(spec, port))
+  const server = await startServer(spec, () => brokerAnswers("127.0.0.1", port))
+  return Object.assign(server, { bootstrap: `127.0.0.1:${port}`, port, dataDir })
 }
 
 /** The formatted directory is that of node 1. */
@@ -242,53 +234,4 @@ function becomeNode(dataDir: string, node: number): void {
     .replace(/^node\.id=.*$/m, `node.id=${node}`)
     .replace(/^directory\.id=.*$/m, `directory.id=${randomBytes(16).toString("base64url")}`)
   writeFileSync(file, renamed)
-}
-
-async function started(spec: ProgramSpec, port: number): Promise<Program> {
-  const program = await startProgram(spec)
-  try {
-    await untilReady(program, spec, () => brokerAnswers("127.0.0.1", port))
-  } catch (error) {
-    if (spec.scratch) removeScratch(spec.scratch)
-    throw error
-  }
-  return program
-}
-
-class Broker implements Kafka {
-  readonly bootstrap: string
-  readonly port: number
-  readonly dataDir: string
-  readonly #spec: ProgramSpec
-  #program: Program
-
-  constructor(port: number, dataDir: string, spec: ProgramSpec, program: Program) {
-    this.bootstrap = `127.0.0.1:${port}`
-    this.port = port
-    this.dataDir = dataDir
-    this.#spec = spec
-    this.#program = program
-  }
-
-  get pid(): number {
-    return this.#program.pid
-  }
-
-  async stop(): Promise<void> {
-    await this.#program.stop()
-    if (this.#spec.scratch) removeScratch(this.#spec.scratch)
-  }
-
-  keep(): Promise<void> {
-    return this.#program.keep()
-  }
-
-  kill(): Promise<void> {
-    return this.#program.kill()
-  }
-
-  async restart(): Promise<void> {
-    await this.#program.stop()
-    this.#program = await started(this.#spec, this.port)
-  }
 }

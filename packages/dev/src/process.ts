@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
 import { readFile } from "node:fs/promises"
-import { type AddressInfo, createServer, type Server } from "node:net"
+import { type AddressInfo, createServer, type Server as Listener } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -129,6 +129,48 @@ export async function untilReady(
   }
 }
 
+/** A program that serves, and can be started again as it was. */
+export interface Server extends Pick<Program, "pid" | "keep"> {
+  /** An orderly shutdown; its scratch directory goes too. */
+  stop(): Promise<void>
+  /** `kill -9`; what it has written stays for `restart`. */
+  kill(): Promise<void>
+  /** Starts it again, after an orderly shutdown if it still runs. */
+  restart(): Promise<void>
+}
+
+/** Starts a program and waits until `ready` says true; leaves nothing behind when that fails. */
+export async function startServer(spec: ProgramSpec, ready: () => Promise<boolean>): Promise<Server> {
+  let program = await started(spec, ready)
+  return {
+    get pid() {
+      return program.pid
+    },
+    stop: async () => {
+      await program.stop()
+      if (spec.scratch) removeScratch(spec.scratch)
+    },
+    keep: () => program.keep(),
+    kill: () => program.kill(),
+    restart: async () => {
+      await program.stop()
+      program = await started(spec, ready)
+    }
+  }
+}
+
+async function started(spec: ProgramSpec, ready: () => Promise<boolean>): Promise<Program> {
+  const program = await startProgram(spec)
+  try {
+    await untilReady(program, spec, ready)
+  } catch (error) {
+    await program.kill()
+    if (spec.scratch) removeScratch(spec.scratch)
+    throw error
+  }
+  return program
+}
+
 async function logTail(file: string): Promise<string> {
   return tail(await readFile(file, "utf8"))
 }
@@ -163,7 +205,7 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports
 }
 
-function listen(): Promise<Server> {
+function listen(): Promise<Listener> {
   return new Promise((resolve, reject) => {
     const server = createServer()
     server.once("error", reject)

@@ -3,16 +3,7 @@ import { join } from "node:path"
 import { cached, cacheRoot, type Log, silent } from "./cache.ts"
 import { classArchive, type JavaCommand, lightJvm } from "./java.ts"
 import { fetchArchive } from "./maven.ts"
-import {
-  freePorts,
-  makeScratch,
-  type Program,
-  type ProgramSpec,
-  removeScratch,
-  retryPorts,
-  startProgram,
-  untilReady
-} from "./process.ts"
+import { freePorts, makeScratch, type ProgramSpec, retryPorts, startServer } from "./process.ts"
 import { findJava, run } from "./tools.ts"
 
 /** The newest line of Apicurio that runs on Java 17. */
@@ -128,24 +119,13 @@ async function launch(installed: InstalledRegistry, options: RegistryOptions): P
     logFile: join(scratch, "server.log"),
     scratch
   }
-  return handle(spec, port, scratch, await started(spec, port))
+  const url = urlOf(port)
+  // Confluent's registry starts with BACKWARD; Apicurio starts with NONE.
+  const ready = async () => (await answers(url)) && (await requireBackward(url))
+  return Object.assign(await startServer(spec, ready), { url })
 }
 
-async function started(spec: ProgramSpec, port: number): Promise<Program> {
-  const program = await startProgram(spec)
-  try {
-    await untilReady(program, spec, () => answers(urlOf(port)))
-    await requireBackward(urlOf(port))
-  } catch (error) {
-    await program.kill()
-    if (spec.scratch) removeScratch(spec.scratch)
-    throw error
-  }
-  return program
-}
-
-/** Confluent's registry starts with BACKWARD; Apicurio starts with NONE. */
-async function requireBackward(url: string): Promise<void> {
+async function requireBackward(url: string): Promise<true> {
   const response = await fetch(`${url}/config`, {
     method: "PUT",
     headers: { "content-type": "application/vnd.schemaregistry.v1+json" },
@@ -153,24 +133,5 @@ async function requireBackward(url: string): Promise<void> {
   })
   const body = await response.text()
   if (!response.ok) throw new Error(`The schema registry refused its compatibility: ${response.status} ${body}`)
-}
-
-function handle(spec: ProgramSpec, port: number, scratch: string, first: Program): Registry {
-  let program = first
-  return {
-    url: urlOf(port),
-    get pid() {
-      return program.pid
-    },
-    stop: async () => {
-      await program.stop()
-      removeScratch(scratch)
-    },
-    keep: () => program.keep(),
-    kill: () => program.kill(),
-    restart: async () => {
-      await program.stop()
-      program = await started(spec, port)
-    }
-  }
+  return true
 }

@@ -3,16 +3,7 @@ import { join } from "node:path"
 import { cached, cacheRoot, type Log, silent } from "./cache.ts"
 import { classArchive, type JavaCommand, lightJvm } from "./java.ts"
 import { fetchArchive } from "./maven.ts"
-import {
-  freePorts,
-  makeScratch,
-  type Program,
-  type ProgramSpec,
-  removeScratch,
-  retryPorts,
-  startProgram,
-  untilReady
-} from "./process.ts"
+import { freePorts, makeScratch, type ProgramSpec, retryPorts, startServer } from "./process.ts"
 import { findJava } from "./tools.ts"
 
 /** S3's protocol on a directory: signatures, ranges and multipart uploads are checked as AWS does. */
@@ -44,8 +35,8 @@ const IDENTITY = "development"
 const CREDENTIAL = "not-a-secret"
 
 /**
- * Starts s3proxy on a free port and waits until it serves; the first time it is fetched, since only tests want it. It ends when this process does, however that ends. Throws
- * MissingTool, or StartFailed with the end of its log.
+ * Starts s3proxy on a free port and waits until it serves; the first time it is fetched, since only tests want it. It
+ * ends when this process does, however that ends. Throws MissingTool, or StartFailed with the end of its log.
  */
 export async function startS3(options: S3Options = {}): Promise<S3> {
   const installed = await ensureS3(options.log)
@@ -121,33 +112,12 @@ async function launch({ java, archive, command }: InstalledS3): Promise<S3> {
     logFile: join(scratch, "server.log"),
     scratch
   }
-  let program = await started(spec, port)
-  return {
+  return Object.assign(await startServer(spec, () => answers(port)), {
     endpoint: `http://127.0.0.1:${port}`,
     bucket: BUCKET,
     region: "us-east-1",
     accessKeyId: IDENTITY,
     secretAccessKey: CREDENTIAL,
-    directory: join(scratch, "buckets", BUCKET),
-    stop: async () => {
-      await program.stop()
-      removeScratch(scratch)
-    },
-    kill: () => program.kill(),
-    restart: async () => {
-      await program.stop()
-      program = await started(spec, port)
-    }
-  }
-}
-
-async function started(spec: ProgramSpec, port: number): Promise<Program> {
-  const program = await startProgram(spec)
-  try {
-    await untilReady(program, spec, () => answers(port))
-  } catch (error) {
-    if (spec.scratch) removeScratch(spec.scratch)
-    throw error
-  }
-  return program
+    directory: join(scratch, "buckets", BUCKET)
+  })
 }
