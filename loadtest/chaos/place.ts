@@ -2,7 +2,6 @@ import { fileURLToPath } from "node:url"
 
 const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
 
-export const root = path("../../")
 /** Headrace as it is developed: Bun and the main file. */
 export const fromSources: readonly string[] = [process.execPath, path("../../packages/app/src/main.ts")]
 export const build = path("../../packages/app/build.ts")

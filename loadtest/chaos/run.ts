@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import pkg from "../package.json" with { type: "json" }
+import { ensureIndependentClient } from "../src/audit/node.ts"
 import { Random } from "../src/generator/random.ts"
-import { ensureAuditor } from "./audit/node.ts"
 import { Clocks, Disk } from "./machine.ts"
 import { fromSources, job as usualJob } from "./place.ts"
 import type { Planned } from "./plan.ts"
@@ -42,7 +42,7 @@ export interface Stage {
 
 /** Stage by stage: faults one after the other, each until it has recovered; then the audit. */
 export const runChaos = async (options: ChaosOptions): Promise<ChaosReport> => {
-  await ensureAuditor()
+  await ensureIndependentClient()
   const reports: ChaosReport[] = []
   for (const stage of options.stages) if (!options.signal.aborted) reports.push(await runStage(options, stage))
   return sumOf(reports)

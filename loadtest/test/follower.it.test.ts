@@ -3,8 +3,8 @@ import { afterAll, beforeAll, expect, test } from "bun:test"
 import { type Kafka, type Registry, startKafka, startRegistry } from "@headrace/dev"
 import { Admin, Producer } from "@headrace/kafka"
 import { Follower } from "../chaos/audit/follower.ts"
-import { ensureAuditor } from "../chaos/audit/node.ts"
 import { Balance, TOPICS } from "../chaos/job/movement.ts"
+import { ensureIndependentClient } from "../src/audit/node.ts"
 import { openEncoder } from "../src/codecs.ts"
 import { Accounts } from "../src/generator/accounts.ts"
 import { ArenaOutbox } from "../src/generator/outbox.ts"
@@ -13,7 +13,7 @@ let kafka: Kafka
 let registry: Registry
 
 beforeAll(async () => {
-  ;[kafka, registry] = await Promise.all([startKafka(), startRegistry(), ensureAuditor()])
+  ;[kafka, registry] = await Promise.all([startKafka(), startRegistry(), ensureIndependentClient()])
   const admin = Admin.open({ "bootstrap.servers": kafka.bootstrap })
   await admin.createTopics([{ topic: TOPICS.balances, partitions: 1, replication: 1 }])
   await admin.close()

@@ -1,4 +1,7 @@
 import { fileURLToPath } from "node:url"
+import { auditNode } from "../../loadtest/src/audit/node.ts"
+
+export { ensureIndependentClient } from "../../loadtest/src/audit/node.ts"
 
 const root = fileURLToPath(new URL("../../", import.meta.url))
 const audit = fileURLToPath(new URL("../../loadtest/src/audit/independent.mjs", import.meta.url))
@@ -22,24 +25,6 @@ export interface WindowsAudit {
   readonly wrong: readonly string[]
   /** `[key, windowStart, spent, payments, largest]` of each window in the topic. */
   readonly found: readonly (readonly [string, number, number, number, number])[]
-}
-
-/** The Node that has @confluentinc/kafka-javascript: the one that tools/test.mjs was started with, else the machine's. */
-const auditNode = (): string =>
-  process.env.HEADRACE_AUDIT_NODE ??
-  Bun.which("node", {
-    PATH: (process.env.PATH ?? "")
-      .split(":")
-      .filter(path => !path.includes("node_modules"))
-      .join(":")
-  }) ??
-  "node"
-
-/** Makes Confluent's client loadable, which costs nothing when it is. */
-export const ensureIndependentClient = async (): Promise<void> => {
-  const script =
-    "import { auditorIsReady, ensureAuditor } from './tools/auditor.mjs'; if (!auditorIsReady()) await ensureAuditor(console.error)"
-  await node(["--input-type=module", "-e", script])
 }
 
 /** Audits a topic of events by an independent client under Node. */

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url"
 import { type Subprocess, spawn } from "bun"
-import { auditNode } from "./node.ts"
+import { auditNode } from "../../src/audit/node.ts"
 
 export type Kind = "missing" | "duplicated" | "disordered" | "wrong"
 

@@ -1,4 +1,6 @@
-import { root } from "../place.ts"
+import { fileURLToPath } from "node:url"
+
+const root = fileURLToPath(new URL("../../../", import.meta.url))
 
 /** The Node that has @confluentinc/kafka-javascript: the one that tools/ was started with, else the machine's own. */
 export const auditNode = (): string =>
@@ -11,8 +13,8 @@ export const auditNode = (): string =>
   }) ??
   "node"
 
-/** Makes the client loadable, which costs nothing when it is. */
-export const ensureAuditor = async (): Promise<void> => {
+/** Makes Confluent's client loadable, which costs nothing when it is. */
+export const ensureIndependentClient = async (): Promise<void> => {
   const script =
     "import { auditorIsReady, ensureAuditor } from './tools/auditor.mjs'; if (!auditorIsReady()) await ensureAuditor(console.error)"
   const child = Bun.spawn([auditNode(), "--input-type=module", "-e", script], { cwd: root, stderr: "pipe" })
