@@ -76,6 +76,12 @@ export class Consumer {
     await this.#ask("assign partitions", id => native.consumerAssign(this.#handle, id, positions.map(toPositionPlace)))
   }
 
+  /** Answers an "assign" event without reading yet: `seek` and `resume` begin it. */
+  async take(partitions: readonly TopicPartition[]): Promise<void> {
+    const places = partitions.map(({ topic, partition }) => toPositionPlace({ topic, partition, offset: 0 }))
+    await this.#ask("take partitions", id => native.consumerTake(this.#handle, id, places))
+  }
+
   /** Answers a "revoke" or "lost" event; messages of these partitions that were not polled yet are dropped. */
   async unassign(partitions: readonly TopicPartition[]): Promise<void> {
     await this.#ask("give partitions back", id => native.consumerUnassign(this.#handle, id, partitions.map(toPlace)))

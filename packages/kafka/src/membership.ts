@@ -97,7 +97,7 @@ const membership = (consumer: Consumer, askers: Askers): Membership => {
   return {
     topic: id => consumer.topic(id),
     poll: (maxRecords, timeoutMs) => Effect.map(poll("poll", maxRecords, timeoutMs), polledOf),
-    take: partitions => attempt("take partitions", () => take(consumer, partitions)),
+    take: partitions => attempt("take partitions", () => consumer.take(partitions)),
     pause: partitions => attempt("pause partitions", () => consumer.pause(partitions)),
     seek: positions =>
       attempt("seek", () => consumer.seek(positions, CALL_TIMEOUT_MS)).pipe(
@@ -118,13 +118,4 @@ const membership = (consumer: Consumer, askers: Askers): Membership => {
     member: consumer,
     close: leave(consumer)
   }
-}
-
-/**
- * The group has its answer at once, and nothing is read: paused before the next poll. Where reading begins is not known
- * yet; the end is a place that every log has.
- */
-const take = async (consumer: Consumer, partitions: readonly TopicPartition[]): Promise<void> => {
-  const taken = consumer.assign(partitions.map(({ topic, partition }) => ({ topic, partition, offset: "end" })))
-  await (partitions.length === 0 ? taken : Promise.all([taken, consumer.pause(partitions)]))
 }

@@ -45,6 +45,7 @@ export interface Native {
   readonly consumerPoll: Ask<[arena: NativeHandle, limit: number, timeoutMs: number]>
   readonly consumerSubscribe: Ask<[topics: readonly string[]]>
   readonly consumerAssign: Ask<[Places]>
+  readonly consumerTake: Ask<[Places]>
   readonly consumerUnassign: Ask<[Places]>
   readonly consumerPause: Ask<[Places]>
   readonly consumerResume: Ask<[Places]>

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
-import { type AddressInfo, connect, createServer, type Socket } from "node:net"
 import { startKafka } from "@headrace/dev"
+import { apiOf, HoldingProxy } from "./proxy.ts"
 import { createTopic, fresh, fromBeginning, openConsumer, openProducer, pack, readUntil } from "./support.ts"
 
 setDefaultTimeout(60_000)
@@ -8,68 +8,7 @@ setDefaultTimeout(60_000)
 const END_TXN = 26
 const T = 15_000
 
-/** A proxy before the broker that can keep the next EndTxn request, and its connection, to itself. */
-class HoldingProxy {
-  readonly server = createServer(client => this.#join(client))
-  readonly sockets = new Set<Socket>()
-  brokerPort = 0
-  holding = false
-  held = 0
-
-  async listen(): Promise<number> {
-    await new Promise<void>(resolve => this.server.listen(0, "127.0.0.1", resolve))
-    return (this.server.address() as AddressInfo).port
-  }
-
-  #join(client: Socket): void {
-    const broker = connect(this.brokerPort, "127.0.0.1")
-    const frames = new Frames(frame => {
-      if (this.holding && frame.readInt16BE(4) === END_TXN) {
-        this.holding = false
-        this.held++
-      } else broker.write(frame)
-    })
-    client.on("data", data => frames.push(Buffer.from(data)))
-    broker.on("data", data => client.write(data))
-    for (const [one, other] of [
-      [client, broker],
-      [broker, client]
-    ] as const) {
-      this.sockets.add(one)
-      one.on("error", () => other.destroy())
-      one.on("close", () => {
-        this.sockets.delete(one)
-        other.destroy()
-      })
-    }
-  }
-
-  close(): void {
-    for (const socket of this.sockets) socket.destroy()
-    this.server.close()
-  }
-}
-
-/** Kafka's requests: four bytes of length, then so many bytes. */
-class Frames {
-  readonly #each: (frame: Buffer) => void
-  #rest = Buffer.alloc(0)
-
-  constructor(each: (frame: Buffer) => void) {
-    this.#each = each
-  }
-
-  push(data: Buffer): void {
-    this.#rest = Buffer.concat([this.#rest, data])
-    while (this.#rest.length >= 4 && this.#rest.length >= 4 + this.#rest.readInt32BE(0)) {
-      const end = 4 + this.#rest.readInt32BE(0)
-      this.#each(this.#rest.subarray(0, end))
-      this.#rest = this.#rest.subarray(end)
-    }
-  }
-}
-
-const proxy = new HoldingProxy()
+const proxy = new HoldingProxy(frame => apiOf(frame) === END_TXN)
 let bootstrap = ""
 let stop = async () => {}
 beforeAll(async () => {
@@ -98,9 +37,9 @@ test("a commit that librdkafka had to repeat succeeds and poisons its producer",
   await first.initTransactions(T)
   await commitOne(first, "calm")
   expect(first.poisoned).toBe(false)
-  proxy.holding = true
+  proxy.hold()
   await commitOne(first, "torn")
-  expect(proxy.held).toBe(1)
+  expect(proxy.held).toBe(true)
   expect(first.poisoned).toBe(true)
   await first.close()
   const second = open()

@@ -124,6 +124,17 @@ impl Consumer {
     Ok(Answer::default())
   }
 
+  /// Takes partitions on without reading any of it: they are paused before they are placed. A place that has to be
+  /// looked up (the end) is none to wait at: librdkafka 2.12 takes an answer that a seek has overtaken for a failed
+  /// one, asks again half a second later, and goes on from there, past everything in between.
+  pub fn take(&mut self, places: &Places) -> Outcome {
+    self.fetcher.pin_all(&places.keys(), &self.signals);
+    // A partition that is not known yet cannot be paused, nor read before the next two calls are done.
+    fault::check(fault::code(unsafe { rd_kafka_pause_partitions(self.raw.rk, places.0) }))?;
+    self.assign(places)?;
+    self.pause(places)
+  }
+
   pub fn unassign(&mut self, places: &Places) -> Outcome {
     match self.protocol() {
       Protocol::Eager => {

@@ -74,6 +74,11 @@ pub fn consumer_assign(consumer: Handled, id: u32, places: Vec<Place>) {
 }
 
 #[napi]
+pub fn consumer_take(consumer: Handled, id: u32, places: Vec<Place>) {
+  with_places(consumer, id, Places::of(&places), Consumer::take);
+}
+
+#[napi]
 pub fn consumer_unassign(consumer: Handled, id: u32, places: Vec<Place>) {
   with_places(consumer, id, Places::of(&places), Consumer::unassign);
 }

@@ -208,6 +208,16 @@ impl Fetcher {
     id
   }
 
+  /// Handles of these topics, before there is a message of them.
+  pub fn pin_all(&mut self, places: &[(String, i32)], signals: &Signals) {
+    for (name, _) in places {
+      let id = signals.topics().intern(name);
+      if !self.pinned.values().any(|pinned| *pinned == id) {
+        self.pin(name, id);
+      }
+    }
+  }
+
   fn pin(&mut self, name: &str, id: i32) {
     let Ok(name) = CString::new(name) else { return };
     let topic = unsafe { rd_kafka_topic_new(self.raw.rk, name.as_ptr(), std::ptr::null_mut()) };

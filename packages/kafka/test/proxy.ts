@@ -1,0 +1,89 @@
+import { type AddressInfo, connect, createServer, type Socket } from "node:net"
+
+/** A proxy before the broker that keeps the next request of a kind back, when it is told to. */
+export class HoldingProxy {
+  brokerPort = 0
+  readonly #server = createServer(client => this.#join(client))
+  readonly #sockets = new Set<Socket>()
+  readonly #wants: (frame: Buffer) => boolean
+  #holding = false
+  #kept: (() => void) | undefined
+
+  constructor(wants: (frame: Buffer) => boolean) {
+    this.#wants = wants
+  }
+
+  async listen(): Promise<number> {
+    await new Promise<void>(resolve => this.#server.listen(0, "127.0.0.1", resolve))
+    return (this.#server.address() as AddressInfo).port
+  }
+
+  /** Keeps the next one. */
+  hold(): void {
+    this.#holding = true
+  }
+
+  /** One is kept. */
+  get held(): boolean {
+    return this.#kept !== undefined
+  }
+
+  /** Lets it go on, if there is one, and keeps none any more. */
+  release(): void {
+    this.#holding = false
+    this.#kept?.()
+    this.#kept = undefined
+  }
+
+  close(): void {
+    for (const socket of this.#sockets) socket.destroy()
+    this.#server.close()
+  }
+
+  #join(client: Socket): void {
+    const broker = connect(this.brokerPort, "127.0.0.1")
+    const frames = new Frames(frame => {
+      if (this.#holding && this.#wants(frame)) {
+        this.#holding = false
+        this.#kept = () => broker.write(frame)
+      } else broker.write(frame)
+    })
+    client.on("data", data => frames.push(Buffer.from(data)))
+    broker.on("data", data => client.write(data))
+    for (const [one, other] of [
+      [client, broker],
+      [broker, client]
+    ] as const) {
+      this.#sockets.add(one)
+      one.on("error", () => other.destroy())
+      one.on("close", () => {
+        this.#sockets.delete(one)
+        other.destroy()
+      })
+    }
+  }
+}
+
+/** The kind of a request. */
+export const apiOf = (frame: Buffer): number => frame.readInt16BE(4)
+/** Who sent it. */
+export const clientOf = (frame: Buffer): string => frame.toString("utf8", 14, 14 + Math.max(0, frame.readInt16BE(12)))
+
+/** Kafka's requests: four bytes of length, then so many bytes. */
+class Frames {
+  readonly #each: (frame: Buffer) => void
+  #rest = Buffer.alloc(0)
+
+  constructor(each: (frame: Buffer) => void) {
+    this.#each = each
+  }
+
+  push(data: Buffer): void {
+    this.#rest = Buffer.concat([this.#rest, data])
+    while (this.#rest.length >= 4 && this.#rest.length >= 4 + this.#rest.readInt32BE(0)) {
+      const end = 4 + this.#rest.readInt32BE(0)
+      this.#each(this.#rest.subarray(0, end))
+      this.#rest = this.#rest.subarray(end)
+    }
+  }
+}

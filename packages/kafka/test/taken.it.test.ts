@@ -1,0 +1,76 @@
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
+import { startKafka } from "@headrace/dev"
+import type { Membership } from "@headrace/engine"
+import { Effect } from "effect"
+import { openMembership } from "../src/membership.ts"
+import { apiOf, clientOf, HoldingProxy } from "./proxy.ts"
+import { createTopic, fresh, openProducer, pack } from "./support.ts"
+
+setDefaultTimeout(60_000)
+
+const LIST_OFFSETS = 2
+const MEMBER = "lane"
+const T = 15_000
+/** Far longer than librdkafka waits before it asks again. */
+const MEANWHILE_MS = 3000
+
+const proxy = new HoldingProxy(frame => apiOf(frame) === LIST_OFFSETS && clientOf(frame) === MEMBER)
+let direct = ""
+let proxied = ""
+let stop = async () => {}
+beforeAll(async () => {
+  const port = await proxy.listen()
+  const kafka = await startKafka({ settings: { "advertised.listeners": `PLAINTEXT://127.0.0.1:${port}` } })
+  proxy.brokerPort = kafka.port
+  direct = kafka.bootstrap
+  proxied = `127.0.0.1:${port}`
+  stop = () => kafka.stop()
+}, 180_000)
+afterAll(async () => {
+  proxy.close()
+  await stop()
+})
+
+/** Takes what the group gives, as soon as it does. */
+const taken = (member: Membership) =>
+  Effect.gen(function* () {
+    for (;;) {
+      const { changes } = yield* member.poll(10, 100)
+      const given = changes.flatMap(({ partitions }) => partitions)
+      yield* member.take(given)
+      if (given.length > 0) return given
+    }
+  })
+
+/** What the member is told about where partitions end may come late: nothing is skipped for it. */
+test("a partition that is sought in before anything is known of it is read from there, without a gap", async () => {
+  const topic = await createTopic(direct)
+  const producer = openProducer(direct)
+  let sent = 0
+  const send = async () => {
+    producer.produce(pack([{ topic: producer.topicId(topic), value: String(sent++) }]), 0, 1)
+    await producer.flush(T)
+  }
+  const options = { topics: [topic], group: fresh("group"), member: MEMBER, sessionTimeoutMs: 10_000 }
+  const offsets: number[] = []
+  const read = (member: Membership) =>
+    Effect.map(member.poll(100, 20), ({ batch }) => {
+      for (let i = 0; i < batch.count; i++) offsets.push(batch.stamps[i * 2]!)
+    })
+  const all = Effect.gen(function* () {
+    yield* Effect.promise(send)
+    proxy.hold()
+    const member = yield* openMembership({ bootstrap: proxied, settings: {} }, options)
+    const given = yield* taken(member)
+    yield* member.seek(given.map(one => ({ ...one, offset: 0 })))
+    proxy.release()
+    for (const until = performance.now() + MEANWHILE_MS; performance.now() < until; ) {
+      yield* Effect.promise(send)
+      yield* read(member)
+    }
+    while (offsets.at(-1) !== sent - 1) yield* read(member)
+  })
+  await Effect.runPromise(Effect.scoped(all))
+  expect(offsets).toEqual(Array.from({ length: sent }, (_, offset) => offset))
+  await producer.close()
+})
