@@ -1,30 +1,64 @@
 // Runs every check and test and closes with one line, "N passed, N failed":
-//   node tools/test.mjs [part of a path ...]     only the test files whose path has one of these parts
+//   node tools/test.mjs                          all, a few at a time
+//   node tools/test.mjs part of a path ...       only the test files whose path has one of these parts, one at a time
 import { spawn } from "node:child_process"
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { availableParallelism, tmpdir } from "node:os"
 import { join, relative } from "node:path"
 import { auditNode } from "./auditor.mjs"
 import { bun, root } from "./files.mjs"
 
 /** A test file that hangs is ended after this many minutes, and counts as failed. */
 const minutesPerFile = 15
+/** Each may start a broker, a registry and a ClickHouse: 2 GB and two processors' worth while they start. */
+const mostAtOnce = 4
 
 const filters = process.argv.slice(2).filter(argument => !argument.startsWith("-"))
 const reports = mkdtempSync(join(tmpdir(), "headrace-test-"))
 process.on("exit", () => rmSync(reports, { recursive: true, force: true }))
 
-let running
+const running = new Set()
 for (const signal of ["SIGINT", "SIGTERM"]) {
   process.on(signal, () => {
-    running?.kill(signal)
+    for (const child of running) child.kill(signal)
     process.exit(signal === "SIGINT" ? 130 : 143)
   })
 }
 
-const results = []
-for (const suite of suites()) results.push(await runSuite(suite))
+const results = filters.length > 0 ? await inTurn(suites()) : await severalAtOnce(suites())
 process.exitCode = summarize(results)
+
+/** Somebody looks at these: their output comes as they write it. */
+async function inTurn(suites) {
+  const results = []
+  for (const suite of suites) {
+    console.log(`\n── ${suite.name}`)
+    results.push(await runSuite(suite, "inherit"))
+  }
+  return results
+}
+
+/**
+ * From both ends towards the middle, for at the front is what computes and at the back what waits for servers: together
+ * they keep the processors busy, and neither is short of them. What a suite writes comes when it is through.
+ */
+async function severalAtOnce(suites) {
+  const open = [...suites]
+  const results = new Map()
+  const work = async take => {
+    for (let suite = take(); suite !== undefined; suite = take()) results.set(suite, await runHeld(suite))
+  }
+  const hands = Math.min(Math.max(2, availableParallelism()), mostAtOnce)
+  await Promise.all(Array.from({ length: hands }, (_, hand) => work(() => (hand === 0 ? open.shift() : open.pop()))))
+  return suites.map(suite => results.get(suite))
+}
+
+async function runHeld(suite) {
+  const output = []
+  const result = await runSuite(suite, "pipe", chunk => output.push(chunk))
+  process.stdout.write(`\n── ${suite.name}, ${result.seconds.toFixed(1)} s\n${Buffer.concat(output)}`)
+  return result
+}
 
 function suites() {
   const files = testFiles()
@@ -66,33 +100,36 @@ function testFiles() {
   return found.filter(file => filters.length === 0 || filters.some(part => file.includes(part))).sort()
 }
 
-async function runSuite(suite) {
-  console.log(`\n── ${suite.name}`)
+async function runSuite(suite, output, read) {
   const started = Date.now()
-  const code = await run(suite.command)
+  const code = await run(suite.command, output, read)
   const counts = suite.report
     ? countsOf(suite.report, code)
     : { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1 }
   return { name: suite.name, seconds: (Date.now() - started) / 1000, ...counts }
 }
 
-function run([program, ...args]) {
+function run([program, ...args], output, read) {
   return new Promise(resolve => {
     const env = { ...process.env, HEADRACE_AUDIT_NODE: auditNode() }
-    running = spawn(program, args, { cwd: root, env, stdio: ["ignore", "inherit", "inherit"] })
+    const child = spawn(program, args, { cwd: root, env, stdio: ["ignore", output, output] })
+    running.add(child)
+    for (const stream of [child.stdout, child.stderr]) stream?.on("data", read)
+    const say = text => (read ? read(Buffer.from(`${text}\n`)) : console.log(text))
     const timer = setTimeout(() => {
-      console.log(`It did not end within ${minutesPerFile} minutes.`)
-      running.kill("SIGKILL")
+      say(`It did not end within ${minutesPerFile} minutes.`)
+      child.kill("SIGKILL")
     }, minutesPerFile * 60_000)
-    running.once("error", error => {
-      console.log(error.message)
+    const end = code => {
+      running.delete(child)
       clearTimeout(timer)
-      resolve(127)
+      resolve(code)
+    }
+    child.once("error", error => {
+      say(error.message)
+      end(127)
     })
-    running.once("close", code => {
-      clearTimeout(timer)
-      resolve(code ?? 1)
-    })
+    child.once("close", code => end(code ?? 1))
   })
 }
 
