@@ -1,5 +1,6 @@
 import {
   type CheckpointStore,
+  checkTopics,
   type JobConfig,
   LaneMetrics,
   prepareTopics,
@@ -95,7 +96,9 @@ const work = Effect.fnUntraced(function* (all: Work) {
   const has = (kind: Unit["kind"]) => status.units.some(unit => unit.kind === kind)
   yield* awaitNeeds(serversOf(job, has("clickhouse")), status)
   if (how.from !== undefined) yield* startFrom(all, how.from)
-  yield* prepareTopics(plan, job).pipe(Effect.provide(kafkaClients(job.kafka)))
+  const filled = plan.nodes.filter(isTable).filter(({ id }) => status.units.some(unit => unit.nodeId === id))
+  const topics = Effect.andThen(prepareTopics(plan, job), checkTopics(plan, job, filled))
+  yield* Effect.provide(topics, kafkaClients(job.kafka))
   status.partitions = yield* sourcePartitions(plan, job)
   yield* Effect.forkScoped(announce(status))
   yield* Effect.forkScoped(warnOfState(status, job.state.directory))

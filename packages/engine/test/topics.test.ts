@@ -1,6 +1,14 @@
 import { expect, test } from "bun:test"
-import { type Admin, Clients, type JobConfig, type NewTopic, prepareTopics } from "@headrace/engine"
-import { Effect, Schema } from "effect"
+import {
+  type Admin,
+  Clients,
+  checkTopics,
+  type JobConfig,
+  LogError,
+  type NewTopic,
+  prepareTopics
+} from "@headrace/engine"
+import { Effect, Logger, Schema } from "effect"
 import { Pipeline, Sink, Source, toPlan } from "headrace"
 
 const Payment = Schema.Struct({ account: Schema.String })
@@ -32,4 +40,16 @@ test("a changelog has its source's partitions, is never compacted and never expi
 test("a changelog with other partitions than its source stops the job", async () => {
   const making = madeIn({ payments: 5, copies: 5, "copy-changelog-payments": 4 })
   await expect(making).rejects.toThrow(/copy-changelog-payments has 4 partitions, but its source now has 5/)
+})
+
+test("settings that the client may not read are said to be unchecked, and stop nobody", async () => {
+  const said: unknown[] = []
+  const admin = { settings: () => Effect.fail(new LogError("Stop", "Not authorized.")) } as Partial<Admin> as Admin
+  const clients = Clients.of({ admin: Effect.succeed(admin) } as Partial<typeof Clients.Service> as never)
+  const listen = Logger.layer([Logger.make(({ message }) => void said.push(message))])
+  const check = checkTopics(plan, job, [{ table: "copies", topic: "copies" }])
+  await Effect.runPromise(check.pipe(Effect.provideService(Clients, clients), Effect.provide(listen)))
+  expect(String(said)).toMatch(
+    /Not authorized\. So it is not checked .*: copy-changelog-payments, payments, copies\. Allow .* DESCRIBE_CONFIGS/
+  )
 })

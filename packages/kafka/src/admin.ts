@@ -37,6 +37,9 @@ export interface PartitionMetadata {
   readonly error?: KafkaError
 }
 
+/** By name, like `cleanup.policy`; null: the broker does not tell. */
+export type TopicSettings = Readonly<Record<string, string | null>>
+
 export interface GroupMember {
   /** Its `group.instance.id`, else its `client.id`. */
   readonly name: string
@@ -112,6 +115,20 @@ export class Admin {
     const failed = found.find(({ error }) => error !== undefined)
     if (failed?.error !== undefined) throw failed.error
     return found
+  }
+
+  /**
+   * The settings of each topic, as they are in force: its own, or the cluster's. Rejects with the first topic's error,
+   * with `AuthFailed` where the client may not read them.
+   */
+  async settings(topics: readonly string[], timeoutMs = TIMEOUT_MS): Promise<ReadonlyMap<string, TopicSettings>> {
+    if (topics.length === 0) return new Map()
+    const { text } = await this.#ask("read the settings of topics", timeoutMs, (id, ms) =>
+      native.adminSettings(this.#handle, id, topics, ms)
+    )
+    throwFirst("read the settings of the topic", text)
+    const found: { readonly topic: string; readonly settings: TopicSettings }[] = JSON.parse(text ?? "[]")
+    return new Map(found.map(({ topic, settings }) => [topic, settings]))
   }
 
   /**

@@ -43,6 +43,8 @@ const openAdmin = (config: typeof KafkaConfig.Type) =>
           const there = found.topics.filter(topic => topic.error === undefined && topic.partitions.length > 0)
           return new Map(there.map(topic => [topic.topic, topic.partitions.length]))
         }),
+      settings: topics =>
+        attemptWith(admin, "read the settings of topics", () => admin.settings(topics, METADATA_TIMEOUT_MS)),
       create: topics =>
         attemptWith(admin, "create topics", async () => {
           for (const topic of topics) await createUnlessThere(admin, topic)

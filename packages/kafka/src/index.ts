@@ -1,4 +1,11 @@
-export { Admin, type ClusterMetadata, type PartitionMetadata, type TopicMetadata, type TopicSpec } from "./admin.ts"
+export {
+  Admin,
+  type ClusterMetadata,
+  type PartitionMetadata,
+  type TopicMetadata,
+  type TopicSettings,
+  type TopicSpec
+} from "./admin.ts"
 export * from "./arena.ts"
 export { kafkaClients } from "./clients.ts"
 export { kafkaCommittedLogs } from "./committed-log.ts"

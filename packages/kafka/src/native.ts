@@ -101,6 +101,7 @@ export interface Native {
   readonly adminDeleteTopics: Ask<[topics: readonly string[], timeoutMs: number]>
   readonly adminDeleteRecords: Ask<[Places, timeoutMs: number]>
   readonly adminMetadata: Ask<[topic: string | null, timeoutMs: number]>
+  readonly adminSettings: Ask<[topics: readonly string[], timeoutMs: number]>
   readonly adminMembers: Ask<[group: string, timeoutMs: number]>
   readonly adminClose: Ask<[timeoutMs: number]>
   readonly adminEvents: (handle: NativeHandle) => string | null

@@ -499,8 +499,11 @@ describe("the admin client", () => {
     expect(topics[1]!.error?.reason).toBe("UnknownTopic")
     expect((await admin.metadata(["there-is-no-such-topic"])).topics[0]!.error?.reason).toBe("UnknownTopic")
     expect((await admin.metadata("all")).topics.map(one => one.topic)).toContain(topic)
+    const settings = (await admin.settings([topic])).get(topic)!
+    expect(settings).toMatchObject({ "cleanup.policy": "compact", "retention.bytes": "-1" })
     await admin.deleteTopics([topic])
     expect(await reasonOf(() => admin.deleteTopics([topic]))).toBe("UnknownTopic")
+    expect(await reasonOf(() => admin.settings([topic]))).toBe("UnknownTopic")
     await admin.close()
   })
 })

@@ -104,6 +104,7 @@ export const changelogReader = (world: World, owner: object): ChangelogReader =>
 
 const admin = (world: World, owner: object): Admin => ({
   partitions: topics => Effect.sync(() => new Map(topics.map(topic => [topic, world.log.topics.get(topic)!.length]))),
+  settings: () => Effect.succeed(new Map()),
   create: () => Effect.void,
   remove: () => Effect.void,
   trim: (partition, offset) =>

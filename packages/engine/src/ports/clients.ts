@@ -18,6 +18,10 @@ export interface GroupMember {
 export interface Admin {
   /** The number of partitions of each topic that exists. */
   readonly partitions: (topics: readonly string[]) => Effect.Effect<ReadonlyMap<string, number>, LogError>
+  /** The settings of topics that exist, as they are in force; `Stop` also where the client may not read them. */
+  readonly settings: (
+    topics: readonly string[]
+  ) => Effect.Effect<ReadonlyMap<string, Readonly<Record<string, string | null>>>, LogError>
   /** One that exists already is no error. */
   readonly create: (topics: readonly NewTopic[]) => Effect.Effect<void, LogError>
   /** Returns when they are gone. One that does not exist is no error. */

@@ -43,11 +43,13 @@ export const prepareTopics = (
   )
 
 /** Never compacted and never expiring: only checkpoints trim it. */
+export const CHANGELOG_SETTINGS = { "cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1" }
+
 export const changelogTopic = (job: JobConfig, source: string, partitions: number): NewTopic => ({
   topic: changelogName(job.app, source),
   partitions,
   replication: job.replication,
-  config: { "cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1" }
+  config: CHANGELOG_SETTINGS
 })
 
 const sourcePartitions = (

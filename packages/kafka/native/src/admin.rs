@@ -8,6 +8,7 @@ use crate::json;
 use crate::mailbox::Mailbox;
 use crate::place::{self, Places};
 use crate::port::Answer;
+use crate::settings::{self, Asked};
 use crate::signals::Signals;
 use napi_derive::napi;
 use rdkafka_sys::bindings::*;
@@ -180,6 +181,15 @@ impl Admin {
       let result = rd_kafka_event_DeleteRecords_result(event.0);
       Ok(Answer::text(place::describe(rd_kafka_DeleteRecords_result_offsets(result))))
     }
+  }
+
+  /// The settings of these topics, each with its own error.
+  pub fn settings(&mut self, topics: &[String], timeout_ms: i32) -> Outcome {
+    let mut asked = Asked::topics(topics)?;
+    let call = Call::new(self.raw.rk, timeout_ms)?;
+    unsafe { rd_kafka_DescribeConfigs(self.raw.rk, asked.0.as_mut_ptr(), asked.0.len(), call.options, call.queue) };
+    let event = call.answer()?;
+    Ok(Answer::text(unsafe { settings::describe(rd_kafka_event_DescribeConfigs_result(event.0)) }))
   }
 
   /// Who is in a group.

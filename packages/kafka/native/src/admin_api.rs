@@ -48,6 +48,11 @@ pub fn admin_metadata(admin: Handled, id: u32, topic: Option<String>, timeout_ms
 }
 
 #[napi]
+pub fn admin_settings(admin: Handled, id: u32, topics: Vec<String>, timeout_ms: i32) {
+  admin.0.request(id, move |desk| desk.settings(&topics, timeout_ms));
+}
+
+#[napi]
 pub fn admin_members(admin: Handled, id: u32, group: String, timeout_ms: i32) {
   admin.0.request(id, move |desk| desk.members(&group, timeout_ms));
 }

@@ -21,6 +21,7 @@ mod place;
 mod port;
 mod produce;
 mod producer_api;
+mod settings;
 mod signals;
 
 use napi_derive::module_init;
