@@ -1,10 +1,10 @@
-import type { ByteWriter } from "./bytes.ts"
-import type { ValueCodec } from "./codec.ts"
-import { NO_WATERMARK, type Stateful } from "./operator.ts"
-import { OperatorState } from "./state/operator.ts"
-import { clockDefinition } from "./state/schema.ts"
-import type { Spilling } from "./state/spill.ts"
-import { ValueState } from "./state/value.ts"
+import type { ByteWriter } from "../bytes.ts"
+import type { ValueCodec } from "../codec.ts"
+import { NO_WATERMARK, type Stateful } from "../operator.ts"
+import { OperatorState } from "../state/operator.ts"
+import { clockDefinition } from "../state/schema.ts"
+import type { Spilling } from "../state/spill.ts"
+import { ValueState } from "../state/value.ts"
 
 /** A time in ms, infinities included. */
 export const timeCodec: ValueCodec<number> = {
