@@ -1,130 +1,218 @@
-import type { Aggregate } from "./aggregate.ts"
-import { ByteWriter } from "./bytes.ts"
+import { type Aggregate, widthOf } from "./aggregate.ts"
 import type { ValueCodec } from "./codec.ts"
-import { type Keyed, writeKey } from "./key.ts"
-import { FIRST_NUMBER, type Group, type GroupLayout, type Rows } from "./state/group.ts"
-import type { GroupedState } from "./state/grouped.ts"
+import type { GroupLayout } from "./state/group.ts"
 
 const COUNT = 0
 const SUM = 1
 const MIN = 2
 const MAX = 3
 const AVERAGE = 4
-const DISTINCT = 5
-const CUSTOM = 6
-const CODES = { count: COUNT, sum: SUM, min: MIN, max: MAX, average: AVERAGE, distinctCount: DISTINCT, custom: CUSTOM }
+const DEVIATION = 5
+const DISTINCT = 6
+const CUSTOM = 7
+const CODES: Readonly<Record<Exclude<Aggregate["kind"], "collect">, number>> = {
+  count: COUNT,
+  sum: SUM,
+  min: MIN,
+  max: MAX,
+  average: AVERAGE,
+  standardDeviation: DEVIATION,
+  distinctCount: DISTINCT,
+  custom: CUSTOM
+}
 
 type Custom = Extract<Aggregate, { readonly kind: "custom" }>
 type Of = (record: object) => unknown
 
+/** A row of numbers somewhere: a column store's, or an array of its own. */
+export type Numbers = Float64Array | number[]
+
+/** The distinct values of the key and window that stand in turn. */
+export interface Distinct {
+  /** Adds a value to a set; false if it was there. */
+  readonly isNew: (set: number, value: string | number) => boolean
+}
+
 /**
- * Several aggregates compiled into column operations: one pass for each record, nothing allocated. Numbers are
+ * Several aggregates compiled into operations on rows of numbers: one pass for each record, nothing allocated. Numbers are
  * doubles: sums of safe integers are exact as long as they stay within 2^53 (so money is in integer cents); other
  * sums round, in the order of the log, hence the same on every run. NaN makes sum, min, max and average NaN.
  * Distinct count is exact and keeps each value once for each key and window; numbers and strings are told apart.
+ * Standard deviation is that of the population, by Welford's method; parts are merged by Chan's.
+ *
+ * A row's numbers stand from `base`; what is not a number stands in `values`, by aggregate and slot.
  */
 export class Aggregation {
   readonly layout: GroupLayout
   private readonly names: readonly string[]
   private readonly codes: Int32Array
-  /** Where each aggregate lives: a column of the row, an index of `values` for custom ones. */
+  /** Where each aggregate lives: a number of the row, an index of `values` for custom ones. */
   private readonly places: Int32Array
   /** For distinct counts the index of their set. */
   private readonly setOf: Int32Array
   private readonly inputs: readonly Of[]
   private readonly customs: readonly Custom[]
-  private readonly element = new ByteWriter(64)
 
   constructor(aggregates: Readonly<Record<string, Aggregate>>) {
     const entries = Object.entries(aggregates)
-    const kinds = entries.map(([, aggregate]) => aggregate)
+    const kinds = entries.map(([name, aggregate]) => foldable(name, aggregate))
     this.names = entries.map(([name]) => name)
     this.codes = Int32Array.from(kinds, ({ kind }) => CODES[kind])
     this.inputs = kinds.map(aggregate => ("of" in aggregate ? (aggregate.of as Of) : nothing))
     this.customs = kinds.filter(aggregate => aggregate.kind === "custom")
-    const widths = kinds.map(({ kind }) => (kind === "custom" ? 0 : kind === "average" ? 2 : 1))
+    const widths = kinds.map(({ kind }) => widthOf(kind))
     this.places = Int32Array.from(kinds, ({ kind }, i) =>
-      kind === "custom" ? countOf(kinds.slice(0, i), "custom") : FIRST_NUMBER + sum(widths.slice(0, i))
+      kind === "custom" ? countOf(kinds.slice(0, i), "custom") : sum(widths.slice(0, i))
     )
     this.setOf = Int32Array.from(kinds, (_, i) => countOf(kinds.slice(0, i), "distinctCount"))
     const codecs: readonly ValueCodec<unknown>[] = this.customs.map(({ codec }) => codec)
     this.layout = { numbers: sum(widths), codecs, sets: countOf(kinds, "distinctCount") }
   }
 
-  /** Prepares a new slot, whose numbers are zeros. */
-  init({ table, values }: Rows, slot: number): void {
-    const base = slot * table.stride
+  /** Prepares a new row, whose numbers are zeros. */
+  init(numbers: Numbers, base: number, values: unknown[][], slot: number): void {
     for (let i = 0; i < this.codes.length; i++) {
       const code = this.codes[i]!
       const place = this.places[i]!
-      if (code === MIN) table.rows[base + place] = Number.POSITIVE_INFINITY
-      else if (code === MAX) table.rows[base + place] = Number.NEGATIVE_INFINITY
+      if (code === MIN) numbers[base + place] = Number.POSITIVE_INFINITY
+      else if (code === MAX) numbers[base + place] = Number.NEGATIVE_INFINITY
       else if (code === CUSTOM) values[place]![slot] = this.customs[place]!.init()
     }
   }
 
-  /** Adds a record to a slot of the young. */
-  add(state: GroupedState, group: Group, slot: number, record: object, key: Keyed): void {
+  /** Adds a record to a row. */
+  add(
+    numbers: Numbers,
+    base: number,
+    values: unknown[][],
+    slot: number,
+    record: object,
+    timestamp: number,
+    distinct: Distinct
+  ): void {
     const { codes, places, inputs } = this
-    const { rows, stride } = group.young.table
-    const base = slot * stride
     for (let i = 0; i < codes.length; i++) {
       const at = base + places[i]!
       switch (codes[i]) {
         case COUNT:
-          rows[at]! += 1
+          numbers[at]! += 1
           break
         case SUM:
-          rows[at]! += inputs[i]!(record) as number
+          numbers[at]! += inputs[i]!(record) as number
           break
         case MIN:
-          rows[at] = Math.min(rows[at]!, inputs[i]!(record) as number)
+          numbers[at] = Math.min(numbers[at]!, inputs[i]!(record) as number)
           break
         case MAX:
-          rows[at] = Math.max(rows[at]!, inputs[i]!(record) as number)
+          numbers[at] = Math.max(numbers[at]!, inputs[i]!(record) as number)
           break
         case AVERAGE:
-          rows[at]! += inputs[i]!(record) as number
-          rows[at + 1]! += 1
+          numbers[at]! += inputs[i]!(record) as number
+          numbers[at + 1]! += 1
+          break
+        case DEVIATION:
+          addDeviation(numbers, at, inputs[i]!(record) as number)
           break
         case DISTINCT:
-          if (this.isNew(state, group, i, record, key)) rows[at]! += 1
+          if (distinct.isNew(this.setOf[i]!, inputs[i]!(record) as string | number)) numbers[at]! += 1
           break
         default:
-          this.addCustom(group.young, places[i]!, slot, record)
+          this.addCustom(values[places[i]!]!, places[i]!, slot, record, timestamp)
       }
     }
   }
 
-  /** Puts the results of a slot into `result`, in the order of the aggregates. */
-  results(rows: Rows, slot: number, result: Record<string, unknown>): void {
-    for (let i = 0; i < this.names.length; i++) result[this.names[i]!] = this.result(rows, slot, i)
+  /** Adds a row to another one, whose events are the earlier ones. Not for distinct counts: their sets are elsewhere. */
+  merge(
+    into: Numbers,
+    base: number,
+    values: unknown[][],
+    slot: number,
+    from: Numbers,
+    fromBase: number,
+    fromValues: unknown[][],
+    fromSlot: number
+  ): void {
+    const { codes, places } = this
+    for (let i = 0; i < codes.length; i++) {
+      const at = base + places[i]!
+      const other = fromBase + places[i]!
+      switch (codes[i]) {
+        case COUNT:
+        case SUM:
+        case DISTINCT:
+          into[at]! += from[other]!
+          break
+        case MIN:
+          into[at] = Math.min(into[at]!, from[other]!)
+          break
+        case MAX:
+          into[at] = Math.max(into[at]!, from[other]!)
+          break
+        case AVERAGE:
+          into[at]! += from[other]!
+          into[at + 1]! += from[other + 1]!
+          break
+        case DEVIATION:
+          mergeDeviation(into, at, from, other)
+          break
+        default: {
+          const place = places[i]!
+          const column = values[place]!
+          column[slot] = this.mergeCustom(place, column[slot], fromValues[place]![fromSlot])
+        }
+      }
+    }
   }
 
-  private result({ table, values }: Rows, slot: number, i: number): unknown {
+  /** Puts the results of a row into `result`, in the order of the aggregates. */
+  results(numbers: Numbers, base: number, values: unknown[][], slot: number, result: Record<string, unknown>): void {
+    for (let i = 0; i < this.names.length; i++) result[this.names[i]!] = this.result(numbers, base, values, slot, i)
+  }
+
+  private result(numbers: Numbers, base: number, values: unknown[][], slot: number, i: number): unknown {
     const place = this.places[i]!
-    if (this.codes[i] === CUSTOM) return this.customs[place]!.result(values[place]![slot] as never)
-    const at = slot * table.stride + place
-    const value = table.rows[at]!
-    return this.codes[i] === AVERAGE ? value / table.rows[at + 1]! : value
+    const code = this.codes[i]
+    if (code === CUSTOM) return this.customs[place]!.result(values[place]![slot] as never)
+    const value = numbers[base + place]!
+    if (code === AVERAGE) return value / numbers[base + place + 1]!
+    return code === DEVIATION ? Math.sqrt(numbers[base + place + 2]! / value) : value
   }
 
-  private addCustom(rows: Rows, place: number, slot: number, record: object): void {
-    const values = rows.values[place]!
-    values[slot] = this.customs[place]!.add(values[slot] as never, record as never)
+  private addCustom(column: unknown[], place: number, slot: number, record: object, timestamp: number): void {
+    column[slot] = this.customs[place]!.add(column[slot] as never, record as never, timestamp)
   }
 
-  /** An element is `key length · key · kind of value · value`. */
-  private isNew(state: GroupedState, group: Group, i: number, record: object, key: Keyed): boolean {
-    const element = this.element
-    element.clear()
-    element.varint(key.end - key.start)
-    element.copy(key.bytes, key.start, key.end)
-    const kindAt = element.length
-    element.u8(0)
-    element.bytes[kindAt] = writeKey(element, this.inputs[i]!(record) as string | number)
-    return state.addTo(group, this.setOf[i]!, element.bytes, 0, element.length)
+  private mergeCustom(place: number, a: unknown, b: unknown): unknown {
+    const { merge } = this.customs[place]!
+    if (merge === undefined) throw new Error("An aggregate without merge stands where parts of windows become one")
+    return merge(a as never, b as never)
   }
+}
+
+/** Number, mean, and the sum of squared differences from it. */
+const addDeviation = (numbers: Numbers, at: number, value: number): void => {
+  const count = numbers[at]! + 1
+  const before = value - numbers[at + 1]!
+  const mean = numbers[at + 1]! + before / count
+  numbers[at] = count
+  numbers[at + 1] = mean
+  numbers[at + 2]! += before * (value - mean)
+}
+
+const mergeDeviation = (into: Numbers, at: number, from: Numbers, other: number): void => {
+  const [a, b] = [into[at]!, from[other]!]
+  const count = a + b
+  if (b === 0) return
+  const apart = from[other + 1]! - into[at + 1]!
+  into[at] = count
+  into[at + 1]! += (apart * b) / count
+  into[at + 2]! += from[other + 2]! + (apart * apart * a * b) / count
+}
+
+const foldable = (name: string, aggregate: Aggregate): Exclude<Aggregate, { kind: "collect" }> => {
+  if (aggregate.kind === "collect") throw new Error(`"${name}" collects: its window has to keep elements`)
+  return aggregate
 }
 
 const nothing: Of = () => undefined

@@ -6,7 +6,7 @@ import { keyBy } from "../src/operators/keyBy.ts"
 import { TumblingWindow } from "../src/operators/tumblingWindow.ts"
 import { ChangeSet, type Entry } from "../src/state/merge.ts"
 import { PartitionState } from "../src/state/partition.ts"
-import { SourceClock } from "../src/time.ts"
+import { SourceClock } from "../src/time/sourceClock.ts"
 
 export type Key = string | number | bigint
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { ByteWriter } from "../src/bytes.ts"
 import { filter, flatMap, map } from "../src/operators/stateless.ts"
 import { PartitionState } from "../src/state/partition.ts"
-import { SourceClock } from "../src/time.ts"
+import { SourceClock } from "../src/time/sourceClock.ts"
 
 const deltaOf = (state: PartitionState): Uint8Array => {
   const out = new ByteWriter()

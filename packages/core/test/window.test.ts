@@ -108,7 +108,7 @@ describe("tumbling window", () => {
     head.watermark(15)
     expect(seen).toEqual(["a", "b"])
     head.next({ k: "d" }, 9)
-    expect(window.lateEvents).toBe(1)
+    expect(window.late.count).toBe(1)
     expect(window.proceed(5)).toBe(1)
     expect(seen).toEqual(["a", "b", "c", 15])
     expect(window.pending).toBe(false)
@@ -200,7 +200,7 @@ describe("tumbling window", () => {
     head.watermark(9)
     head.next({}, 9)
     head.next({}, 10)
-    expect([window.lateEvents, window.lateDropped]).toEqual([1, 1])
+    expect([window.late.count, window.late.dropped]).toEqual([1, 1])
   })
 
   test("an untouched state writes no change", () => {

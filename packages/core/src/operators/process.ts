@@ -8,7 +8,7 @@ import { processDefinition } from "../state/schema.ts"
 import { SpillError, type Spilling } from "../state/spill.ts"
 import { Timers } from "../state/timers.ts"
 import { ValueState } from "../state/value.ts"
-import { timeCodec } from "../time.ts"
+import { timeCodec } from "../time/sourceClock.ts"
 import { FIRST_STATE, PROCESSING_TIMERS, TIMERS, WATERMARK } from "./processLayout.ts"
 
 /** What the functions of a process operator are given. It speaks of the current call, and only during that. */

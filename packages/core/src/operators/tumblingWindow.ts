@@ -3,12 +3,14 @@ import { Aggregation } from "../aggregation.ts"
 import type { ByteWriter } from "../bytes.ts"
 import { KeyError, type Keyed, keyed, readKey } from "../key.ts"
 import { type Input, NO_WATERMARK, type Stateful } from "../operator.ts"
-import type { Group, Rows } from "../state/group.ts"
+import { FIRST_NUMBER, type Group, type Rows } from "../state/group.ts"
 import { GroupedState } from "../state/grouped.ts"
 import { OperatorState } from "../state/operator.ts"
 import { windowDefinition } from "../state/schema.ts"
 import type { Spilling } from "../state/spill.ts"
 import { ValueState } from "../state/value.ts"
+import { GroupedDistinct } from "./distinct.ts"
+import { LateEvents } from "./eventTime.ts"
 import { type Progress, progressCodec, START } from "./progress.ts"
 
 export interface TumblingWindowOptions {
@@ -53,18 +55,15 @@ export class TumblingWindow implements Input, Stateful {
   readonly operator: number
   /** The key of the result that is being emitted: for keyed operators and sinks behind `output`. */
   readonly outputKey: Keyed = keyed()
-  /** Late events so far, diverted or dropped, in this process. */
-  lateEvents = 0
-  /** Those of them that had nowhere to go. */
-  lateDropped = 0
+  readonly late: LateEvents
   private readonly sizeMs: number
   private readonly offsetMs: number
   private readonly allowedLatenessMs: number
   private readonly key: Keyed
   private readonly output: Input
-  private readonly late: Input | undefined
   private readonly aggregation: Aggregation
   private readonly contents: GroupedState
+  private readonly distinct: GroupedDistinct
   private readonly atOnce: number
   private readonly progress: ValueState<Progress>
   private readonly state: OperatorState
@@ -87,11 +86,12 @@ export class TumblingWindow implements Input, Stateful {
     this.allowedLatenessMs = options.allowedLatenessMs
     this.key = options.key
     this.output = options.output
-    this.late = options.late
+    this.late = new LateEvents(options.late)
     this.aggregation = new Aggregation(options.aggregates)
     this.atOnce = options.atOnce ?? Number.POSITIVE_INFINITY
     this.progress = new ValueState(options.id, 1, progressCodec, START)
     this.contents = new GroupedState(options.id, this.aggregation.layout)
+    this.distinct = new GroupedDistinct(this.contents, options.key)
     this.state = new OperatorState(windowDefinition(options), [this.progress, this.contents])
     this.operator = this.state.operator
   }
@@ -100,12 +100,12 @@ export class TumblingWindow implements Input, Stateful {
     const number = Math.floor((timestamp - this.offsetMs) / this.sizeMs)
     const near = this.near[number & (NEAR - 1)]
     const window = near !== undefined && near.number === number ? near : this.find(number)
-    if (window === undefined) this.divert(record, timestamp)
-    else this.include(window, record)
+    if (window === undefined) this.late.take(record, timestamp)
+    else this.include(window, record, timestamp)
   }
 
   watermark(watermark: number): void {
-    this.late?.watermark(watermark)
+    this.late.watermark(watermark)
     if (watermark > this.current) this.advance(watermark)
     this.proceed(this.atOnce)
   }
@@ -156,7 +156,7 @@ export class TumblingWindow implements Input, Stateful {
       this.progress.set({ current, fired, emitted })
   }
 
-  private include(window: Open, record: object): void {
+  private include(window: Open, record: object, timestamp: number): void {
     const key = this.key
     if (key.kind !== this.contents.keyKind) this.adopt(key.kind)
     const again = window.maxTimestamp <= this.current
@@ -164,8 +164,11 @@ export class TumblingWindow implements Input, Stateful {
     const group = window.group
     const before = group.keys
     const slot = this.contents.enter(group, key.bytes, key.start, key.end)
-    if (group.keys !== before) this.aggregation.init(group.young, slot)
-    this.aggregation.add(this.contents, group, slot, record, key)
+    const { table, values } = group.young
+    const base = slot * table.stride + FIRST_NUMBER
+    if (group.keys !== before) this.aggregation.init(table.rows, base, values, slot)
+    this.distinct.group = group
+    this.aggregation.add(table.rows, base, values, slot, record, timestamp, this.distinct)
     if (again) this.emit(window, group.young, slot)
   }
 
@@ -225,7 +228,7 @@ export class TumblingWindow implements Input, Stateful {
       windowStart: namespace,
       windowEnd: namespace + this.sizeMs
     }
-    this.aggregation.results(rows, slot, result)
+    this.aggregation.results(table.rows, slot * table.stride + FIRST_NUMBER, rows.values, slot, result)
     this.output.next(result, window.maxTimestamp)
   }
 
@@ -260,12 +263,6 @@ export class TumblingWindow implements Input, Stateful {
 
   private cleanup(maxTimestamp: number): number {
     return maxTimestamp + this.allowedLatenessMs
-  }
-
-  private divert(record: object, timestamp: number): void {
-    this.lateEvents++
-    if (this.late === undefined) this.lateDropped++
-    else this.late.next(record, timestamp)
   }
 
   private adopt(kind: number): void {

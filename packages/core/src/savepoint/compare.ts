@@ -48,6 +48,8 @@ export const compareState = (written: StateDescriptor, own: StateDefinition): Co
   if (was.version !== is.version)
     return differs("Headrace's own layout", `version ${was.version}`, `version ${is.version}`)
   if (was.kind === "window" && is.kind === "window") return compareWindow(was, is, own, differs)
+  if (was.kind === "process" && is.kind === "process" && was.what !== is.what)
+    return differs("what it does", showSchema(was), showSchema(is))
   if (was.kind === "process" && is.kind === "process")
     return together(is.states, was.states, "state", (before, now) => compareStates(own, before, now))
   return NOTHING

@@ -8,7 +8,7 @@ import { ValueReader, writeNumber } from "../state/number.ts"
 import type { StateDescriptor } from "../state/operator.ts"
 import { NAMESPACE_BYTES, readOrdered } from "../state/order.ts"
 import type { NamedStateSchema, StateSchema } from "../state/schema.ts"
-import { timeCodec } from "../time.ts"
+import { timeCodec } from "../time/sourceClock.ts"
 
 const ROWS = 2
 

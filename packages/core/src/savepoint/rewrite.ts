@@ -1,3 +1,4 @@
+import { widthOf } from "../aggregate.ts"
 import { ByteWriter } from "../bytes.ts"
 import type { StoredCodec } from "../codec.ts"
 import { readKey } from "../key.ts"
@@ -126,9 +127,6 @@ const cellValue =
     return out.written()
   }
 
-/** Of an aggregate: how many numbers of the row are its own. */
-const widthOf = ({ kind }: AggregateSchema): number => (kind === "custom" ? 0 : kind === "average" ? 2 : 1)
-
 const windowParts = (was: readonly AggregateSchema[], is: readonly AggregateSchema[], own: StateDefinition): Parts => {
   const handles = new Map<number, Part>()
   const changed = JSON.stringify(was) !== JSON.stringify(is)
@@ -149,7 +147,9 @@ const rowValue =
     const reader = new ValueReader()
     reader.reset(value)
     const arrival = reader.number()
-    const numbers = new Map(was.map(one => [one.name, Array.from({ length: widthOf(one) }, () => reader.number())]))
+    const numbers = new Map(
+      was.map(one => [one.name, Array.from({ length: widthOf(one.kind) }, () => reader.number())])
+    )
     const customs = new Map<string, Uint8Array>()
     for (const { name, kind } of was) {
       if (kind !== "custom") continue

@@ -68,6 +68,12 @@ export class Cells<V> implements StateHandle {
     return row === undefined ? [] : cellsOf(row).sort((a, b) => compareKeys(a.sub!, b.sub!))
   }
 
+  /** The cells of a key as they come: for those whose order does not matter. */
+  some(key: Key): readonly Cell<V>[] {
+    const row = this.row(key)
+    return row === undefined ? [] : cellsOf(row)
+  }
+
   /** The sub-key behind all others of a key that has numbers for sub-keys. */
   next(key: Key): number {
     const row = this.row(key)

@@ -43,7 +43,10 @@ interface Part {
 const partsOf = (schema: StateSchema): ReadonlyMap<string, Part> => {
   const layout = ["Headrace's own layout", plain(`version ${schema.version}`)] as const
   if (schema.kind === "clock") return new Map([layout])
-  if (schema.kind === "process") return new Map([layout, ...schema.states.map(one => state(one))])
+  if (schema.kind === "process") {
+    const what = schema.what === undefined ? [] : [["what it does", plain(schema.what)] as const]
+    return new Map([layout, ...what, ...schema.states.map(one => state(one))])
+  }
   return new Map([
     layout,
     ["the window's size", plain(`${schema.sizeMs} ms`)],

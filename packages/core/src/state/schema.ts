@@ -33,7 +33,13 @@ export type StateSchema =
       readonly offsetMs: number
       readonly aggregates: readonly AggregateSchema[]
     }
-  | { readonly kind: "process"; readonly version: number; readonly states: readonly NamedStateSchema[] }
+  | {
+      readonly kind: "process"
+      readonly version: number
+      readonly states: readonly NamedStateSchema[]
+      /** What a step of Headrace's own does, as a person reads it; a process step of the user's has none. */
+      readonly what?: string
+    }
 
 /** The state of an operator as the pipeline has it: its schema, and how what users keep becomes bytes. */
 export interface StateDefinition {
@@ -87,9 +93,26 @@ export const processDefinition = (id: string, state: Readonly<Record<string, Sta
   }
 }
 
+/** The state of a step of Headrace's own that keeps cells, as a process step does. */
+export const stepDefinition = (id: string, what: string, states: readonly NamedStateSchema[]): StateDefinition => ({
+  id,
+  schema: { kind: "process", version: 2, states, what },
+  codecs: new Map(states.map(({ name }) => [name, UNTOUCHED]))
+})
+
+/** Values of such a step stay as they are: a savepoint never reads them. */
+const UNTOUCHED: StoredCodec = {
+  write: () => {
+    throw new Error("State of a step of Headrace's own is not migrated")
+  },
+  read: () => {
+    throw new Error("State of a step of Headrace's own is not migrated")
+  }
+}
+
 export const showSchema = (schema: StateSchema): string => {
   if (schema.kind === "clock") return "event time"
-  if (schema.kind === "process") return `process ${schema.states.map(showState).join(", ")}`
+  if (schema.kind === "process") return schema.what ?? `process ${schema.states.map(showState).join(", ")}`
   const offset = schema.offsetMs === 0 ? "" : ` shifted by ${schema.offsetMs} ms`
   return `tumbling ${schema.sizeMs} ms${offset} ${schema.aggregates.map(showAggregate).join(", ")}`
 }

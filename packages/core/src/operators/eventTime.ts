@@ -1,0 +1,162 @@
+import { ByteWriter } from "../bytes.ts"
+import { type Key, type Keyed, keyed, writeKey } from "../key.ts"
+import { type Input, NO_WATERMARK, type Stateful } from "../operator.ts"
+import type { Cells } from "../state/cells.ts"
+import { OperatorState } from "../state/operator.ts"
+import { type NamedStateSchema, type StateDefinition, stepDefinition } from "../state/schema.ts"
+import type { Shape } from "../state/shape.ts"
+import type { Spilling } from "../state/spill.ts"
+import { ValueState } from "../state/value.ts"
+import { timeCodec } from "../time/sourceClock.ts"
+import { WATERMARK } from "./processLayout.ts"
+
+/** State by key of an operator: cells, and how a savepoint is told about them. */
+export interface KeyedPart {
+  readonly schema: NamedStateSchema
+  readonly cells: Cells<unknown>
+}
+
+/** What is kept by key under a name. `timed`: each of it is due at some time. */
+export const keyedPart = <V>(
+  name: string,
+  kind: NamedStateSchema["kind"],
+  timed: boolean,
+  cells: Cells<V>,
+  shape: Shape = "any"
+): KeyedPart => ({ schema: { name, kind, ttl: timed, shape }, cells: cells as Cells<unknown> })
+
+export interface EventTimeOptions {
+  readonly id: string
+  readonly output: Input
+  /**
+   * What one watermark does at once of what has become due; the rest waits for `proceed`, so that a hundred thousand
+   * windows do not hold up their partition. Default: all.
+   */
+  readonly atOnce?: number
+}
+
+/**
+ * What operators share whose state of each key becomes due by event time: the watermark, which is state, and the queue
+ * of what it has made due, worked off in the order of time. The watermark is handed on behind all that waited for it.
+ */
+export abstract class EventTimeOperator implements Stateful {
+  readonly id: string
+  readonly operator: number
+  /** What its state is made of. */
+  readonly definition: StateDefinition
+  /** The key of what is being emitted: for keyed operators and sinks behind `output`. */
+  readonly outputKey: Keyed = keyed()
+  protected readonly output: Input
+  /** The watermark. */
+  protected current = NO_WATERMARK
+  private readonly atOnce: number
+  private readonly timed: readonly Cells<unknown>[]
+  private readonly progress: ValueState<number>
+  private readonly state: OperatorState
+  private readonly written = new ByteWriter(64)
+
+  /** `what` the step does, as a person reads it: state of a step that did something else is refused. */
+  constructor({ id, output, atOnce }: EventTimeOptions, what: string, parts: readonly KeyedPart[]) {
+    this.id = id
+    this.output = output
+    this.atOnce = atOnce ?? Number.POSITIVE_INFINITY
+    this.progress = new ValueState(id, WATERMARK, timeCodec, NO_WATERMARK)
+    const cells = parts.map(part => part.cells)
+    this.timed = cells.filter((_, i) => parts[i]!.schema.ttl)
+    this.definition = stepDefinition(
+      id,
+      what,
+      parts.map(part => part.schema)
+    )
+    this.state = new OperatorState(this.definition, [this.progress, ...cells])
+    this.operator = this.state.operator
+  }
+
+  /** Does the first thing that is due among the timed cells. */
+  protected abstract perform(): void
+
+  /** The watermark of the operator as a whole, however many inputs it has. */
+  protected advance(watermark: number): void {
+    if (watermark > this.current) this.current = watermark
+    this.proceed(this.atOnce)
+  }
+
+  /** Whether something that is due waits for `proceed`. */
+  get pending(): boolean {
+    return this.timed.some(cells => cells.isDue(this.current))
+  }
+
+  /**
+   * Does up to `limit` things that are due, in the order of their time, and behind the last one hands on the watermark
+   * that they waited for. Returns how many it did. Called by the engine between batches while something is pending.
+   */
+  proceed(limit: number): number {
+    let done = 0
+    for (; done < limit && this.pending; done++) this.perform()
+    if (!this.pending) this.output.watermark(this.current)
+    return done
+  }
+
+  delta(out: ByteWriter): void {
+    this.note()
+    this.state.delta(out)
+  }
+
+  snapshot(out: ByteWriter): void {
+    this.note()
+    this.state.snapshot(out)
+  }
+
+  restore(key: Uint8Array, value: Uint8Array | undefined, prefix = false): void {
+    this.state.restore(key, value, prefix)
+    this.current = this.progress.get()
+  }
+
+  get memory(): Spilling {
+    return this.state
+  }
+
+  /** Hands on a record of a key. */
+  protected emit(key: Key, record: object, timestamp: number): void {
+    const { outputKey, written } = this
+    written.clear()
+    outputKey.kind = writeKey(written, key)
+    outputKey.bytes = written.bytes
+    outputKey.start = 0
+    outputKey.end = written.length
+    this.output.next(record, timestamp)
+  }
+
+  /** A time in ms, or it throws: NaN would be neither late nor due, ever. */
+  protected time(timestamp: number): number {
+    if (Number.isFinite(timestamp)) return timestamp
+    throw new RangeError(`"${this.id}": an event's timestamp is not a time in ms (${timestamp})`)
+  }
+
+  private note(): void {
+    if (this.progress.get() !== this.current) this.progress.set(this.current)
+  }
+}
+
+/** Counts what came too late, and diverts it where there is somewhere to go. */
+export class LateEvents {
+  /** Late events so far, diverted or dropped, in this process. */
+  count = 0
+  /** Those of them that had nowhere to go. */
+  dropped = 0
+  private readonly output: Input | undefined
+
+  constructor(output: Input | undefined) {
+    this.output = output
+  }
+
+  take(record: object, timestamp: number): void {
+    this.count++
+    if (this.output === undefined) this.dropped++
+    else this.output.next(record, timestamp)
+  }
+
+  watermark(watermark: number): void {
+    this.output?.watermark(watermark)
+  }
+}

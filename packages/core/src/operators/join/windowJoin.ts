@@ -1,0 +1,120 @@
+import type { ValueCodec } from "../../codec.ts"
+import type { Key } from "../../key.ts"
+import type { Input } from "../../operator.ts"
+import type { EventTimeOptions } from "../eventTime.ts"
+import type { WindowAssigner } from "../window/assigner.ts"
+import { Elements, type Finish } from "../window/elements.ts"
+import { KeyedWindow } from "../window/keyedWindow.ts"
+import type { Trigger } from "../window/trigger.ts"
+import type { JoinType } from "./intervalJoin.ts"
+import { type JoinSide, type Side, type TwoInputs, twoInputs } from "./sides.ts"
+
+export interface WindowJoinOptions extends EventTimeOptions {
+  readonly left: JoinSide
+  readonly right: JoinSide
+  readonly assigner: WindowAssigner
+  readonly trigger: Trigger
+  readonly allowedLatenessMs: number
+  readonly pairing: Pairing
+}
+
+/** What becomes of the two sides of a window: each pair, or all of them together. */
+export type Pairing =
+  | { readonly kind: "join"; readonly type: JoinType; readonly combine: Combine }
+  | { readonly kind: "coGroup"; readonly combine: Combine }
+
+/** Of one pair, or of the lists of both sides. */
+type Combine = (left: never, right: never, key: never) => object
+
+/** An event and which side it is of. */
+interface Sided {
+  readonly side: Side
+  readonly record: object
+}
+
+/**
+ * Brings together what two streams have in the same window and key, by Flink's rules: both share the windows, and sessions
+ * merge over both. Each pair, or one record made of both lists, is given out at every firing, at the window's last ms.
+ */
+export class WindowJoin extends KeyedWindow implements TwoInputs {
+  readonly left: Input
+  readonly right: Input
+
+  constructor(options: WindowJoinOptions) {
+    const { id, left, right, assigner, pairing } = options
+    const finish = pairing.kind === "join" ? pairs(pairing) : group(pairing.combine)
+    const elements = {
+      id,
+      take: (record: object) => record,
+      codec: sidedCodec(left, right),
+      evictor: undefined,
+      finish
+    }
+    super({
+      ...options,
+      assigner: ofSided(assigner),
+      contents: new Elements(elements),
+      what: pairing.kind === "join" ? `${pairing.type} join` : "co-group",
+      key: left.key,
+      late: sidedLate(left, right)
+    })
+    const inputs = twoInputs(left, right, {
+      take: (side, key, record, timestamp) => this.take(key, { side, record } satisfies Sided, timestamp),
+      advance: watermark => this.advance(watermark)
+    })
+    this.left = inputs.left
+    this.right = inputs.right
+  }
+}
+
+const ofSided = (assigner: WindowAssigner): WindowAssigner => {
+  if (assigner.kind !== "session" || typeof assigner.gapMs === "number") return assigner
+  const gap = assigner.gapMs as (record: object) => number
+  return { kind: "session", gapMs: ({ record }: Sided) => gap(record) }
+}
+
+/** Late events go where those of their side go. Where only one side has a place, the other's are dropped and counted. */
+const sidedLate = (left: JoinSide, right: JoinSide): Input | undefined =>
+  left.late === undefined && right.late === undefined
+    ? undefined
+    : {
+        next: (event, timestamp) => {
+          const { side, record } = event as Sided
+          ;(side === "left" ? left : right).late?.next(record, timestamp)
+        },
+        watermark: () => {}
+      }
+
+const sideOf = (elements: Parameters<Finish>[2], side: Side): readonly object[] =>
+  elements.flatMap(({ record }) => ((record as Sided).side === side ? [(record as Sided).record] : []))
+
+const pairs = ({ type, combine }: Extract<Pairing, { kind: "join" }>): Finish => {
+  const made = combine as (left: object | undefined, right: object | undefined, key: unknown) => object
+  return (key, _window, elements, emit) => {
+    const left = sideOf(elements, "left")
+    const right = sideOf(elements, "right")
+    for (const one of left) for (const other of right) emit(made(one, other, key))
+    if (right.length === 0 && (type === "left" || type === "full"))
+      for (const one of left) emit(made(one, undefined, key))
+    if (left.length === 0 && (type === "right" || type === "full"))
+      for (const one of right) emit(made(undefined, one, key))
+  }
+}
+
+const group = (combine: Combine): Finish => {
+  const made = combine as unknown as (left: readonly object[], right: readonly object[], key: Key) => object
+  return (key, _window, elements, emit) => emit(made(sideOf(elements, "left"), sideOf(elements, "right"), key))
+}
+
+/** The side, then the record by the side's codec. */
+const sidedCodec = (left: JoinSide, right: JoinSide): ValueCodec<unknown> => ({
+  write: (value, out) => {
+    const { side, record } = value as Sided
+    out.u8(side === "left" ? 0 : 1)
+    ;(side === "left" ? left : right).codec.write(record, out)
+  },
+  read: (bytes, start, end): Sided => {
+    const side = bytes[start] === 0 ? "left" : "right"
+    return { side, record: (side === "left" ? left : right).codec.read(bytes, start + 1, end) as object }
+  }
+})

@@ -1,0 +1,120 @@
+import type { Aggregate } from "../../aggregate.ts"
+import { Aggregation } from "../../aggregation.ts"
+import { ByteWriter } from "../../bytes.ts"
+import type { StoredCodec, ValueCodec } from "../../codec.ts"
+import { ValueReader } from "../../state/number.ts"
+import { scalarCodec } from "../../state/scalar.ts"
+import type { Contents } from "./contents.ts"
+import { Elements, type Finish } from "./elements.ts"
+import type { Evictor } from "./evictor.ts"
+import { begun, Folded, NO_SETS, withoutSets } from "./folded.ts"
+
+type Aggregates = Readonly<Record<string, Aggregate>>
+type Of = (record: object) => unknown
+
+export interface AggregatedOptions {
+  readonly id: string
+  readonly aggregates: Aggregates
+  readonly evictor?: Evictor | undefined
+  /** How a whole record becomes bytes: an aggregate of one's own needs it where elements are kept. */
+  readonly element?: StoredCodec | undefined
+}
+
+/**
+ * What windows of these aggregates hold: what the aggregates make of the events, or the events themselves where an evictor
+ * or a list has to see all of them. Then no more of each event is kept than the aggregates take of it.
+ */
+export const aggregated = ({ id, aggregates, evictor, element }: AggregatedOptions): Contents => {
+  const collects = Object.values(aggregates).some(({ kind }) => kind === "collect")
+  if (evictor === undefined && !collects) return new Folded(id, aggregates)
+  if (element !== undefined)
+    return new Elements({ id, take: record => record, codec: element, evictor, finish: folding(aggregates) })
+  const inputs = Object.entries(aggregates).map(([name, one]) => inputOf(name, one))
+  const take = (record: object): object => inputs.map(({ of }) => of(record))
+  const codec = rowCodec(inputs.map(one => one.codec))
+  return new Elements({ id, take, codec, evictor, finish: folding(ofTaken(aggregates)) })
+}
+
+/** What they do, as a person reads it. */
+export const showAggregates = (aggregates: Aggregates): string =>
+  Object.entries(aggregates)
+    .map(([name, { kind }]) => `${name}: ${kind}`)
+    .join(", ")
+
+/** What is kept of an event for an aggregate. */
+const inputOf = (name: string, one: Aggregate): { readonly of: Of; readonly codec: ValueCodec<unknown> } => {
+  if (one.kind === "custom")
+    throw new Error(`"${name}" is an aggregate of its own in a window that keeps elements: it needs their schema`)
+  if (one.kind === "count") return { of: () => undefined, codec: scalarCodec }
+  return { of: one.of as Of, codec: one.kind === "collect" ? one.codec : scalarCodec }
+}
+
+/** The same aggregates over what was taken for them: each finds its own in its place. */
+const ofTaken = (aggregates: Aggregates): Aggregates =>
+  Object.fromEntries(
+    Object.entries(aggregates).map(([name, one], i) => [
+      name,
+      "of" in one ? ({ ...one, of: (taken: readonly unknown[]) => taken[i] } as Aggregate) : one
+    ])
+  )
+
+/** Folds all elements at each firing. */
+const folding = (aggregates: Aggregates): Finish => {
+  const aggregation = new Aggregation(withoutLists(withoutSets(aggregates)))
+  const { numbers, codecs } = aggregation.layout
+  return (key, window, elements, emit) => {
+    const row: number[] = new Array(numbers).fill(0)
+    const values: unknown[][] = codecs.map(() => [undefined])
+    aggregation.init(row, 0, values, 0)
+    for (const { record, timestamp } of elements) aggregation.add(row, 0, values, 0, record, timestamp, NO_SETS)
+    const result = begun(key, window)
+    aggregation.results(row, 0, values, 0, result)
+    emit(result)
+  }
+}
+
+/** Lists are made at a firing, of what is kept anyway: nobody stores them. */
+const withoutLists = (aggregates: Aggregates): Aggregates =>
+  Object.fromEntries(
+    Object.entries(aggregates).map(([name, one]) => [name, one.kind === "collect" ? listOf(one) : one])
+  )
+
+const listOf = ({ of, codec }: Extract<Aggregate, { kind: "collect" }>): Aggregate => {
+  const extract = of as Of
+  return {
+    kind: "custom",
+    codec,
+    init: () => [],
+    add: (list: unknown[], record: object) => {
+      list.push(extract(record))
+      return list
+    },
+    result: (list: unknown[]) => list
+  }
+}
+
+/** Values side by side, each with its length. */
+const rowCodec = (codecs: readonly ValueCodec<unknown>[]): ValueCodec<unknown> => {
+  const scratch = new ByteWriter(64)
+  const reader = new ValueReader()
+  return {
+    write: (row, out) =>
+      codecs.forEach((codec, i) => {
+        scratch.clear()
+        codec.write((row as readonly unknown[])[i], scratch)
+        out.varint(scratch.length)
+        out.copy(scratch.bytes, 0, scratch.length)
+      }),
+    read: (bytes, start, end) => {
+      const own = bytes.subarray(start, end)
+      reader.reset(own)
+      const row = codecs.map(codec => {
+        const length = reader.varint()
+        const at = reader.skip(length)
+        return codec.read(own, at, at + length)
+      })
+      reader.end()
+      return row
+    }
+  }
+}

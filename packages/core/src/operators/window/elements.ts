@@ -1,0 +1,115 @@
+import { ByteWriter } from "../../bytes.ts"
+import type { ValueCodec } from "../../codec.ts"
+import type { Key } from "../../key.ts"
+import { Cells } from "../../state/cells.ts"
+import { type Stamped, stampedCodec } from "../../state/stamped.ts"
+import { keyedPart } from "../eventTime.ts"
+import { FIRST_STATE } from "../processLayout.ts"
+import type { Contents } from "./contents.ts"
+import type { Evictor } from "./evictor.ts"
+import { type KeyWindow, windowCodec } from "./window.ts"
+
+/** Hands on what a firing makes of a window's elements, in the order of their arrival. There is at least one. */
+export type Finish = (key: Key, window: KeyWindow, elements: readonly Stamped[], emit: (record: object) => void) => void
+
+export interface ElementsOptions {
+  readonly id: string
+  /** What is kept of an event, and how it becomes bytes. */
+  readonly take: (record: object) => object
+  readonly codec: ValueCodec<unknown>
+  readonly evictor: Evictor | undefined
+  readonly finish: Finish
+}
+
+/**
+ * Windows that keep their events, for what has to see all of them: evictors, joins, lists. An event is kept once for each
+ * key, however many windows hold it: a window's are those of its time that came since it was last purged.
+ */
+export class Elements implements Contents {
+  readonly windows: Cells<KeyWindow>
+  readonly parts
+  private readonly elements: Cells<Stamped>
+  private readonly evictor: Evictor | undefined
+  private readonly take: (record: object) => object
+  private readonly finish: Finish
+
+  constructor({ id, take, codec: record, evictor, finish }: ElementsOptions) {
+    this.take = take
+    this.evictor = evictor
+    this.finish = finish
+    this.elements = new Cells<Stamped>({ id, handle: FIRST_STATE, codec: stampedCodec(record), timed: false })
+    const codec = windowCodec(0, [], new ByteWriter(64))
+    this.windows = new Cells<KeyWindow>({ id, handle: FIRST_STATE + 1, codec, timed: true })
+    this.parts = [keyedPart("elements", "list", false, this.elements), keyedPart("windows", "map", true, this.windows)]
+  }
+
+  begin(): void {}
+
+  arrive(key: Key, record: object, timestamp: number): void {
+    this.elements.put(key, this.next(key), { record: this.take(record), timestamp }, Number.POSITIVE_INFINITY)
+  }
+
+  include(window: KeyWindow): void {
+    window.size++
+  }
+
+  /** Sessions do not overlap: what one has given up is no other's, and gone. */
+  merge(into: KeyWindow, from: readonly KeyWindow[]): void {
+    into.size = from.reduce((sum, { size }) => sum + size, 0)
+    into.from = Math.min(...from.map(one => one.from))
+    into.gone = from.flatMap(one => one.gone).sort((a, b) => a - b)
+  }
+
+  purge(key: Key, window: KeyWindow): void {
+    window.size = 0
+    window.from = this.next(key)
+    window.gone = []
+    this.sweep(key)
+  }
+
+  sweep(key: Key): void {
+    const windows = this.windows.all(key).map(({ value }) => value)
+    for (const cell of this.elements.all(key))
+      if (!windows.some(window => holds(window, cell.sub as number, cell.value.timestamp))) this.elements.remove(cell)
+  }
+
+  fire(key: Key, window: KeyWindow, emit: (record: object) => void): void {
+    const all = this.elements.all(key).filter(({ sub, value }) => holds(window, sub as number, value.timestamp))
+    const kept = this.evictor === undefined ? all : this.evict(key, window, all)
+    if (kept.length > 0)
+      this.finish(
+        key,
+        window,
+        kept.map(({ value }) => value),
+        emit
+      )
+  }
+
+  /** Behind all elements, and behind those that some window has given up: they are not to be taken for new ones. */
+  private next(key: Key): number {
+    let next = this.elements.next(key)
+    for (const { value } of this.windows.all(key)) next = Math.max(next, value.from, (value.gone.at(-1) ?? -1) + 1)
+    return next
+  }
+
+  /** What an evictor takes out is gone for this window, and where no other one holds it for good. */
+  private evict<C extends { readonly sub: Key | undefined; readonly value: Stamped }>(
+    key: Key,
+    window: KeyWindow,
+    all: readonly C[]
+  ): readonly C[] {
+    const elements = all.map(cell => ({ timestamp: cell.value.timestamp, cell }))
+    const kept = this.evictor!.keep(elements).map(({ cell }) => cell)
+    if (kept.length === all.length) return kept
+    const staying = new Set(kept)
+    window.gone = [...window.gone, ...all.filter(cell => !staying.has(cell)).map(({ sub }) => sub as number)].sort(
+      (a, b) => a - b
+    )
+    window.size = kept.length
+    this.sweep(key)
+    return kept
+  }
+}
+
+const holds = ({ start, end, from, gone }: KeyWindow, sub: number, timestamp: number): boolean =>
+  sub >= from && timestamp >= start && timestamp < end && !gone.includes(sub)

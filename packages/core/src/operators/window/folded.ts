@@ -1,0 +1,72 @@
+import type { Aggregate } from "../../aggregate.ts"
+import { Aggregation, type Distinct } from "../../aggregation.ts"
+import { ByteWriter } from "../../bytes.ts"
+import type { Key } from "../../key.ts"
+import { Cells } from "../../state/cells.ts"
+import { keyedPart } from "../eventTime.ts"
+import { FIRST_STATE } from "../processLayout.ts"
+import type { Contents } from "./contents.ts"
+import { distinctSet } from "./distinctSet.ts"
+import { type KeyWindow, windowCodec } from "./window.ts"
+
+/** Sets of distinct values are values of their windows here. */
+export const NO_SETS: Distinct = { isNew: () => false }
+
+/** Windows that keep no events, only what their aggregates make of them. */
+export class Folded implements Contents {
+  readonly windows: Cells<KeyWindow>
+  readonly parts
+  private readonly aggregation: Aggregation
+
+  constructor(id: string, aggregates: Readonly<Record<string, Aggregate>>) {
+    this.aggregation = new Aggregation(withoutSets(aggregates))
+    const { numbers, codecs } = this.aggregation.layout
+    const codec = windowCodec(numbers, codecs, new ByteWriter(64))
+    this.windows = new Cells<KeyWindow>({ id, handle: FIRST_STATE, codec, timed: true })
+    this.parts = [keyedPart("windows", "map", true, this.windows)]
+  }
+
+  begin(window: KeyWindow): void {
+    const { numbers, codecs } = this.aggregation.layout
+    window.numbers = new Array(numbers).fill(0)
+    window.values = codecs.map(() => [undefined])
+    window.size = 0
+    this.aggregation.init(window.numbers, 0, window.values, 0)
+  }
+
+  arrive(): void {}
+
+  include(window: KeyWindow, record: object, timestamp: number): void {
+    window.size++
+    this.aggregation.add(window.numbers, 0, window.values, 0, record, timestamp, NO_SETS)
+  }
+
+  merge(into: KeyWindow, from: readonly KeyWindow[]): void {
+    for (const one of from) {
+      into.size += one.size
+      this.aggregation.merge(into.numbers, 0, into.values, 0, one.numbers, 0, one.values, 0)
+    }
+  }
+
+  purge(_: Key, window: KeyWindow): void {
+    this.begin(window)
+  }
+
+  sweep(): void {}
+
+  fire(key: Key, window: KeyWindow, emit: (record: object) => void): void {
+    if (window.size === 0) return
+    const result = begun(key, window)
+    this.aggregation.results(window.numbers, 0, window.values, 0, result)
+    emit(result)
+  }
+}
+
+/** With what each result begins. The global window has no times. */
+export const begun = (key: Key, { start, end }: KeyWindow): Record<string, unknown> =>
+  end === Number.POSITIVE_INFINITY ? { key } : { key, windowStart: start, windowEnd: end }
+
+export const withoutSets = (aggregates: Readonly<Record<string, Aggregate>>): Readonly<Record<string, Aggregate>> =>
+  Object.fromEntries(
+    Object.entries(aggregates).map(([name, one]) => [name, one.kind === "distinctCount" ? distinctSet(one) : one])
+  )

@@ -1,0 +1,108 @@
+/** What a trigger decides about its window's contents: nothing, to give them out, or also to forget them then. */
+export type Decision = "continue" | "fire" | "fireAndPurge" | "purge"
+
+/** A window as its trigger sees it. What may be written is the trigger's own, and state. */
+export interface TriggerWindow {
+  /** Its last ms; Infinity for the global one. */
+  readonly maxTimestamp: number
+  readonly watermark: number
+  /** When `onTime` is to be called next, in event time; Infinity: at the end of time only. */
+  timer: number
+  /** Two numbers of the trigger's own: 0 and NaN in a new window. */
+  count: number
+  mark: number
+}
+
+/** Says when a window gives out its contents. Pure: what it knows is in the window. */
+export interface Trigger {
+  /** What it does, as a person reads it. Another one finds no state that this one left. */
+  readonly name: string
+  /** Called once for each event that was added. */
+  readonly onElement: (window: TriggerWindow, timestamp: number) => Decision
+  /** Called when the watermark has passed the timer, which is at Infinity then: set it again to be called again. */
+  readonly onTime: (window: TriggerWindow, time: number) => Decision
+  /** Sessions became one: called before the event that joined them is counted. */
+  readonly onMerge: (into: TriggerWindow, from: readonly Pick<TriggerWindow, "count" | "mark">[]) => void
+}
+
+/** Once the watermark passes the window's end, and then for each late event that still counts. */
+export const eventTime: Trigger = {
+  name: "event time",
+  onElement: window => {
+    if (window.maxTimestamp <= window.watermark) return "fire"
+    window.timer = window.maxTimestamp
+    return "continue"
+  },
+  onTime: () => "fire",
+  onMerge: () => {}
+}
+
+/** Never by itself: for the global window. */
+export const never: Trigger = {
+  name: "never",
+  onElement: () => "continue",
+  onTime: () => "continue",
+  onMerge: () => {}
+}
+
+/** At the end of the input only. */
+export const endOfStream: Trigger = {
+  name: "end of stream",
+  onElement: () => "continue",
+  onTime: (_, time) => (time === Number.POSITIVE_INFINITY ? "fire" : "continue"),
+  onMerge: () => {}
+}
+
+/** Each time that so many events have come. What is left at the end is not given out. */
+export const count = (events: number): Trigger => ({
+  name: `every ${events} events`,
+  onElement: window => {
+    window.count++
+    if (window.count < events) return "continue"
+    window.count = 0
+    return "fire"
+  },
+  onTime: () => "continue",
+  onMerge: (into, from) => {
+    into.count = from.reduce((sum, one) => sum + one.count, 0)
+  }
+})
+
+/**
+ * Each time that event time has gone on by an interval since the window's first event, on the grid of the interval,
+ * and at the window's end. Goes on though no further event comes.
+ */
+export const continuous = (intervalMs: number): Trigger => {
+  /** The next firing is the mark. */
+  const arm = (window: TriggerWindow, next: number): void => {
+    window.mark = Math.min(next, window.maxTimestamp)
+    window.timer = window.mark
+  }
+  return {
+    name: `every ${intervalMs} ms`,
+    onElement: (window, timestamp) => {
+      if (window.maxTimestamp <= window.watermark) return "fire"
+      if (Number.isNaN(window.mark)) arm(window, timestamp - (timestamp % intervalMs) + intervalMs)
+      return "continue"
+    },
+    onTime: (window, time) => {
+      if (time < window.maxTimestamp) arm(window, time + intervalMs)
+      return "fire"
+    },
+    onMerge: (into, from) => {
+      const next = Math.min(...from.map(({ mark }) => mark).filter(mark => !Number.isNaN(mark)))
+      if (next < Number.POSITIVE_INFINITY) arm(into, next)
+    }
+  }
+}
+
+/** Forgets the contents whenever the other one gives them out: each result holds only what came since the last. */
+export const purging = (trigger: Trigger): Trigger => {
+  const purge = (decision: Decision): Decision => (decision === "fire" ? "fireAndPurge" : decision)
+  return {
+    name: `${trigger.name}, purging`,
+    onElement: (window, timestamp) => purge(trigger.onElement(window, timestamp)),
+    onTime: (window, time) => purge(trigger.onTime(window, time)),
+    onMerge: trigger.onMerge
+  }
+}

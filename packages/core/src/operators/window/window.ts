@@ -1,0 +1,110 @@
+import type { ByteWriter } from "../../bytes.ts"
+import type { ValueCodec } from "../../codec.ts"
+import { ValueReader, writeNumber } from "../../state/number.ts"
+import type { Span } from "./assigner.ts"
+import type { TriggerWindow } from "./trigger.ts"
+
+/** A window of one key, as it is kept. Its numbers and values are those of its aggregates, unless it keeps elements. */
+export interface KeyWindow extends Span {
+  timer: number
+  count: number
+  mark: number
+  /** Events that its contents stand for. */
+  size: number
+  /** Elements before this one are not its own any more. */
+  from: number
+  /** And of those behind it, these are not. In ascending order. */
+  gone: readonly number[]
+  numbers: number[]
+  values: unknown[][]
+}
+
+export const openWindow = ({ start, end }: Span, numbers: number): KeyWindow => ({
+  start,
+  end,
+  timer: Number.POSITIVE_INFINITY,
+  count: 0,
+  mark: Number.NaN,
+  size: 0,
+  from: 0,
+  gone: [],
+  numbers: new Array(numbers).fill(0),
+  values: []
+})
+
+/** The last ms that belongs to it; Infinity for the global one. */
+export const maxTimestampOf = ({ end }: Span): number => end - 1
+
+/** What a trigger sees of the window that stands in turn. One object for all. */
+export class TriggerView implements TriggerWindow {
+  watermark = 0
+  window!: KeyWindow
+
+  get maxTimestamp(): number {
+    return maxTimestampOf(this.window)
+  }
+  get timer(): number {
+    return this.window.timer
+  }
+  set timer(time: number) {
+    this.window.timer = time
+  }
+  get count(): number {
+    return this.window.count
+  }
+  set count(count: number) {
+    this.window.count = count
+  }
+  get mark(): number {
+    return this.window.mark
+  }
+  set mark(mark: number) {
+    this.window.mark = mark
+  }
+}
+
+/** `start · length · timer · count · mark · size · from · gone · numbers`, then each value with its length. */
+export const windowCodec = (numbers: number, codecs: readonly ValueCodec<unknown>[], scratch: ByteWriter) => {
+  const reader = new ValueReader()
+  const codec: ValueCodec<KeyWindow> = {
+    write: (window, out) => {
+      writeNumber(out, window.start)
+      writeNumber(out, window.end)
+      writeNumber(out, window.timer)
+      writeNumber(out, window.count)
+      writeNumber(out, window.mark)
+      writeNumber(out, window.size)
+      writeNumber(out, window.from)
+      writeNumber(out, window.gone.length)
+      for (const sub of window.gone) writeNumber(out, sub)
+      for (let i = 0; i < numbers; i++) writeNumber(out, window.numbers[i]!)
+      codecs.forEach((one, i) => {
+        scratch.clear()
+        one.write(window.values[i]![0], scratch)
+        out.varint(scratch.length)
+        out.copy(scratch.bytes, 0, scratch.length)
+      })
+    },
+    read: (bytes, start, end) => {
+      const own = bytes.subarray(start, end)
+      reader.reset(own)
+      const span = { start: reader.number(), end: reader.number() }
+      const window = openWindow(span, numbers)
+      window.timer = reader.number()
+      window.count = reader.number()
+      window.mark = reader.number()
+      window.size = reader.number()
+      window.from = reader.number()
+      window.gone = Array.from({ length: reader.number() }, () => reader.number())
+      for (let i = 0; i < numbers; i++) window.numbers[i] = reader.number()
+      window.values = codecs.map(one => {
+        const length = reader.varint()
+        const at = reader.skip(length)
+        return [one.read(own, at, at + length)]
+      })
+      reader.end()
+      return window
+    }
+  }
+  return codec
+}
