@@ -35,6 +35,19 @@ export const max = <A>(of: (record: A) => number): Agg<A, number> => ({ aggregat
 /** The arithmetic mean. Called once for each record. */
 export const average = <A>(of: (record: A) => number): Agg<A, number> => ({ aggregate: { kind: "average", of } })
 
+/** The standard deviation of all records, as of a population. Called once for each record. */
+export const standardDeviation = <A>(of: (record: A) => number): Agg<A, number> => ({
+  aggregate: { kind: "standardDeviation", of }
+})
+
+/**
+ * All values, in the order in which they came. The window keeps one entry for each record: its state grows with them.
+ * The schema says what the values are. Called once for each record.
+ */
+export const collect = <A, B>(of: (record: A) => B, schema: Schema.Codec<B, unknown>): Agg<A, readonly B[]> => ({
+  aggregate: { kind: "collect", of, codec: jsonCodec(schema) }
+})
+
 /** How many different values there are, counted exactly: its state grows with them. Called once for each record. */
 export const distinctCount = <A>(of: (record: A) => string | number): Agg<A, number> => ({
   aggregate: { kind: "distinctCount", of }
@@ -47,6 +60,8 @@ export interface Custom<S extends Schema.Codec<unknown, unknown>, A, B> {
   readonly init: () => S["Type"]
   /** The state with one record more: called once for each record. It may change and return the one it gets. */
   readonly add: (state: S["Type"], record: A) => S["Type"]
+  /** The state of two parts of a window, the one with the earlier records first. Needed for sessions. May change its first argument. */
+  readonly merge?: (a: S["Type"], b: S["Type"]) => S["Type"]
   /** Called once for each firing; must leave the state alone. */
   readonly result: (state: S["Type"]) => B
   /** What becomes of state of earlier schemas when a job starts from a savepoint: see `State.migration`. */
@@ -75,6 +90,7 @@ export const custom = <S extends Schema.Codec<unknown, unknown>, A, B>(options: 
     codec: jsonCodec(options.state, options.migrations),
     init: options.init,
     add: options.add,
+    merge: options.merge,
     result: options.result
   }
 })

@@ -1,5 +1,14 @@
-import type { Aggregate, StateSpec } from "@headrace/core"
-import type { MapEffectNode, Node, Plan, ProcessNode, SourceNode, WindowNode } from "./plan.ts"
+import { type Aggregate, type StateSpec, showAssigner, type WindowAssigner } from "@headrace/core"
+import {
+  inputsOf,
+  lateSinksOf,
+  type MapEffectNode,
+  type Node,
+  type Plan,
+  type ProcessNode,
+  type SourceNode,
+  type WindowNode
+} from "./plan.ts"
 import { shortDuration } from "./windowDraft.ts"
 
 /**
@@ -30,7 +39,7 @@ const children = (plan: Plan, node: Node): readonly Node[] =>
   plan.nodes.filter(child =>
     child.kind === "clickhouseSink"
       ? node.kind === "kafkaSink" && node.topic === child.topic
-      : "input" in child && child.input === node.id
+      : inputsOf(child).includes(node.id)
   )
 
 const details = (node: Node, plan: Plan): string => {
@@ -44,7 +53,15 @@ const details = (node: Node, plan: Plan): string => {
     case "keyBy":
       return node.field === undefined ? "keyed by a function" : `keyed by the field ${node.field}`
     case "window":
-      return tumbling(node)
+      return windowed(node)
+    case "deduplicate":
+      return `keeps the ${node.keep}, gives out ${node.emit === "once" ? "each once" : "changes"}`
+    case "intervalJoin":
+      return `${node.type} join of ${node.left} with ${node.right}, from ${shortDuration(node.lowerMs)} to ${shortDuration(node.upperMs)}`
+    case "windowJoin":
+      return `${node.type === "coGroup" ? "co-group" : `${node.type} join`} of ${node.left} with ${node.right}, ${showAssigner(node.assigner)}${lateBy(node)}`
+    case "temporalJoin":
+      return `${node.type} join of ${node.left} with the versions of ${node.right}`
     case "process":
       return processed(node)
     case "kafkaSink":
@@ -56,7 +73,7 @@ const details = (node: Node, plan: Plan): string => {
   }
 }
 
-const isLate = (id: string, plan: Plan): boolean => plan.nodes.some(node => node.kind === "window" && node.late === id)
+const isLate = (id: string, plan: Plan): boolean => plan.nodes.some(node => lateSinksOf(node).includes(id))
 
 const source = (node: SourceNode): string => {
   const time = node.eventTime === undefined ? "time of the Kafka record" : "event time"
@@ -67,11 +84,20 @@ const source = (node: SourceNode): string => {
 const asynchronous = ({ concurrency, deadLetters }: MapEffectNode): string =>
   [`up to ${concurrency} at once`, ...deadLetters.map(topic => `dead letters to ${topic}`)].join(", ")
 
-const tumbling = (node: WindowNode): string => {
+const windowed = (node: WindowNode): string => {
   const names = Object.entries(node.aggregates).map(([name, { kind }]: [string, Aggregate]) => `${name}: ${kind}`)
-  const offset = node.offsetMs === 0 ? "" : `, shifted by ${shortDuration(node.offsetMs)}`
-  const lateness = node.allowedLatenessMs === 0 ? "" : `, late by up to ${shortDuration(node.allowedLatenessMs)}`
-  return `tumbling ${shortDuration(node.sizeMs)}${offset}${lateness}, state { ${names.join(", ")} }`
+  const trigger = node.trigger === undefined ? "" : `, ${node.trigger.name}`
+  const evictor = node.evictor === undefined ? "" : `, keeps ${node.evictor.name}`
+  return `${shown(node.assigner)}${trigger}${evictor}${lateBy(node)}, state { ${names.join(", ")} }`
+}
+
+const lateBy = ({ allowedLatenessMs }: { readonly allowedLatenessMs: number }): string =>
+  allowedLatenessMs === 0 ? "" : `, late by up to ${shortDuration(allowedLatenessMs)}`
+
+const shown = (assigner: WindowAssigner): string => {
+  if (assigner.kind !== "tumbling") return showAssigner(assigner)
+  const offset = assigner.offsetMs === 0 ? "" : `, shifted by ${shortDuration(assigner.offsetMs)}`
+  return `tumbling ${shortDuration(assigner.sizeMs)}${offset}`
 }
 
 const processed = ({ state, onTimer, onProcessingTimer }: ProcessNode): string => {

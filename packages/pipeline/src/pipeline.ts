@@ -53,7 +53,7 @@ export interface Named {
  */
 export const make = (name: string): Named => ({
   name: pipelineName(name),
-  from: source => new Stream(name, { ...source, fixed: true, input: undefined, beside: [] })
+  from: source => new Stream(name, { ...source, fixed: true, inputs: [], beside: [] })
 })
 
 /**

@@ -1,4 +1,4 @@
-import type { Aggregate, StateSpec } from "@headrace/core"
+import type { Aggregate, Evictor, JoinType, StateSpec, StoredCodec, Trigger, WindowAssigner } from "@headrace/core"
 import type { Effect, Layer, Schema } from "effect"
 
 /** A step's function, as the plan carries it: the builder knows the types, the engine needs none. */
@@ -22,6 +22,8 @@ export interface SourceNode extends Base {
   /** Event time in ms. Without it the Kafka timestamp is taken. */
   readonly eventTime: Fn<number> | undefined
   readonly outOfOrdernessMs: number
+  /** The field that holds the Kafka key: by it the topic is partitioned. Undefined: nobody said. */
+  readonly key: string | undefined
   readonly onDecodeError: OnDecodeError
 }
 export interface FilterNode extends Step {
@@ -55,15 +57,85 @@ export interface KeyByNode extends Step {
   /** Set where `key` does nothing but read this field: then the field's bytes are the key and no string is made. */
   readonly field: string | undefined
 }
+/** Says what the records are made of, and does nothing to them. */
+export interface AsNode extends Step {
+  readonly kind: "as"
+  readonly schema: Schema.Top
+}
 /** Emits `{ key, windowStart, windowEnd, ...aggregates }` at the window's max timestamp. Its input is keyed. */
 export interface WindowNode extends Step {
   readonly kind: "window"
-  readonly sizeMs: number
-  readonly offsetMs: number
+  readonly assigner: WindowAssigner
+  /** Undefined: event time. */
+  readonly trigger: Trigger | undefined
+  readonly evictor: Evictor | undefined
   readonly allowedLatenessMs: number
   readonly aggregates: Readonly<Record<string, Aggregate>>
+  /** How its records are kept, where they are. */
+  readonly element: StoredCodec | undefined
   /** The id of the KafkaSinkNode that late events go to; without it they are counted and dropped. */
   readonly late: string | undefined
+}
+/** Of each key one record. Emits `{ op, record }`, or with `once` the record. Its input is keyed. */
+export interface DeduplicateNode extends Step {
+  readonly kind: "deduplicate"
+  readonly keep: "first" | "last"
+  readonly emit: "changes" | "once"
+  readonly codec: StoredCodec
+  readonly ttlMs: number | undefined
+  readonly late: string | undefined
+}
+/** Two streams that are keyed by the same. */
+interface JoinStep extends Base {
+  readonly left: string
+  readonly right: string
+  /** How the records of each side are kept. */
+  readonly leftCodec: StoredCodec
+  readonly rightCodec: StoredCodec
+}
+/** Pairs whose `right.time - left.time` lies within `[lowerMs, upperMs]`. */
+export interface IntervalJoinNode extends JoinStep {
+  readonly kind: "intervalJoin"
+  readonly lowerMs: number
+  readonly upperMs: number
+  readonly type: JoinType
+  readonly combine: (left: never, right: never) => object
+  readonly leftLate: string | undefined
+  readonly rightLate: string | undefined
+}
+/** Pairs of the same window, or all records of it together. */
+export interface WindowJoinNode extends JoinStep {
+  readonly kind: "windowJoin"
+  readonly assigner: WindowAssigner
+  readonly trigger: Trigger | undefined
+  readonly allowedLatenessMs: number
+  /** `coGroup`: both lists at once. */
+  readonly type: JoinType | "coGroup"
+  readonly combine: (left: never, right: never, key: never) => object
+  readonly leftLate: string | undefined
+  readonly rightLate: string | undefined
+}
+/** Events on the left, versions of their key on the right. */
+export interface TemporalJoinNode extends JoinStep {
+  readonly kind: "temporalJoin"
+  readonly type: "inner" | "left"
+  readonly isDeleted: Fn<boolean>
+  readonly combine: (event: never, version: never) => object
+}
+/**
+ * Sends records to the partition of their key, where they are read again: one stage ends and another begins. Exchanges with
+ * the same log share one topic, so that what they bring together has one order. Its input is keyed, and so is what it gives.
+ */
+export interface ExchangeNode extends Step {
+  readonly kind: "exchange"
+  /** What the topic is named after: the id of the step behind it. */
+  readonly log: string
+  readonly schema: Schema.Top
+}
+/** Several streams of one kind of record as one. */
+export interface UnionNode extends Base {
+  readonly kind: "union"
+  readonly inputs: readonly string[]
 }
 /** User code over keyed state and timers. Its input is keyed, and so are the records that it emits. */
 export interface ProcessNode extends Step {
@@ -75,7 +147,7 @@ export interface ProcessNode extends Step {
   readonly onTimer: ((time: number, context: never) => void) | undefined
   readonly onProcessingTimer: ((time: number, context: never) => void) | undefined
 }
-/** One that is the `late` of a window gets what that window, its `input`, calls late, and none of its results. */
+/** One that is the `late` of a step gets what that step, its `input`, calls late, and none of its results. */
 export interface KafkaSinkNode extends Step {
   readonly kind: "kafkaSink"
   readonly topic: string
@@ -99,10 +171,30 @@ export type Node =
   | ExtendNode
   | MapEffectNode
   | KeyByNode
+  | AsNode
+  | ExchangeNode
+  | UnionNode
   | WindowNode
+  | DeduplicateNode
+  | IntervalJoinNode
+  | WindowJoinNode
+  | TemporalJoinNode
   | ProcessNode
   | KafkaSinkNode
   | ClickHouseSinkNode
+
+/** The ids of the steps that a node reads, in its order. */
+export const inputsOf = (node: Node): readonly string[] => {
+  if ("input" in node) return [node.input]
+  if ("left" in node) return [node.left, node.right]
+  return "inputs" in node ? node.inputs : []
+}
+
+/** The ids of the sinks that a node's late records go to. */
+export const lateSinksOf = (node: Node): readonly string[] => {
+  const ids = "late" in node ? [node.late] : "leftLate" in node ? [node.leftLate, node.rightLate] : []
+  return ids.filter(id => id !== undefined)
+}
 
 /** A pipeline as data and functions: what lanes instantiate. Nodes stand in topological order. */
 export interface Plan {

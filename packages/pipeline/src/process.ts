@@ -40,7 +40,7 @@ export const processDraft = (input: Draft, id: string, process: AnyProcess): Dra
   return {
     id,
     fixed: true,
-    input,
+    inputs: [input],
     beside: [],
     spec: { kind: "process", emits, state: Object.fromEntries(state), onRecord, onTimer, onProcessingTimer }
   }

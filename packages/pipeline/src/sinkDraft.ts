@@ -1,6 +1,6 @@
 import type { Draft } from "./draft.ts"
 import { check, PipelineError } from "./error.ts"
-import type { ClickHouseSinkNode } from "./plan.ts"
+import type { ClickHouseSinkNode, Node } from "./plan.ts"
 import type { ClickHouseSink, KafkaSink } from "./sink.ts"
 
 type Sinks = ReadonlyArray<KafkaSink<never> | ClickHouseSink>
@@ -37,7 +37,17 @@ const tablesOf = (sinks: Sinks, { topic, schema, ...of }: KafkaSink<never>): rea
 const topic = (input: Draft, sink: KafkaSink<never>, beside: readonly ClickHouseSinkNode[]): Draft => ({
   id: sink.id,
   fixed: true,
-  input,
+  inputs: [input],
   beside,
   spec: { kind: "kafkaSink", topic: sink.topic, schema: sink.schema, key: sink.key }
+})
+
+/** The sink of what a step calls late. */
+export const lateSink = ({ id, topic, schema, key }: KafkaSink<never>, of: string): Node => ({
+  kind: "kafkaSink",
+  id,
+  input: of,
+  topic,
+  schema,
+  key
 })

@@ -16,6 +16,11 @@ export interface KafkaOptions<A> {
   readonly eventTime?: (record: A) => number
   /** How much later than a newer record of its partition a record may come and still be on time. Default: 0. */
   readonly outOfOrderness?: Duration.Input
+  /**
+   * The field that holds the Kafka key, as producers write it with the default partitioner. A stream that is keyed by it
+   * needs no repartitioning; by any other field, or joined with another topic, it goes through one topic more.
+   */
+  readonly key?: keyof A & string
   /** What happens to bytes that are not a record of the schema. Default: `fail`, which stops the job there. */
   readonly onDecodeError?: "fail" | DeadLetter
   /** Default: `source:<topic>`. */
@@ -45,6 +50,7 @@ export const kafka = <S extends RecordSchema>(
     schema,
     eventTime: options.eventTime,
     outOfOrdernessMs: milliseconds(`outOfOrderness of source "${topic}"`, options.outOfOrderness ?? 0, 0),
+    key: options.key,
     onDecodeError: decodeErrors(options.onDecodeError)
   }
 })

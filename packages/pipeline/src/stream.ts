@@ -1,4 +1,4 @@
-import type { Effect, Types } from "effect"
+import type { Effect, Schema, Types } from "effect"
 import type { Agg, Results } from "./agg.ts"
 import {
   type Spec as AsyncSpec,
@@ -10,13 +10,25 @@ import {
   recovered
 } from "./attempt.ts"
 import { type DeadLetter, isDeadLetter } from "./deadLetter.ts"
+import { type Change, type DeduplicateOptions, deduplicateDraft } from "./deduplicate.ts"
 import { type Draft, rewrite, type Spec, step } from "./draft.ts"
+import {
+  type IntervalOptions,
+  intervalDraft,
+  type JoinOptions,
+  type JoinType,
+  type Left,
+  type Right,
+  type TemporalOptions,
+  temporalDraft,
+  windowJoinDraft
+} from "./join.ts"
 import { keyField } from "./keyField.ts"
 import { Pipeline } from "./pipeline.ts"
 import { type Process, processDraft, type States } from "./process.ts"
 import type { ClickHouseSink, KafkaSink } from "./sink.ts"
 import { sinkDrafts } from "./sinkDraft.ts"
-import type { Tumbling } from "./window.ts"
+import type { Windowing } from "./window.ts"
 import { windowDraft } from "./windowDraft.ts"
 
 /** What a stream without a handled error channel asks for in place of a sink: unreadable types are no help. */
@@ -131,11 +143,86 @@ export class Stream<out A extends object, out K = never, out E = never, out R = 
    * watermark passes the window's end. Late records go to `late`; without it they are counted and dropped.
    */
   window<const Aggs extends Readonly<Record<string, Agg<A, unknown>>>>(
-    window: [K] extends [never] ? NotKeyed : Tumbling,
+    window: [K] extends [never] ? NotKeyed : Windowing<A>,
     aggregates: Aggs,
     options: { readonly late?: KafkaSink<A> } = {}
   ): Stream<Windowed<K, Aggs>, K, E, R> {
-    return new Stream(this.name, windowDraft(this.last, window as Tumbling, aggregates, options.late))
+    return new Stream(this.name, windowDraft(this.last, window as Windowing<never>, aggregates, options.late))
+  }
+
+  /**
+   * Says what the records are made of, and does nothing to them: needed behind `map` and the like, where records are kept
+   * (joins, deduplication) or sent to another partition. What they have beside the schema is left out there.
+   */
+  as<S extends Schema.Codec<A, unknown>>(schema: S): Stream<A, K, E, R> {
+    return this.append("as", { kind: "as", schema })
+  }
+
+  /** Several streams of one kind of record as one. What is keyed has to be keyed by the same. */
+  union<E2, R2>(...others: ReadonlyArray<Stream<A, K, E2, R2>>): Stream<A, K, E | E2, R | R2> {
+    const inputs = [this.last, ...others.map(other => other.last)]
+    return new Stream(this.name, { spec: { kind: "union" }, id: "union", fixed: false, inputs, beside: [] })
+  }
+
+  /** Of each key one record, the first or the last by event time: see `DeduplicateOptions`. */
+  deduplicate<const M extends "changes" | "once">(
+    options: DeduplicateOptions<A, M>
+  ): Stream<M extends "once" ? A : Change<A>, K, E, R> {
+    return new Stream(this.name, deduplicateDraft(this.last, options))
+  }
+
+  /**
+   * Pairs records of both streams with the same key whose times lie within an interval of each other. A pair comes when its
+   * second record does, at the later time of both; in outer joins a record that stays alone when the watermark says so.
+   * `combine` is called once for each, on plain objects.
+   */
+  intervalJoin<B extends object, E2, R2, C extends object, const T extends JoinType = "inner">(
+    right: Stream<B, K, E2, R2>,
+    options: IntervalOptions<A, B, T>,
+    combine: (left: Left<A, T>, right: Right<B, T>) => C
+  ): Stream<C, K, E | E2, R | R2> {
+    return new Stream(this.name, intervalDraft(this.last, right.last, options, combine))
+  }
+
+  /**
+   * Pairs records of both streams that stand in the same window with the same key, at the end of the window and for each late
+   * record that still counts. `combine` is called once for each pair and firing, on plain objects.
+   */
+  windowJoin<B extends object, E2, R2, C extends object, const T extends JoinType = "inner">(
+    right: Stream<B, K, E2, R2>,
+    window: Windowing<A & B>,
+    options: JoinOptions<A, B, T>,
+    combine: (left: Left<A, T>, right: Right<B, T>) => C
+  ): Stream<C, K, E | E2, R | R2> {
+    return new Stream(this.name, windowJoinDraft(this.last, right.last, window, options, combine))
+  }
+
+  /**
+   * Brings together all records of both streams that stand in the same window with the same key: one of the lists may be
+   * empty. `combine` is called once for each key, window and firing, on plain objects in the order of their arrival.
+   */
+  coGroup<B extends object, E2, R2, C extends object>(
+    right: Stream<B, K, E2, R2>,
+    window: Windowing<A & B>,
+    options: Omit<JoinOptions<A, B, "inner">, "type">,
+    combine: (left: readonly A[], right: readonly B[], key: K) => C
+  ): Stream<C, K, E | E2, R | R2> {
+    return new Stream(
+      this.name,
+      windowJoinDraft(this.last, right.last, window, { ...options, type: "coGroup" }, combine)
+    )
+  }
+
+  /**
+   * Joins each record with the version of its key that was valid at its time: the latest one on the right that is not later.
+   * It waits until the watermarks of both streams have reached its time. `combine` is called once for each.
+   */
+  temporalJoin<B extends object, E2, R2, C extends object, const T extends "inner" | "left" = "inner">(
+    versions: Stream<B, K, E2, R2>,
+    options: TemporalOptions<B, T>,
+    combine: (record: A, version: T extends "left" ? B | undefined : B) => C
+  ): Stream<C, K, E | E2, R | R2> {
+    return new Stream(this.name, temporalDraft(this.last, versions.last, options, combine))
   }
 
   /**

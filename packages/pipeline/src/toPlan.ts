@@ -1,5 +1,6 @@
 import { Layer } from "effect"
 import type { Draft } from "./draft.ts"
+import { withExchanges } from "./exchange.ts"
 import type { Pipeline } from "./pipeline.ts"
 import type { Node, Plan } from "./plan.ts"
 import { checkNodes } from "./planCheck.ts"
@@ -8,7 +9,7 @@ import { checkNodes } from "./planCheck.ts"
 export const toPlan = (pipeline: Pipeline<never>): Plan => {
   const drafts = inOrder(pipeline.sinks)
   const ids = identify(drafts)
-  const nodes = drafts.flatMap(draft => [place(draft, ids), ...draft.beside])
+  const nodes = withExchanges(drafts.flatMap(draft => [place(draft, ids), ...draft.beside]))
   checkNodes(nodes)
   return { name: pipeline.name, nodes, layer: (pipeline.layer ?? Layer.empty) as Plan["layer"] }
 }
@@ -16,9 +17,9 @@ export const toPlan = (pipeline: Pipeline<never>): Plan => {
 /** Every step once, inputs first. */
 const inOrder = (sinks: readonly Draft[]): readonly Draft[] => {
   const seen = new Set<Draft>()
-  const visit = (draft: Draft | undefined): void => {
-    if (draft === undefined || seen.has(draft)) return
-    visit(draft.input)
+  const visit = (draft: Draft): void => {
+    if (seen.has(draft)) return
+    draft.inputs.forEach(visit)
     seen.add(draft)
   }
   sinks.forEach(visit)
@@ -46,9 +47,12 @@ const free = (wish: string, taken: ReadonlySet<string>): string => {
   return id
 }
 
-/** A source has no input; every other step has one. */
-const place = (draft: Draft, ids: Ids): Node => {
-  const id = ids.get(draft)!
-  const input = draft.input === undefined ? {} : { input: ids.get(draft.input)! }
-  return { ...draft.spec, id, ...input } as Node
+const place = (draft: Draft, ids: Ids): Node => ({ ...draft.spec, id: ids.get(draft)!, ...reads(draft, ids) }) as Node
+
+/** A source reads nothing, a join two steps, every other one has one input. */
+const reads = (draft: Draft, ids: Ids) => {
+  const inputs = draft.inputs.map(input => ids.get(input)!)
+  if (draft.spec.kind === "union") return { inputs }
+  if (inputs.length === 2) return { left: inputs[0], right: inputs[1] }
+  return inputs.length === 1 ? { input: inputs[0] } : {}
 }

@@ -1,23 +1,33 @@
+import type { Evictor, Trigger, WindowAssigner } from "@headrace/core"
 import type { Duration } from "effect"
 import { milliseconds, plainName } from "./check.ts"
 import { check } from "./error.ts"
 
-/** How event time is cut into windows. */
-export interface Tumbling {
-  readonly kind: "tumbling"
-  readonly sizeMs: number
-  readonly offsetMs: number
+/** How the events A of a key are cut into windows, and when these give out their contents. */
+export interface Windowing<in A> {
+  readonly assigner: WindowAssigner
+  /** Undefined: when the watermark passes a window's end, and then for each late event that still counts. */
+  readonly trigger: Trigger | undefined
+  readonly evictor: Evictor | undefined
   readonly allowedLatenessMs: number
   readonly id: string | undefined
+  readonly "~events"?: ((record: A) => void) | undefined
 }
 
-export interface TumblingOptions {
-  /** Shifts every window's start, for days that begin elsewhere than in UTC. Less than the size. Default: 0. */
-  readonly offset?: Duration.Input
-  /** How long a window that has fired takes further records and fires again. Default: 0. */
+export interface WindowOptions {
+  /** How long a window that is over takes further records. Default: 0. */
   readonly allowedLateness?: Duration.Input
-  /** Its state is found by it. Default: `window:<topic>/<key field>/<size>`. */
+  /** When contents are given out: see `Trigger`. Default: at the end, and for each late record that counts. */
+  readonly trigger?: Trigger
+  /** What is taken out before contents are given out: see `Evictor`. The window then keeps all its records. */
+  readonly evictor?: Evictor
+  /** Its state is found by it. Default: `window:<topic>/<key field>/<extent>`. */
   readonly id?: string
+}
+
+export interface GridOptions extends WindowOptions {
+  /** Shifts every window's start, for days that begin elsewhere than in UTC. Less than the grid. Default: 0. */
+  readonly offset?: Duration.Input
 }
 
 /**
@@ -26,18 +36,96 @@ export interface TumblingOptions {
  * ```ts
  * import { Window } from "headrace"
  *
- * Window.tumbling("10 seconds").sizeMs // => 10000
+ * Window.tumbling("10 seconds").assigner // => { kind: "tumbling", sizeMs: 10000, offsetMs: 0 }
  * ```
  */
-export const tumbling = (size: Duration.Input, options: TumblingOptions = {}): Tumbling => {
+export const tumbling = (size: Duration.Input, options: GridOptions = {}): Windowing<unknown> => {
   const sizeMs = milliseconds("the size of a tumbling window", size, 1)
-  const offsetMs = milliseconds("the offset of a tumbling window", options.offset ?? 0, 0)
-  check(offsetMs < sizeMs, () => `a window of ${sizeMs} ms has an offset of ${offsetMs} ms: make it less than the size`)
-  return {
-    kind: "tumbling",
-    sizeMs,
-    offsetMs,
-    allowedLatenessMs: milliseconds("allowedLateness of a tumbling window", options.allowedLateness ?? 0, 0),
-    id: options.id === undefined ? undefined : plainName("an id", options.id)
-  }
+  return windowing({ kind: "tumbling", sizeMs, offsetMs: offsetOf(options, sizeMs, "window") }, options)
+}
+
+/**
+ * Windows of one size that begin every `slide`: a record stands in each that holds its time.
+ *
+ * ```ts
+ * import { Window } from "headrace"
+ *
+ * Window.sliding("1 minute", "10 seconds").assigner // => { kind: "sliding", sizeMs: 60000, slideMs: 10000, offsetMs: 0 }
+ * ```
+ */
+export const sliding = (size: Duration.Input, slide: Duration.Input, options: GridOptions = {}): Windowing<unknown> => {
+  const sizeMs = milliseconds("the size of a sliding window", size, 1)
+  const slideMs = milliseconds("the slide of a sliding window", slide, 1)
+  return windowing({ kind: "sliding", sizeMs, slideMs, offsetMs: offsetOf(options, slideMs, "slide") }, options)
+}
+
+/**
+ * Windows that grow by a step until they have reached their size, and then begin anew: totals of the day so far, every hour.
+ *
+ * ```ts
+ * import { Window } from "headrace"
+ *
+ * Window.cumulative("1 day", "1 hour").assigner // => { kind: "cumulative", sizeMs: 86400000, stepMs: 3600000, offsetMs: 0 }
+ * ```
+ */
+export const cumulative = (
+  size: Duration.Input,
+  step: Duration.Input,
+  options: GridOptions = {}
+): Windowing<unknown> => {
+  const sizeMs = milliseconds("the size of a cumulative window", size, 1)
+  const stepMs = milliseconds("the step of a cumulative window", step, 1)
+  check(
+    sizeMs % stepMs === 0,
+    () => `a cumulative window of ${sizeMs} ms grows by ${stepMs} ms: make the size a multiple of the step`
+  )
+  return windowing({ kind: "cumulative", sizeMs, stepMs, offsetMs: offsetOf(options, sizeMs, "window") }, options)
+}
+
+/**
+ * Windows of records that are at most a gap apart, as long as they go on. The gap is one duration, or a function of the record
+ * that gives it in ms, called once for each on a view.
+ *
+ * ```ts
+ * import { Window } from "headrace"
+ *
+ * Window.session("30 minutes").assigner // => { kind: "session", gapMs: 1800000 }
+ * ```
+ */
+export const session = <A = unknown>(
+  gap: Duration.Input | ((record: A) => number),
+  options: WindowOptions = {}
+): Windowing<A> => {
+  const gapMs = typeof gap === "function" ? gap : milliseconds("the gap of a session", gap, 1)
+  return windowing({ kind: "session", gapMs }, options)
+}
+
+/**
+ * One window for all time: it gives out what its trigger asks for, and nothing without one.
+ *
+ * ```ts
+ * import { Trigger, Window } from "headrace"
+ *
+ * Window.global({ trigger: Trigger.count(100) }).assigner // => { kind: "global" }
+ * ```
+ */
+export const global = (options: WindowOptions & { readonly trigger: Trigger }): Windowing<unknown> =>
+  windowing({ kind: "global" }, options)
+
+const windowing = <A>(assigner: WindowAssigner, options: WindowOptions): Windowing<A> => ({
+  assigner,
+  trigger: options.trigger,
+  evictor: options.evictor,
+  allowedLatenessMs: milliseconds(`allowedLateness of a ${assigner.kind} window`, options.allowedLateness ?? 0, 0),
+  id: options.id === undefined ? undefined : plainName("an id", options.id)
+})
+
+const offsetOf = ({ offset }: GridOptions, gridMs: number, grid: string): number => {
+  if (offset === undefined) return 0
+  const offsetMs = milliseconds("the offset of a window", offset, Number.NEGATIVE_INFINITY)
+  check(
+    Math.abs(offsetMs) < gridMs,
+    () => `a ${grid} of ${gridMs} ms has an offset of ${offsetMs} ms: make it less than that`
+  )
+  return offsetMs
 }

@@ -40,8 +40,7 @@ describe("nodes", () => {
       .window(Window.tumbling("1 hour", { offset: "15 minutes", allowedLateness: "250 millis", id: "hourly" }), counted)
     expect(node(nodesOf(windowed.to(Sink.kafka("n", Counted))), "window")).toMatchObject({
       id: "hourly",
-      sizeMs: 3_600_000,
-      offsetMs: 900_000,
+      assigner: { kind: "tumbling", sizeMs: 3_600_000, offsetMs: 900_000 },
       allowedLatenessMs: 250,
       late: undefined,
       aggregates: { n: { kind: "count" } }

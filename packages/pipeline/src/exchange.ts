@@ -1,0 +1,111 @@
+import type { Schema } from "effect"
+import { PipelineError } from "./error.ts"
+import { type ExchangeNode, inputsOf, type Node } from "./plan.ts"
+
+/** What is known of a stream at a place of the plan. */
+interface Origin {
+  /** The logs that its records are read from: topics, or exchanges. */
+  readonly logs: readonly string[]
+  /** Whether each key is in one partition of the log, wherever that is. */
+  readonly together: boolean
+  /** Fields that hold the key which the log is partitioned by. Undefined: nobody said, whatever it is keyed by is trusted. */
+  readonly fields: readonly string[] | undefined
+  readonly schema: Schema.Top | undefined
+}
+
+/**
+ * Puts an exchange in front of each step with state whose keys may be spread over several partitions, and in front of
+ * both sides of a join that come from several logs. Nodes stand in topological order, also afterwards.
+ */
+export const withExchanges = (nodes: readonly Node[]): readonly Node[] => {
+  const origins = new Map<string, Origin>()
+  const placed: Node[] = []
+  const exchanges = new Map<string, ExchangeNode>()
+  const exchange = (id: string, input: string, log: string, of: Node): string => {
+    if (!exchanges.has(id)) {
+      const node = exchangeNode(id, input, log, origins.get(input)!, of)
+      exchanges.set(id, node)
+      placed.push(node)
+      origins.set(id, { logs: [log], together: true, fields: [], schema: node.schema })
+    }
+    return id
+  }
+  for (const node of nodes) {
+    const moved = moveOver(node, origins, exchange)
+    placed.push(moved)
+    origins.set(moved.id, originOf(moved, origins))
+  }
+  return placed
+}
+
+type Exchange = (id: string, input: string, log: string, of: Node) => string
+
+const moveOver = (node: Node, origins: ReadonlyMap<string, Origin>, exchange: Exchange): Node => {
+  if ("left" in node) {
+    const sides = [origins.get(node.left)!, origins.get(node.right)!]
+    const logs = new Set(sides.flatMap(({ logs }) => logs))
+    if (logs.size === 1 && sides.every(({ together }) => together)) return node
+    const left = exchange(`exchange:${node.id}/left`, node.left, node.id, node)
+    return { ...node, left, right: exchange(`exchange:${node.id}/right`, node.right, node.id, node) }
+  }
+  if (!isKeyedStep(node)) return node
+  const { logs, together } = origins.get(node.input)!
+  if (logs.length === 1 && together) return node
+  const id = `exchange:${node.input}`
+  return { ...node, input: exchange(id, node.input, id, node) }
+}
+
+const isKeyedStep = (node: Node): node is Extract<Node, { kind: "window" | "process" | "deduplicate" }> =>
+  node.kind === "window" || node.kind === "process" || node.kind === "deduplicate"
+
+const originOf = (node: Node, origins: ReadonlyMap<string, Origin>): Origin => {
+  if (node.kind === "source") {
+    const fields = node.key === undefined ? undefined : [node.key]
+    return { logs: [node.topic], together: false, fields, schema: node.schema }
+  }
+  const inputs = inputsOf(node).map(id => origins.get(id)!)
+  const [first] = inputs
+  const none: Origin = { logs: [], together: false, fields: [], schema: undefined }
+  if (first === undefined) return none
+  switch (node.kind) {
+    case "keyBy":
+      return { ...first, together: first.fields === undefined || isAmong(node.field, first.fields) }
+    case "as":
+      return { ...first, schema: node.schema }
+    case "filter":
+      return first
+    case "union":
+      return {
+        logs: [...new Set(inputs.flatMap(({ logs }) => logs))],
+        together: inputs.every(({ together }) => together),
+        fields: first.fields?.filter(field => inputs.every(({ fields }) => fields?.includes(field))),
+        schema: first.schema
+      }
+    case "extend":
+      return { ...first, schema: undefined }
+    case "window":
+      return { ...first, together: true, fields: ["key"], schema: undefined }
+    case "process":
+      return { ...first, fields: forgotten(first), schema: node.emits }
+    case "deduplicate":
+      return node.emit === "once" ? first : { ...first, fields: forgotten(first), schema: undefined }
+    default:
+      return { ...first, fields: forgotten(first), schema: undefined }
+  }
+}
+
+/** A function has made other records: their fields say nothing about the log any more. */
+const forgotten = ({ fields }: Origin) => fields && []
+
+const isAmong = (field: string | undefined, fields: readonly string[]): boolean =>
+  field !== undefined && fields.includes(field)
+
+const exchangeNode = (id: string, input: string, log: string, { schema }: Origin, of: Node): ExchangeNode => {
+  if (schema === undefined)
+    throw new PipelineError({
+      message:
+        `the records of ${of.id} have to cross to the partitions of their key, and their schema is not known: ` +
+        "say it with as(schema) before keyBy"
+    })
+  return { kind: "exchange", id, input, log, schema }
+}

@@ -1,0 +1,144 @@
+import type { JoinType } from "@headrace/core"
+import type { Duration, Schema } from "effect"
+import { milliseconds, plainName } from "./check.ts"
+import { type Draft, nearest, type Spec, schemaAt } from "./draft.ts"
+import { check } from "./error.ts"
+import type { KafkaSink } from "./sink.ts"
+import { lateSink } from "./sinkDraft.ts"
+import { jsonCodec } from "./stateCodec.ts"
+import type { Windowing } from "./window.ts"
+
+export type { JoinType } from "@headrace/core"
+
+/** What the function of a join is given: on the side that may be missing, undefined. */
+export type Left<A, T extends JoinType> = T extends "right" | "full" ? A | undefined : A
+export type Right<B, T extends JoinType> = T extends "left" | "full" ? B | undefined : B
+
+export interface JoinOptions<A, B, T extends JoinType> {
+  /** Its state is found by it. */
+  readonly id: string
+  /** Which records without a partner are given out. Default: `inner`, none. */
+  readonly type?: T
+  /** Where late records of each side go. Without it they are counted and dropped. */
+  readonly late?: { readonly left?: KafkaSink<A>; readonly right?: KafkaSink<B> }
+}
+
+export interface IntervalOptions<A, B, T extends JoinType> extends JoinOptions<A, B, T> {
+  /** How much earlier (negative) or later than the left record the right one may be at least, and at most. */
+  readonly from: SignedDuration
+  readonly to: SignedDuration
+  /** Bounds that are not part of the interval. Default: both are. */
+  readonly exclusive?: { readonly from?: boolean; readonly to?: boolean }
+}
+
+export interface TemporalOptions<B, T extends "inner" | "left"> {
+  readonly id: string
+  /** `left`: records without a version are given out too. Default: `inner`. */
+  readonly type?: T
+  /** Whether a version says that there is none from its time on. Called once for each. Default: none does. */
+  readonly isDeleted?: (version: B) => boolean
+}
+
+/** A duration, with a minus sign where it lies before. A number is in ms. */
+export type SignedDuration = Duration.Input | `-${string}`
+
+type AnyLate = { readonly left?: KafkaSink<never>; readonly right?: KafkaSink<never> } | undefined
+type Combine = (left: never, right: never) => object
+
+export const intervalDraft = (
+  left: Draft,
+  right: Draft,
+  options: Omit<IntervalOptions<never, never, JoinType>, "late"> & { readonly late?: AnyLate },
+  combine: Combine
+): Draft => {
+  const lowerMs = signed(`from of ${options.id}`, options.from) + (options.exclusive?.from === true ? 1 : 0)
+  const upperMs = signed(`to of ${options.id}`, options.to) - (options.exclusive?.to === true ? 1 : 0)
+  check(lowerMs <= upperMs, () => `the interval of ${options.id} is empty: it goes from ${lowerMs} to ${upperMs} ms`)
+  return joinDraft(left, right, options.id, options.late, {
+    kind: "intervalJoin",
+    lowerMs,
+    upperMs,
+    type: options.type ?? "inner",
+    combine,
+    ...lateIds(options.late)
+  })
+}
+
+export const windowJoinDraft = (
+  left: Draft,
+  right: Draft,
+  window: Windowing<never>,
+  options: { readonly id: string; readonly type?: JoinType | "coGroup"; readonly late?: AnyLate },
+  combine: (left: never, right: never, key: never) => object
+): Draft => {
+  check(
+    window.evictor === undefined,
+    () => `${options.id} has an evictor: the windows of a join keep all their records`
+  )
+  const { assigner, trigger, allowedLatenessMs } = window
+  const type = options.type ?? "inner"
+  return joinDraft(left, right, options.id, options.late, {
+    kind: "windowJoin",
+    assigner,
+    trigger,
+    allowedLatenessMs,
+    type,
+    combine,
+    ...lateIds(options.late)
+  })
+}
+
+export const temporalDraft = (
+  left: Draft,
+  right: Draft,
+  options: TemporalOptions<never, "inner" | "left">,
+  combine: Combine
+): Draft =>
+  joinDraft(left, right, options.id, undefined, {
+    kind: "temporalJoin",
+    type: options.type ?? "inner",
+    isDeleted: options.isDeleted ?? (() => false),
+    combine
+  })
+
+type WithoutCodecs<S> = S extends { readonly leftCodec: unknown } ? Omit<S, "leftCodec" | "rightCodec"> : never
+
+const joinDraft = (left: Draft, right: Draft, id: string, late: AnyLate, spec: WithoutCodecs<Spec>): Draft => {
+  plainName("an id", id)
+  for (const [side, draft] of [
+    ["left", left],
+    ["right", right]
+  ] as const)
+    check(
+      nearest(draft, "keyBy") !== undefined,
+      () => `the ${side} side of ${id} has no key: call keyBy before it is joined`
+    )
+  const codecs = { leftCodec: codecOf(left, id, "left"), rightCodec: codecOf(right, id, "right") }
+  return {
+    id,
+    fixed: true,
+    inputs: [left, right],
+    beside: [late?.left, late?.right].filter(sink => sink !== undefined).map(sink => lateSink(sink, id)),
+    spec: { ...spec, ...codecs } as Spec
+  }
+}
+
+const lateIds = (late: AnyLate) => ({ leftLate: late?.left?.id, rightLate: late?.right?.id })
+
+/** What a join keeps, it keeps as JSON by the schema of its records. */
+const codecOf = (draft: Draft, id: string, side: string) => {
+  const schema = schemaAt(draft) as Schema.Codec<unknown, unknown> | undefined
+  check(
+    schema !== undefined,
+    () =>
+      `${id} keeps the records of its ${side} side, and their schema is not known: say it with as(schema) before keyBy`
+  )
+  return jsonCodec(schema!)
+}
+
+const signed = (what: string, input: SignedDuration): number => {
+  if (typeof input === "number") return input < 0 ? -milliseconds(what, -input, 0) : milliseconds(what, input, 0)
+  if (typeof input === "string" && input.startsWith("-"))
+    return -milliseconds(what, input.slice(1).trim() as Duration.Input, 0)
+  return milliseconds(what, input as Duration.Input, 0)
+}
