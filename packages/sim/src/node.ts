@@ -17,7 +17,6 @@ import { Effect, type Fiber, type Schema } from "effect"
 import type { Plan } from "headrace"
 import { eventDecoder, jsonEncoder } from "./codec.ts"
 import {
-  type ChainParts,
   type Command,
   type Event,
   Followers,
@@ -29,7 +28,8 @@ import {
   restoreTask,
   StateMemory,
   settleReplica,
-  type Task
+  type Task,
+  type TaskParts
 } from "./engine.ts"
 import { nameOf } from "./log.ts"
 import { SimProducer } from "./producer.ts"
@@ -62,7 +62,7 @@ export const outputTopics = (plan: Plan): readonly string[] => [
   ...sourceTopics(plan).map(topic => changelogName(APP, topic))
 ]
 
-export const chainParts = (plan: Plan, world: World, owner: object, onFinished: () => void): ChainParts => {
+export const chainParts = (plan: Plan, world: World, owner: object, onFinished: () => void): TaskParts => {
   const topics = outputTopics(plan)
   const encoders = new Map<string, RecordEncoder>()
   for (const node of of(plan, "kafkaSink"))
@@ -78,6 +78,9 @@ export const chainParts = (plan: Plan, world: World, owner: object, onFinished: 
     topicId: name => topics.indexOf(name),
     onFinished,
     clock: { now: 0 },
+    exchange: node => {
+      throw new Error(`${node.id}: exchanges are not simulated yet`)
+    },
     metrics: new LaneMetrics(),
     memory: new StateMemory({
       boundBytes: world.stateBytes,

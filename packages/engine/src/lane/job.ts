@@ -12,10 +12,10 @@ import { Spill } from "../ports/spill.ts"
 import { RestoreProgress } from "../recovery/progress.ts"
 import { prepareTopics } from "../recovery/topics.ts"
 import { openStandby } from "../standby/standby.ts"
-import type { ChainParts, WallClock } from "../task/chain.ts"
+import type { WallClock } from "../task/chain.ts"
 import { preparing } from "../task/decoders.ts"
 import { StateMemory } from "../task/memory.ts"
-import { makeTask } from "../task/source-task.ts"
+import { makeTask, type TaskParts } from "../task/source-task.ts"
 import type { Task } from "../task/task.ts"
 import { type LaneHandle, MAX_POLL_RECORDS, runLane } from "./interpreter.ts"
 import { Lane } from "./lane.ts"
@@ -137,7 +137,7 @@ const chainParts = (
   outputTopics: readonly string[],
   memory: StateMemory,
   onFinished: () => void
-): Effect.Effect<ChainParts, CodecError, Codecs | Scope.Scope> =>
+): Effect.Effect<TaskParts, CodecError, Codecs | Scope.Scope> =>
   Effect.gen(function* () {
     const codecs = yield* Codecs
     const decoders = new Map<string, PreparedDecoder>()
@@ -153,6 +153,7 @@ const chainParts = (
       clock,
       topicId: (name: string) => outputTopics.indexOf(name),
       onFinished,
+      exchange: noExchange,
       metrics,
       memory
     }
@@ -177,3 +178,7 @@ const stateMemory = ({ state }: JobConfig): Effect.Effect<StateMemory, never, Sp
 
 /** Enough that asynchronous steps never run dry between two polls, and no more. */
 const maxInFlight = (plan: Plan): number => of(plan, "mapEffect").reduce((sum, node) => sum + 4 * node.concurrency, 0)
+
+const noExchange = (node: { readonly id: string }): never => {
+  throw new Error(`${node.id}: exchanges over Kafka are not there yet`)
+}

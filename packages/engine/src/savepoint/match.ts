@@ -3,14 +3,13 @@ import {
   clockDefinition,
   compareState,
   type Difference,
-  processDefinition,
   type StateDefinition,
   type StateDescriptor,
-  showStateChange,
-  windowDefinition
+  showStateChange
 } from "@headrace/core"
-import type { Node, Plan } from "headrace"
+import { inputsOf, type Node, type Plan } from "headrace"
 import { sourceTopics } from "../names.ts"
+import { definitionOf, isStateful } from "../task/operators.ts"
 import type { Manifest, OperatorContents } from "./manifest.ts"
 
 /** What a plan keeps for each partition of its source topics. */
@@ -18,7 +17,7 @@ export const definitionsOf = (plan: Plan): ReadonlyMap<string, readonly StateDef
   new Map(
     sourceTopics(plan).map(topic => [
       topic,
-      plan.nodes.flatMap(node => (topicOf(plan, node) === topic ? definitionOf(node) : []))
+      plan.nodes.flatMap(node => (topicOf(plan, node) === topic ? definitionsAt(node) : []))
     ])
   )
 
@@ -31,15 +30,15 @@ export interface KeptState extends StateDescriptor {
 export const stateOf = (plan: Plan): readonly KeptState[] =>
   [...definitionsOf(plan)].flatMap(([topic, all]) => all.map(({ id, schema }) => ({ topic, id, schema })))
 
-const definitionOf = (node: Node): readonly StateDefinition[] => {
+const definitionsAt = (node: Node): readonly StateDefinition[] => {
   if (node.kind === "source") return [clockDefinition(node.id)]
-  if (node.kind === "window") return [windowDefinition(node)]
-  return node.kind === "process" ? [processDefinition(node.id, node.state)] : []
+  return isStateful(node) ? [definitionOf(node)] : []
 }
 
 const topicOf = (plan: Plan, node: Node): string | undefined => {
   if (node.kind === "source") return node.topic
-  const input = "input" in node ? plan.nodes.find(one => one.id === node.input) : undefined
+  const [first] = inputsOf(node)
+  const input = plan.nodes.find(one => one.id === first)
   return input === undefined ? undefined : topicOf(plan, input)
 }
 

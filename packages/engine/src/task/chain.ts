@@ -6,23 +6,22 @@ import {
   keyBy,
   keyByField,
   keyed,
+  type LateEvents,
   map,
-  Process,
   type RecordDecoder,
   type RecordEncoder,
   type Stateful,
-  TumblingWindow
+  Union
 } from "@headrace/core"
 import type { Context } from "effect"
-import type { KafkaSinkNode, Node, Plan, SourceNode } from "headrace"
+import { type ExchangeNode, inputsOf, type KafkaSinkNode, lateSinksOf, type Node, type Plan } from "headrace"
 import type { LaneMetrics } from "../metrics.ts"
 import { of } from "../names.ts"
-import type { PreparedDecoder } from "../ports/codecs.ts"
 import type { TopicPartition } from "../ports/log.ts"
 import { AsyncStep } from "./async-step.ts"
 import { RecordContext } from "./context.ts"
 import { deadLetter } from "./dead-letter.ts"
-import type { StateMemory } from "./memory.ts"
+import { build, type StatefulNode, type Timed } from "./operators.ts"
 import type { Outputs } from "./outputs.ts"
 import { Deferred, ExtendObject, ExtendView, FanOut, Materialise } from "./shapes.ts"
 import { computedKey, KafkaSink, sourceKey, streamKey, type WriteKey } from "./sink.ts"
@@ -38,8 +37,6 @@ export interface WallClock {
 /** What all partitions of a lane share: compiled once. */
 export interface ChainParts {
   readonly plan: Plan
-  /** By source topic. */
-  readonly decoders: ReadonlyMap<string, PreparedDecoder>
   /** By the id of the sink's node. */
   readonly encoders: ReadonlyMap<string, RecordEncoder>
   readonly services: Context.Context<unknown>
@@ -49,16 +46,24 @@ export interface ChainParts {
   readonly topicId: (name: string) => number
   /** An asynchronous step finished something. */
   readonly onFinished: () => void
-  readonly metrics: LaneMetrics
-  /** What bounds the state of all partitions. */
-  readonly memory: StateMemory
+  /** What a partition's records flow into that cross to the partitions of their key. */
+  readonly exchange: (node: ExchangeNode, from: TopicPartition, key: Keyed) => Input
+  readonly metrics: Pick<LaneMetrics, "add">
+}
+
+/** Where records enter the plan: the node that they come out of, and how they look there. */
+export interface Head {
+  readonly id: string
+  readonly shape: Shape
+  /** Behind an exchange: the key of the record. */
+  readonly keyed: Keyed | undefined
 }
 
 /**
  * How a record looks at a place in the chain: the decoder's view, the view with added fields, or a plain object.
  * Steps that may keep a record are given plain objects; sinks behind a view copy bytes instead of making strings.
  */
-type Shape =
+export type Shape =
   | { readonly kind: "view"; readonly decoder: RecordDecoder; readonly names: readonly string[] }
   | { readonly kind: "object" }
 
@@ -71,19 +76,20 @@ interface Place {
   readonly stateful: boolean
 }
 
-/** Has results that wait for `proceed`: windows that are due, timers. */
-interface Timed {
-  readonly pending: boolean
-  readonly proceed: (limit: number) => number
+/** A side of an operator that was reached: what flows there, and where the operator will be. */
+interface Reached {
+  readonly place: Place
+  readonly input: Deferred
 }
 
-/** The operators of one partition, from its source's node on. */
+/** The operators of one partition, from where its records enter the plan to where they leave it. */
 export interface Chain {
-  readonly head: Input
+  /** In the order of the heads. */
+  readonly inputs: readonly Input[]
   readonly context: RecordContext
-  readonly decoder: PreparedDecoder
   readonly stateful: readonly Stateful[]
-  readonly windows: readonly TumblingWindow[]
+  /** What came too late, in all operators. */
+  readonly lates: readonly LateEvents[]
   /** Operators that emit by event time, in slices. */
   readonly timed: readonly Timed[]
   readonly asyncSteps: readonly AsyncStep[]
@@ -92,55 +98,56 @@ export interface Chain {
   readonly deadLetter: (topic: string, error: unknown) => void
 }
 
-/** Builds the chain of one partition. `clock` is the source's largest event time so far. */
+/**
+ * Builds the chain of one partition. `clock` is the source's largest event time so far; `diverts`: records that cannot be
+ * read go elsewhere, which a second reading would repeat.
+ */
 export const buildChain = (
   parts: ChainParts,
-  source: SourceNode,
+  heads: readonly Head[],
   partition: TopicPartition,
   outputs: () => Outputs,
-  clock: () => number
-): Chain => new ChainBuilder(parts, source, partition, outputs, clock).build()
+  clock: () => number,
+  diverts = false
+): Chain => new ChainBuilder(parts, partition, outputs, clock, diverts).build(heads)
 
 class ChainBuilder {
   private readonly parts: ChainParts
-  private readonly source: SourceNode
   private readonly partition: TopicPartition
   private readonly outputs: () => Outputs
   private readonly clock: () => number
   private readonly context = new RecordContext()
   private readonly stateful: Stateful[] = []
-  private readonly windows: TumblingWindow[] = []
+  private readonly lates: LateEvents[] = []
   private readonly timed: Timed[] = []
   private readonly asyncSteps: AsyncStep[] = []
+  private readonly reached = new Map<string, (Reached | undefined)[]>()
+  private readonly unions = new Map<string, Union>()
   /** Something happens before, or beside, an asynchronous step that a second reading would repeat. */
-  private effectOutsideStep = false
+  private effectOutsideStep: boolean
 
   constructor(
     parts: ChainParts,
-    source: SourceNode,
     partition: TopicPartition,
     outputs: () => Outputs,
-    clock: () => number
+    clock: () => number,
+    diverts: boolean
   ) {
     this.parts = parts
-    this.source = source
+    this.effectOutsideStep = diverts
     this.partition = partition
     this.outputs = outputs
     this.clock = clock
   }
 
-  build(): Chain {
-    const decoder = this.parts.decoders.get(this.source.topic)
-    if (decoder === undefined) throw new Error(`No decoder was made for ${this.source.topic}`)
-    this.effectOutsideStep = this.source.onDecodeError.kind === "deadLetter"
-    const place: Place = { shape: { kind: "view", decoder, names: [] }, keyed: undefined, stateful: false }
-    const head = this.behind(this.source.id, place, false)
+  build(heads: readonly Head[]): Chain {
+    const inputs = heads.map(({ id, shape, keyed }) => this.behind(id, { shape, keyed, stateful: false }, false))
+    this.checkReached()
     return {
-      head,
+      inputs,
       context: this.context,
-      decoder,
       stateful: this.stateful,
-      windows: this.windows,
+      lates: this.lates,
       timed: this.timed,
       asyncSteps: this.asyncSteps,
       prefixSafe: !this.effectOutsideStep,
@@ -148,11 +155,19 @@ class ChainBuilder {
     }
   }
 
+  /** The plan brings the sides of a join together in one log. */
+  private checkReached(): void {
+    for (const [id, sides] of this.reached)
+      if (sides.includes(undefined)) throw new Error(`Only one side of ${id} comes from ${this.partition.topic}`)
+  }
+
   /** Everything that reads from node `id`, as one input. `after`: behind an asynchronous step. */
   private behind(id: string, place: Place, after: boolean): Input {
-    const readers = this.parts.plan.nodes.filter(node => "input" in node && node.input === id && !this.isLateSink(node))
+    const readers = this.parts.plan.nodes.flatMap(node =>
+      this.isLateSink(node) ? [] : inputsOf(node).flatMap(input => (input === id ? [node] : []))
+    )
     const steps = this.asyncSteps.length
-    const inputs = readers.map(node => this.operator(node, place, after))
+    const inputs = readers.map(node => this.operator(node, id, place, after))
     if (inputs.length === 1) return inputs[0]!
     // One branch may be done with a record that another one holds: there is no finished prefix.
     if (this.asyncSteps.length > steps) this.effectOutsideStep = true
@@ -168,10 +183,10 @@ class ChainBuilder {
   }
 
   private isLateSink(node: Node): boolean {
-    return of(this.parts.plan, "window").some(window => window.late === node.id)
+    return this.parts.plan.nodes.some(one => lateSinksOf(one).includes(node.id))
   }
 
-  private operator(node: Node, place: Place, after: boolean): Input {
+  private operator(node: Node, id: string, place: Place, after: boolean): Input {
     switch (node.kind) {
       case "filter":
         return filter(node.predicate, this.behind(node.id, place, after))
@@ -185,14 +200,19 @@ class ChainBuilder {
         return this.plain(place, this.asyncStep(node, place))
       case "keyBy":
         return this.keyBy(node, place, after)
-      case "window":
-        return this.window(node, place, after)
-      case "process":
-        return this.plain(place, this.process(node, place, after))
+      case "as":
+        return this.behind(node.id, place, after)
+      case "union":
+        return this.union(node, id, place, after)
       case "kafkaSink":
         return this.sink(node, place, after)
-      default:
+      case "exchange":
+        return this.exchange(node, place, after)
+      case "source":
+      case "clickhouseSink":
         throw new Error(`A ${node.kind} cannot read from another step`)
+      default:
+        return this.operate(node, id, place, after)
     }
   }
 
@@ -248,29 +268,66 @@ class ChainBuilder {
     return span === undefined ? keyBy(node.key, key, downstream) : keyByField(span, this.context, key, downstream)
   }
 
-  private window(node: Extract<Node, { kind: "window" }>, place: Place, after: boolean): Input {
+  /** An operator with state, on its way in from `id`. A join is built when both of its sides have been reached. */
+  private operate(node: StatefulNode, id: string, place: Place, after: boolean): Input {
+    if (place.keyed === undefined) throw new Error(`${node.id} has no keyed stream before it`)
     if (!after) this.effectOutsideStep = true
-    if (place.keyed === undefined) throw new Error(`The window ${node.id} has no keyed stream before it`)
-    const late = node.late === undefined ? undefined : this.sink(this.sinkNode(node.late), place, after)
-    // The window's results need its key, and the window needs what reads its results: the key is there first.
-    const behind = new Deferred()
-    const window = new TumblingWindow({ ...node, key: place.keyed, late, output: behind, atOnce: 0 })
-    behind.input = this.behind(node.id, results(window.outputKey), after)
-    this.stateful.push(window)
-    this.windows.push(window)
-    this.timed.push(window)
-    return window
+    const reached = this.reached.get(node.id) ?? inputsOf(node).map(() => undefined)
+    this.reached.set(node.id, reached)
+    const side = inputsOf(node).findIndex((input, i) => input === id && reached[i] === undefined)
+    const input = new Deferred()
+    reached[side] = { place, input }
+    const sides = reached.filter(one => one !== undefined)
+    if (sides.length === reached.length) this.install(node, sides, after)
+    return this.keepsRecords(node) ? this.plain(place, input) : input
   }
 
-  private process(node: Extract<Node, { kind: "process" }>, place: Place, after: boolean): Input {
-    if (!after) this.effectOutsideStep = true
-    if (place.keyed === undefined) throw new Error(`The step ${node.id} has no keyed stream before it`)
+  private install(node: StatefulNode, sides: readonly Reached[], after: boolean): void {
+    // Results need the operator's key, and the operator needs what reads its results: the key is there first.
     const behind = new Deferred()
-    const process = new Process({ ...node, key: place.keyed, output: behind, atOnce: 0, clock: this.parts.clock })
-    behind.input = this.behind(node.id, results(process.outputKey), after)
-    this.stateful.push(process)
-    this.timed.push(process)
-    return process
+    const [left, right] = [sides[0]!.place, sides.at(-1)!.place]
+    const { operator, inputs, late } = build(node, {
+      key: left.keyed!,
+      right: right.keyed!,
+      output: behind,
+      late: sink => this.late(node, sink, left, right, after),
+      clock: this.parts.clock
+    })
+    behind.input = this.behind(node.id, results(operator.outputKey), after)
+    for (const [i, side] of sides.entries()) side.input.input = inputs[i]!
+    this.stateful.push(operator)
+    this.timed.push(operator)
+    this.lates.push(...late)
+  }
+
+  /** The sink of what is late on one side. */
+  private late(node: StatefulNode, sink: string | undefined, left: Place, right: Place, after: boolean) {
+    if (sink === undefined) return undefined
+    const side = "rightLate" in node && node.rightLate === sink ? right : left
+    return this.sink(this.sinkNode(sink), this.keepsRecords(node) ? object(side) : side, after)
+  }
+
+  /** Whether an operator keeps whole records: then it must not be given views. */
+  private keepsRecords(node: StatefulNode): boolean {
+    return node.kind !== "window" || node.element !== undefined
+  }
+
+  /** One stream of several, from `id`. What reads it is built once, and gets plain objects. */
+  private union(node: Extract<Node, { kind: "union" }>, id: string, place: Place, after: boolean): Input {
+    const key = place.keyed && keyed()
+    const known = this.unions.get(node.id)
+    const union =
+      known ?? new Union(node.inputs.length, key, this.behind(node.id, { ...object(place), keyed: key }, after))
+    this.unions.set(node.id, union)
+    const index = node.inputs.indexOf(id)
+    return this.plain(place, union.input(index, place.keyed))
+  }
+
+  /** Where this log's part of the plan ends: the records go on from another log. */
+  private exchange(node: Extract<Node, { kind: "exchange" }>, place: Place, after: boolean): Input {
+    if (!after) this.effectOutsideStep = true
+    if (place.keyed === undefined) throw new Error(`${node.id} has no keyed stream before it`)
+    return this.plain(place, this.parts.exchange(node, this.partition, place.keyed))
   }
 
   private sinkNode(id: string): KafkaSinkNode {

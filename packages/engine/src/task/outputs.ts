@@ -16,7 +16,8 @@ export class Outputs {
 
   /**
    * The record whose key stands in `data` at [keyStart, valueStart) and whose value from there to the end, less
-   * `headers` bytes of encoded headers at the very end. `keyStart` -1: no key. `partition` -1: by the key's hash.
+   * `headers` bytes of encoded headers at the very end. `keyStart` -1: no key. `partition` -1: by the key's hash. A time
+   * that Kafka has no number for (before 1970, or the end of time) becomes 0.
    */
   add(topic: number, partition: number, keyStart: number, valueStart: number, timestamp: number, headers = 0): void {
     if (this.count === this.stamps.length) this.grow()
@@ -31,7 +32,7 @@ export class Outputs {
     index[at + 5] = valueEnd - valueStart
     index[at + 6] = valueEnd
     index[at + 7] = headers
-    this.stamps[this.count++] = timestamp
+    this.stamps[this.count++] = Number.isFinite(timestamp) ? Math.max(timestamp, 0) : 0
   }
 
   clear(): void {

@@ -27,7 +27,7 @@ export class KafkaSink implements Input {
     const keyed = writeKey(record, outputs)
     const valueStart = outputs.data.length
     encoder.encode(record, outputs.data)
-    outputs.add(topic, -1, keyed ? start : -1, valueStart, Math.max(timestamp, 0))
+    outputs.add(topic, -1, keyed ? start : -1, valueStart, timestamp)
   }
 
   watermark(): void {}

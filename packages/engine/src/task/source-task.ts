@@ -10,8 +10,9 @@ import {
   type Stateful
 } from "@headrace/core"
 import type { SourceNode } from "headrace"
-import { NO_RECORD } from "../metrics.ts"
+import { type LaneMetrics, NO_RECORD } from "../metrics.ts"
 import { sourceTopics } from "../names.ts"
+import type { PreparedDecoder } from "../ports/codecs.ts"
 import {
   type Batch,
   KEY_LENGTH,
@@ -28,8 +29,17 @@ import type { Resident, StateMemory } from "./memory.ts"
 import type { Outputs } from "./outputs.ts"
 import type { Task } from "./task.ts"
 
+/** What the tasks of a lane are made with. */
+export interface TaskParts extends ChainParts {
+  /** By source topic. */
+  readonly decoders: ReadonlyMap<string, PreparedDecoder>
+  readonly metrics: LaneMetrics
+  /** What bounds the state of all partitions. */
+  readonly memory: StateMemory
+}
+
 /** Builds the task of a partition from the plan. */
-export const makeTask = (parts: ChainParts, partition: TopicPartition, outputs: () => Outputs): Task => {
+export const makeTask = (parts: TaskParts, partition: TopicPartition, outputs: () => Outputs): Task => {
   const source = parts.plan.nodes.find(
     (node): node is SourceNode => node.kind === "source" && node.topic === partition.topic
   )
@@ -43,10 +53,11 @@ class SourceTask implements Task {
   readonly partition: number
   private readonly source: SourceNode
   private readonly eventTime: ((record: object) => number) | undefined
-  private readonly metrics: ChainParts["metrics"]
+  private readonly metrics: LaneMetrics
   private readonly outputs: () => Outputs
-  private readonly parts: ChainParts
+  private readonly parts: TaskParts
   private readonly memory: StateMemory
+  private readonly decoder: PreparedDecoder
   private clock!: SourceClock
   private chain!: Chain
   private head!: Input
@@ -64,7 +75,7 @@ class SourceTask implements Task {
   private nodes: readonly number[] = []
   private reported = { late: 0, dropped: 0 }
 
-  constructor(parts: ChainParts, source: SourceNode, partition: TopicPartition, outputs: () => Outputs) {
+  constructor(parts: TaskParts, source: SourceNode, partition: TopicPartition, outputs: () => Outputs) {
     this.topic = partition.topic
     this.partition = partition.partition
     this.source = source
@@ -74,6 +85,9 @@ class SourceTask implements Task {
     this.parts = parts
     this.outputs = outputs
     this.memory = parts.memory
+    const decoder = parts.decoders.get(source.topic)
+    if (decoder === undefined) throw new Error(`No decoder was made for ${source.topic}`)
+    this.decoder = decoder
     this.build()
   }
 
@@ -218,8 +232,10 @@ class SourceTask implements Task {
   private build(): void {
     const { parts, source, outputs } = this
     this.clock = new SourceClock(source.id, source.outOfOrdernessMs)
-    this.chain = buildChain(parts, source, this, outputs, () => this.clock.maxTimestamp)
-    this.head = this.chain.head
+    const head = { id: source.id, shape: { kind: "view", decoder: this.decoder, names: [] }, keyed: undefined } as const
+    const diverts = source.onDecodeError.kind === "deadLetter"
+    this.chain = buildChain(parts, [head], this, outputs, () => this.clock.maxTimestamp, diverts)
+    this.head = this.chain.inputs[0]!
     this.nodes = this.chain.stateful.map(({ id }) => parts.plan.nodes.findIndex(node => node.id === id))
     const stateful: Stateful[] = [this.clock, ...this.chain.stateful]
     this.state = new PartitionState(stateful)
@@ -237,10 +253,10 @@ class SourceTask implements Task {
 
   /** One record through the chain. What is thrown names the record: it is all that a person has to go by. */
   private record(): void {
-    const { context, decoder } = this.chain
+    const { context } = this.chain
     let view: object
     try {
-      view = decoder.view(context.bytes, context.valueStart, Math.max(0, context.valueLength))
+      view = this.decoder.view(context.bytes, context.valueStart, Math.max(0, context.valueLength))
     } catch (error) {
       return this.undecodable(error)
     }
@@ -304,9 +320,9 @@ class SourceTask implements Task {
   private report(): void {
     let late = 0
     let dropped = 0
-    for (const window of this.chain.windows) {
-      late += window.lateEvents
-      dropped += window.lateDropped
+    for (const one of this.chain.lates) {
+      late += one.count
+      dropped += one.dropped
     }
     this.metrics.add("late", late - this.reported.late)
     this.metrics.add("lateDropped", dropped - this.reported.dropped)

@@ -1,0 +1,155 @@
+import {
+  aggregated,
+  Deduplicate,
+  eventTime,
+  type Input,
+  IntervalJoin,
+  type Keyed,
+  KeyedWindow,
+  keyed,
+  type LateEvents,
+  never,
+  Process,
+  processDefinition,
+  type StateDefinition,
+  type Stateful,
+  showAggregates,
+  TemporalJoin,
+  TumblingWindow,
+  WindowJoin,
+  windowDefinition
+} from "@headrace/core"
+import type { Node } from "headrace"
+
+/** Has results that wait for `proceed`: windows that are due, timers. */
+export interface Timed {
+  readonly pending: boolean
+  readonly proceed: (limit: number) => number
+}
+
+/** An operator with state in a chain. */
+export type Operator = Stateful & Timed & { readonly outputKey: Keyed }
+
+/** What surrounds an operator: the keys that its inputs are keyed by, and where its results and late records go. */
+export interface Surroundings {
+  /** Of its only input, or of the left one. */
+  readonly key: Keyed
+  readonly right: Keyed
+  readonly output: Input
+  /** By the id of the late sink. */
+  readonly late: (sink: string | undefined) => Input | undefined
+  readonly clock: { readonly now: number }
+}
+
+type Kind<K extends Node["kind"]> = Extract<Node, { readonly kind: K }>
+export type StatefulNode = Kind<"window" | "process" | "deduplicate" | "intervalJoin" | "windowJoin" | "temporalJoin">
+
+const STATEFUL: ReadonlySet<string> = new Set<StatefulNode["kind"]>([
+  "window",
+  "process",
+  "deduplicate",
+  "intervalJoin",
+  "windowJoin",
+  "temporalJoin"
+])
+
+export const isStateful = (node: Node): node is StatefulNode => STATEFUL.has(node.kind)
+
+/** An operator, and what its one or two inputs are. */
+export interface Built {
+  readonly operator: Operator
+  readonly inputs: readonly Input[]
+  readonly late: readonly LateEvents[]
+}
+
+/** Results come by `proceed` only, in slices. */
+const atOnce = 0
+
+/** The operator of a node. */
+export const build = (node: StatefulNode, around: Surroundings): Built => {
+  const { key, output, late } = around
+  switch (node.kind) {
+    case "window":
+      return windowOf(node, around)
+    case "process": {
+      const operator = new Process({ ...node, key, output, atOnce, clock: around.clock })
+      return { operator, inputs: [operator], late: [] }
+    }
+    case "deduplicate": {
+      const operator = new Deduplicate({ ...node, key, output, atOnce, late: late(node.late) })
+      return { operator, inputs: [operator], late: [operator.late] }
+    }
+    default:
+      return joinOf(node, around)
+  }
+}
+
+const windowOf = (node: Kind<"window">, { key, output, late }: Surroundings): Built => {
+  const options = { ...node, key, output, atOnce, late: late(node.late) }
+  const { assigner } = node
+  const operator =
+    assigner.kind === "tumbling" && isPlain(node)
+      ? new TumblingWindow({ ...options, ...assigner })
+      : new KeyedWindow({
+          ...options,
+          trigger: triggerOf(node),
+          contents: aggregated(node),
+          what: showAggregates(node.aggregates)
+        })
+  return { operator, inputs: [operator], late: [operator.late] }
+}
+
+/** Windows that all keys share, in columns: the fast way. */
+const isPlain = ({ trigger, evictor, aggregates }: Kind<"window">): boolean =>
+  trigger === undefined && evictor === undefined && Object.values(aggregates).every(({ kind }) => kind !== "collect")
+
+/** A global window has no end that the watermark could pass. */
+const triggerOf = ({ trigger, assigner }: Pick<Kind<"window">, "trigger" | "assigner">) =>
+  trigger ?? (assigner.kind === "global" ? never : eventTime)
+
+const joinOf = (
+  node: Kind<"intervalJoin" | "windowJoin" | "temporalJoin">,
+  { key, right: other, output, late }: Surroundings
+): Built => {
+  const lateOf = (side: "leftLate" | "rightLate") =>
+    side in node ? late((node as Kind<"windowJoin">)[side]) : undefined
+  const left = { key, codec: node.leftCodec, late: lateOf("leftLate") }
+  const right = { key: other, codec: node.rightCodec, late: lateOf("rightLate") }
+  const options = { id: node.id, left, right, output, atOnce }
+  switch (node.kind) {
+    case "intervalJoin": {
+      const { lowerMs, upperMs, type, combine } = node
+      const join = new IntervalJoin({ ...options, lowerMs, upperMs, type, combine })
+      return { operator: join, inputs: [join.left, join.right], late: [join.late.left, join.late.right] }
+    }
+    case "temporalJoin": {
+      const { type, isDeleted, combine } = node
+      const join = new TemporalJoin({ ...options, type, isDeleted, combine })
+      return { operator: join, inputs: [join.left, join.right], late: [] }
+    }
+    case "windowJoin": {
+      const { assigner, allowedLatenessMs, type, combine } = node
+      const pairing =
+        type === "coGroup" ? ({ kind: "coGroup", combine } as const) : ({ kind: "join", type, combine } as const)
+      const join = new WindowJoin({ ...options, assigner, trigger: triggerOf(node), allowedLatenessMs, pairing })
+      return { operator: join, inputs: [join.left, join.right], late: [join.late] }
+    }
+  }
+}
+
+const NOWHERE: Input = { next: () => {}, watermark: () => {} }
+
+/** What the state of a node's operator is made of. */
+export const definitionOf = (node: StatefulNode): StateDefinition => {
+  if (node.kind === "process") return processDefinition(node.id, node.state)
+  if (node.kind === "window" && node.assigner.kind === "tumbling" && isPlain(node))
+    return windowDefinition({ ...node, ...node.assigner })
+  const { operator } = build(node, {
+    key: keyed(),
+    right: keyed(),
+    output: NOWHERE,
+    late: () => undefined,
+    clock: { now: 0 }
+  })
+  return (operator as unknown as { readonly definition: StateDefinition }).definition
+}
