@@ -13,6 +13,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   "packages/kafka": ["core", "pipeline", "engine"],
   "packages/clickhouse": ["core", "pipeline", "engine"],
   "packages/spill": ["core", "engine"],
+  "packages/testing": ["core", "pipeline", "engine"],
   "packages/sim": ["core", "pipeline", "engine", "clickhouse"],
   "packages/dev": [],
   workers: ["core", "pipeline", "engine", "avro", "kafka", "clickhouse", "spill"],
@@ -25,7 +26,7 @@ const OUTSIDE: Readonly<Record<string, readonly RegExp[]>> = {
   "packages/pipeline": [/^effect(\/|$)/],
   "packages/engine": [/^effect(\/|$)/, /^node:crypto$/, /^node:worker_threads$/]
 }
-const NAMES: Readonly<Record<string, string>> = { headrace: "pipeline" }
+const NAMES: Readonly<Record<string, string>> = { headrace: "pipeline", "headrace-test": "testing" }
 
 const sources = (directory: string): string[] =>
   readdirSync(directory, { withFileTypes: true }).flatMap(entry => {

@@ -1,4 +1,4 @@
-// The entry of the npm scripts: node tools/headrace.mjs setup|demo|build|bench|chaos|sim|test [arguments]
+// The entry of the npm scripts: node tools/headrace.mjs setup|demo|build|bench|chaos|sim|conformance|test [arguments]
 // Sets up what the command needs and then runs it with the pinned Bun.
 import { join } from "node:path"
 import { bun, root } from "./files.mjs"
@@ -12,6 +12,7 @@ const commands = {
   bench: [bun, join(root, "loadtest", "bench", "main.ts")],
   chaos: [bun, join(root, "loadtest", "chaos", "main.ts")],
   sim: [bun, join(root, "packages", "sim", "src", "main.ts")],
+  conformance: [bun, join(root, "test", "conformance", "vectors", "main.ts")],
   test: [process.execPath, join(root, "tools", "test.mjs")]
 }
 

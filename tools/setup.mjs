@@ -27,6 +27,7 @@ const needs = {
   bench: ["packages", "native", "servers"],
   chaos: ["packages", "native", "servers", "auditor"],
   sim: ["packages"],
+  conformance: ["packages"],
   test: ["packages", "native", "servers", "auditor"]
 }
 

@@ -1,0 +1,1 @@
+export { type DriverOptions, type Output, TestDriver } from "./driver.ts"
