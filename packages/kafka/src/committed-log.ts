@@ -15,6 +15,7 @@ import { groupSettings, SOURCE_DEFAULTS } from "./defaults.ts"
 import { KafkaError } from "./error.ts"
 import { polledOf, polling } from "./polling.ts"
 import { attempt, attemptSync, letGo } from "./port-error.ts"
+import { rangeOf } from "./range.ts"
 import type { FoundOffset } from "./request.ts"
 import { clusterSettings, signIn } from "./sign-in.ts"
 
@@ -40,9 +41,13 @@ export const openCommittedLog = (
     const consumer = yield* openConsumer(config, sinkSettings(config, options))
     yield* attempt(`subscribe to ${options.topic}`, () => consumer.subscribe([options.topic]))
     const one = yield* Semaphore.make(1)
-    const openReader = yield* Effect.cached(Scope.provide(openConsumer(config, readerSettings(config)), scope))
+    const whenAsked = (settings: Record<string, string>) =>
+      Effect.cached(Scope.provide(openConsumer(config, settings), scope))
+    const openReader = yield* whenAsked(readerSettings(config))
+    const openEverything = yield* whenAsked(everythingSettings(config))
     return {
       ...member(consumer),
+      range: partition => Effect.flatMap(openEverything, everything => rangeOf(everything, consumer, partition)),
       read: (from, last, visit) =>
         one.withPermit(Effect.flatMap(openReader, reader => readRange(reader, from, from.offset, last, visit)))
     }
@@ -80,7 +85,13 @@ export const readerSettings = (config: Config): Record<string, string> => ({
   "enable.partition.eof": "true"
 })
 
-const member = (consumer: Consumer): Omit<CommittedLog, "read"> => {
+/** Where a log begins is asked by who reads all of it: see `rangeOf`. */
+export const everythingSettings = (config: Config): Record<string, string> => ({
+  ...readerSettings(config),
+  "isolation.level": "read_uncommitted"
+})
+
+const member = (consumer: Consumer): Omit<CommittedLog, "read" | "range"> => {
   const poll = polling(consumer, ARENA_RECORDS)
   return {
     poll: (maxRecords, timeoutMs) => Effect.map(poll("poll", maxRecords, timeoutMs), polledOf),
@@ -94,14 +105,7 @@ const member = (consumer: Consumer): Omit<CommittedLog, "read"> => {
         attempt("read committed offsets", () => consumer.committed(partitions, CALL_TIMEOUT_MS)),
         marksOf
       ),
-    commit: marks => commit(consumer, marks),
-    range: ({ topic, partition }) =>
-      Effect.map(
-        attempt(`read the range of ${topic}[${partition}]`, () =>
-          consumer.watermarkOffsets(topic, partition, CALL_TIMEOUT_MS)
-        ),
-        ({ low, high }) => ({ start: low, end: high })
-      )
+    commit: marks => commit(consumer, marks)
   }
 }
 

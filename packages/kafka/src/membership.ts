@@ -5,6 +5,7 @@ import { Consumer } from "./consumer.ts"
 import { groupSettings, SOURCE_DEFAULTS } from "./defaults.ts"
 import { polledOf, polling } from "./polling.ts"
 import { attempt, attemptSync, letGo } from "./port-error.ts"
+import { fullRangeOf } from "./range.ts"
 import { clusterSettings, signIn } from "./sign-in.ts"
 
 const ARENA_RECORDS = 8192
@@ -106,14 +107,7 @@ const membership = (consumer: Consumer, askers: Askers): Membership => {
       ),
     unassign: partitions => attempt("give partitions back", () => consumer.unassign(partitions)),
     committed,
-    // To who reads committed, librdkafka tells the last stable offset as the first one, where retention has overtaken it.
-    range: ({ topic, partition }) =>
-      Effect.map(
-        ask("read_uncommitted", `read the range of ${topic}/${partition}`, one =>
-          one.watermarkOffsets(topic, partition, CALL_TIMEOUT_MS)
-        ),
-        ({ low, high }) => ({ start: low, end: high })
-      ),
+    range: partition => Effect.flatMap(askers.read_uncommitted, everything => fullRangeOf(everything, partition)),
     knownEnd: ({ topic, partition }) => consumer.knownEnd(topic, partition),
     member: consumer,
     close: leave(consumer)

@@ -9,8 +9,9 @@ import {
 } from "@headrace/engine"
 import { Effect, type Scope } from "effect"
 import { committedOf } from "./committed.ts"
-import { openConsumer, readerSettings, readRange } from "./committed-log.ts"
+import { everythingSettings, openConsumer, readerSettings, readRange } from "./committed-log.ts"
 import { attempt } from "./port-error.ts"
+import { rangeOf } from "./range.ts"
 
 const CALL_TIMEOUT_MS = 10_000
 
@@ -19,14 +20,10 @@ export const openOffsets = (
   config: typeof KafkaConfig.Type,
   group: string
 ): Effect.Effect<GroupOffsets, LogError, Scope.Scope> =>
-  Effect.map(openConsumer(config, { ...readerSettings(config), "group.id": group }), (consumer): GroupOffsets => {
-    const range: GroupOffsets["range"] = ({ topic, partition }) =>
-      Effect.map(
-        attempt(`read the range of ${topic}/${partition}`, () =>
-          consumer.watermarkOffsets(topic, partition, CALL_TIMEOUT_MS)
-        ),
-        ({ low, high }) => ({ start: low, end: high })
-      )
+  Effect.gen(function* () {
+    const consumer = yield* openConsumer(config, { ...readerSettings(config), "group.id": group })
+    const everything = yield* openConsumer(config, everythingSettings(config))
+    const range: GroupOffsets["range"] = partition => rangeOf(everything, consumer, partition)
     return {
       range,
       committed: partitions =>
@@ -42,7 +39,7 @@ export const openOffsets = (
             ? Effect.void
             : readRange(consumer, from, from.offset, end - 1, batch => Effect.sync(() => keysOf(batch, visit)))
         )
-    }
+    } satisfies GroupOffsets
   })
 
 const keysOf = ({ bytes, index, stamps, count }: Batch, visit: Parameters<GroupOffsets["keys"]>[1]): void => {
