@@ -10,7 +10,7 @@ import { runChaos, type Stage } from "./run.ts"
 /**
  * `npm run chaos -- --for 10m --seed 1 --report chaos.json`: real processes on real servers under load, one fault after
  * the other, and an audit that trusts none of it. Exit code 1 when anything was lost, doubled, out of order or did not
- * recover; 130 when it was interrupted, after the audit of what there was.
+ * recover; 130 when it was interrupted, after the audit of what there was. `--brokers 1` or `3`: one of its parts only.
  */
 const { values: flags } = parseArgs({
   options: {
@@ -19,7 +19,8 @@ const { values: flags } = parseArgs({
     report: { type: "string" },
     rate: { type: "string", default: "3000" },
     accounts: { type: "string", default: "1000000" },
-    session: { type: "string", default: "10s" }
+    session: { type: "string", default: "10s" },
+    brokers: { type: "string" }
   }
 })
 
@@ -84,14 +85,19 @@ const binary = async (): Promise<string> => {
 const seed = whole("seed", flags.seed)
 const forMs = millis("for", flags.for)
 const accounts = whole("accounts", flags.accounts)
-/** The last part of a run that is long enough for it. */
-const ofThreeMs = forMs < 300_000 ? 0 : Math.min(240_000, forMs / 5)
+/** With three brokers: the last part of a run that is long enough for it, or all of it. */
+const lengthOfThree = (brokers: string | undefined): number => {
+  if (brokers === undefined) return forMs < 300_000 ? 0 : Math.min(240_000, forMs / 5)
+  if (brokers !== "1" && brokers !== "3") throw new Error(`--brokers ${brokers}: expected 1 or 3`)
+  return brokers === "1" ? 0 : forMs
+}
+const ofThreeMs = lengthOfThree(flags.brokers)
 const alone: Stage = { brokers: 1, plan: plan(seed), forMs: forMs - ofThreeMs, accounts }
 const ofThree: Stage = { brokers: 3, plan: planOfThree(seed), forMs: ofThreeMs, accounts: Math.min(accounts, 100_000) }
 const report = await runChaos({
   seed,
   program: [await binary()],
-  stages: ofThreeMs === 0 ? [alone] : [alone, ofThree],
+  stages: [alone, ofThree].filter(stage => stage.forMs > 0),
   rate: whole("rate", flags.rate),
   sessionMs: millis("session", flags.session),
   say,

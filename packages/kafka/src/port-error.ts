@@ -10,12 +10,22 @@ export const attempt = <A>(what: string, call: () => Promise<A>): Effect.Effect<
 export const attemptSync = <A>(what: string, call: () => A): Effect.Effect<A, LogError> =>
   Effect.try({ try: call, catch: cause => logError(what, cause) })
 
+/** Beyond the time that a client is given to leave its group. Its threads end by themselves, sooner or later. */
+const LEAVING_MS = 15_000
+
 /** Lets go of a client. One that does not end in time is left behind: what it held ends with its session. */
 export const letGo = (what: string, close: () => Promise<void>): Effect.Effect<void> =>
   attempt(what, close).pipe(
+    Effect.timeoutOrElse({
+      duration: LEAVING_MS,
+      orElse: () => Effect.fail(overdue(what, `its threads have not ended within ${LEAVING_MS} ms; it is left behind`))
+    }),
     // That a client which is of no more use cannot take its leave is no news.
     Effect.catch(error => (error.failure === "Gone" ? Effect.void : Effect.logWarning(error.message)))
   )
+
+/** A call that librdkafka does not come back from, whatever time it was given. */
+export const overdue = (what: string, why: string): LogError => new LogError("Unknown", `Cannot ${what}: ${why}`)
 
 /** What the engine may do after a failed call. */
 export const logError = (what: string, cause: unknown): LogError => {

@@ -2,7 +2,7 @@ import { type KafkaConfig, LogError, type Outputs, type Producer as ProducerPort
 import { Effect, type Scope } from "effect"
 import { Consumer } from "./consumer.ts"
 import { PRODUCER_DEFAULTS } from "./defaults.ts"
-import { attemptSync, letGo } from "./port-error.ts"
+import { attemptSync, letGo, overdue } from "./port-error.ts"
 import { Producer } from "./producer.ts"
 import { attemptWith } from "./reports.ts"
 import { clusterSettings, signIn } from "./sign-in.ts"
@@ -11,6 +11,10 @@ import { clusterSettings, signIn } from "./sign-in.ts"
 const FLUSH_TIMEOUT_MS = 8_000
 const CALL_TIMEOUT_MS = 8_000
 const INIT_TIMEOUT_MS = 10_000
+/** A call that is given a time-out, and does not keep to it. */
+const OVERDUE_MS = CALL_TIMEOUT_MS + 1_000
+/** Sending offsets takes milliseconds, and an election of a new coordinator seconds. */
+const LOOK_AGAIN_MS = 1_500
 /** librdkafka's queue is full: how long to wait for its threads to send some of it. */
 const QUEUE_FULL_PAUSE = "2 millis"
 
@@ -31,6 +35,8 @@ export const openProducer = (
       return closing === undefined ? Effect.void : letGo(`close the producer ${id}`, () => closing.close())
     })
     yield* Effect.addFinalizer(() => close)
+    /** The thread that hangs in it closes it when it comes back. */
+    const leaveBehind = Effect.suspend(() => Effect.forkDetach(close))
 
     const open = Effect.gen(function* () {
       yield* close
@@ -62,11 +68,35 @@ export const openProducer = (
         use("send offsets to the transaction", async producer => {
           if (!(member instanceof Consumer)) throw new TypeError("The member is not one of this client's consumers")
           await producer.sendOffsets(offsets, member, CALL_TIMEOUT_MS)
-        }),
+        }).pipe(
+          Effect.raceFirst(lookAgain(() => current)),
+          Effect.timeoutOrElse({ duration: OVERDUE_MS, orElse: () => Effect.andThen(leaveBehind, hangs(id)) })
+        ),
       commit: () => use("commit the transaction", producer => producer.commit(CALL_TIMEOUT_MS)),
       poisoned: () => current?.poisoned ?? false
     } satisfies ProducerPort
   })
+
+/**
+ * librdkafka (2.12 to 2.14 at least) waits for the group's coordinator whatever time it was given, and looks for it only
+ * when some connection comes or goes. When the coordinator's broker died and is not among the cluster's any more, none
+ * does: https://github.com/confluentinc/librdkafka/issues/5456 and 5511. So, while nothing is under way to a broker, a
+ * connection is broken off, each time another one: librdkafka then asks another broker, at most once a second.
+ */
+const lookAgain = (current: () => Producer | undefined): Effect.Effect<never, LogError> =>
+  Effect.suspend(() => {
+    const producer = current()
+    if (producer === undefined || producer.asking) return Effect.void
+    return attemptSync("connect anew", () => producer.reconnect())
+  }).pipe(Effect.delay(LOOK_AGAIN_MS), Effect.forever)
+
+const hangs = (id: string): Effect.Effect<never, LogError> =>
+  Effect.fail(
+    overdue(
+      `send offsets to the transaction (${id})`,
+      `librdkafka has waited for the group's coordinator for more than ${OVERDUE_MS} ms`
+    )
+  )
 
 export const producerSettings = (config: typeof KafkaConfig.Type, id: string): Record<string, string> => ({
   ...PRODUCER_DEFAULTS,

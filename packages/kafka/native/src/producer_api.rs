@@ -254,6 +254,22 @@ pub fn producer_purge(producer: Handled) -> Result<()> {
   Ok(client(producer).with(|raw| fault::check(fault::code(unsafe { rd_kafka_purge(raw.rk, everything) })))?)
 }
 
+/// A request of a transaction, or one for its coordinator, is under way.
+#[napi]
+pub fn producer_asking(producer: Handled) -> bool {
+  client(producer).signals.asking.load(Ordering::Acquire) != 0
+}
+
+/// Breaks a connection off, another one each time: whatever waits in librdkafka for something to happen looks again.
+#[napi]
+pub fn producer_reconnect(producer: Handled) -> Result<()> {
+  let client = client(producer);
+  Ok(client.with(|_| {
+    client.signals.sockets.break_one_off();
+    Ok(())
+  })?)
+}
+
 #[napi]
 pub fn producer_poisoned(producer: Handled) -> bool {
   client(producer).signals.poisoned.load(Ordering::Acquire)
