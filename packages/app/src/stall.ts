@@ -101,7 +101,7 @@ const likely = (settled: Sample, moved: Sample, now: Sample): string => {
     return `all of its last ${now.aborts - settled.aborts} transactions failed (its warnings say why)`
   switch (now.phase) {
     case "restoring":
-      return "it restores state and gets nothing more (committed offsets that are not stable, or a rebalance that does not end)"
+      return "it restores state and gets nothing more (a call to a broker that does not come back, committed offsets that are not stable, or a rebalance that does not end)"
     case "starting":
       return "it does not get started (a producer's session, a schema or a service of the pipeline does not come)"
     case "stopping":
