@@ -122,18 +122,20 @@ export class Headrace {
   }
 }
 
-/** Any other command of the program, to its end. */
-export const headrace = async (
-  ...args: readonly string[]
-): Promise<{ readonly code: number; readonly out: string; readonly err: string }> => {
-  const child = spawn([process.execPath, main, ...args], { stdout: "pipe", stderr: "pipe", env: environment() })
-  const [out, err, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited
-  ])
-  return { code, out, err }
+export interface Ended {
+  readonly code: number
+  readonly out: string
+  readonly err: string
 }
+
+/** Any other command of the program, to its end, or until it is killed. */
+export const command = (...args: readonly string[]): { readonly ended: Promise<Ended>; readonly kill: () => void } => {
+  const child = spawn([process.execPath, main, ...args], { stdout: "pipe", stderr: "pipe", env: environment() })
+  const ended = Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited])
+  return { ended: ended.then(([out, err, code]) => ({ code, out, err })), kill: () => child.kill("SIGKILL") }
+}
+
+export const headrace = (...args: readonly string[]): Promise<Ended> => command(...args).ended
 
 /** Variables that choose servers would be settings of the child. */
 const environment = (): Record<string, string | undefined> =>

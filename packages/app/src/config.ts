@@ -411,9 +411,11 @@ const storeOf = (place: string, s3: typeof S3.Type): CheckpointStore => {
 export const storeText = (store: CheckpointStore): string =>
   "directory" in store ? store.directory : `s3://${store.bucket}/${store.prefix}`
 
-/** Where savepoints are kept, of all apps. `s3`: as for checkpoints. */
-export const savepointsIn = (place: string | undefined, s3: Partial<typeof S3.Type> = {}): CheckpointStore =>
-  storeOf(place ?? join(stateDirectory(), "savepoints"), { pathStyle: false, ...s3 })
+/** Where savepoints are kept, of all apps. `s3`: as for checkpoints; a command that knows no job has its defaults. */
+export const savepointsIn = (
+  place: string | undefined,
+  s3: typeof S3.Type = Schema.decodeUnknownSync(S3)({})
+): CheckpointStore => storeOf(place ?? join(stateDirectory(), "savepoints"), s3)
 
 /** Where a user's programs keep state between runs (XDG): never the current directory by accident. */
 const stateDirectory = (): string => join(process.env.XDG_STATE_HOME || join(homedir(), ".local", "state"), "headrace")

@@ -11,6 +11,7 @@ import { readSince } from "../recovery/checkpointing.ts"
 import { Contents } from "./contents.ts"
 import { writeEntries } from "./files.ts"
 import type { Manifest, PartitionContents } from "./manifest.ts"
+import { refuseHalfRestored } from "./progress.ts"
 import { claimId, inSavepoints, putManifest, type SavepointBlobs, type SavepointError, savepointFile } from "./store.ts"
 
 export interface NewSavepoint {
@@ -37,6 +38,7 @@ export const createSavepoint = (
   Effect.scoped(
     Effect.gen(function* () {
       yield* claimId(savepoint.id)
+      yield* refuseHalfRestored(job.app)
       const clients = yield* Clients
       const admin = yield* clients.admin
       const changelog = yield* clients.changelog
