@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Consumer } from "@headrace/kafka"
+import { Consumer, KafkaError } from "@headrace/kafka"
+import { endsOf } from "../src/measure/reading.ts"
 import { TOPICS } from "../src/scenarios/payments/topics.ts"
 import type { Bench, Job } from "./bench.ts"
 import { cpuSecondsOf, type Measured } from "./figures.ts"
@@ -9,12 +10,16 @@ import { type Running, startRun } from "./process.ts"
 
 const POLL_MS = 50
 const CALL_MS = 10_000
+/** Part of each partition that is not measured. */
+const WARM_UP = 0.1
 /** Without any progress for so long, a job is stuck. */
 const STUCK_MS = 60_000
 
 /**
  * A pipeline over the whole topic, exactly once, by `headrace run` in a process of its own. Its progress is what its
- * group has committed, asked from outside; it is measured from its first commit to the one that holds the last event.
+ * group has committed, asked from outside. It is measured while all of it is at work: from when a tenth of every partition
+ * is done (before that the group is still forming, one lane may have them all, and code is being compiled) until the first
+ * one has nothing left.
  */
 export const laneJob = (name: string, module: string): Job => ({
   name,
@@ -40,8 +45,13 @@ export const laneJob = (name: string, module: string): Job => ({
 const follow = async (bench: Bench, app: string, running: Running): Promise<Measured> => {
   const group = Consumer.open({ "bootstrap.servers": bench.bootstrap, "group.id": app })
   try {
-    const first = await progress(bench, group, running, 1)
-    const last = await progress(bench, group, running, bench.events)
+    const ends = await endsOf(group, [TOPICS.events], bench.partitions)
+    const first = await progress(bench, group, running, offsets =>
+      ends.every(({ partition, offset }) => offsets[partition]! >= offset * WARM_UP)
+    )
+    const last = await progress(bench, group, running, offsets =>
+      ends.some(({ partition, offset }) => offsets[partition]! >= offset)
+    )
     return {
       events: last.committed - first.committed,
       seconds: (last.at - first.at) / 1000,
@@ -53,27 +63,38 @@ const follow = async (bench: Bench, app: string, running: Running): Promise<Meas
   }
 }
 
-/** Waits until at least so many events are committed. */
-const progress = async (bench: Bench, group: Consumer, { child, said }: Running, wanted: number) => {
+/** Waits until what is committed of each partition is so. */
+const progress = async (
+  bench: Bench,
+  group: Consumer,
+  { child, said }: Running,
+  reached: (offsets: readonly number[]) => boolean
+) => {
   let committed = 0
   let movedAt = performance.now()
   for (;;) {
-    const now = await committedOf(bench, group)
+    const offsets = await committedOf(bench, group)
+    const now = offsets.reduce((sum, offset) => sum + offset, 0)
     if (now > committed) movedAt = performance.now()
     committed = now
-    if (committed >= wanted) break
-    if (child.exitCode !== null || performance.now() - movedAt > STUCK_MS) throw stuck(said(), committed, wanted)
+    if (reached(offsets)) break
+    if (child.exitCode !== null || performance.now() - movedAt > STUCK_MS) throw stuck(said(), committed, bench.events)
     await new Promise(resolve => setTimeout(resolve, POLL_MS))
   }
   const ownCpu = cpuSecondsOf(child.pid ?? 0)
   return { committed, at: performance.now(), ownCpu, brokerCpu: cpuSecondsOf(bench.brokerPid) }
 }
 
-const committedOf = async ({ partitions }: Bench, group: Consumer): Promise<number> => {
+/** By partition; 0 where nothing is, or while the group's coordinator is on its way. */
+const committedOf = async ({ partitions }: Bench, group: Consumer): Promise<readonly number[]> => {
   const places = Array.from({ length: partitions }, (_, partition) => ({ topic: TOPICS.events, partition }))
-  const found = await group.committed(places, CALL_MS)
-  return found.reduce((sum, { offset }) => sum + Math.max(0, offset), 0)
+  try {
+    return (await group.committed(places, CALL_MS)).map(({ offset }) => Math.max(0, offset))
+  } catch (error) {
+    if (error instanceof KafkaError && error.reason === "BrokerGone") return places.map(() => 0)
+    throw error
+  }
 }
 
-const stuck = (said: string, committed: number, wanted: number): Error =>
-  new Error(`the pipeline stopped at ${committed} of ${wanted} events:\n${said}`)
+const stuck = (said: string, committed: number, events: number): Error =>
+  new Error(`the pipeline stopped at ${committed} of ${events} events:\n${said}`)

@@ -13,14 +13,16 @@ import type { BenchAnswer, BenchTask } from "./thread.ts"
 
 /**
  * `npm run bench`: in one run, on one machine, what the parts cost and how fast whole lanes are. Every rate stands
- * beside the rate at which the same number of threads merely consumes the same topic, since that ratio is what a
- * noisy machine leaves intact.
+ * beside two others, since ratios are what a noisy machine leaves intact: that of as many threads which poll and drop,
+ * and that of the same lanes whose pipeline drops every event.
  */
 const { values: flags } = parseArgs({
   options: {
     // Enough that the just-in-time compiler's first seconds do not count for much.
     events: { type: "string", default: "12000000" },
     lanes: { type: "string", default: "1,2" },
+    // Only jobs whose names have this in them; the first two, which the others are compared with, always.
+    jobs: { type: "string", default: "" },
     rounds: { type: "string", default: "3" }
   }
 })
@@ -40,45 +42,56 @@ const consumeOnly: Job = {
       const answers = await Promise.all(
         Array.from({ length: lanes }, (_, lane) => inThread({ role: "consume", kafka, partitions, lane, lanes }))
       )
-      const longest = Math.max(...answers.map(({ beginAt, endAt }) => endAt - beginAt))
-      return { events: answers.reduce((sum, { events }) => sum + events, 0), seconds: longest / 1000 }
+      const events = answers.reduce((sum, { events }) => sum + events, 0)
+      // Each by its own time, as lanes are measured while all of them are at work.
+      const rate = answers.reduce((sum, { events, beginAt, endAt }) => sum + (events * 1000) / (endAt - beginAt), 0)
+      return { events, seconds: events / rate }
     })
 }
 
-/** The first is what the others are compared with. */
-const jobs: readonly [Job, ...Job[]] = [
-  consumeOnly,
-  laneJob("lane, all filtered", "./jobs/consumed.ts"),
-  laneJob("windowed", "./jobs/windowed.ts"),
-  laneJob("enriched 1:1", "./jobs/enriched.ts")
-]
+/** What the others are compared with. */
+const bases: readonly Job[] = [consumeOnly, laneJob("lane, all filtered", "./jobs/consumed.ts")]
+const jobs = [laneJob("windowed", "./jobs/windowed.ts"), laneJob("enriched 1:1", "./jobs/enriched.ts")].filter(
+  ({ name }) => name.includes(flags.jobs)
+)
 const OUTPUTS = ["bench.consumed", "bench.windowed", "bench.enriched"]
 
-const row = (name: string, lanes: number, rounds: readonly Measured[], base: number) => {
-  const rate = median(rounds.map(({ events, seconds }) => events / seconds))
-  const perMillion = (of: (round: Measured) => number) =>
-    median(rounds.map(round => (of(round) * 1e6) / round.events)).toFixed(2)
+interface Row {
+  readonly name: string
+  readonly rate: number
+  readonly ownCpu: number
+  readonly brokerCpu: number
+}
+
+const rowOf = (name: string, rounds: readonly Measured[]): Row => {
+  const perMillion = (of: (round: Measured) => number) => median(rounds.map(round => (of(round) * 1e6) / round.events))
   return {
-    job: name,
-    lanes,
-    "events/s": count(rate),
-    "of consume": base === 0 ? "100 %" : `${Math.round((100 * rate) / base)} %`,
-    "CPU s/M": perMillion(round => round.ownCpu),
-    "broker CPU s/M": perMillion(round => round.brokerCpu),
-    rate
+    name,
+    rate: median(rounds.map(({ events, seconds }) => events / seconds)),
+    ownCpu: perMillion(round => round.ownCpu),
+    brokerCpu: perMillion(round => round.brokerCpu)
   }
 }
 
+const shown = ([consume, filtered]: readonly Row[], lanes: number, { name, rate, ownCpu, brokerCpu }: Row) => ({
+  job: name,
+  lanes,
+  "events/s": count(rate),
+  "of consume": percent(rate, consume!.rate),
+  "of lanes that drop all": percent(rate, filtered!.rate),
+  "CPU s/M": ownCpu.toFixed(2),
+  "broker CPU s/M": brokerCpu.toFixed(2)
+})
+
+const percent = (rate: number, base: number): string => `${Math.round((100 * rate) / base)} %`
+
+/** Round by round, so that an hour that is noisy is noisy for all of them. */
 const runJobs = async (bench: Bench, lanes: number, rounds: number) => {
-  const rows: ReturnType<typeof row>[] = []
-  for (const job of jobs) {
-    const results: Measured[] = []
-    for (let round = 0; round < rounds; round++) {
-      results.push(await job.run(bench, lanes, round))
-    }
-    rows.push(row(job.name, lanes, results, rows[0]?.rate ?? 0))
-  }
-  return rows.map(({ rate: _, ...shown }) => shown)
+  const all = [...bases, ...jobs].map(job => ({ job, results: [] as Measured[] }))
+  for (let round = 0; round < rounds; round++)
+    for (const { job, results } of all) results.push(await job.run(bench, lanes, round))
+  const rows = all.map(({ job, results }) => rowOf(job.name, results))
+  return rows.map(row => shown(rows, lanes, row))
 }
 
 const createOutputs = async (bootstrap: string): Promise<void> => {
