@@ -28,6 +28,9 @@ const METADATA_TIMEOUT_MS = 10_000
 /** How often it is asked whether topics are gone, for half a minute. */
 const GONE = { schedule: Schedule.spaced("100 millis"), times: 300 }
 
+/** A partition whose leader has just moved is asked for again, for as long as librdkafka may not know of it (5 s). */
+const LED = { schedule: Schedule.spaced("500 millis"), times: 12 }
+
 const openAdmin = (config: typeof KafkaConfig.Type) =>
   Effect.map(
     Effect.acquireRelease(
@@ -67,7 +70,7 @@ const openAdmin = (config: typeof KafkaConfig.Type) =>
       trim: (partition, offset) =>
         attemptWith(admin, `trim ${partition.topic}/${partition.partition}`, () =>
           admin.deleteRecords([{ ...partition, offset }], METADATA_TIMEOUT_MS)
-        ),
+        ).pipe(Effect.retry({ ...LED, while: error => error.failure === "Retry" })),
       members: group =>
         onceCoordinated(
           attemptWith(admin, `read the members of ${group}`, () => admin.members(group, METADATA_TIMEOUT_MS))
