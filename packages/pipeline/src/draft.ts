@@ -39,6 +39,7 @@ export const schemaAt = (draft: Draft): Schema.Top | undefined => {
   switch (spec.kind) {
     case "source":
     case "as":
+    case "side":
       return spec.schema
     case "process":
       return spec.emits

@@ -71,6 +71,7 @@ const originOf = (node: Node, origins: ReadonlyMap<string, Origin>): Origin => {
     case "keyBy":
       return { ...first, together: first.fields === undefined || isAmong(node.field, first.fields) }
     case "as":
+    case "side":
       return { ...first, schema: node.schema }
     case "filter":
       return first

@@ -147,6 +147,12 @@ export interface ProcessNode extends Step {
   readonly onTimer: ((time: number, context: never) => void) | undefined
   readonly onProcessingTimer: ((time: number, context: never) => void) | undefined
 }
+/** One of the side outputs of a process step, its `input`: it gets none of the others, nor what the step emits. */
+export interface SideNode extends Step {
+  readonly kind: "side"
+  readonly name: string
+  readonly schema: Schema.Top
+}
 /** One that is the `late` of a step gets what that step, its `input`, calls late, and none of its results. */
 export interface KafkaSinkNode extends Step {
   readonly kind: "kafkaSink"
@@ -180,6 +186,7 @@ export type Node =
   | WindowJoinNode
   | TemporalJoinNode
   | ProcessNode
+  | SideNode
   | KafkaSinkNode
   | ClickHouseSinkNode
 

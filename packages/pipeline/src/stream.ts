@@ -12,6 +12,7 @@ import {
 import { type DeadLetter, isDeadLetter } from "./deadLetter.ts"
 import { type Change, type DeduplicateOptions, deduplicateDraft } from "./deduplicate.ts"
 import { type Draft, rewrite, type Spec, step } from "./draft.ts"
+import { check } from "./error.ts"
 import {
   type IntervalOptions,
   intervalDraft,
@@ -25,7 +26,7 @@ import {
 } from "./join.ts"
 import { keyField } from "./keyField.ts"
 import { Pipeline } from "./pipeline.ts"
-import { type Process, processDraft, type States } from "./process.ts"
+import { type Process, processDraft, type Sides, type States, sideDraft } from "./process.ts"
 import type { ClickHouseSink, KafkaSink } from "./sink.ts"
 import { sinkDrafts } from "./sinkDraft.ts"
 import type { Windowing } from "./window.ts"
@@ -229,11 +230,19 @@ export class Stream<out A extends object, out K = never, out E = never, out R = 
    * Runs code of your own over state and timers of each key, for what windows do not cover. Its state is found again
    * by the id.
    */
-  process<const S extends States, B extends object>(
+  process<const S extends States, B extends object, const O extends Sides = Readonly<Record<never, never>>>(
     id: [K] extends [never] ? NotKeyedProcess : string,
-    process: Process<A, K, S, B>
-  ): Stream<B, K, E, R> {
-    return new Stream(this.name, processDraft(this.last, id as string, process))
+    process: Process<A, K, S, B, O>
+  ): ProcessedStream<B, K, E, R, O> {
+    return new ProcessedStream(this.name, processDraft(this.last, id as string, process), process.sides)
+  }
+
+  /** Several streams of one: each gets the records that its predicate says yes to, called once for each on a view. */
+  split<const P extends Readonly<Record<string, (record: A) => boolean>>>(
+    predicates: P
+  ): { readonly [Name in keyof P]: Stream<A, K, E, R> } {
+    const streams = Object.entries(predicates).map(([name, predicate]) => [name, this.filter(predicate)])
+    return Object.fromEntries(streams)
   }
 
   /**
@@ -249,6 +258,23 @@ export class Stream<out A extends object, out K = never, out E = never, out R = 
 
   private append<B extends object, K2>(id: string, spec: Spec): Stream<B, K2, E, R> {
     return new Stream(this.name, step(this.last, id, spec))
+  }
+}
+
+/** The stream right behind a `process` step: what it emits, and beside it what it sends to its sides O. */
+export class ProcessedStream<out A extends object, out K, out E, out R, O extends Sides> extends Stream<A, K, E, R> {
+  private readonly sides: O | undefined
+
+  constructor(name: string, last: Draft, sides: O | undefined) {
+    super(name, last)
+    this.sides = sides
+  }
+
+  /** What the step sends to one of its side outputs. */
+  side<const Name extends keyof O & string>(name: Name): Stream<O[Name]["Type"], K, E, R> {
+    const schema = this.sides?.[name]
+    check(schema !== undefined, () => `${this.last.id} has no side output "${name}": name it among its sides`)
+    return new Stream(this.name, sideDraft(this.last, name, schema))
   }
 }
 

@@ -12,7 +12,7 @@ import { timeCodec } from "../time/sourceClock.ts"
 import { FIRST_STATE, PROCESSING_TIMERS, TIMERS, WATERMARK } from "./processLayout.ts"
 
 /** What the functions of a process operator are given. It speaks of the current call, and only during that. */
-export interface ProcessContext<K, States, Out> {
+export interface ProcessContext<K, States, Out, Sides = Readonly<Record<never, never>>> {
   readonly key: K
   /**
    * The event time of the record, or the time that the timer was registered for. A timer in processing time has none:
@@ -30,6 +30,8 @@ export interface ProcessContext<K, States, Out> {
   readonly processingTimers: TimerService
   /** Hands a record on, at `timestamp`. */
   readonly emit: (record: Out) => void
+  /** Hands a record to a side output, at `timestamp`. Where nobody reads it, it is gone. */
+  readonly emitTo: <Name extends keyof Sides>(side: Name, record: Sides[Name]) => void
 }
 
 export interface TimerService {
@@ -38,7 +40,7 @@ export interface TimerService {
   readonly delete: (time: number) => void
 }
 
-type Context = ProcessContext<Key, Readonly<Record<string, unknown>>, object>
+type Context = ProcessContext<Key, Readonly<Record<string, unknown>>, object, Readonly<Record<string, object>>>
 
 export interface ProcessOptions {
   readonly id: string
@@ -52,6 +54,8 @@ export interface ProcessOptions {
   /** The key of the incoming records. */
   readonly key: Keyed
   readonly output: Input
+  /** The side outputs that somebody reads, by name. */
+  readonly sides?: ReadonlyMap<string, Input>
   /** Timers that one watermark fires at once; the others wait for `proceed`. Default: all. */
   readonly atOnce?: number
 }
@@ -78,6 +82,7 @@ export class Process implements Input, Stateful {
   readonly outputKey: Keyed = keyed()
   private readonly key: Keyed
   private readonly output: Input
+  private readonly sides: ReadonlyMap<string, Input>
   private readonly onRecord: (record: object, context: Context) => void
   private readonly onTimer: OnTimer
   private readonly onProcessingTimer: OnTimer
@@ -98,6 +103,7 @@ export class Process implements Input, Stateful {
     this.id = id
     this.key = options.key
     this.output = options.output
+    this.sides = options.sides ?? new Map()
     this.onRecord = options.onRecord as typeof this.onRecord
     this.onTimer = (onTimer ?? missing(id, "timer", "onTimer")) as OnTimer
     this.onProcessingTimer = (onProcessingTimer ??
@@ -107,7 +113,7 @@ export class Process implements Input, Stateful {
     this.progress = new ValueState(id, WATERMARK, timeCodec, NO_WATERMARK)
     this.timers = new Timers(id, TIMERS)
     this.processingTimers = new Timers(id, PROCESSING_TIMERS)
-    this.call = new Call(id, this.timers, this.processingTimers, options.clock, options.output)
+    this.call = new Call(id, this.timers, this.processingTimers, options.clock, options.output, this.sides)
     const states = Object.entries(options.state).toSorted(([a], [b]) => (a < b ? -1 : 1))
     const handles = states.map(([name, spec], i) => [name, makeHandle(id, FIRST_STATE + i, spec, this.call)] as const)
     this.call.state = Object.fromEntries(handles.map(([name, { handle }]) => [name, handle]))
@@ -183,11 +189,16 @@ export class Process implements Input, Stateful {
   private pass(limit: number): number {
     let done = 0
     for (; done < limit && this.timers.cells.isDue(this.current); done++) this.fire(this.timers.cells.first()!)
-    if (!this.timers.cells.isDue(this.current)) this.output.watermark(this.current)
+    if (!this.timers.cells.isDue(this.current)) this.handOn()
     // Only behind all timers: one that still waits has to find what had not expired at its time.
     for (const cells of this.expiring)
       for (; done < limit && cells.isDue(this.current); done++) cells.remove(cells.first()!)
     return done
+  }
+
+  private handOn(): void {
+    this.output.watermark(this.current)
+    for (const side of this.sides.values()) side.watermark(this.current)
   }
 
   /** By which timers in processing time are due. */
@@ -254,12 +265,20 @@ class Call implements Context {
   readonly timers: TimerService
   readonly processingTimers: TimerService
   readonly emit: Context["emit"]
+  readonly emitTo: Context["emitTo"]
   private readonly id: string
   private running: { readonly key: Key; readonly timestamp: number; readonly watermark: number } | undefined
 
   private readonly clock: { readonly now: number }
 
-  constructor(id: string, timers: Timers, processingTimers: Timers, clock: { readonly now: number }, output: Input) {
+  constructor(
+    id: string,
+    timers: Timers,
+    processingTimers: Timers,
+    clock: { readonly now: number },
+    output: Input,
+    sides: ReadonlyMap<string, Input>
+  ) {
     this.id = id
     this.clock = clock
     this.timers = {
@@ -271,6 +290,7 @@ class Call implements Context {
       delete: time => processingTimers.delete(this.key, time)
     }
     this.emit = record => output.next(record, this.timestamp)
+    this.emitTo = (side, record) => sides.get(side)?.next(record, this.timestamp)
   }
 
   get key(): Key {

@@ -164,7 +164,7 @@ class ChainBuilder {
   /** Everything that reads from node `id`, as one input. `after`: behind an asynchronous step. */
   private behind(id: string, place: Place, after: boolean): Input {
     const readers = this.parts.plan.nodes.flatMap(node =>
-      this.isLateSink(node) ? [] : inputsOf(node).flatMap(input => (input === id ? [node] : []))
+      this.isLateSink(node) || node.kind === "side" ? [] : inputsOf(node).flatMap(input => (input === id ? [node] : []))
     )
     const steps = this.asyncSteps.length
     const inputs = readers.map(node => this.operator(node, id, place, after))
@@ -208,6 +208,7 @@ class ChainBuilder {
         return this.sink(node, place, after)
       case "exchange":
         return this.exchange(node, place, after)
+      case "side":
       case "source":
       case "clickhouseSink":
         throw new Error(`A ${node.kind} cannot read from another step`)
@@ -286,14 +287,18 @@ class ChainBuilder {
     // Results need the operator's key, and the operator needs what reads its results: the key is there first.
     const behind = new Deferred()
     const [left, right] = [sides[0]!.place, sides.at(-1)!.place]
+    const read = of(this.parts.plan, "side").filter(side => side.input === node.id)
+    const asides = new Map(read.map(({ name }) => [name, new Deferred()]))
     const { operator, inputs, late } = build(node, {
       key: left.keyed!,
       right: right.keyed!,
       output: behind,
       late: sink => this.late(node, sink, left, right, after),
+      sides: asides,
       clock: this.parts.clock
     })
     behind.input = this.behind(node.id, results(operator.outputKey), after)
+    for (const { id, name } of read) asides.get(name)!.input = this.behind(id, results(operator.outputKey), after)
     for (const [i, side] of sides.entries()) side.input.input = inputs[i]!
     this.stateful.push(operator)
     this.timed.push(operator)

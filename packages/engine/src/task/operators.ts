@@ -38,6 +38,8 @@ export interface Surroundings {
   readonly output: Input
   /** By the id of the late sink. */
   readonly late: (sink: string | undefined) => Input | undefined
+  /** The side outputs that somebody reads, by name. */
+  readonly sides: ReadonlyMap<string, Input>
   readonly clock: { readonly now: number }
 }
 
@@ -72,7 +74,7 @@ export const build = (node: StatefulNode, around: Surroundings): Built => {
     case "window":
       return windowOf(node, around)
     case "process": {
-      const operator = new Process({ ...node, key, output, atOnce, clock: around.clock })
+      const operator = new Process({ ...node, key, output, atOnce, clock: around.clock, sides: around.sides })
       return { operator, inputs: [operator], late: [] }
     }
     case "deduplicate": {
@@ -149,6 +151,7 @@ export const definitionOf = (node: StatefulNode): StateDefinition => {
     right: keyed(),
     output: NOWHERE,
     late: () => undefined,
+    sides: new Map(),
     clock: { now: 0 }
   })
   return (operator as unknown as { readonly definition: StateDefinition }).definition
