@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs"
 import { Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { explain } from "headrace"
+import { explain, mermaid } from "headrace"
 import { ConfigError, loadSettings, SETTINGS } from "./config.ts"
 import { demoCommand } from "./demoCommand.ts"
 import { loadtestCommand } from "./loadtestCommand.ts"
@@ -134,11 +134,14 @@ const sinksOf = (text: string): "all" | "none" | string[] =>
 
 const explainCommand = Command.make(
   "explain",
-  { file: Argument.String("file").pipe(Argument.withDescription("A pipeline (.ts), or payments")) },
+  {
+    file: Argument.String("file").pipe(Argument.withDescription("A pipeline (.ts), or payments")),
+    mermaid: Flag.Boolean("mermaid").pipe(Flag.withDescription("As a Mermaid flowchart"))
+  },
   Effect.fnUntraced(
-    function* ({ file }) {
+    function* ({ file, mermaid: drawn }) {
       const { plan, digest } = yield* loadPipeline(pipelineFile(file))
-      yield* Console.log(`${explain(plan)}\ndigest ${digest}`)
+      yield* Console.log(drawn ? mermaid(plan) : `${explain(plan)}\ndigest ${digest}`)
     },
     effect => userErrors(effect)
   )

@@ -1,15 +1,5 @@
-import { type Aggregate, type StateSpec, showAssigner, type WindowAssigner } from "@headrace/core"
-import {
-  inputsOf,
-  lateSinksOf,
-  type MapEffectNode,
-  type Node,
-  type Plan,
-  type ProcessNode,
-  type SourceNode,
-  type WindowNode
-} from "./plan.ts"
-import { shortDuration } from "./windowDraft.ts"
+import { describe } from "./describe.ts"
+import { inputsOf, type Node, type Plan } from "./plan.ts"
 
 /**
  * A plan as a tree to read: each step below its input, with its id, and its key, topic or state.
@@ -26,12 +16,16 @@ import { shortDuration } from "./windowDraft.ts"
 export const explain = (plan: Plan): string =>
   [plan.name, ...plan.nodes.filter(node => node.kind === "source").flatMap(node => tree(plan, node, "", ""))].join("\n")
 
-const tree = (plan: Plan, node: Node, first: string, rest: string): readonly string[] => {
+/** Where several streams come together, what follows stands below the first of them. */
+const tree = (plan: Plan, node: Node, first: string, rest: string, from?: Node): readonly string[] => {
+  if (from !== undefined && inputsOf(node).indexOf(from.id) > 0) return [`${first}→ ${node.id}`]
   const below = children(plan, node)
   const branches = below.flatMap((child, i) =>
-    i < below.length - 1 ? tree(plan, child, `${rest}├─ `, `${rest}│  `) : tree(plan, child, `${rest}└─ `, `${rest}   `)
+    i < below.length - 1
+      ? tree(plan, child, `${rest}├─ `, `${rest}│  `, node)
+      : tree(plan, child, `${rest}└─ `, `${rest}   `, node)
   )
-  return [`${first}${node.id}  ${details(node, plan)}`.trimEnd(), ...branches]
+  return [`${first}${node.id}  ${describe(node, plan)}`.trimEnd(), ...branches]
 }
 
 /** A table hangs below the sinks of the topic that it reads. */
@@ -41,70 +35,3 @@ const children = (plan: Plan, node: Node): readonly Node[] =>
       ? node.kind === "kafkaSink" && node.topic === child.topic
       : inputsOf(child).includes(node.id)
   )
-
-const details = (node: Node, plan: Plan): string => {
-  switch (node.kind) {
-    case "source":
-      return source(node)
-    case "extend":
-      return `adds ${Object.keys(node.fields).join(", ")}`
-    case "mapEffect":
-      return asynchronous(node)
-    case "keyBy":
-      return node.field === undefined ? "keyed by a function" : `keyed by the field ${node.field}`
-    case "window":
-      return windowed(node)
-    case "deduplicate":
-      return `keeps the ${node.keep}, gives out ${node.emit === "once" ? "each once" : "changes"}`
-    case "intervalJoin":
-      return `${node.type} join of ${node.left} with ${node.right}, from ${shortDuration(node.lowerMs)} to ${shortDuration(node.upperMs)}`
-    case "windowJoin":
-      return `${node.type === "coGroup" ? "co-group" : `${node.type} join`} of ${node.left} with ${node.right}, ${showAssigner(node.assigner)}${lateBy(node)}`
-    case "temporalJoin":
-      return `${node.type} join of ${node.left} with the versions of ${node.right}`
-    case "process":
-      return processed(node)
-    case "kafkaSink":
-      return `to topic ${node.topic}${isLate(node.id, plan) ? ", late records only" : ""}`
-    case "clickhouseSink":
-      return `to table ${node.table}, from topic ${node.topic}`
-    default:
-      return ""
-  }
-}
-
-const isLate = (id: string, plan: Plan): boolean => plan.nodes.some(node => lateSinksOf(node).includes(id))
-
-const source = (node: SourceNode): string => {
-  const time = node.eventTime === undefined ? "time of the Kafka record" : "event time"
-  const errors = node.onDecodeError.kind === "fail" ? "stops at" : `to ${node.onDecodeError.topic} go`
-  return `topic ${node.topic}, ${time}, out of order by ${shortDuration(node.outOfOrdernessMs)}, ${errors} undecodable records`
-}
-
-const asynchronous = ({ concurrency, deadLetters }: MapEffectNode): string =>
-  [`up to ${concurrency} at once`, ...deadLetters.map(topic => `dead letters to ${topic}`)].join(", ")
-
-const windowed = (node: WindowNode): string => {
-  const names = Object.entries(node.aggregates).map(([name, { kind }]: [string, Aggregate]) => `${name}: ${kind}`)
-  const trigger = node.trigger === undefined ? "" : `, ${node.trigger.name}`
-  const evictor = node.evictor === undefined ? "" : `, keeps ${node.evictor.name}`
-  return `${shown(node.assigner)}${trigger}${evictor}${lateBy(node)}, state { ${names.join(", ")} }`
-}
-
-const lateBy = ({ allowedLatenessMs }: { readonly allowedLatenessMs: number }): string =>
-  allowedLatenessMs === 0 ? "" : `, late by up to ${shortDuration(allowedLatenessMs)}`
-
-const shown = (assigner: WindowAssigner): string => {
-  if (assigner.kind !== "tumbling") return showAssigner(assigner)
-  const offset = assigner.offsetMs === 0 ? "" : `, shifted by ${shortDuration(assigner.offsetMs)}`
-  return `tumbling ${shortDuration(assigner.sizeMs)}${offset}`
-}
-
-const processed = ({ state, onTimer, onProcessingTimer }: ProcessNode): string => {
-  const names = Object.entries(state).map(([name, { kind, ttlMs }]: [string, StateSpec]) =>
-    ttlMs === undefined ? `${name}: ${kind}` : `${name}: ${kind} for ${shortDuration(ttlMs)}`
-  )
-  const timers = onTimer === undefined ? [] : ["timers"]
-  const processing = onProcessingTimer === undefined ? [] : ["timers in processing time"]
-  return [`state { ${names.join(", ")} }`, ...timers, ...processing].join(", ")
-}

@@ -1,0 +1,83 @@
+import { type Aggregate, type StateSpec, showAssigner, type WindowAssigner } from "@headrace/core"
+import {
+  lateSinksOf,
+  type MapEffectNode,
+  type Node,
+  type Plan,
+  type ProcessNode,
+  type SourceNode,
+  type WindowNode
+} from "./plan.ts"
+import { shortDuration } from "./windowDraft.ts"
+
+/** What a node does beside what its id says, in a few words: its key, topic, window or state. May be empty. */
+export const describe = (node: Node, plan: Plan): string => {
+  switch (node.kind) {
+    case "source":
+      return source(node)
+    case "extend":
+      return `adds ${Object.keys(node.fields).join(", ")}`
+    case "mapEffect":
+      return asynchronous(node)
+    case "keyBy":
+      return node.field === undefined ? "keyed by a function" : `keyed by the field ${node.field}`
+    case "window":
+      return windowed(node)
+    case "deduplicate":
+      return `keeps the ${node.keep}, gives out ${node.emit === "once" ? "each once" : "changes"}`
+    case "intervalJoin":
+      return `${node.type} join of ${node.left} with ${node.right}, from ${shortDuration(node.lowerMs)} to ${shortDuration(node.upperMs)}`
+    case "windowJoin":
+      return `${node.type === "coGroup" ? "co-group" : `${node.type} join`} of ${node.left} with ${node.right}, ${showAssigner(node.assigner)}${lateBy(node)}`
+    case "temporalJoin":
+      return `${node.type} join of ${node.left} with the versions of ${node.right}`
+    case "process":
+      return processed(node)
+    case "exchange":
+      return `to the partition of its key, through the log ${node.log}`
+    case "side":
+      return `what goes to the side ${node.name}`
+    case "kafkaSink":
+      return `to topic ${node.topic}${isLate(node.id, plan) ? ", late records only" : ""}`
+    case "clickhouseSink":
+      return `to table ${node.table}, from topic ${node.topic}`
+    default:
+      return ""
+  }
+}
+
+const isLate = (id: string, plan: Plan): boolean => plan.nodes.some(node => lateSinksOf(node).includes(id))
+
+const source = (node: SourceNode): string => {
+  const time = node.eventTime === undefined ? "time of the Kafka record" : "event time"
+  const errors = node.onDecodeError.kind === "fail" ? "stops at" : `to ${node.onDecodeError.topic} go`
+  return `topic ${node.topic}, ${time}, out of order by ${shortDuration(node.outOfOrdernessMs)}, ${errors} undecodable records`
+}
+
+const asynchronous = ({ concurrency, deadLetters }: MapEffectNode): string =>
+  [`up to ${concurrency} at once`, ...deadLetters.map(topic => `dead letters to ${topic}`)].join(", ")
+
+const windowed = (node: WindowNode): string => {
+  const names = Object.entries(node.aggregates).map(([name, { kind }]: [string, Aggregate]) => `${name}: ${kind}`)
+  const trigger = node.trigger === undefined ? "" : `, ${node.trigger.name}`
+  const evictor = node.evictor === undefined ? "" : `, keeps ${node.evictor.name}`
+  return `${shown(node.assigner)}${trigger}${evictor}${lateBy(node)}, state { ${names.join(", ")} }`
+}
+
+const lateBy = ({ allowedLatenessMs }: { readonly allowedLatenessMs: number }): string =>
+  allowedLatenessMs === 0 ? "" : `, late by up to ${shortDuration(allowedLatenessMs)}`
+
+const shown = (assigner: WindowAssigner): string => {
+  if (assigner.kind !== "tumbling") return showAssigner(assigner)
+  const offset = assigner.offsetMs === 0 ? "" : `, shifted by ${shortDuration(assigner.offsetMs)}`
+  return `tumbling ${shortDuration(assigner.sizeMs)}${offset}`
+}
+
+const processed = ({ state, onTimer, onProcessingTimer }: ProcessNode): string => {
+  const names = Object.entries(state).map(([name, { kind, ttlMs }]: [string, StateSpec]) =>
+    ttlMs === undefined ? `${name}: ${kind}` : `${name}: ${kind} for ${shortDuration(ttlMs)}`
+  )
+  const timers = onTimer === undefined ? [] : ["timers"]
+  const processing = onProcessingTimer === undefined ? [] : ["timers in processing time"]
+  return [`state { ${names.join(", ")} }`, ...timers, ...processing].join(", ")
+}
