@@ -33,6 +33,8 @@ export const describe = (node: Node, plan: Plan): string => {
       return `${node.type} join of ${node.left} with the versions of ${node.right}`
     case "process":
       return processed(node)
+    case "tableJoin":
+      return `${node.type} join of ${node.left} with the ${node.of === "stream" ? "table" : "changes of"} ${node.right}`
     case "exchange":
       return `to the partition of its key, through the log ${node.log}`
     case "side":

@@ -39,6 +39,14 @@ export interface TemporalOptions<B, T extends "inner" | "left"> {
   readonly isDeleted?: (version: B) => boolean
 }
 
+export interface TableOptions<A, B, T extends JoinType> {
+  readonly id: string
+  /** What is given out though one side has no row. Default: `inner`, nothing. */
+  readonly type?: T
+  /** Whether a row says that there is none any more. Called once for each. Default: none does. */
+  readonly isDeleted?: { readonly left?: (row: A) => boolean; readonly right?: (row: B) => boolean }
+}
+
 /** A duration, with a minus sign where it lies before. A number is in ms. */
 export type SignedDuration = Duration.Input | `-${string}`
 
@@ -98,6 +106,22 @@ export const temporalDraft = (
     kind: "temporalJoin",
     type: options.type ?? "inner",
     isDeleted: options.isDeleted ?? (() => false),
+    combine
+  })
+
+export const tableDraft = (
+  left: Draft,
+  right: Draft,
+  of: "stream" | "table",
+  { id, type, isDeleted }: TableOptions<never, never, JoinType>,
+  combine: Combine
+): Draft =>
+  joinDraft(left, right, id, undefined, {
+    kind: "tableJoin",
+    of,
+    type: type ?? "inner",
+    leftDeleted: isDeleted?.left ?? (() => false),
+    rightDeleted: isDeleted?.right ?? (() => false),
     combine
   })
 

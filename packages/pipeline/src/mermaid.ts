@@ -28,7 +28,8 @@ const STATEFUL: ReadonlySet<Node["kind"]> = new Set<Node["kind"]>([
   "deduplicate",
   "intervalJoin",
   "windowJoin",
-  "temporalJoin"
+  "temporalJoin",
+  "tableJoin"
 ])
 
 const box = (node: Node, text: string): string => {

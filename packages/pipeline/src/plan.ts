@@ -132,6 +132,15 @@ export interface ExchangeNode extends Step {
   readonly log: string
   readonly schema: Schema.Top
 }
+/** The latest row of each key, of one side (`stream`: the left one is a stream of events) or of both. */
+export interface TableJoinNode extends JoinStep {
+  readonly kind: "tableJoin"
+  readonly of: "stream" | "table"
+  readonly type: JoinType
+  readonly leftDeleted: Fn<boolean>
+  readonly rightDeleted: Fn<boolean>
+  readonly combine: (left: never, right: never) => object
+}
 /** Several streams of one kind of record as one. */
 export interface UnionNode extends Base {
   readonly kind: "union"
@@ -185,6 +194,7 @@ export type Node =
   | IntervalJoinNode
   | WindowJoinNode
   | TemporalJoinNode
+  | TableJoinNode
   | ProcessNode
   | SideNode
   | KafkaSinkNode

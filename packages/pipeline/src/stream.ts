@@ -20,7 +20,9 @@ import {
   type JoinType,
   type Left,
   type Right,
+  type TableOptions,
   type TemporalOptions,
+  tableDraft,
   temporalDraft,
   windowJoinDraft
 } from "./join.ts"
@@ -224,6 +226,30 @@ export class Stream<out A extends object, out K = never, out E = never, out R = 
     combine: (record: A, version: T extends "left" ? B | undefined : B) => C
   ): Stream<C, K, E | E2, R | R2> {
     return new Stream(this.name, temporalDraft(this.last, versions.last, options, combine))
+  }
+
+  /**
+   * Joins each record with the row that a table, such as a compacted topic, has for its key when it comes. `combine` is
+   * called once for each. Rows go by arrival: what is to go by event time is a `temporalJoin`.
+   */
+  tableJoin<B extends object, E2, R2, C extends object, const T extends "inner" | "left" = "inner">(
+    table: Stream<B, K, E2, R2>,
+    options: TableOptions<A, B, T>,
+    combine: (record: A, row: T extends "left" ? B | undefined : B) => C
+  ): Stream<C, K, E | E2, R | R2> {
+    return new Stream(this.name, tableDraft(this.last, table.last, "stream", options, combine))
+  }
+
+  /**
+   * Joins two tables to one: each change of a row on one side changes the result, which comes as changes. `combine` is called
+   * twice for each: for the row before and for the row after it.
+   */
+  tableTableJoin<B extends object, E2, R2, C extends object, const T extends JoinType = "inner">(
+    table: Stream<B, K, E2, R2>,
+    options: TableOptions<A, B, T>,
+    combine: (left: Left<A, T>, right: Right<B, T>) => C
+  ): Stream<Change<C>, K, E | E2, R | R2> {
+    return new Stream(this.name, tableDraft(this.last, table.last, "table", options, combine))
   }
 
   /**

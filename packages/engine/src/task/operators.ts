@@ -14,6 +14,7 @@ import {
   type StateDefinition,
   type Stateful,
   showAggregates,
+  TableJoin,
   TemporalJoin,
   TumblingWindow,
   WindowJoin,
@@ -44,7 +45,9 @@ export interface Surroundings {
 }
 
 type Kind<K extends Node["kind"]> = Extract<Node, { readonly kind: K }>
-export type StatefulNode = Kind<"window" | "process" | "deduplicate" | "intervalJoin" | "windowJoin" | "temporalJoin">
+export type StatefulNode = Kind<
+  "window" | "process" | "deduplicate" | "intervalJoin" | "windowJoin" | "temporalJoin" | "tableJoin"
+>
 
 const STATEFUL: ReadonlySet<string> = new Set<StatefulNode["kind"]>([
   "window",
@@ -52,7 +55,8 @@ const STATEFUL: ReadonlySet<string> = new Set<StatefulNode["kind"]>([
   "deduplicate",
   "intervalJoin",
   "windowJoin",
-  "temporalJoin"
+  "temporalJoin",
+  "tableJoin"
 ])
 
 export const isStateful = (node: Node): node is StatefulNode => STATEFUL.has(node.kind)
@@ -110,7 +114,7 @@ const triggerOf = ({ trigger, assigner }: Pick<Kind<"window">, "trigger" | "assi
   trigger ?? (assigner.kind === "global" ? never : eventTime)
 
 const joinOf = (
-  node: Kind<"intervalJoin" | "windowJoin" | "temporalJoin">,
+  node: Kind<"intervalJoin" | "windowJoin" | "temporalJoin" | "tableJoin">,
   { key, right: other, output, late }: Surroundings
 ): Built => {
   const lateOf = (side: "leftLate" | "rightLate") =>
@@ -127,6 +131,12 @@ const joinOf = (
     case "temporalJoin": {
       const { type, isDeleted, combine } = node
       const join = new TemporalJoin({ ...options, type, isDeleted, combine })
+      return { operator: join, inputs: [join.left, join.right], late: [] }
+    }
+    case "tableJoin": {
+      const { of: kind, type, combine } = node
+      const isDeleted = { left: node.leftDeleted, right: node.rightDeleted }
+      const join = new TableJoin({ ...options, kind, type, isDeleted, combine })
       return { operator: join, inputs: [join.left, join.right], late: [] }
     }
     case "windowJoin": {
