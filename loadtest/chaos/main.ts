@@ -3,7 +3,7 @@ import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { parseArgs } from "node:util"
 import { build } from "./place.ts"
-import { plan, planOfThree } from "./plan.ts"
+import { plan, planOfOne, planOfThree } from "./plan.ts"
 import type { ChaosReport } from "./report.ts"
 import { runChaos, type Stage } from "./run.ts"
 
@@ -20,7 +20,8 @@ const { values: flags } = parseArgs({
     rate: { type: "string", default: "3000" },
     accounts: { type: "string", default: "1000000" },
     session: { type: "string", default: "10s" },
-    brokers: { type: "string" }
+    brokers: { type: "string" },
+    only: { type: "string" }
   }
 })
 
@@ -82,17 +83,20 @@ const binary = async (): Promise<string> => {
   return file
 }
 
+/** The usual rounds, or one fault again and again. */
+const planned = (seed: number) => (flags.only === undefined ? plan(seed) : planOfOne(flags.only, seed))
+
 const seed = whole("seed", flags.seed)
 const forMs = millis("for", flags.for)
 const accounts = whole("accounts", flags.accounts)
 /** With three brokers: the last part of a run that is long enough for it, or all of it. */
 const lengthOfThree = (brokers: string | undefined): number => {
-  if (brokers === undefined) return forMs < 300_000 ? 0 : Math.min(240_000, forMs / 5)
+  if (brokers === undefined) return forMs < 300_000 || flags.only !== undefined ? 0 : Math.min(240_000, forMs / 5)
   if (brokers !== "1" && brokers !== "3") throw new Error(`--brokers ${brokers}: expected 1 or 3`)
   return brokers === "1" ? 0 : forMs
 }
 const ofThreeMs = lengthOfThree(flags.brokers)
-const alone: Stage = { brokers: 1, plan: plan(seed), forMs: forMs - ofThreeMs, accounts }
+const alone: Stage = { brokers: 1, plan: planned(seed), forMs: forMs - ofThreeMs, accounts }
 const ofThree: Stage = { brokers: 3, plan: planOfThree(seed), forMs: ofThreeMs, accounts: Math.min(accounts, 100_000) }
 const report = await runChaos({
   seed,

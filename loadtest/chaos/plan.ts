@@ -14,12 +14,20 @@ export interface Planned {
   readonly seed: number
 }
 
+const oneOfAKind: readonly Fault[] = [clickhouseDown, clickhouseSlow, diskFull, clockStepped, joinAndLeave]
+const everyFault: readonly Fault[] = [
+  ...namedKills,
+  ...networkFaults,
+  ...oneOfAKind,
+  ...[killed, takenOver, zombie, lateEndTxn, lateOffsets, brokerRestart]
+]
+
 /** Faults without an end, the same for the same seed. Rounds of about two minutes; each has some of every group. */
 export function* plan(seed: number): Generator<Planned, never> {
   const random = new Random(seed)
   const named = new Deck(namedKills, random)
   const network = new Deck(networkFaults, random)
-  const others = new Deck([clickhouseDown, clickhouseSlow, diskFull, clockStepped, joinAndLeave], random)
+  const others = new Deck(oneOfAKind, random)
   for (;;) {
     const round = [
       ...named.deal(4),
@@ -53,6 +61,19 @@ export function* planOfThree(seed: number): Generator<Planned, never> {
 export function* planOf(faults: readonly Fault[], seed: number): Generator<Planned> {
   const random = new Random(seed)
   for (const fault of shuffled(faults, random)) yield { fault, seed: random.bits() }
+}
+
+/** Again and again those whose name contains this: for a figure of its own. Throws where none does. */
+export function planOfOne(part: string, seed: number): Generator<Planned> {
+  const chosen = everyFault.filter(({ name }) => name.includes(part))
+  if (chosen.length === 0)
+    throw new Error(`--only ${part}: no fault is called so; there are ${everyFault.map(({ name }) => name).join("; ")}`)
+  return again(chosen, seed)
+}
+
+function* again(faults: readonly Fault[], seed: number): Generator<Planned> {
+  const random = new Random(seed)
+  for (;;) for (const fault of shuffled(faults, random)) yield { fault, seed: random.bits() }
 }
 
 /** Dealt until it is empty, then shuffled again: nothing is forgotten for long. */
