@@ -250,6 +250,20 @@ describe("entries", () => {
     expect(chain.seen[0]!.list).toEqual([5, 8, 13])
   })
 
+  test("that were restored are written as they came, and used like others: what is removed does not come back", () => {
+    const before = new Chain(FOREVER)
+    for (const key of ["a", "b", "c"]) before.head.next(event(key, 0, { do: "set", n: 7 }), 0)
+    const snapshot = merged([], [before.snapshot()])
+    const chain = restored(FOREVER, snapshot, [])
+    expect(merged([], [chain.snapshot()])).toEqual(snapshot)
+    for (const op of [{ do: "set", n: 8 }, { do: "clearValue" }, { do: "clearList" }] as const)
+      chain.head.next(event("b", 1, op), 1)
+    expect(chain.seen.map(({ value }) => value)).toEqual([8, undefined, undefined])
+    const removed = merged(snapshot, [chain.delta()])
+    expect(removed.length).toBeLessThan(snapshot.length)
+    expect(merged([], [chain.snapshot()])).toEqual(removed)
+  })
+
   test("have the form that was agreed on: state of an earlier version is found", () => {
     const chain = new Chain({ ...FOREVER, value: 10 })
     const ops: Op[] = [

@@ -64,6 +64,21 @@ export class CellEntries<V> {
     this.writePart(key, true)
   }
 
+  /** The key of an entry by what stands behind the prefix. */
+  nameRest(rest: Uint8Array): void {
+    this.writePrefix()
+    this.key.copy(rest, 0, rest.length)
+  }
+
+  /** Whether an entry's key names no sub-key. */
+  isWhole(name: Uint8Array): boolean {
+    this.reader.reset(name)
+    this.reader.skip(HANDLE_BYTES)
+    this.reader.varint()
+    this.reader.skip(this.reader.varint())
+    return this.reader.at === name.length
+  }
+
   /** With what the keys of all entries begin. */
   writePrefix(): void {
     this.key.clear()

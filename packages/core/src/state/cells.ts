@@ -6,6 +6,7 @@ import { CellEntries, type CellLayout } from "./cellEntries.ts"
 import { writePut, writeTombstone } from "./changes.ts"
 import type { StateHandle } from "./operator.ts"
 import { DueQueue } from "./queue.ts"
+import { RestoredCells } from "./restoredCells.ts"
 import type { SpillStore, StateSize } from "./spill.ts"
 import { SpilledCells } from "./spilledCells.ts"
 
@@ -14,13 +15,14 @@ export type { Cell } from "./cell.ts"
 /** What a cell and a key take: estimates, from the heap with 200,000 keys. */
 const CELL_BYTES = 200
 const ROW_BYTES = 100
+const NOTHING = { rows: 0, bytes: 0 }
 /** What a JavaScript value takes, by the bytes that its codec makes of it. */
 const HEAP_FACTOR = 2
 
 /**
  * State by key and sub-key, one entry for each cell, so that a list or a map is never written as a whole. Removing a
- * cell leaves one tombstone, so there are never more of them than there were puts. A key's cells are young, old or
- * spilled, all of them together: in one of three places, and in no other.
+ * cell leaves one tombstone, so there are never more of them than there were puts. A key's cells are young, old, spilled
+ * or still as they were restored, all of them together: in one of these places, and in no other.
  */
 export class Cells<V> implements StateHandle {
   private readonly entries: CellEntries<V>
@@ -29,6 +31,7 @@ export class Cells<V> implements StateHandle {
   private young = new Map<Key, Row<V>>()
   private old: Map<Key, Row<V>> | undefined
   private spilled: SpilledCells<V> | undefined
+  private restored: RestoredCells | undefined
   /** Of the cells in memory. */
   private readonly queue = new DueQueue<Cell<V>>()
   /** In the order in which they are written: of one key and sub-key, what was removed stands before what came after. */
@@ -112,17 +115,29 @@ export class Cells<V> implements StateHandle {
     for (const rows of [this.young, this.old ?? []])
       for (const [, row] of rows) for (const cell of cellsOf(row)) this.write(out, cell)
     const { key, value } = this.entries
-    for (const [name, bytes] of this.spilled?.all() ?? []) {
-      key.clear()
-      key.copy(name, 0, name.length)
+    const put = (bytes: Uint8Array) => {
       value.clear()
       value.copy(bytes, 0, bytes.length)
       writePut(out, key, value)
+    }
+    for (const [rest, bytes] of this.restored?.all() ?? []) {
+      this.entries.nameRest(rest)
+      put(bytes)
+    }
+    for (const [name, bytes] of this.spilled?.all() ?? []) {
+      key.clear()
+      key.copy(name, 0, name.length)
+      put(bytes)
     }
   }
 
   restore(handle: number, _namespace: number, name: Uint8Array, value: Uint8Array | undefined): boolean {
     if (handle !== this.handle) return false
+    if (value !== undefined && this.staysAsItCame(name)) {
+      this.restored ??= new RestoredCells()
+      this.restored.put(name, value)
+      return true
+    }
     const [key, sub] = this.entries.readKeys(name)
     const present = this.find(key, sub)
     if (present !== undefined) {
@@ -139,9 +154,10 @@ export class Cells<V> implements StateHandle {
   size(): StateSize {
     const rows = this.young.size + (this.old?.size ?? 0)
     const spilledKeys = this.spilled?.rows ?? 0
+    const { rows: restoredKeys, bytes: restoredBytes } = this.restored ?? NOTHING
     return {
-      keys: rows + spilledKeys,
-      bytes: this.count * CELL_BYTES + rows * ROW_BYTES + this.valueBytes * HEAP_FACTOR,
+      keys: rows + restoredKeys + spilledKeys,
+      bytes: this.count * CELL_BYTES + rows * ROW_BYTES + this.valueBytes * HEAP_FACTOR + restoredBytes,
       spilledKeys,
       spilledBytes: this.spilled?.bytes ?? 0
     }
@@ -156,8 +172,9 @@ export class Cells<V> implements StateHandle {
 
   drain(limit: number): number {
     const { old, spilled } = this
-    if (old === undefined || spilled === undefined) return 0
-    let left = limit
+    if (spilled === undefined) return 0
+    let left = limit - this.drainRestored(spilled, limit)
+    if (old === undefined) return limit - left
     for (const [key, row] of old) {
       if (left <= 0) return limit - left
       const cells = cellsOf(row)
@@ -170,10 +187,47 @@ export class Cells<V> implements StateHandle {
     return limit - left
   }
 
+  /** What was restored and not used since is older than all else. */
+  private drainRestored(spilled: SpilledCells<V>, limit: number): number {
+    let drained = 0
+    for (const [rest, value] of this.restored?.drain(limit) ?? []) {
+      this.entries.nameRest(rest)
+      spilled.putEntry(this.entries.key.written(), value)
+      drained++
+    }
+    this.forgetEmpty()
+    return drained
+  }
+
+  /** Of a key that has one entry at most, while no other place holds any: it needs to be looked for in one only. */
+  private staysAsItCame(name: Uint8Array): boolean {
+    if (this.timed || this.young.size > 0 || this.spilled !== undefined) return false
+    return this.restored?.full !== true && this.entries.isWhole(name)
+  }
+
   /** What a key holds, young from now on. */
   private row(key: Key): Row<V> | undefined {
     const row = this.young.get(key)
-    return row !== undefined || this.spilled === undefined ? row : this.recall(key)
+    if (row !== undefined) return row
+    if (this.restored !== undefined) {
+      const cell = this.takeRestored(key, this.restored)
+      if (cell !== undefined) return cell
+    }
+    return this.spilled === undefined ? undefined : this.recall(key)
+  }
+
+  private takeRestored(key: Key, restored: RestoredCells): Cell<V> | undefined {
+    this.entries.writeRowKey(key)
+    const value = restored.take(this.entries.key.written())
+    if (value === undefined) return undefined
+    const cell = this.entries.read(key, undefined, value)
+    this.add(cell)
+    this.forgetEmpty()
+    return cell
+  }
+
+  private forgetEmpty(): void {
+    if (this.restored?.rows === 0) this.restored = undefined
   }
 
   private recall(key: Key): Row<V> | undefined {

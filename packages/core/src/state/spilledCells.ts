@@ -28,6 +28,13 @@ export class SpilledCells<V> {
     for (const cell of cells) this.putCell(cell)
   }
 
+  /** The only entry of a key, of what is never due. */
+  putEntry(name: Uint8Array, value: Uint8Array): void {
+    this.rows++
+    this.store.put(name, value)
+    this.bytes += name.length + value.length
+  }
+
   /** The cells of a key, which are in the store no longer; empty if it has none. */
   take(key: Key): readonly Cell<V>[] {
     if (this.rows === 0) return []
