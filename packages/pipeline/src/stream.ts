@@ -27,6 +27,7 @@ import {
   windowJoinDraft
 } from "./join.ts"
 import { keyField } from "./keyField.ts"
+import { type LookupOptions, lookupStep } from "./lookup.ts"
 import { Pipeline } from "./pipeline.ts"
 import { type Process, processDraft, type Sides, type States, sideDraft } from "./process.ts"
 import type { ClickHouseSink, KafkaSink } from "./sink.ts"
@@ -112,6 +113,19 @@ export class Stream<out A extends object, out K = never, out E = never, out R = 
     options: MapEffectOptions<A, Effect.Error<Out>, E2, SE, SR> = {}
   ): AsyncStream<Effect.Success<Out>, K, E, R | Effect.Services<Out> | SR, Effect.Error<Out> | E2 | SE> {
     return new AsyncStream(this.name, step(this.last, named("mapEffect", run), attempting(run, options)))
+  }
+
+  /**
+   * Looks something up for each record by an Effect: several keys at once, with a cache, at most `concurrency` records under way,
+   * and in order. `combine` gets what was found, or undefined. It is an asynchronous step like `mapEffect`, and its errors
+   * are handled as those are.
+   */
+  lookup<LK, V, LE, LR, C extends object, E2 = never, SE = never, SR = never>(
+    options: LookupOptions<A, LK, V, LE, LR, E2, SE, SR>,
+    combine: (record: A, found: V | undefined) => C
+  ): AsyncStream<C, K, E, R | LR | SR, LE | E2 | SE> {
+    const run = lookupStep(options as never, combine as never)
+    return new AsyncStream(this.name, step(this.last, named("lookup", options.find), attempting(run, options as never)))
   }
 
   /** Sends source records to a topic whose asynchronous step failed with this `_tag`, in any step up to here. */
