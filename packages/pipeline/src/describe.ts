@@ -33,10 +33,12 @@ export const describe = (node: Node, plan: Plan): string => {
       return `${node.type} join of ${node.left} with the versions of ${node.right}`
     case "process":
       return processed(node)
+    case "broadcast":
+      return `${processed(node)}, a map that ${node.right} fills in every partition`
     case "tableJoin":
       return `${node.type} join of ${node.left} with the ${node.of === "stream" ? "table" : "changes of"} ${node.right}`
     case "exchange":
-      return `to the partition of its key, through the log ${node.log}`
+      return `to ${node.to === "all" ? "all partitions" : "the partition of its key"}, through the log ${node.log}`
     case "side":
       return `what goes to the side ${node.name}`
     case "kafkaSink":
@@ -75,7 +77,11 @@ const shown = (assigner: WindowAssigner): string => {
   return `tumbling ${shortDuration(assigner.sizeMs)}${offset}`
 }
 
-const processed = ({ state, onTimer, onProcessingTimer }: ProcessNode): string => {
+const processed = ({
+  state,
+  onTimer,
+  onProcessingTimer
+}: Pick<ProcessNode, "state" | "onTimer" | "onProcessingTimer">): string => {
   const names = Object.entries(state).map(([name, { kind, ttlMs }]: [string, StateSpec]) =>
     ttlMs === undefined ? `${name}: ${kind}` : `${name}: ${kind} for ${shortDuration(ttlMs)}`
   )

@@ -42,6 +42,7 @@ export const schemaAt = (draft: Draft): Schema.Top | undefined => {
     case "side":
       return spec.schema
     case "process":
+    case "broadcast":
       return spec.emits
     case "filter":
     case "keyBy":

@@ -21,9 +21,9 @@ export const withExchanges = (nodes: readonly Node[]): readonly Node[] => {
   const origins = new Map<string, Origin>()
   const placed: Node[] = []
   const exchanges = new Map<string, ExchangeNode>()
-  const exchange = (id: string, input: string, log: string, of: Node): string => {
+  const exchange: Exchange = (id, input, log, of, to): string => {
     if (!exchanges.has(id)) {
-      const node = exchangeNode(id, input, log, origins.get(input)!, of)
+      const node: ExchangeNode = { ...exchangeNode(id, input, log, origins.get(input)!, of), to: to ?? "key" }
       exchanges.set(id, node)
       placed.push(node)
       origins.set(id, { logs: [log], together: true, fields: [], schema: node.schema })
@@ -38,9 +38,17 @@ export const withExchanges = (nodes: readonly Node[]): readonly Node[] => {
   return placed
 }
 
-type Exchange = (id: string, input: string, log: string, of: Node) => string
+type Exchange = (id: string, input: string, log: string, of: Node, to?: "all") => string
+
+/** What keys see of a broadcast has its place in the order of their records: both come through one log. */
+const moveBroadcast = (node: Extract<Node, { kind: "broadcast" }>, exchange: Exchange): Node => ({
+  ...node,
+  left: exchange(`exchange:${node.id}/left`, node.left, node.id, node),
+  right: exchange(`exchange:${node.id}/right`, node.right, node.id, node, "all")
+})
 
 const moveOver = (node: Node, origins: ReadonlyMap<string, Origin>, exchange: Exchange): Node => {
+  if (node.kind === "broadcast") return moveBroadcast(node, exchange)
   if ("left" in node) {
     const sides = [origins.get(node.left)!, origins.get(node.right)!]
     const logs = new Set(sides.flatMap(({ logs }) => logs))
@@ -87,6 +95,7 @@ const originOf = (node: Node, origins: ReadonlyMap<string, Origin>): Origin => {
     case "window":
       return { ...first, together: true, fields: ["key"], schema: undefined }
     case "process":
+    case "broadcast":
       return { ...first, fields: forgotten(first), schema: node.emits }
     case "deduplicate":
       return node.emit === "once" ? first : { ...first, fields: forgotten(first), schema: undefined }
@@ -108,5 +117,5 @@ const exchangeNode = (id: string, input: string, log: string, { schema }: Origin
         `the records of ${of.id} have to cross to the partitions of their key, and their schema is not known: ` +
         "say it with as(schema) before keyBy"
     })
-  return { kind: "exchange", id, input, log, schema }
+  return { kind: "exchange", id, input, log, schema, to: "key" }
 }

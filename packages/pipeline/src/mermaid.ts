@@ -25,6 +25,7 @@ export const mermaid = (plan: Plan): string => {
 const STATEFUL: ReadonlySet<Node["kind"]> = new Set<Node["kind"]>([
   "window",
   "process",
+  "broadcast",
   "deduplicate",
   "intervalJoin",
   "windowJoin",

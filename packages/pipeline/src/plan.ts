@@ -1,4 +1,13 @@
-import type { Aggregate, Evictor, JoinType, StateSpec, StoredCodec, Trigger, WindowAssigner } from "@headrace/core"
+import type {
+  Aggregate,
+  Broadcast,
+  Evictor,
+  JoinType,
+  StateSpec,
+  StoredCodec,
+  Trigger,
+  WindowAssigner
+} from "@headrace/core"
 import type { Effect, Layer, Schema } from "effect"
 
 /** A step's function, as the plan carries it: the builder knows the types, the engine needs none. */
@@ -131,6 +140,8 @@ export interface ExchangeNode extends Step {
   /** What the topic is named after: the id of the step behind it. */
   readonly log: string
   readonly schema: Schema.Top
+  /** `all`: each record goes to every partition, and need not be keyed. */
+  readonly to: "key" | "all"
 }
 /** The latest row of each key, of one side (`stream`: the left one is a stream of events) or of both. */
 export interface TableJoinNode extends JoinStep {
@@ -155,6 +166,13 @@ export interface ProcessNode extends Step {
   readonly onRecord: (record: never, context: never) => void
   readonly onTimer: ((time: number, context: never) => void) | undefined
   readonly onProcessingTimer: ((time: number, context: never) => void) | undefined
+}
+/** A process step on the left whose keys all see what the stream on the right has left in a map. */
+export interface BroadcastNode extends Base, Omit<ProcessNode, "kind" | "input"> {
+  readonly kind: "broadcast"
+  readonly left: string
+  readonly right: string
+  readonly broadcast: Broadcast
 }
 /** One of the side outputs of a process step, its `input`: it gets none of the others, nor what the step emits. */
 export interface SideNode extends Step {
@@ -196,6 +214,7 @@ export type Node =
   | TemporalJoinNode
   | TableJoinNode
   | ProcessNode
+  | BroadcastNode
   | SideNode
   | KafkaSinkNode
   | ClickHouseSinkNode

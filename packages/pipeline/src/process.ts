@@ -1,10 +1,11 @@
-import type { ProcessContext } from "@headrace/core"
+import type { Key, MapHandle, ProcessContext, ReadonlyMapHandle } from "@headrace/core"
 import type { Schema } from "effect"
 import { plainName } from "./check.ts"
 import { type Draft, nearest } from "./draft.ts"
 import { check } from "./error.ts"
 import type { ProcessNode } from "./plan.ts"
 import type { Handles, State } from "./state.ts"
+import { jsonCodec } from "./stateCodec.ts"
 
 export type States = Readonly<Record<string, State<unknown>>>
 
@@ -31,6 +32,20 @@ export interface Process<A, K, S extends States, B, O extends Sides = Readonly<R
   readonly onProcessingTimer?: (time: number, context: ProcessContext<K, Handles<S>, B, Records<O>>) => void
 }
 
+/** What a `broadcast` step does: a process step, whose keys see what records C of another stream have left in a map. */
+export interface BroadcastProcess<A, K, S extends States, B, O extends Sides, C, MK extends Key, MV>
+  extends Omit<Process<A, K, S, B, O>, "onRecord" | "onTimer" | "onProcessingTimer"> {
+  /** What the map holds: each partition has all of it, and it survives as other state does. The key's schema says its type. */
+  readonly broadcast: { readonly key: Schema.Codec<MK, unknown>; readonly value: Schema.Codec<MV, unknown> }
+  /** Called once for each record of the other stream, in each partition. */
+  readonly onBroadcast: (record: C, map: MapHandle<MK, MV>, timestamp: number) => void
+  readonly onRecord: (record: A, context: Sees<K, S, B, O, MK, MV>) => void
+  readonly onTimer?: (time: number, context: Sees<K, S, B, O, MK, MV>) => void
+  readonly onProcessingTimer?: (time: number, context: Sees<K, S, B, O, MK, MV>) => void
+}
+
+type Sees<K, S, B, O extends Sides, MK, MV> = ProcessContext<K, Handles<S>, B, Records<O>, ReadonlyMapHandle<MK, MV>>
+
 /** The same, whatever it is about. */
 type AnyProcess = Pick<ProcessNode, "emits" | "onRecord"> & {
   readonly state: States
@@ -51,6 +66,18 @@ export const processDraft = (input: Draft, id: string, process: AnyProcess): Dra
     beside: [],
     spec: { kind: "process", emits, state: Object.fromEntries(state), onRecord, onTimer, onProcessingTimer }
   }
+}
+
+type AnyBroadcast = AnyProcess & {
+  readonly broadcast: { readonly value: Schema.Codec<unknown, unknown> }
+  readonly onBroadcast: (record: never, map: never, timestamp: number) => void
+}
+
+/** A process step, and beside its input a stream that goes to all partitions. */
+export const broadcastDraft = (input: Draft, other: Draft, id: string, process: AnyBroadcast): Draft => {
+  const draft = processDraft(input, id, process)
+  const broadcast = { codec: jsonCodec(process.broadcast.value), onBroadcast: process.onBroadcast }
+  return { ...draft, inputs: [input, other], spec: { ...(draft.spec as ProcessNode), kind: "broadcast", broadcast } }
 }
 
 /** What a process step sends to one of its sides. */

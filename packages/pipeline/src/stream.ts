@@ -29,7 +29,15 @@ import {
 import { keyField } from "./keyField.ts"
 import { type LookupOptions, lookupStep } from "./lookup.ts"
 import { Pipeline } from "./pipeline.ts"
-import { type Process, processDraft, type Sides, type States, sideDraft } from "./process.ts"
+import {
+  type BroadcastProcess,
+  broadcastDraft,
+  type Process,
+  processDraft,
+  type Sides,
+  type States,
+  sideDraft
+} from "./process.ts"
 import type { ClickHouseSink, KafkaSink } from "./sink.ts"
 import { sinkDrafts } from "./sinkDraft.ts"
 import type { Windowing } from "./window.ts"
@@ -275,6 +283,29 @@ export class Stream<out A extends object, out K = never, out E = never, out R = 
     process: Process<A, K, S, B, O>
   ): ProcessedStream<B, K, E, R, O> {
     return new ProcessedStream(this.name, processDraft(this.last, id as string, process), process.sides)
+  }
+
+  /**
+   * A process step whose keys all see what another stream, such as one of rules, has left in a map. Each of its records goes to
+   * every partition, in one order with the records there. It does not hold event time back: a stream that is quiet, or has
+   * ended, never does.
+   */
+  broadcast<
+    C extends object,
+    E2,
+    R2,
+    const S extends States,
+    B extends object,
+    MK extends string | number | bigint,
+    MV,
+    const O extends Sides = Readonly<Record<never, never>>
+  >(
+    rules: Stream<C, unknown, E2, R2>,
+    id: [K] extends [never] ? NotKeyedProcess : string,
+    process: BroadcastProcess<A, K, S, B, O, C, MK, MV>
+  ): ProcessedStream<B, K, E | E2, R | R2, O> {
+    const last = broadcastDraft(this.last, rules.last, id as string, process)
+    return new ProcessedStream(this.name, last, process.sides)
   }
 
   /** Several streams of one: each gets the records that its predicate says yes to, called once for each on a view. */

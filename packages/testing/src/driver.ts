@@ -220,13 +220,17 @@ export class TestDriver {
   private builtServices: unknown
 
   /** What flows into an exchange from a partition: records to the partition of their key, event time to all. */
-  private send(node: ExchangeNode, from: number, key: Keyed): Input {
+  private send(node: ExchangeNode, from: number, key: Keyed | undefined): Input {
     const number = of(this.plan, "exchange")
       .filter(one => one.log === node.log)
       .indexOf(node)
     const targets = () => this.exchanges.get(node.log)!
     return {
       next: (record, timestamp) => {
+        if (node.to === "all" || key === undefined) {
+          for (const target of targets()) target.next(number, record, timestamp, undefined)
+          return
+        }
         const at = partitionOf(key.bytes.subarray(key.start, key.end), this.partitions)
         targets()[at]!.next(number, record, timestamp, key)
       },

@@ -152,9 +152,10 @@ export class ExchangePartition extends Partition {
     return undefined
   }
 
-  next(exchange: number, record: object, timestamp: number, key: Keyed): void {
+  next(exchange: number, record: object, timestamp: number, key: Keyed | undefined): void {
     const own = this.keys[exchange]!
-    Object.assign(own, key, { bytes: key.bytes.slice(key.start, key.end), start: 0, end: key.end - key.start })
+    if (key !== undefined)
+      Object.assign(own, key, { bytes: key.bytes.slice(key.start, key.end), start: 0, end: key.end - key.start })
     this.input(exchange).next(record, timestamp)
   }
 

@@ -1,8 +1,9 @@
 import { ByteWriter } from "../bytes.ts"
+import type { StoredCodec } from "../codec.ts"
 import { type Key, type Keyed, keyed, readKey, writeKey } from "../key.ts"
 import { type Input, NO_WATERMARK, type Stateful } from "../operator.ts"
 import type { Cell, Cells } from "../state/cells.ts"
-import { makeHandle, type StateSpec } from "../state/handles.ts"
+import { makeHandle, makeShared, type StateSpec } from "../state/handles.ts"
 import { OperatorState } from "../state/operator.ts"
 import { processDefinition } from "../state/schema.ts"
 import { SpillError, type Spilling } from "../state/spill.ts"
@@ -12,7 +13,7 @@ import { timeCodec } from "../time/sourceClock.ts"
 import { FIRST_STATE, PROCESSING_TIMERS, TIMERS, WATERMARK } from "./processLayout.ts"
 
 /** What the functions of a process operator are given. It speaks of the current call, and only during that. */
-export interface ProcessContext<K, States, Out, Sides = Readonly<Record<never, never>>> {
+export interface ProcessContext<K, States, Out, Sides = Readonly<Record<never, never>>, Shared = undefined> {
   readonly key: K
   /**
    * The event time of the record, or the time that the timer was registered for. A timer in processing time has none:
@@ -28,6 +29,8 @@ export interface ProcessContext<K, States, Out, Sides = Readonly<Record<never, n
   readonly timers: TimerService
   /** In processing time: call `onProcessingTimer` for this key when the wall clock reaches the time. */
   readonly processingTimers: TimerService
+  /** What the broadcast stream has left, for all keys; undefined where there is no such stream. */
+  readonly broadcast: Shared
   /** Hands a record on, at `timestamp`. */
   readonly emit: (record: Out) => void
   /** Hands a record to a side output, at `timestamp`. Where nobody reads it, it is gone. */
@@ -40,7 +43,7 @@ export interface TimerService {
   readonly delete: (time: number) => void
 }
 
-type Context = ProcessContext<Key, Readonly<Record<string, unknown>>, object, Readonly<Record<string, object>>>
+type Context = ProcessContext<Key, Readonly<Record<string, unknown>>, object, Readonly<Record<string, object>>, unknown>
 
 export interface ProcessOptions {
   readonly id: string
@@ -54,10 +57,18 @@ export interface ProcessOptions {
   /** The key of the incoming records. */
   readonly key: Keyed
   readonly output: Input
+  /** A map that all keys of the partition see, and what a record of the other stream does to it. */
+  readonly broadcast?: Broadcast | undefined
   /** The side outputs that somebody reads, by name. */
   readonly sides?: ReadonlyMap<string, Input>
   /** Timers that one watermark fires at once; the others wait for `proceed`. Default: all. */
   readonly atOnce?: number
+}
+
+export interface Broadcast {
+  readonly codec: StoredCodec
+  /** Called once for each record of the broadcast stream, in each partition. */
+  readonly onBroadcast: (record: never, map: never, timestamp: number) => void
 }
 
 type OnTimer = (time: number, context: Context) => void
@@ -80,6 +91,8 @@ export class Process implements Input, Stateful {
   readonly operator: number
   /** The key that the functions are called for: for keyed operators and sinks behind `output`. */
   readonly outputKey: Keyed = keyed()
+  /** What the broadcast stream flows into. It does not hold event time back: records go by what it has brought so far. */
+  readonly broadcasts: Input
   private readonly key: Keyed
   private readonly output: Input
   private readonly sides: ReadonlyMap<string, Input>
@@ -119,11 +132,16 @@ export class Process implements Input, Stateful {
     this.call.state = Object.fromEntries(handles.map(([name, { handle }]) => [name, handle]))
     const cells = handles.map(([, one]) => one.cells)
     this.expiring = cells.filter((_, i) => states[i]![1].ttlMs !== undefined)
-    this.state = new OperatorState(processDefinition(id, options.state), [
+    const { broadcast } = options
+    const shared = broadcast && makeShared(id, FIRST_STATE + states.length, broadcast.codec)
+    this.call.broadcast = shared?.handle
+    this.broadcasts = broadcasting(broadcast, shared?.handle)
+    this.state = new OperatorState(processDefinition(id, options.state, broadcast?.codec), [
       this.progress,
       this.timers.cells,
       this.processingTimers.cells,
-      ...cells
+      ...cells,
+      ...(shared === undefined ? [] : [shared.cells])
     ])
     this.operator = this.state.operator
   }
@@ -255,6 +273,11 @@ export class Process implements Input, Stateful {
   }
 }
 
+const broadcasting = (broadcast: Broadcast | undefined, map: unknown): Input => ({
+  next: (record, timestamp) => broadcast?.onBroadcast(record as never, map as never, timestamp),
+  watermark: () => {}
+})
+
 const missing = (id: string, what: string, name: string) => (): never => {
   throw new Error(`Process "${id}" has a ${what} in its state and no ${name}: put the function back`)
 }
@@ -262,6 +285,7 @@ const missing = (id: string, what: string, name: string) => (): never => {
 /** The context, one for all calls: it stands at a key and a time, and outside of a call at none. */
 class Call implements Context {
   state: Readonly<Record<string, unknown>> = {}
+  broadcast: unknown
   readonly timers: TimerService
   readonly processingTimers: TimerService
   readonly emit: Context["emit"]

@@ -1,4 +1,5 @@
 import { BIGINT_KEY, NUMBER_KEY, readKey, STRING_KEY } from "../key.ts"
+import { FIRST_STATE } from "../operators/processLayout.ts"
 import { partitionOf } from "../partitioner.ts"
 import { StateError } from "../state/error.ts"
 import { ValueReader } from "../state/number.ts"
@@ -16,6 +17,10 @@ export interface Owner {
 /** Handle numbers up to this one belong to the partition as a whole: event time, and how far it has come. */
 const OF_THE_PARTITION = 1
 const ROWS = 2
+
+/** Whether an entry belongs to no key, and is in every partition. */
+export const isShared = (schema: StateSchema, key: Uint8Array): boolean =>
+  schema.kind === "process" && schema.states[key[NAMESPACE_BYTES]! - FIRST_STATE]?.shared === true
 
 /** Whose an entry is; undefined: the partition's. Not for descriptors. */
 export const ownerOf = (schema: StateSchema, key: Uint8Array): Owner | undefined => {

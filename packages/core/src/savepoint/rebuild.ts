@@ -5,7 +5,7 @@ import { ChangeSet, type Entry } from "../state/merge.ts"
 import { isDescriptor, readDescriptor, type StateDescriptor } from "../state/operator.ts"
 import { NO_NAMESPACE, readU32, writeStateKey } from "../state/order.ts"
 import type { StateDefinition } from "../state/schema.ts"
-import { ownerOf } from "./placement.ts"
+import { isShared, ownerOf } from "./placement.ts"
 import { contributors, renumbered } from "./rescale.ts"
 import { type Rewrite, rewriteState } from "./rewrite.ts"
 import type { Survey } from "./survey.ts"
@@ -55,6 +55,8 @@ export class Rebuild {
     if (isDescriptor(key)) return this.put(operator.rewrite(key, value))
     const owner = ownerOf(schema, key)
     if (this.survey === undefined) return this.put(operator.rewrite(key, value))
+    // Each parent has all of it.
+    if (isShared(schema, key)) return parent === this.parents[0] ? this.put(operator.rewrite(key, value)) : undefined
     // What belongs to the partition as a whole comes from the survey.
     if (owner === undefined || this.survey.placement.of(key, owner, this.survey.after) !== this.partition) return
     const [place, count] = [this.parents.indexOf(parent), this.parents.length]

@@ -2,7 +2,7 @@ import { NO_WATERMARK } from "../operator.ts"
 import { StateError } from "../state/error.ts"
 import { isDescriptor, readDescriptor, type StateDescriptor } from "../state/operator.ts"
 import { readU32 } from "../state/order.ts"
-import { ownerOf, Placement } from "./placement.ts"
+import { isShared, ownerOf, Placement } from "./placement.ts"
 import { combined, contributors, keptWindow, progressOf } from "./rescale.ts"
 
 /** What one partition holds of an operator, beside what belongs to keys. */
@@ -46,6 +46,7 @@ export class Survey {
     }
     const found = operators.get(operator)
     if (found === undefined) throw new StateError("Damaged", "State comes before the descriptor of its operator")
+    if (isShared(found.descriptor.schema, key)) return
     const owner = ownerOf(found.descriptor.schema, key)
     if (owner === undefined) {
       found.own = new Uint8Array(value)

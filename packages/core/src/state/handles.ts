@@ -50,6 +50,9 @@ export interface AggregatingHandle<A, B> {
   readonly clear: () => void
 }
 
+/** A map that can be looked at only. */
+export type ReadonlyMapHandle<K, A> = Pick<MapHandle<K, A>, "get" | "has" | "entries">
+
 /** Whose state it is at the moment, and when that is. Throws outside of a call of the user's functions. */
 export interface Current {
   readonly key: Key
@@ -67,6 +70,15 @@ export const makeHandle = (id: string, number: number, spec: StateSpec, current:
   const cells = new Cells<unknown>({ id, handle: number, codec: spec.codec, timed })
   const alive = new Alive(cells, current, spec.ttlMs ?? Number.POSITIVE_INFINITY)
   return { cells, handle: handleOf(spec, alive) }
+}
+
+/** The key under which stands what belongs to no key, but to the partition as a whole. */
+const SHARED: Current = { key: "", now: 0 }
+
+/** A map that all keys of a partition see. */
+export const makeShared = (id: string, number: number, codec: StoredCodec) => {
+  const cells = new Cells<unknown>({ id, handle: number, codec, timed: false })
+  return { cells, handle: map(new Alive(cells, SHARED, Number.POSITIVE_INFINITY)) }
 }
 
 const handleOf = (spec: StateSpec, alive: Alive): unknown => {

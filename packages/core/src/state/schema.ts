@@ -18,6 +18,8 @@ export interface NamedStateSchema {
   /** Whether its entries have a time at which they expire. */
   readonly ttl: boolean
   readonly shape: Shape
+  /** It belongs to no key: each partition has all of it. */
+  readonly shared?: true
 }
 
 /**
@@ -75,23 +77,34 @@ export const windowDefinition = (options: {
   return { id, schema: { kind: "window", version: 2, sizeMs, offsetMs, aggregates }, codecs: new Map(customs) }
 }
 
-export const processDefinition = (id: string, state: Readonly<Record<string, StateSpec>>): StateDefinition => {
+/** `shared`: how a map that all keys see is kept; it stands behind the states of the keys. */
+export const processDefinition = (
+  id: string,
+  state: Readonly<Record<string, StateSpec>>,
+  shared?: StoredCodec
+): StateDefinition => {
   const states = Object.entries(state).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  const schemas = states.map(
+    ([name, { kind, ttlMs, codec }]): NamedStateSchema => ({
+      name,
+      kind,
+      ttl: ttlMs !== undefined,
+      shape: shapeOf(codec)
+    })
+  )
+  const codecs = states.map(([name, { codec }]) => [name, codec] as const)
+  if (shared === undefined)
+    return { id, schema: { kind: "process", version: 2, states: schemas }, codecs: new Map(codecs) }
+  const all: NamedStateSchema = { name: SHARED_NAME, kind: "map", ttl: false, shape: shapeOf(shared), shared: true }
   return {
     id,
-    schema: {
-      kind: "process",
-      version: 2,
-      states: states.map(([name, { kind, ttlMs, codec }]) => ({
-        name,
-        kind,
-        ttl: ttlMs !== undefined,
-        shape: shapeOf(codec)
-      }))
-    },
-    codecs: new Map(states.map(([name, { codec }]) => [name, codec]))
+    schema: { kind: "process", version: 2, states: [...schemas, all] },
+    codecs: new Map([...codecs, [SHARED_NAME, shared]])
   }
 }
+
+/** No name that a user can give. */
+const SHARED_NAME = "broadcast state"
 
 /** The state of a step of Headrace's own that keeps cells, as a process step does. */
 export const stepDefinition = (id: string, what: string, states: readonly NamedStateSchema[]): StateDefinition => ({

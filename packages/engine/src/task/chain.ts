@@ -47,7 +47,7 @@ export interface ChainParts {
   /** An asynchronous step finished something. */
   readonly onFinished: () => void
   /** What a partition's records flow into that cross to the partitions of their key. */
-  readonly exchange: (node: ExchangeNode, from: TopicPartition, key: Keyed) => Input
+  readonly exchange: (node: ExchangeNode, from: TopicPartition, key: Keyed | undefined) => Input
   readonly metrics: Pick<LaneMetrics, "add">
 }
 
@@ -271,7 +271,8 @@ class ChainBuilder {
 
   /** An operator with state, on its way in from `id`. A join is built when both of its sides have been reached. */
   private operate(node: StatefulNode, id: string, place: Place, after: boolean): Input {
-    if (place.keyed === undefined) throw new Error(`${node.id} has no keyed stream before it`)
+    const isBroadcast = node.kind === "broadcast" && node.right === id
+    if (place.keyed === undefined && !isBroadcast) throw new Error(`${node.id} has no keyed stream before it`)
     if (!after) this.effectOutsideStep = true
     const reached = this.reached.get(node.id) ?? inputsOf(node).map(() => undefined)
     this.reached.set(node.id, reached)
@@ -291,7 +292,7 @@ class ChainBuilder {
     const asides = new Map(read.map(({ name }) => [name, new Deferred()]))
     const { operator, inputs, late } = build(node, {
       key: left.keyed!,
-      right: right.keyed!,
+      right: right.keyed ?? left.keyed!,
       output: behind,
       late: sink => this.late(node, sink, left, right, after),
       sides: asides,
@@ -331,7 +332,7 @@ class ChainBuilder {
   /** Where this log's part of the plan ends: the records go on from another log. */
   private exchange(node: Extract<Node, { kind: "exchange" }>, place: Place, after: boolean): Input {
     if (!after) this.effectOutsideStep = true
-    if (place.keyed === undefined) throw new Error(`${node.id} has no keyed stream before it`)
+    if (place.keyed === undefined && node.to === "key") throw new Error(`${node.id} has no keyed stream before it`)
     return this.plain(place, this.parts.exchange(node, this.partition, place.keyed))
   }
 

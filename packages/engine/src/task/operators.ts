@@ -46,12 +46,13 @@ export interface Surroundings {
 
 type Kind<K extends Node["kind"]> = Extract<Node, { readonly kind: K }>
 export type StatefulNode = Kind<
-  "window" | "process" | "deduplicate" | "intervalJoin" | "windowJoin" | "temporalJoin" | "tableJoin"
+  "window" | "process" | "broadcast" | "deduplicate" | "intervalJoin" | "windowJoin" | "temporalJoin" | "tableJoin"
 >
 
 const STATEFUL: ReadonlySet<string> = new Set<StatefulNode["kind"]>([
   "window",
   "process",
+  "broadcast",
   "deduplicate",
   "intervalJoin",
   "windowJoin",
@@ -80,6 +81,10 @@ export const build = (node: StatefulNode, around: Surroundings): Built => {
     case "process": {
       const operator = new Process({ ...node, key, output, atOnce, clock: around.clock, sides: around.sides })
       return { operator, inputs: [operator], late: [] }
+    }
+    case "broadcast": {
+      const operator = new Process({ ...node, key, output, atOnce, clock: around.clock, sides: around.sides })
+      return { operator, inputs: [operator, operator.broadcasts], late: [] }
     }
     case "deduplicate": {
       const operator = new Deduplicate({ ...node, key, output, atOnce, late: late(node.late) })
@@ -154,6 +159,7 @@ const NOWHERE: Input = { next: () => {}, watermark: () => {} }
 /** What the state of a node's operator is made of. */
 export const definitionOf = (node: StatefulNode): StateDefinition => {
   if (node.kind === "process") return processDefinition(node.id, node.state)
+  if (node.kind === "broadcast") return processDefinition(node.id, node.state, node.broadcast.codec)
   if (node.kind === "window" && node.assigner.kind === "tumbling" && isPlain(node))
     return windowDefinition({ ...node, ...node.assigner })
   const { operator } = build(node, {
