@@ -12,20 +12,19 @@ import {
   type ListHandle,
   PartitionState,
   Process,
-  partitionOf,
   processDefinition,
   Rebuild,
   SourceClock,
   type StateDefinition,
   type StateSpec,
   type StoredCodec,
-  Survey,
   TumblingWindow,
   type ValueHandle,
   windowDefinition
 } from "../src/index.ts"
 import { clockDefinition } from "../src/state/schema.ts"
 import { misfits, type Shape } from "../src/state/shape.ts"
+import { placeOf, rebuilt, rescale } from "./rescaling.ts"
 
 interface Event {
   readonly key: string
@@ -150,33 +149,8 @@ const definitionsOf = (aggregates = AGGREGATES, states = STATE): ReadonlyMap<str
     ].map(one => [one.id, one])
   )
 
-/** The entries of each partition of `after`, made of those of the partitions before. */
-const rescaled = (before: readonly Entry[][], after: number): Entry[][] => {
-  const survey = new Survey(before.length, after)
-  before.forEach((entries, partition) => {
-    reused(entries, (key, value) => survey.take(partition, key, value))
-  })
-  return Array.from({ length: after }, (_, partition) =>
-    rebuilt(before, new Rebuild(definitionsOf(), partition, survey))
-  )
-}
+const rescaled = (before: readonly Entry[][], after: number): Entry[][] => rescale(before, after, definitionsOf())
 
-const rebuilt = (before: readonly Entry[][], rebuild: Rebuild): Entry[] => {
-  for (const parent of rebuild.parents) reused(before[parent]!, (key, value) => rebuild.take(parent, key, value))
-  return [...rebuild.entries()].map(([key, value]) => [key.slice(), value.slice()])
-}
-
-/** As files hand entries over: Buffers, and other bytes in their place afterwards. */
-const reused = (entries: readonly Entry[], visit: (key: Uint8Array, value: Uint8Array) => void): void => {
-  for (const entry of entries) {
-    const [key, value] = entry.map(bytes => Buffer.concat([Buffer.alloc(8), bytes]).subarray(8))
-    visit(key!, value!)
-    key!.fill(255)
-    value!.fill(255)
-  }
-}
-
-const placeOf = (key: string, partitions: number): number => partitionOf(utf8.encode(key), partitions)
 const inPartitions = (events: readonly Event[], partitions: number): Event[][] =>
   Array.from({ length: partitions }, (_, one) => events.filter(event => placeOf(event.key, partitions) === one))
 const hex = (entries: readonly Entry[]) => entries.map(([key, value]) => [key.toHex(), value.toHex()])
