@@ -31,7 +31,7 @@ test.each(Object.keys(all))("%s runs", async name => {
   const module: { readonly default?: unknown } = await import(join(directory, name))
   if (!name.startsWith("README")) return
   if (!Pipeline.isPipeline(module.default)) throw new Error(`${name} exports no pipeline`)
-  expect(explain(toPlan(module.default))).toContain("source:payments")
+  expect(explain(toPlan(module.default))).toContain("topic payments")
 })
 
 test("the README's sessions end a minute after their last payment", async () => {

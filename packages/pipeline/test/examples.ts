@@ -1,21 +1,22 @@
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 
-const PACKAGE = join(import.meta.dirname, "..")
+const OWN = join(import.meta.dirname, "..")
 
-/** Every example of the docstrings and of the README, by a file name that says where it stands. */
-export const examples = (): Readonly<Record<string, string>> => {
-  const sources = readdirSync(join(PACKAGE, "src")).map(name => `src/${name}`)
+/** Every example of a package's docstrings and of its README, by a file name that says where it stands. */
+export const examples = (directory = OWN): Readonly<Record<string, string>> => {
+  const sources = readdirSync(join(directory, "src")).map(name => `src/${name}`)
   const found = [...sources, "README.md"].flatMap(file =>
-    blocks(file).map((text, i) => [nameOf(file, i), text] as const)
+    blocks(join(directory, file)).map((text, i) => [nameOf(file, i), text] as const)
   )
   return Object.fromEntries(found)
 }
 
 const nameOf = (file: string, index: number): string => `${file.replace(/\W/g, "-")}-${index}.ts`
 
-const blocks = (file: string): readonly string[] => {
-  const text = readFileSync(join(PACKAGE, file), "utf8")
+/** The examples of one file, in its order. */
+export const blocks = (file: string): readonly string[] => {
+  const text = readFileSync(file, "utf8")
   return [...text.matchAll(/```ts\n(.*?)```/gs)].map(match => match[1]!.replaceAll(/^ \* ?/gm, ""))
 }
 

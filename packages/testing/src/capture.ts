@@ -39,9 +39,12 @@ export class Capture extends Outputs {
   }
 }
 
+type Codec = Schema.Codec<object, unknown>
+
 /** Encodes for a capture: what the sink's schema makes of the record, and throws where it does not fit. */
 export const capturing = (schema: Schema.Top, capture: () => Capture): RecordEncoder => {
-  const own = schema as Schema.Codec<object, unknown>
+  // A class would ask for its own instances; sinks take any object of the fields.
+  const own = ("fields" in schema ? Schema.Struct(schema.fields as Schema.Struct.Fields) : schema) as Codec
   const encode = Schema.encodeUnknownSync(own)
   const decode = Schema.decodeUnknownSync(own)
   const encoder: RecordEncoder = {
