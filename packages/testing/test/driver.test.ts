@@ -84,6 +84,21 @@ test("side outputs, splits and unions", () => {
   expect(driver.values("alerts")).toEqual([{ account: "a", cents: 5_000 }])
 })
 
+test("a union of two topics has the event time of both", () => {
+  const refunds = Source.kafka("refunds", Payment, { key: "account", eventTime: p => p.at })
+  const both = payments()
+    .union(Pipeline.make("test").from(refunds))
+    .keyBy(p => p.account)
+    .window(Window.tumbling("10 seconds"), { n: Agg.count() })
+    .to(counts)
+  const driver = new TestDriver(both)
+  driver.push(source, payment("a", 1_000), payment("a", 20_000))
+  driver.push(refunds, payment("a", 2_000))
+  expect(driver.values(counts)).toEqual([])
+  driver.push(refunds, payment("a", 20_000))
+  expect(driver.values(counts)).toEqual([{ key: "a", windowEnd: 10_000, n: 2 }])
+})
+
 test("timers in processing time fire when the clock goes on", () => {
   const pipeline = payments()
     .keyBy(p => p.account)

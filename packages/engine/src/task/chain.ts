@@ -123,6 +123,8 @@ class ChainBuilder {
   private readonly asyncSteps: AsyncStep[] = []
   private readonly reached = new Map<string, (Reached | undefined)[]>()
   private readonly unions = new Map<string, Union>()
+  /** The steps that records of this log come to. */
+  private readonly fed = new Set<string>()
   /** Something happens before, or beside, an asynchronous step that a second reading would repeat. */
   private effectOutsideStep: boolean
 
@@ -141,6 +143,10 @@ class ChainBuilder {
   }
 
   build(heads: readonly Head[]): Chain {
+    for (const { id } of heads) this.fed.add(id)
+    // An exchange is fed from here and gives nothing out here, unless it is a head.
+    for (const node of this.parts.plan.nodes)
+      if (node.kind !== "exchange" && inputsOf(node).some(input => this.fed.has(input))) this.fed.add(node.id)
     const inputs = heads.map(({ id, shape, keyed }) => this.behind(id, { shape, keyed, stateful: false }, false))
     this.checkReached()
     return {
@@ -318,15 +324,17 @@ class ChainBuilder {
     return node.kind !== "window" || node.element !== undefined
   }
 
-  /** One stream of several, from `id`. What reads it is built once, and gets plain objects. */
+  /**
+   * One stream of several, from `id`. What reads it is built once, and gets plain objects. Of streams that come from other
+   * logs nothing is waited for here.
+   */
   private union(node: Extract<Node, { kind: "union" }>, id: string, place: Place, after: boolean): Input {
     const key = place.keyed && keyed()
     const known = this.unions.get(node.id)
-    const union =
-      known ?? new Union(node.inputs.length, key, this.behind(node.id, { ...object(place), keyed: key }, after))
+    const inputs = node.inputs.filter(input => this.fed.has(input))
+    const union = known ?? new Union(inputs.length, key, this.behind(node.id, { ...object(place), keyed: key }, after))
     this.unions.set(node.id, union)
-    const index = node.inputs.indexOf(id)
-    return this.plain(place, union.input(index, place.keyed))
+    return this.plain(place, union.input(inputs.indexOf(id), place.keyed))
   }
 
   /** Where this log's part of the plan ends: the records go on from another log. */
