@@ -4,7 +4,8 @@ import type { StoredCodec } from "./codec.ts"
 export type Aggregate =
   | { readonly kind: "count" }
   | { readonly kind: NumericKind; readonly of: (record: never) => number }
-  | { readonly kind: "distinctCount"; readonly of: (record: never) => string | number }
+  /** What is undefined is no value. */
+  | { readonly kind: "distinctCount"; readonly of: (record: never) => string | number | undefined }
   | {
       readonly kind: "custom"
       readonly codec: StoredCodec

@@ -114,7 +114,7 @@ export class Aggregation {
           addDeviation(numbers, at, inputs[i]!(record) as number)
           break
         case DISTINCT:
-          if (distinct.isNew(this.setOf[i]!, inputs[i]!(record) as string | number)) numbers[at]! += 1
+          numbers[at]! += this.isNew(i, record, distinct) ? 1 : 0
           break
         default:
           this.addCustom(values[places[i]!]!, places[i]!, slot, record, timestamp)
@@ -177,6 +177,11 @@ export class Aggregation {
     const value = numbers[base + place]!
     if (code === AVERAGE) return value / numbers[base + place + 1]!
     return code === DEVIATION ? Math.sqrt(numbers[base + place + 2]! / value) : value
+  }
+
+  private isNew(i: number, record: object, distinct: Distinct): boolean {
+    const value = this.inputs[i]!(record) as string | number | undefined
+    return value !== undefined && distinct.isNew(this.setOf[i]!, value)
   }
 
   private addCustom(column: unknown[], place: number, slot: number, record: object, timestamp: number): void {

@@ -157,7 +157,7 @@ describe("tumbling window", () => {
     expect(after.length).toBe(4)
   })
 
-  test("distinct values of one key are never taken for those of another", () => {
+  test("distinct values of one key are never taken for those of another, and undefined is none", () => {
     const seen: unknown[] = []
     const key = keyed()
     const window = new TumblingWindow({
@@ -165,7 +165,7 @@ describe("tumbling window", () => {
       sizeMs: 10,
       offsetMs: 0,
       allowedLatenessMs: 0,
-      aggregates: { distinct: { kind: "distinctCount", of: (r: { v: string | number }) => r.v } },
+      aggregates: { distinct: { kind: "distinctCount", of: (r: { v: string | number | undefined }) => r.v } },
       key,
       output: { next: record => seen.push((record as { distinct: number }).distinct), watermark: () => {} },
       late: undefined
@@ -176,7 +176,8 @@ describe("tumbling window", () => {
       ["k\u0001v", "w"],
       ["k", 1],
       ["k", "1"],
-      ["k", 1]
+      ["k", 1],
+      ["k", undefined]
     ] as const
     for (const [k, v] of values) head.next({ k, v }, 1)
     head.watermark(END_OF_TIME)

@@ -48,8 +48,11 @@ export const collect = <A, B>(of: (record: A) => B, schema: Schema.Codec<B, unkn
   aggregate: { kind: "collect", of, codec: jsonCodec(schema) }
 })
 
-/** How many different values there are, counted exactly: its state grows with them. Called once for each record. */
-export const distinctCount = <A>(of: (record: A) => string | number): Agg<A, number> => ({
+/**
+ * How many different values there are, counted exactly: its state grows with them. Undefined is none, so that some records
+ * can be left out. Called once for each record.
+ */
+export const distinctCount = <A>(of: (record: A) => string | number | undefined): Agg<A, number> => ({
   aggregate: { kind: "distinctCount", of }
 })
 

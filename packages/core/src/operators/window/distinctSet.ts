@@ -36,12 +36,15 @@ const codec: StoredCodec = {
 
 /** A distinct count whose set is a value of its window: written whole when it changed. */
 export const distinctSet = ({ of }: Extract<Aggregate, { kind: "distinctCount" }>): Aggregate => {
-  const extract = of as (record: object) => string | number
+  const extract = of as (record: object) => string | number | undefined
   return {
     kind: "custom",
     codec,
     init: () => new Set(),
-    add: (values: Set<string | number>, record: object) => values.add(extract(record)),
+    add: (values: Set<string | number>, record: object) => {
+      const value = extract(record)
+      return value === undefined ? values : values.add(value)
+    },
     merge: (a: Values, b: Values) => new Set([...a, ...b]),
     result: (values: Values) => values.size
   }
