@@ -1,0 +1,18 @@
+import { Schema } from "effect"
+import { Agg, Pipeline, Sink, Window } from "headrace"
+import { bids } from "../sources.ts"
+
+const Session = Schema.Struct({
+  bidder: Schema.Int,
+  bids: Schema.Int,
+  startTime: Schema.Int,
+  endTime: Schema.Int
+})
+
+/** User sessions: how many bids somebody made without a break of 10 seconds. */
+export default Pipeline.make("nexmark-q11")
+  .from(bids)
+  .keyBy(bid => bid.bidder)
+  .window(Window.session("10 seconds"), { bids: Agg.count() })
+  .map(({ key, bids, windowStart, windowEnd }) => ({ bidder: key, bids, startTime: windowStart, endTime: windowEnd }))
+  .to(Sink.kafka("nexmark.q11", Session))

@@ -1,0 +1,12 @@
+import { Schema } from "effect"
+import { Pipeline, Sink, Trigger, Window } from "headrace"
+import { bids } from "../sources.ts"
+import { day, Statistics, statistics } from "./statistics.ts"
+
+/** Bidding statistics report: of each day so far, anew with each bid. */
+export default Pipeline.make("nexmark-q15")
+  .from(bids)
+  .keyBy(bid => day(bid.dateTime))
+  .window(Window.tumbling("1 day", { trigger: Trigger.count(1) }), statistics)
+  .map(({ key, ...report }) => ({ day: key, ...report }))
+  .to(Sink.kafka("nexmark.q15", Schema.Struct({ day: Schema.String, ...Statistics })))

@@ -1,0 +1,33 @@
+import { Schema } from "effect"
+import { Agg, Pipeline, Sink, Window } from "headrace"
+import { auctions, persons } from "../sources.ts"
+
+const PERIOD = "10 seconds"
+const Active = Schema.Struct({
+  key: Schema.Int,
+  windowStart: Schema.Int,
+  windowEnd: Schema.Int,
+  auctions: Schema.Int
+})
+const NewSeller = Schema.Struct({ id: Schema.Int, name: Schema.String, startTime: Schema.Int })
+
+const query = Pipeline.make("nexmark-q8")
+
+/** Who sold something in a period: one record each. Its time is the last of the period, so it stands in that window again. */
+const sellers = query
+  .from(auctions)
+  .keyBy(auction => auction.seller)
+  .window(Window.tumbling(PERIOD), { auctions: Agg.count() })
+  .as(Active)
+  .keyBy(active => active.key)
+
+/** Monitor new users: persons who came and sold something within the same 10 seconds. */
+export default query
+  .from(persons)
+  .keyBy(person => person.id)
+  .windowJoin(sellers, Window.tumbling(PERIOD), { id: "new-sellers" }, ({ id, name }, { windowStart }) => ({
+    id,
+    name,
+    startTime: windowStart
+  }))
+  .to(Sink.kafka("nexmark.q8", NewSeller))

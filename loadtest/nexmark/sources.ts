@@ -1,0 +1,14 @@
+import { Source } from "headrace"
+import { Auction, Bid, Person, SideInput } from "./schemas.ts"
+
+/** How late an event may be: what the field's other implementations allow. */
+const inTime = {
+  eventTime: (event: { readonly dateTime: number }) => event.dateTime,
+  outOfOrderness: "4 seconds"
+} as const
+
+export const persons = Source.kafka("nexmark.persons", Person, { ...inTime, key: "id" })
+export const auctions = Source.kafka("nexmark.auctions", Auction, { ...inTime, key: "id" })
+export const bids = Source.kafka("nexmark.bids", Bid, { ...inTime, key: "auction" })
+/** A compacted topic, complete before the first bid. */
+export const sideInput = Source.kafka("nexmark.side", SideInput, { key: "key" })
