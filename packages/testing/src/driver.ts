@@ -1,7 +1,7 @@
 import { END_OF_TIME, type Input, type Keyed, partitionOf } from "@headrace/core"
-import { type ChainParts, of, sinkTopics } from "@headrace/engine"
+import { type ChainParts, of, sinkTopics, type TopicPartition } from "@headrace/engine"
 import { Duration, Effect, Exit, Layer, Scope } from "effect"
-import { type ExchangeNode, type Pipeline, type Plan, type Sink, type Source, toPlan } from "headrace"
+import { type ExchangeNode, inputsOf, type Pipeline, type Plan, type Sink, type Source, toPlan } from "headrace"
 import { Capture, capturing, type Output } from "./capture.ts"
 import { ExchangePartition, SourcePartition } from "./stage.ts"
 
@@ -184,7 +184,8 @@ export class TestDriver {
     const nodes = of(this.plan, "exchange").filter(node => node.log === log)
     const partitions = Array.from({ length: this.partitions }, (_, partition) => {
       const capture = this.capture(() => ({}))
-      return new ExchangePartition(this.parts(capture), nodes, this.partitions, partition, capture)
+      const upstream = (node: ExchangeNode) => this.logsBefore(node).length * this.partitions
+      return new ExchangePartition(this.parts(capture), nodes, upstream, partition, capture)
     })
     this.exchanges.set(log, partitions)
   }
@@ -207,7 +208,7 @@ export class TestDriver {
       clock: this.clock,
       topicId: name => topics.indexOf(name),
       onFinished: () => this.wake?.(),
-      exchange: (node, { partition }, key) => this.send(node, partition, key),
+      exchange: (node, from, key) => this.send(node, this.channelOf(node, from), key),
       metrics: { add: () => {} }
     }
   }
@@ -218,6 +219,21 @@ export class TestDriver {
     return this.builtServices
   }
   private builtServices: unknown
+
+  /** The logs, topics or other exchanges, whose records flow into an exchange. */
+  private logsBefore(node: ExchangeNode): readonly string[] {
+    const logsAt = (id: string): readonly string[] => {
+      const at = this.plan.nodes.find(one => one.id === id)!
+      if (at.kind === "source") return [at.topic]
+      return at.kind === "exchange" ? [at.log] : inputsOf(at).flatMap(logsAt)
+    }
+    return [...new Set(logsAt(node.input))]
+  }
+
+  /** Of all partitions that flow into an exchange this one: each has an event time of its own there. */
+  private channelOf(node: ExchangeNode, { topic, partition }: TopicPartition): number {
+    return this.logsBefore(node).indexOf(topic) * this.partitions + partition
+  }
 
   /** What flows into an exchange from a partition: records to the partition of their key, event time to all. */
   private send(node: ExchangeNode, from: number, key: Keyed | undefined): Input {

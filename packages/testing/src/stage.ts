@@ -130,7 +130,7 @@ export class ExchangePartition extends Partition {
   constructor(
     parts: ChainParts,
     exchanges: readonly ExchangeNode[],
-    upstream: number,
+    upstream: (exchange: ExchangeNode) => number,
     partition: number,
     outputs: Outputs
   ) {
@@ -138,8 +138,8 @@ export class ExchangePartition extends Partition {
     this.keys = exchanges.map(() => keyed())
     this.heads = exchanges.map(({ id }, i) => ({ id, shape: { kind: "object" }, keyed: this.keys[i]! }) as const)
     this.valves = exchanges.map(
-      (_, i) =>
-        new WatermarkValve(upstream, {
+      (exchange, i) =>
+        new WatermarkValve(upstream(exchange), {
           watermark: watermark => this.input(i).watermark(watermark),
           idle: () => {},
           active: () => {}
