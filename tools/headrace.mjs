@@ -1,4 +1,4 @@
-// The entry of the npm scripts: node tools/headrace.mjs setup|demo|build|bench|chaos|sim|conformance|test [arguments]
+// The entry of the npm scripts: node tools/headrace.mjs setup|demo|build|bench|nexmark|chaos|sim|conformance|test [arguments]
 // Sets up what the command needs and then runs it with the pinned Bun.
 import { join } from "node:path"
 import { bun, root } from "./files.mjs"
@@ -10,6 +10,7 @@ const commands = {
   demo: [bun, join(root, "packages", "app", "src", "main.ts"), "demo"],
   build: [bun, join(root, "packages", "app", "build.ts")],
   bench: [bun, join(root, "loadtest", "bench", "main.ts")],
+  nexmark: [bun, join(root, "loadtest", "nexmark", "main.ts")],
   chaos: [bun, join(root, "loadtest", "chaos", "main.ts")],
   sim: [bun, join(root, "packages", "sim", "src", "main.ts")],
   conformance: [bun, join(root, "test", "conformance", "vectors", "main.ts")],

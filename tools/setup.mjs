@@ -1,5 +1,5 @@
 // Makes a checkout able to run: each step shows a line, and is skipped when there is nothing to do.
-//   node tools/setup.mjs [demo|build|bench|chaos|sim|test]
+//   node tools/setup.mjs [demo|build|bench|nexmark|chaos|sim|test]
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
@@ -26,6 +26,7 @@ const needs = {
   demo: ["packages", "native", "servers"],
   bench: ["packages", "native", "servers"],
   chaos: ["packages", "native", "servers", "auditor"],
+  nexmark: ["packages"],
   sim: ["packages"],
   conformance: ["packages"],
   test: ["packages", "native", "servers", "auditor"]

@@ -3,7 +3,7 @@ export { Codecs, type TopicDecoder } from "./codecs.ts"
 export { type Decoder, makeDecoder } from "./decoder.ts"
 export { DeriveError, derive } from "./derive.ts"
 export { makeEncoder } from "./encoder.ts"
-export { avroCodecs } from "./port.ts"
+export { avroCodecs, avroCodecsOver } from "./port.ts"
 export {
   type Registered,
   Registry,
