@@ -6,7 +6,7 @@ import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { layer as fileSystem } from "@effect/platform-node/NodeFileSystem"
 import { layer as path } from "@effect/platform-node/NodePath"
-import { ByteWriter, ChangeSet, keyed, PartitionState, STRING_KEY, TumblingWindow } from "@headrace/core"
+import { ByteWriter, ChangeSet, GridWindow, keyed, PartitionState, STRING_KEY } from "@headrace/core"
 import { startS3 } from "@headrace/dev"
 import { Blobs, bucketBlobs, type ChangelogReader, directoryBlobs, LaneMetrics, type Source } from "@headrace/engine"
 import { Effect, Layer, Stream } from "effect"
@@ -38,10 +38,9 @@ const OFFSET = 1
 const stateOf = () => {
   const key = keyed()
   const cents = (p: { readonly cents: number }) => p.cents
-  const window = new TumblingWindow({
+  const window = new GridWindow({
     id: "bench",
-    sizeMs: 10_000,
-    offsetMs: 0,
+    assigner: { kind: "tumbling", sizeMs: 10_000, offsetMs: 0 },
     allowedLatenessMs: 0,
     aggregates: {
       payments: { kind: "count" },

@@ -1,5 +1,5 @@
 import { derive, makeDecoder, makeEncoder } from "@headrace/avro"
-import { ByteWriter, type Input, keyByField, keyed, TumblingWindow } from "@headrace/core"
+import { ByteWriter, GridWindow, type Input, keyByField, keyed } from "@headrace/core"
 import { Accounts } from "../src/generator/accounts.ts"
 import { EventMaker } from "../src/generator/events.ts"
 import { Tally } from "../src/generator/tally.ts"
@@ -86,10 +86,9 @@ const nowhere: Input = { next: () => {}, watermark: () => {} }
 const windowing = ({ decoder, bytes, each }: Reader) => {
   const key = keyed()
   const cents = (event: AccountEvent) => event.cents
-  const window = new TumblingWindow({
+  const window = new GridWindow({
     id: "bench",
-    sizeMs: WINDOW_MS,
-    offsetMs: 0,
+    assigner: { kind: "tumbling", sizeMs: WINDOW_MS, offsetMs: 0 },
     allowedLatenessMs: BOUND_MS,
     aggregates: { spent: { kind: "sum", of: cents }, payments: { kind: "count" }, largest: { kind: "max", of: cents } },
     key,

@@ -1,7 +1,7 @@
 import { ByteWriter } from "../src/bytes.ts"
 import { keyed, STRING_KEY } from "../src/key.ts"
 import type { Input } from "../src/operator.ts"
-import { TumblingWindow } from "../src/operators/tumblingWindow.ts"
+import { GridWindow } from "../src/operators/gridWindow.ts"
 
 /** One measured case: nanoseconds an event, and for deltas their size. */
 export interface CoreBench {
@@ -64,10 +64,9 @@ interface Payment {
 const windowOver = () => {
   const key = keyed()
   const cents = (p: Payment) => p.cents
-  const window = new TumblingWindow({
+  const window = new GridWindow({
     id: "bench",
-    sizeMs: 10_000,
-    offsetMs: 0,
+    assigner: { kind: "tumbling", sizeMs: 10_000, offsetMs: 0 },
     allowedLatenessMs: 0,
     aggregates: {
       payments: { kind: "count" },

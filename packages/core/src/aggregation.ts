@@ -1,4 +1,5 @@
 import { type Aggregate, widthOf } from "./aggregate.ts"
+import { ByteWriter } from "./bytes.ts"
 import type { ValueCodec } from "./codec.ts"
 import type { GroupLayout } from "./state/group.ts"
 
@@ -67,6 +68,12 @@ export class Aggregation {
     this.setOf = Int32Array.from(kinds, (_, i) => countOf(kinds.slice(0, i), "distinctCount"))
     const codecs: readonly ValueCodec<unknown>[] = this.customs.map(({ codec }) => codec)
     this.layout = { numbers: sum(widths), codecs, sets: countOf(kinds, "distinctCount") }
+  }
+
+  /** Makes a row an empty one, whatever it was. */
+  begin(numbers: Numbers, base: number, values: unknown[][], slot: number): void {
+    for (let i = 0; i < this.layout.numbers; i++) numbers[base + i] = 0
+    this.init(numbers, base, values, slot)
   }
 
   /** Prepares a new row, whose numbers are zeros. */
@@ -188,10 +195,12 @@ export class Aggregation {
     column[slot] = this.customs[place]!.add(column[slot] as never, record as never, timestamp)
   }
 
+  /** The second part goes on to be used: what hands it on as the sum is given a copy, since the sum is changed in place. */
   private mergeCustom(place: number, a: unknown, b: unknown): unknown {
-    const { merge } = this.customs[place]!
+    const { merge, codec } = this.customs[place]!
     if (merge === undefined) throw new Error("An aggregate without merge stands where parts of windows become one")
-    return merge(a as never, b as never)
+    const merged = merge(a as never, b as never)
+    return merged === b && typeof b === "object" && b !== null ? copyOf(codec, b) : merged
   }
 }
 
@@ -209,10 +218,22 @@ const mergeDeviation = (into: Numbers, at: number, from: Numbers, other: number)
   const [a, b] = [into[at]!, from[other]!]
   const count = a + b
   if (b === 0) return
+  if (a === 0) {
+    for (let i = 0; i < 3; i++) into[at + i] = from[other + i]!
+    return
+  }
   const apart = from[other + 1]! - into[at + 1]!
   into[at] = count
   into[at + 1]! += (apart * b) / count
   into[at + 2]! += from[other + 2]! + (apart * apart * a * b) / count
+}
+
+const scratch = new ByteWriter(64)
+
+const copyOf = (codec: ValueCodec<unknown>, value: unknown): unknown => {
+  scratch.clear()
+  codec.write(value, scratch)
+  return codec.read(scratch.written().slice(), 0, scratch.length)
 }
 
 const foldable = (name: string, aggregate: Aggregate): Exclude<Aggregate, { kind: "collect" }> => {

@@ -2,8 +2,8 @@ import type { Aggregate } from "../src/aggregate.ts"
 import { ByteWriter } from "../src/bytes.ts"
 import type { ValueCodec } from "../src/codec.ts"
 import { keyed, readKey } from "../src/key.ts"
+import { GridWindow } from "../src/operators/gridWindow.ts"
 import { keyBy } from "../src/operators/keyBy.ts"
-import { TumblingWindow } from "../src/operators/tumblingWindow.ts"
 import { ChangeSet, type Entry } from "../src/state/merge.ts"
 import { PartitionState } from "../src/state/partition.ts"
 import { SourceClock } from "../src/time/sourceClock.ts"
@@ -68,17 +68,16 @@ export class Chain {
   readonly emitted: Emitted[] = []
   readonly late: Event[] = []
   readonly clock: SourceClock
-  readonly window: TumblingWindow
+  readonly window: GridWindow
   readonly state: PartitionState
   private readonly head
 
   constructor(spec: WindowSpec, boundMs = 0, atOnce = Number.POSITIVE_INFINITY) {
     const key = keyed()
     this.clock = new SourceClock("source", boundMs)
-    this.window = new TumblingWindow({
+    this.window = new GridWindow({
       id: "window",
-      sizeMs: spec.size,
-      offsetMs: spec.offset,
+      assigner: { kind: "tumbling", sizeMs: spec.size, offsetMs: spec.offset },
       allowedLatenessMs: spec.allowedLateness,
       aggregates,
       key,

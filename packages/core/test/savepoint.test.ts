@@ -7,6 +7,7 @@ import {
   ChangeSet,
   compareState,
   type Entry,
+  GridWindow,
   keyBy,
   keyed,
   type ListHandle,
@@ -18,7 +19,6 @@ import {
   type StateDefinition,
   type StateSpec,
   type StoredCodec,
-  TumblingWindow,
   type ValueHandle,
   windowDefinition
 } from "../src/index.ts"
@@ -81,10 +81,9 @@ class Partition {
       next: (record: object, ts: number) => void this.out.push(JSON.stringify([record, ts])),
       watermark: () => {}
     }
-    const window = new TumblingWindow({
+    const window = new GridWindow({
       id: "window",
-      sizeMs: SIZE,
-      offsetMs: 0,
+      assigner: { kind: "tumbling", sizeMs: SIZE, offsetMs: 0 },
       allowedLatenessMs: lateness,
       aggregates,
       key,

@@ -2,8 +2,8 @@ import { describe, expect, test } from "bun:test"
 import fc from "fast-check"
 import { KeyError, keyed } from "../src/key.ts"
 import { END_OF_TIME } from "../src/operator.ts"
+import { GridWindow } from "../src/operators/gridWindow.ts"
 import { keyBy } from "../src/operators/keyBy.ts"
-import { TumblingWindow } from "../src/operators/tumblingWindow.ts"
 import { ChangeReader, PREFIX_TOMBSTONE } from "../src/state/changes.ts"
 import { StateError } from "../src/state/error.ts"
 import type { Entry } from "../src/state/merge.ts"
@@ -89,10 +89,9 @@ describe("tumbling window", () => {
   test("the watermark waits for the results before it", () => {
     const seen: (string | number)[] = []
     const key = keyed()
-    const window = new TumblingWindow({
+    const window = new GridWindow({
       id: "sliced",
-      sizeMs: 10,
-      offsetMs: 0,
+      assigner: { kind: "tumbling", sizeMs: 10, offsetMs: 0 },
       allowedLatenessMs: 0,
       aggregates: { n: { kind: "count" } },
       key,
@@ -160,10 +159,9 @@ describe("tumbling window", () => {
   test("distinct values of one key are never taken for those of another, and undefined is none", () => {
     const seen: unknown[] = []
     const key = keyed()
-    const window = new TumblingWindow({
+    const window = new GridWindow({
       id: "distinct",
-      sizeMs: 10,
-      offsetMs: 0,
+      assigner: { kind: "tumbling", sizeMs: 10, offsetMs: 0 },
       allowedLatenessMs: 0,
       aggregates: { distinct: { kind: "distinctCount", of: (r: { v: string | number | undefined }) => r.v } },
       key,
@@ -187,10 +185,9 @@ describe("tumbling window", () => {
   test("late events that have nowhere to go are counted", () => {
     const key = keyed()
     const output = { next: () => {}, watermark: () => {} }
-    const window = new TumblingWindow({
+    const window = new GridWindow({
       id: "late",
-      sizeMs: 10,
-      offsetMs: 0,
+      assigner: { kind: "tumbling", sizeMs: 10, offsetMs: 0 },
       allowedLatenessMs: 0,
       aggregates: { n: { kind: "count" } },
       key,

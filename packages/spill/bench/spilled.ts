@@ -3,13 +3,13 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import {
   ByteWriter,
+  GridWindow,
   type Input,
   keyed,
   PartitionState,
   Process,
   STRING_KEY,
   type Stateful,
-  TumblingWindow,
   type ValueCodec,
   type ValueHandle
 } from "@headrace/core"
@@ -68,10 +68,9 @@ type Subject = Input & Stateful
 
 const key = keyed()
 const window = (): Subject =>
-  new TumblingWindow({
+  new GridWindow({
     id: "window",
-    sizeMs: 10_000,
-    offsetMs: 0,
+    assigner: { kind: "tumbling", sizeMs: 10_000, offsetMs: 0 },
     allowedLatenessMs: 0,
     aggregates: { payments: { kind: "count" }, spent: { kind: "sum", of: (p: Payment) => p.cents } },
     key,

@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { ByteWriter, keyBy, keyed, PartitionState, TumblingWindow } from "@headrace/core"
+import { ByteWriter, GridWindow, keyBy, keyed, PartitionState } from "@headrace/core"
 import { LogError } from "@headrace/engine"
 import { StateMemory } from "../../engine/src/task/memory.ts"
 import { SqliteSpill } from "../src/index.ts"
@@ -14,10 +14,9 @@ afterAll(() => rmSync(directory, { recursive: true }))
 const bounded = (boundBytes: number, onFull: "wait" | "stop" = "wait", maxPages?: number) => {
   const key = keyed()
   const seen: unknown[] = []
-  const window = new TumblingWindow({
+  const window = new GridWindow({
     id: "w",
-    sizeMs: 1000,
-    offsetMs: 0,
+    assigner: { kind: "tumbling", sizeMs: 1000, offsetMs: 0 },
     allowedLatenessMs: 0,
     aggregates: { n: { kind: "count" } },
     key,

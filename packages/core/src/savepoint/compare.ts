@@ -55,6 +55,15 @@ export const compareState = (written: StateDescriptor, own: StateDefinition): Co
   return NOTHING
 }
 
+const EXTENT = [
+  ["size", "sizeMs"],
+  ["slide", "slideMs"],
+  ["step", "stepMs"],
+  ["offset", "offsetMs"]
+] as const
+
+const showMs = (ms: number | undefined): string => (ms === undefined ? "none" : `${ms} ms`)
+
 type WindowSchema = Extract<StateSchema, { kind: "window" }>
 
 const compareWindow = (
@@ -63,8 +72,8 @@ const compareWindow = (
   own: StateDefinition,
   differs: (what: string, before: string, now: string) => Comparison
 ): Comparison => {
-  if (was.sizeMs !== is.sizeMs) return differs("the window's size", `${was.sizeMs} ms`, `${is.sizeMs} ms`)
-  if (was.offsetMs !== is.offsetMs) return differs("the window's offset", `${was.offsetMs} ms`, `${is.offsetMs} ms`)
+  for (const [name, field] of EXTENT)
+    if (was[field] !== is[field]) return differs(`the window's ${name}`, showMs(was[field]), showMs(is[field]))
   const parts = together(is.aggregates, was.aggregates, "aggregate", (before, now) =>
     compareAggregates(own, before, now)
   )

@@ -2,12 +2,13 @@ import { ByteWriter } from "../bytes.ts"
 import { NO_WATERMARK } from "../operator.ts"
 import { FIRST_STATE, PROCESSING_TIMERS, TIMERS } from "../operators/processLayout.ts"
 import { type Progress, progressCodec, START } from "../operators/progress.ts"
+import { gridOf } from "../operators/window/grid.ts"
 import { StateError } from "../state/error.ts"
 import type { Entry } from "../state/merge.ts"
 import { ValueReader, writeNumber } from "../state/number.ts"
 import type { StateDescriptor } from "../state/operator.ts"
 import { NAMESPACE_BYTES, readOrdered } from "../state/order.ts"
-import type { NamedStateSchema, StateSchema } from "../state/schema.ts"
+import { assignerOf, type NamedStateSchema, type StateSchema } from "../state/schema.ts"
 import { timeCodec } from "../time/sourceClock.ts"
 
 const ROWS = 2
@@ -55,13 +56,15 @@ const slowest = (id: string, all: readonly Progress[]): Progress => {
 }
 
 /**
- * The last ms of the window that an entry belongs to, if that has fired and is kept for late records. It must not fire as
- * a whole again because a slower partition joins its own.
+ * The last ms of the latest window that an entry belongs to, of those that have fired. It must not fire as a whole again
+ * because a slower partition joins its own.
  */
 export const keptWindow = (schema: StateSchema, key: Uint8Array, { fired }: Progress): number | undefined => {
   if (schema.kind !== "window" || key[NAMESPACE_BYTES]! < ROWS) return undefined
-  const last = readOrdered(key, 4) + schema.sizeMs - 1
-  return last <= fired ? last : undefined
+  const grid = gridOf(assignerOf(schema))
+  const pane = grid.paneOf(readOrdered(key, 4))
+  const window = Math.min(grid.last(pane), grid.after(fired) - 1)
+  return window < grid.first(pane) ? undefined : grid.maxTimestamp(window)
 }
 
 /** Order within a partition (of arrival, of what is due) becomes order within the merged one: no two are the same. */

@@ -10,7 +10,7 @@ interface Found {
   readonly descriptor: StateDescriptor
   /** Event time, and how far it has come. */
   own: Uint8Array | undefined
-  /** The last ms of the latest window that has fired and is kept for late records. */
+  /** The last ms of the latest window that has fired and whose records are kept: for late ones, or for later windows. */
   kept: number
 }
 
@@ -78,7 +78,7 @@ const checkKept = ({ id }: StateDescriptor, found: readonly (Found | undefined)[
   if (found.every(one => one === undefined || one.kept <= fired)) return
   throw new StateError(
     "Incompatible",
-    `Windows of "${id}" that have fired are kept for late records, and would fire again beside those of a partition whose event time is behind. ` +
+    `Windows of "${id}" have fired that are kept (for late records, or since others overlap them), and would fire again beside those of a partition whose event time is behind. ` +
       "Take the savepoint when the partitions stand at one time, or keep the number of partitions"
   )
 }

@@ -50,6 +50,8 @@ const partsOf = (schema: StateSchema): ReadonlyMap<string, Part> => {
   return new Map([
     layout,
     ["the window's size", plain(`${schema.sizeMs} ms`)],
+    ...(schema.slideMs === undefined ? [] : [["the window's slide", plain(`${schema.slideMs} ms`)] as const]),
+    ...(schema.stepMs === undefined ? [] : [["the window's step", plain(`${schema.stepMs} ms`)] as const]),
     ["the window's offset", plain(`${schema.offsetMs} ms`)],
     ...schema.aggregates.map(one => aggregate(one))
   ])

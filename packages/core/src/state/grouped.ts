@@ -84,6 +84,16 @@ export class GroupedState implements StateHandle {
     else for (let slot = from; slot < to; slot++) show(young, slot)
   }
 
+  /** Shows the row of one key, if it is there. What is only looked at does not become young by it. */
+  look(group: Group, bytes: Uint8Array, start: number, end: number, show: (rows: Rows, slot: number) => void): void {
+    const { young, old } = group
+    const slot = young.table.find(bytes, start, end)
+    if (slot >= 0) return show(young, slot)
+    const place = old?.find(0, bytes, start, end) ?? -1
+    if (place >= 0) return show(old!.rows, place)
+    if (group.spilled) this.showStored(group, bytes.subarray(start, end), show)
+  }
+
   delta(out: ByteWriter): void {
     for (const namespace of this.dropped) this.writeDrop(out, namespace)
     this.dropped = []
@@ -297,7 +307,7 @@ export class GroupedState implements StateHandle {
       const held = visit.held < places.length ? group.arrivalAt(places[visit.held]!) : Number.POSITIVE_INFINITY
       const stored = next < listed.length ? listed[next]![0] : Number.POSITIVE_INFINITY
       if (stored <= held) next++
-      if (stored < held) this.showStored(group, listed[next - 1]![1], show)
+      if (stored < held) this.showListed(group, listed[next - 1]![1], show)
       else show(...group.at(places[visit.held++]!))
       visit.arrival = Math.min(stored, held) + 1
     }
@@ -309,15 +319,21 @@ export class GroupedState implements StateHandle {
     return entries.map(([key, value]) => [readOrdered(key, HANDLE_BYTES), value] as const)
   }
 
-  private showStored(group: Group, key: Uint8Array, show: (rows: Rows, slot: number) => void): void {
+  private showListed(group: Group, key: Uint8Array, show: (rows: Rows, slot: number) => void): void {
+    if (!this.showStored(group, key, show))
+      throw new StateError("Damaged", "Spilled state lacks a key that its list of keys has")
+  }
+
+  private showStored(group: Group, key: Uint8Array, show: (rows: Rows, slot: number) => void): boolean {
     this.entries.beginKeys(group, 0)
     this.entries.key.copy(key, 0, key.length)
     const value = this.store!.get(this.entries.key.written())
-    if (value === undefined) throw new StateError("Damaged", "Spilled state lacks a key that its list of keys has")
+    if (value === undefined) return false
     // Rows of one key, for this call: nothing that is only looked at becomes young by it.
     const rows = new Rows(this.layout, 1)
     this.entries.readRow(group, rows, rows.table.upsert(key, 0, key.length), value)
     show(rows, 0)
+    return true
   }
 
   /** Deletes what was dropped, bit by bit. Answers how many entries that were. */

@@ -1,5 +1,7 @@
 import type { Aggregate } from "../aggregate.ts"
 import type { StoredCodec } from "../codec.ts"
+import { showAssigner } from "../operators/window/assigner.ts"
+import type { GridAssigner } from "../operators/window/grid.ts"
 import type { StateSpec } from "./handles.ts"
 import { type Shape, showShape } from "./shape.ts"
 
@@ -33,6 +35,10 @@ export type StateSchema =
       readonly version: number
       readonly sizeMs: number
       readonly offsetMs: number
+      /** Of sliding windows. */
+      readonly slideMs?: number
+      /** Of cumulative ones. */
+      readonly stepMs?: number
       readonly aggregates: readonly AggregateSchema[]
     }
   | {
@@ -54,6 +60,14 @@ export interface StateDefinition {
 
 const shapeOf = (codec: StoredCodec): Shape => codec.shape ?? "any"
 
+/** The windows that a state is of. */
+export const assignerOf = (schema: Extract<StateSchema, { readonly kind: "window" }>): GridAssigner => {
+  const { sizeMs, offsetMs, slideMs, stepMs } = schema
+  if (slideMs !== undefined) return { kind: "sliding", sizeMs, slideMs, offsetMs }
+  if (stepMs !== undefined) return { kind: "cumulative", sizeMs, stepMs, offsetMs }
+  return { kind: "tumbling", sizeMs, offsetMs }
+}
+
 /** A source's event time. */
 export const clockDefinition = (id: string): StateDefinition => ({
   id,
@@ -65,16 +79,19 @@ export const windowDefinition = (options: {
   readonly id: string
   readonly sizeMs: number
   readonly offsetMs: number
+  readonly slideMs?: number
+  readonly stepMs?: number
   readonly aggregates: Readonly<Record<string, Aggregate>>
 }): StateDefinition => {
-  const { id, sizeMs, offsetMs } = options
+  const { id, sizeMs, offsetMs, slideMs, stepMs } = options
+  const cut = { ...(slideMs !== undefined && { slideMs }), ...(stepMs !== undefined && { stepMs }) }
   const entries = Object.entries(options.aggregates)
   const aggregates = entries.map(
     ([name, one]): AggregateSchema =>
       one.kind === "custom" ? { name, kind: one.kind, shape: shapeOf(one.codec) } : { name, kind: one.kind }
   )
   const customs = entries.flatMap(([name, one]) => (one.kind === "custom" ? [[name, one.codec] as const] : []))
-  return { id, schema: { kind: "window", version: 2, sizeMs, offsetMs, aggregates }, codecs: new Map(customs) }
+  return { id, schema: { kind: "window", version: 2, sizeMs, offsetMs, ...cut, aggregates }, codecs: new Map(customs) }
 }
 
 /** `shared`: how a map that all keys see is kept; it stands behind the states of the keys. */
@@ -126,8 +143,7 @@ const UNTOUCHED: StoredCodec = {
 export const showSchema = (schema: StateSchema): string => {
   if (schema.kind === "clock") return "event time"
   if (schema.kind === "process") return schema.what ?? `process ${schema.states.map(showState).join(", ")}`
-  const offset = schema.offsetMs === 0 ? "" : ` shifted by ${schema.offsetMs} ms`
-  return `tumbling ${schema.sizeMs} ms${offset} ${schema.aggregates.map(showAggregate).join(", ")}`
+  return `${showAssigner(assignerOf(schema))} ${schema.aggregates.map(showAggregate).join(", ")}`
 }
 
 export const showState = ({ name, kind, ttl, shape }: NamedStateSchema): string =>

@@ -2,6 +2,8 @@ import {
   aggregated,
   Deduplicate,
   eventTime,
+  type GridAssigner,
+  GridWindow,
   type Input,
   IntervalJoin,
   type Keyed,
@@ -16,9 +18,7 @@ import {
   showAggregates,
   TableJoin,
   TemporalJoin,
-  TumblingWindow,
-  WindowJoin,
-  windowDefinition
+  WindowJoin
 } from "@headrace/core"
 import type { Node } from "headrace"
 
@@ -97,10 +97,10 @@ export const build = (node: StatefulNode, around: Surroundings): Built => {
 
 const windowOf = (node: Kind<"window">, { key, output, late }: Surroundings): Built => {
   const options = { ...node, key, output, atOnce, late: late(node.late) }
-  const { assigner } = node
+  const assigner = gridOf(node)
   const operator =
-    assigner.kind === "tumbling" && isPlain(node)
-      ? new TumblingWindow({ ...options, ...assigner })
+    assigner !== undefined
+      ? new GridWindow({ ...options, assigner })
       : new KeyedWindow({
           ...options,
           trigger: triggerOf(node),
@@ -110,9 +110,15 @@ const windowOf = (node: Kind<"window">, { key, output, late }: Surroundings): Bu
   return { operator, inputs: [operator], late: [operator.late] }
 }
 
-/** Windows that all keys share, in columns: the fast way. */
-const isPlain = ({ trigger, evictor, aggregates }: Kind<"window">): boolean =>
-  trigger === undefined && evictor === undefined && Object.values(aggregates).every(({ kind }) => kind !== "collect")
+/** Windows that all keys share, in columns: the fast way. Those of several panes have to be merged. */
+const gridOf = ({ assigner, trigger, evictor, aggregates }: Kind<"window">): GridAssigner | undefined => {
+  if (trigger !== undefined || evictor !== undefined) return undefined
+  if (assigner.kind === "session" || assigner.kind === "global") return undefined
+  const isPlain = Object.values(aggregates).every(
+    one => one.kind !== "collect" && (one.kind !== "custom" || one.merge !== undefined || assigner.kind === "tumbling")
+  )
+  return isPlain ? assigner : undefined
+}
 
 /** A global window has no end that the watermark could pass. */
 const triggerOf = ({ trigger, assigner }: Pick<Kind<"window">, "trigger" | "assigner">) =>
@@ -160,8 +166,6 @@ const NOWHERE: Input = { next: () => {}, watermark: () => {} }
 export const definitionOf = (node: StatefulNode): StateDefinition => {
   if (node.kind === "process") return processDefinition(node.id, node.state)
   if (node.kind === "broadcast") return processDefinition(node.id, node.state, node.broadcast.codec)
-  if (node.kind === "window" && node.assigner.kind === "tumbling" && isPlain(node))
-    return windowDefinition({ ...node, ...node.assigner })
   const { operator } = build(node, {
     key: keyed(),
     right: keyed(),
