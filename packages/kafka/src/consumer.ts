@@ -76,7 +76,7 @@ export class Consumer {
     await this.#ask("assign partitions", id => native.consumerAssign(this.#handle, id, positions.map(toPositionPlace)))
   }
 
-  /** Answers an "assign" event without reading yet: `seek` and `resume` begin it. */
+  /** Answers an "assign" event without reading yet: `readFrom` begins it. */
   async take(partitions: readonly TopicPartition[]): Promise<void> {
     const places = partitions.map(({ topic, partition }) => toPositionPlace({ topic, partition, offset: 0 }))
     await this.#ask("take partitions", id => native.consumerTake(this.#handle, id, places))
@@ -114,6 +114,13 @@ export class Consumer {
   async seek(positions: readonly Position[], timeoutMs: number): Promise<void> {
     const places = positions.map(toPositionPlace)
     await this.#ask("seek", id => native.consumerSeek(this.#handle, id, places, millis("seek", timeoutMs)))
+  }
+
+  /** Reads on here in partitions that were taken or paused. One that was just taken is refused until the client has begun with it. */
+  async readFrom(positions: readonly Position[], timeoutMs: number): Promise<void> {
+    const operation = "read on"
+    const places = positions.map(toPositionPlace)
+    await this.#ask(operation, id => native.consumerReadFrom(this.#handle, id, places, millis(operation, timeoutMs)))
   }
 
   /**

@@ -101,9 +101,8 @@ const membership = (consumer: Consumer, askers: Askers): Membership => {
     take: partitions => attempt("take partitions", () => consumer.take(partitions)),
     pause: partitions => attempt("pause partitions", () => consumer.pause(partitions)),
     seek: positions =>
-      attempt("seek", () => consumer.seek(positions, CALL_TIMEOUT_MS)).pipe(
-        Effect.retry({ schedule: untilBegun, while: error => error.failure === "Retry" }),
-        Effect.andThen(attempt("resume partitions", () => consumer.resume(positions)))
+      attempt("read on", () => consumer.readFrom(positions, CALL_TIMEOUT_MS)).pipe(
+        Effect.retry({ schedule: untilBegun, while: error => error.failure === "Retry" })
       ),
     unassign: partitions => attempt("give partitions back", () => consumer.unassign(partitions)),
     committed,

@@ -50,6 +50,7 @@ export interface Native {
   readonly consumerPause: Ask<[Places]>
   readonly consumerResume: Ask<[Places]>
   readonly consumerSeek: Ask<[Places, timeoutMs: number]>
+  readonly consumerReadFrom: Ask<[Places, timeoutMs: number]>
   readonly consumerCommitted: Ask<[Places, timeoutMs: number]>
   readonly consumerCommit: Ask<[Places, timeoutMs: number]>
   readonly consumerOffsetsForTimes: Ask<[Places, timeoutMs: number]>

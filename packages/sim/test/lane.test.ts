@@ -138,6 +138,28 @@ test("a partition runs only when the client holds it and its state is back", () 
   }
 })
 
+test("while the producers get their sessions the group gives partitions and state comes back, and nothing runs", () => {
+  const bench = new Bench("plain")
+  bench.step({ type: "start" })
+  bench.assign(0)
+  bench.settle(["take", "restore"])
+  bench.answer("initialise")
+  expect(bench.asked).not.toContain("seek")
+  bench.answer("initialise")
+  bench.settle(["seek"])
+  expect(PHASES[bench.phase]).toBe("running")
+})
+
+test("a partition that is revoked while the producers get their sessions goes at once", () => {
+  const bench = new Bench("plain")
+  bench.step({ type: "start" })
+  bench.assign(0)
+  bench.change("revoke", [0])
+  bench.settle(["take"])
+  expect(bench.waits("unassign")).toBe(true)
+  expect(bench.waits("initialise")).toBe(true)
+})
+
 test("a revoked partition is given back when both transactions are committed, and nothing is read before", () => {
   const bench = new Bench("plain").run()
   bench.assign(1)

@@ -74,9 +74,14 @@ export class Holdings {
 
   // ── from arriving to running ───────────────────────────────────────────────────────────────────────────────────
 
-  /** Asks for the state of those that are new, and starts those that have it, while the others go on. */
+  /** Asks for the state of those that are new. */
+  begin(): readonly Command[] {
+    return this.arrivals.begin().map(task => ({ type: "restore", task }))
+  }
+
+  /** The same, and starts those that have it, while the others go on. */
   advance(): readonly Command[] {
-    const commands: Command[] = this.arrivals.begin().map(task => ({ type: "restore", task }))
+    const commands = this.begin()
     const arrived = this.arrivals.take()
     if (arrived.length === 0) return commands
     for (const { task, at } of arrived) task.start(at)

@@ -381,6 +381,7 @@ export class Lane {
   private pump(): void {
     switch (this.phase) {
       case "starting":
+        return this.prepare()
       case "resetting":
         return this.runWhenReady()
       case "running":
@@ -388,6 +389,17 @@ export class Lane {
       case "quieting":
         return this.resetWhenQuiet()
     }
+  }
+
+  /**
+   * While the producers get their sessions, which may take the abort of what a predecessor left open, the group gives
+   * partitions and their state comes back. None runs before: a restore ends only when all that was written is decided.
+   */
+  private prepare(): void {
+    if (this.commits.bothReady) return this.runWhenReady()
+    this.emit(this.holdings.begin())
+    if (this.holdings.owing) this.handOver()
+    this.poll()
   }
 
   private proceed(): void {
@@ -415,7 +427,8 @@ export class Lane {
   }
 
   private poll(): void {
-    if (this.polling || this.phase !== "running" || this.leaves || this.congested()) return
+    const polls = this.phase === "running" || this.phase === "starting"
+    if (this.polling || !polls || this.leaves || this.congested()) return
     this.polling = true
     this.emit([{ type: "poll", timeoutMs: this.pollTimeout() }])
   }

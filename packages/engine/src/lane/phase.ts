@@ -1,7 +1,7 @@
 import type { Phase } from "../metrics.ts"
 
 /**
- * `starting`: the producers get their sessions. `running`: partitions come, run and go, each on its own. After a failed
+ * `starting`: the producers get their sessions, and the first partitions their state. `running`: partitions come, run and go, each on its own. After a failed
  * transaction: `quieting` (calls under way come back), then `resetting` (new sessions of both producers, which aborts).
  * `leaving`: all is committed, and the lane leaves the group.
  */

@@ -180,6 +180,14 @@ impl Consumer {
     Ok(Answer::default())
   }
 
+  /// Reads on at these places in partitions that were taken or paused. librdkafka lets a resumed partition lie for up to
+  /// a second where nothing else is read from its broker: it wakes that broker's thread for a seek, and not for a resume.
+  pub fn read_from(&mut self, places: &Places, timeout_ms: i32) -> Outcome {
+    self.seek(places, timeout_ms)?;
+    self.resume(places)?;
+    self.seek(places, timeout_ms)
+  }
+
   pub fn committed(&mut self, places: &Places, timeout_ms: i32) -> Outcome {
     fault::check(fault::code(unsafe { rd_kafka_committed(self.raw.rk, places.0, timeout_ms) }))?;
     Ok(Answer::text(places.json()))

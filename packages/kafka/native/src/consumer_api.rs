@@ -99,6 +99,11 @@ pub fn consumer_seek(consumer: Handled, id: u32, places: Vec<Place>, timeout_ms:
 }
 
 #[napi]
+pub fn consumer_read_from(consumer: Handled, id: u32, places: Vec<Place>, timeout_ms: i32) {
+  with_places(consumer, id, Places::of(&places), move |desk, places| desk.read_from(places, timeout_ms));
+}
+
+#[napi]
 pub fn consumer_committed(consumer: Handled, id: u32, places: Vec<Place>, timeout_ms: i32) {
   with_places(consumer, id, Places::of(&places), move |desk, places| desk.committed(places, timeout_ms));
 }
