@@ -26,7 +26,8 @@ export default async (task: WorkerTask): Promise<void> => {
   const plan = await planOf(task)
   const metrics = new LaneMetrics(task.metrics)
   const waiting = waits ? { admitted: Deferred.await(admitted) } : {}
-  const run = runLaneJob({ plan, job, lane: task.index, metrics, ...waiting }, handle => {
+  const known = task.topics === undefined ? {} : { topics: task.topics }
+  const run = runLaneJob({ plan, job, lane: task.index, metrics, ...known, ...waiting }, handle => {
     offer = message => {
       if (message.type === "stop") handle.offer(message)
     }

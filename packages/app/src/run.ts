@@ -16,9 +16,9 @@ import { ConfigError, jobOf, type Settings, savepointsIn, storeText } from "./co
 import { Handover, identityOf } from "./handover.ts"
 import { holdInstance } from "./instance.ts"
 import { loadPipeline } from "./module.ts"
-import { compiled } from "./place.ts"
+import { compiled, workerFile } from "./place.ts"
 import { awaitNeeds, awayOf, serversOf } from "./preflight.ts"
-import { endWhenDone, sourcePartitions } from "./savepoint/bounded.ts"
+import { endWhenDone } from "./savepoint/bounded.ts"
 import { type SavepointRequest, Savepoints } from "./savepoint/ending.ts"
 import { restore } from "./savepoint/restore.ts"
 import { showRestore } from "./savepoint/show.ts"
@@ -27,6 +27,7 @@ import { warnOfState } from "./states.ts"
 import { Status } from "./status.ts"
 import { defaultRestarts, supervise, type Unit } from "./supervisor.ts"
 import { mayTakeOver, takeOver } from "./takeover.ts"
+import { loadAhead, threads } from "./threads.ts"
 import { isEmbedded } from "./value.ts"
 
 const STOP_WITHIN_MS = 8000
@@ -94,18 +95,23 @@ const work = Effect.fnUntraced(function* (all: Work) {
   const { predecessor } = how
   const admission = { lanes: yield* Deferred.make<void>(), rest: yield* Deferred.make<void>() }
   const has = (kind: Unit["kind"]) => status.units.some(unit => unit.kind === kind)
+  const pool = yield* threads(status.units.length)
+  const kinds = status.units.map(({ kind }) => kind)
+  yield* Effect.forkScoped(loadAhead(pool, kinds, workerFile()))
   yield* awaitNeeds(serversOf(job, has("clickhouse")), status)
   if (how.from !== undefined) yield* startFrom(all, how.from)
   const filled = plan.nodes.filter(isTable).filter(({ id }) => status.units.some(unit => unit.nodeId === id))
-  const topics = Effect.andThen(prepareTopics(plan, job), checkTopics(plan, job, filled))
-  yield* Effect.provide(topics, kafkaClients(job.kafka))
-  status.partitions = yield* sourcePartitions(plan, job)
+  const prepared = Effect.tap(prepareTopics(plan, job), checkTopics(plan, job, filled))
+  const topics = yield* Effect.provide(prepared, kafkaClients(job.kafka))
+  status.partitions = sourceTopics(plan).reduce((sum, topic) => sum + topics.get(topic)!, 0)
   yield* Effect.forkScoped(announce(status))
   yield* Effect.forkScoped(warnOfState(status, job.state.directory))
   const supervised = supervise({
     ...(predecessor === undefined ? {} : { admission }),
     job,
     digest,
+    topics,
+    pool,
     units: status.units,
     stopWithinMs: STOP_WITHIN_MS,
     restarts: defaultRestarts,

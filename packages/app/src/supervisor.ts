@@ -10,8 +10,9 @@ import {
   type WorkerTask
 } from "@headrace/engine"
 import { Clock, Deferred, Effect, Result, Schema } from "effect"
-import { Piscina } from "piscina"
+import type { Piscina } from "piscina"
 import { workerFile } from "./place.ts"
+import { threads } from "./threads.ts"
 import { type Watchdog, watchdog } from "./watchdog.ts"
 
 /** The job cannot go on: a person must act, or it failed too often. Ends the process with exit code 1. */
@@ -65,10 +66,14 @@ export interface Supervised {
   readonly job: JobConfig
   readonly digest: string
   readonly units: readonly Unit[]
+  /** What was found of the job's topics just now. Lanes that are started again look themselves. */
+  readonly topics?: ReadonlyMap<string, number>
   /** Clean stops that take longer are ended by force. */
   readonly stopWithinMs: number
   readonly restarts: RestartPolicy
   readonly watchdog: Watchdog
+  /** One thread for each unit, if they have begun to load already. */
+  readonly pool?: Piscina
   /** Whether full checkpoints are written by this process, in a thread of their own. */
   readonly checkpoints: boolean
   /** Answers when lanes are to end by themselves; `drain`: with event time at its end. Tables are stopped behind them. */
@@ -88,7 +93,7 @@ export interface Supervised {
 export const supervise = (options: Supervised): Effect.Effect<void, JobFailed> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const crew = { ...options, pool: yield* threads(options.units.length) }
+      const crew = { ...options, pool: options.pool ?? (yield* threads(options.units.length)) }
       // A pool of its own: its thread runs at the lowest priority, and no lane may ever get it.
       if (options.checkpoints)
         yield* Effect.forkScoped(whenFree(crew, checkpointing({ ...options, pool: yield* threads(1) })))
@@ -111,25 +116,13 @@ interface Crew extends Supervised {
   readonly pool: Piscina
 }
 
-/** No file for the pool as a whole: a file that fails at import is then its task's failure, and no thread is lost. */
-const threads = (count: number) =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      const pool = new Piscina({ minThreads: 0, maxThreads: count, idleTimeout: 60_000, atomics: "disabled" })
-      // A thread that dies after its task has ended: there is nothing left that could fail.
-      pool.on("error", (error: unknown) => void Effect.runFork(Effect.logWarning("an idle thread died", error)))
-      return pool
-    }),
-    pool => Effect.promise(() => pool.destroy())
-  )
-
 /** Runs a unit again and again until it ends by itself. */
 const keepRunning = (crew: Crew, unit: Unit) =>
   Effect.gen(function* () {
     let failures = NONE
     while (true) {
       const started = yield* Clock.currentTimeMillis
-      const result = yield* Effect.result(attempt(crew, unit))
+      const result = yield* Effect.result(attempt(crew, unit, failures === NONE))
       if (Result.isSuccess(result)) return
       const { cause, stalledMs = 0 } = result.failure
       const ran = (yield* Clock.currentTimeMillis) - started - stalledMs
@@ -172,8 +165,8 @@ const hasStarted = (metrics: SharedArrayBuffer): boolean =>
 const FAILED = PHASES.indexOf("failed")
 
 /** One run of a unit in a thread. Interrupting it stops the unit cleanly, or by force when that takes too long. */
-const attempt = (crew: Crew, unit: Unit) => {
-  const task = taskOf(crew, unit)
+const attempt = (crew: Crew, unit: Unit, first: boolean) => {
+  const task = taskOf(crew, unit, first)
   const joins = task.waits ? Deferred.await(crew.admission!.lanes) : Effect.never
   return runTask(crew, unit.name, task, {
     doomed: watched(crew, unit),
@@ -189,12 +182,13 @@ const watched = (crew: Crew, unit: Unit): Effect.Effect<never, TaskFailed> =>
     return new TaskFailed({ cause, stalledMs: forMs })
   })
 
-const taskOf = (crew: Crew, unit: Unit): Omit<WorkerTask, "control"> => ({
+const taskOf = (crew: Crew, unit: Unit, first: boolean): Omit<WorkerTask, "control"> => ({
   kind: unit.kind,
   job: crew.job,
   index: unit.index,
   metrics: unit.metrics.buffer,
   digest: crew.digest,
+  ...(first && crew.topics !== undefined ? { topics: crew.topics } : {}),
   ...(unit.kind === "lane" && isClosed(crew.admission) ? { waits: true } : {}),
   ...(unit.nodeId === undefined ? {} : { nodeId: unit.nodeId })
 })

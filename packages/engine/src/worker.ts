@@ -20,10 +20,17 @@ export interface WorkerTask {
   readonly control: MessagePort
   /** The plan's digest in the main thread: a thread that computes another one must not run. */
   readonly digest: string
+  /** How many partitions the job's topics have, where the process has just looked. */
+  readonly topics?: ReadonlyMap<string, number>
   /** A lane that stays outside of its group until it is told to join, and follows what its predecessor owns. */
   readonly waits?: boolean
   /** The plan node that a sink's thread serves. */
   readonly nodeId?: string
+}
+
+/** A thread of the pool that is to load what it takes to run tasks of a kind, and nothing else. */
+export interface LoadTask {
+  readonly load: WorkerKind
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { KafkaConfig, LogError, Membership, SourceOptions, TopicPartition } from "@headrace/engine"
-import { Effect, Schedule, Scope } from "effect"
+import { Effect, Schedule, type Scope } from "effect"
 import { committedOf } from "./committed.ts"
 import { Consumer } from "./consumer.ts"
 import { groupSettings, SOURCE_DEFAULTS } from "./defaults.ts"
@@ -30,14 +30,12 @@ export const openMembership = (
       leave
     )
     yield* attempt(`subscribe to ${options.topics.join(", ")}`, () => consumer.subscribe(options.topics))
-    const scope = yield* Effect.scope
-    const asker = (isolation: Isolation) => {
-      const open = Effect.acquireRelease(
+    const asker = (isolation: Isolation) =>
+      Effect.acquireRelease(
         attemptSync("open a consumer", () => Consumer.open(askerSettings(config, options, isolation), signIn(config))),
         opened => letGo("close a consumer", () => opened.close(CALL_TIMEOUT_MS))
       )
-      return Effect.cached(Scope.provide(open, scope))
-    }
+    // They connect, and find the group's coordinator, while the member joins.
     return membership(consumer, {
       read_committed: yield* asker("read_committed"),
       read_uncommitted: yield* asker("read_uncommitted")
@@ -71,8 +69,7 @@ const askerSettings = (
 })
 
 type Isolation = "read_committed" | "read_uncommitted"
-/** Opened when they are first asked. */
-type Askers = Readonly<Record<Isolation, Effect.Effect<Consumer, LogError>>>
+type Askers = Readonly<Record<Isolation, Consumer>>
 
 const leave = (consumer: Consumer): Effect.Effect<void> =>
   letGo("leave the group", () => consumer.close(CALL_TIMEOUT_MS))
@@ -80,14 +77,8 @@ const leave = (consumer: Consumer): Effect.Effect<void> =>
 const membership = (consumer: Consumer, askers: Askers): Membership => {
   const poll = polling(consumer, ARENA_RECORDS)
 
-  const ask = <A>(
-    isolation: Isolation,
-    what: string,
-    call: (asker: Consumer) => Promise<A>
-  ): Effect.Effect<A, LogError> => Effect.flatMap(askers[isolation], asker => attempt(what, () => call(asker)))
-
   const committed = (partitions: readonly TopicPartition[]) =>
-    ask("read_committed", "read committed offsets", one => one.committed(partitions, STABLE_TIMEOUT_MS)).pipe(
+    attempt("read committed offsets", () => askers.read_committed.committed(partitions, STABLE_TIMEOUT_MS)).pipe(
       Effect.flatMap(committedOf),
       Effect.map(found => found.map(one => one?.offset)),
       // Offsets of a transaction that is about to end are not stable yet; the coordinator may be moving.
@@ -106,7 +97,7 @@ const membership = (consumer: Consumer, askers: Askers): Membership => {
       ),
     unassign: partitions => attempt("give partitions back", () => consumer.unassign(partitions)),
     committed,
-    range: partition => Effect.flatMap(askers.read_uncommitted, everything => fullRangeOf(everything, partition)),
+    range: partition => fullRangeOf(askers.read_uncommitted, partition),
     knownEnd: ({ topic, partition }) => consumer.knownEnd(topic, partition),
     member: consumer,
     close: leave(consumer)

@@ -17,13 +17,6 @@ const partitionsOf = (plan: Plan): Effect.Effect<readonly TopicPartition[], LogE
     })
   )
 
-/** How many partitions the sources of a job have. */
-export const sourcePartitions = (plan: Plan, job: JobConfig): Effect.Effect<number, LogError> =>
-  partitionsOf(plan).pipe(
-    Effect.map(all => all.length),
-    Effect.provide(kafkaClients(job.kafka))
-  )
-
 /** Nothing is ever committed for a partition that has no records. */
 const endOf = ({ start, end }: { readonly start: number; readonly end: number }): number => (start === end ? 0 : end)
 

@@ -42,6 +42,8 @@ export interface LaneJob {
   readonly job: JobConfig
   readonly lane: number
   readonly metrics: LaneMetrics
+  /** How many partitions the job's topics have, where that is known already. */
+  readonly topics?: ReadonlyMap<string, number>
   /** The lane stays outside of its group until this ends, and follows what its predecessor owns. */
   readonly admitted?: Effect.Effect<void>
 }
@@ -57,7 +59,7 @@ export const runLaneJob = (
   Effect.scoped(
     Effect.gen(function* () {
       const { plan, job, metrics } = options
-      const topics = yield* prepareTopics(plan, job)
+      const topics = options.topics ?? (yield* prepareTopics(plan, job))
       const ids = transactionalIds(job, options.lane)
       const outputTopics = [...sinkTopics(plan), ...sourceTopics(plan).map(topic => changelogName(job.app, topic))]
       const clients = yield* Clients

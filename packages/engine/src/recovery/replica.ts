@@ -29,6 +29,12 @@ export interface Replica {
   next: number | "beginning"
 }
 
+/** The changelog partition of a source partition. */
+export const logOf = (options: ReplicaOptions, { topic, partition }: TopicPartition): TopicPartition => ({
+  topic: options.changelogTopic(topic),
+  partition
+})
+
 /** The state of the newest checkpoint. Lets others run in between. */
 export const openReplica = (
   options: ReplicaOptions,
@@ -39,7 +45,7 @@ export const openReplica = (
     fromNewest(options.app, task, newest => putBack(options, task, part, newest)),
     checkpoint => ({
       task,
-      log: { topic: options.changelogTopic(task.topic), partition: task.partition },
+      log: logOf(options, task),
       since: checkpoint?.changelogOffset ?? 0,
       reached: checkpoint?.sourceOffset,
       next: checkpoint?.changelogOffset ?? "beginning"

@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import { nowMs } from "../clock.ts"
 import type { BlobError, Blobs } from "../ports/blobs.ts"
 import { LogError, type Position, type TopicPartition } from "../ports/log.ts"
@@ -6,7 +6,7 @@ import type { Task } from "../task/task.ts"
 import { storeError } from "./checkpoint.ts"
 import { type LostOptions, rangeOf, standing } from "./lost.ts"
 import type { PartitionProgress, RestoreProgress } from "./progress.ts"
-import { advance, openReplica, type Replica, type ReplicaOptions } from "./replica.ts"
+import { advance, logOf, openReplica, type Replica, type ReplicaOptions } from "./replica.ts"
 
 export interface RestoreOptions extends LostOptions, ReplicaOptions {
   /** Of all tasks that the lane restores. */
@@ -26,12 +26,17 @@ export interface Restored extends Position {
 /** Brings a task's state back, and answers with the source position to go on from. Lets others run in between. */
 export const restoreTask = (options: RestoreOptions, task: Task): Effect.Effect<Restored, LogError, Blobs> =>
   restoring(options, part =>
-    Effect.flatMap(openReplica(options, task, part), replica => settled(options, replica, part))
+    Effect.gen(function* () {
+      // Its answer takes time of others, not of this thread, which puts a checkpoint back meanwhile.
+      const goal = yield* Effect.forkChild(goalOf(options, task))
+      const replica = yield* openReplica(options, task, part)
+      return yield* settled(options, replica, part, Fiber.join(goal))
+    })
   )
 
 /** The same for a task of which a replica is here already. */
 export const settleReplica = (options: RestoreOptions, replica: Replica): Effect.Effect<Restored, LogError, Blobs> =>
-  restoring(options, part => settled(options, replica, part))
+  restoring(options, part => settled(options, replica, part, goalOf(options, replica.task)))
 
 const restoring = (
   { progress }: RestoreOptions,
@@ -39,16 +44,37 @@ const restoring = (
 ): Effect.Effect<Restored, LogError, Blobs> =>
   progress.during(restore).pipe(Effect.catchTag("BlobError", error => Effect.fail(storeError(error, "Stop"))))
 
-const settled = (options: RestoreOptions, replica: Replica, part: PartitionProgress) =>
+const settled = (
+  options: RestoreOptions,
+  replica: Replica,
+  part: PartitionProgress,
+  goal: Effect.Effect<Goal, LogError>
+) =>
   Effect.gen(function* () {
     const { task } = replica
     const { topic, partition } = task
-    const reached = yield* settle(options, replica, part)
+    const reached = yield* settle(options, replica, part, goal)
     if (reached !== undefined)
       return { topic, partition, offset: yield* standing(options, task, reached), committed: reached }
     // Nothing was ever committed for the partition: it starts at the beginning of its topic.
     const { start } = yield* rangeOf(options.source, task)
     return { topic, partition, offset: start, committed: start }
+  })
+
+/** What a restore has to come to. */
+interface Goal {
+  /** The group's stable offset; undefined while there is none. */
+  readonly committed: number | undefined
+  /** The end of all that was written to the changelog when that offset was known. */
+  readonly written: number
+}
+
+/** Of a partition that the group has given: its last owner commits nothing more that is not pending already. */
+const goalOf = (options: RestoreOptions, task: TopicPartition): Effect.Effect<Goal, LogError> =>
+  Effect.gen(function* () {
+    const [committed] = yield* options.source.committed([task])
+    const written = yield* options.changelog.written(logOf(options, task))
+    return { committed, written }
   })
 
 /**
@@ -59,15 +85,15 @@ const settled = (options: RestoreOptions, replica: Replica, part: PartitionProgr
 const settle = (
   options: RestoreOptions,
   replica: Replica,
-  part: PartitionProgress
+  part: PartitionProgress,
+  goal: Effect.Effect<Goal, LogError>
 ): Effect.Effect<number | undefined, LogError | BlobError, Blobs> =>
   Effect.gen(function* () {
     const { task, log } = replica
     const deadline = (yield* nowMs) + options.patienceMs
-    for (;;) {
-      // Asked for again in each round: a predecessor's transaction may have ended in between.
-      const [committed] = yield* options.source.committed([task])
-      const written = yield* options.changelog.written(log)
+    // Asked for again in each round: a predecessor's transaction may have ended in between.
+    for (let asked = goal; ; asked = goalOf(options, task)) {
+      const { committed, written } = yield* asked
       part.changelog(replica.since, written)
       const next = yield* advance(options, replica, part)
       const { reached } = replica
