@@ -63,10 +63,12 @@ const putBack = (
   part.checkpoint(checkpoint.bytes)
   const entries = (block: EntryBlock) =>
     Effect.sync(() => {
+      let count = 0
       for (const [key, value] of block) {
         task.restore(key, value)
-        metrics.add("restored", 1)
+        count++
       }
+      metrics.add("restored", count)
       part.put(block.bytes)
     })
   return Stream.runForEach(checkpoint.blocks, block => Effect.andThen(entries(block), part.breathe)).pipe(
