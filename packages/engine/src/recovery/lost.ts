@@ -13,7 +13,7 @@ export interface LostOptions {
   readonly patienceMs: number
 }
 
-interface Range {
+export interface Range {
   readonly start: number
   readonly end: number
 }
@@ -25,15 +25,19 @@ export const rangeOf = (source: Source, partition: TopicPartition): Effect.Effec
     Effect.retry({ schedule: untilAnswered, while: error => error.failure !== "Stop" })
   )
 
-/** Where to go on: at the committed offset, or where the job's policy says, if the log does not have it any more. */
+/**
+ * Where to go on: at the committed offset, or where the job's policy says, if the log does not have it any more. `found`:
+ * what was in the log a moment ago.
+ */
 export const standing = (
   options: LostOptions,
   partition: TopicPartition,
-  committed: number
+  committed: number,
+  found: Range
 ): Effect.Effect<number, LogError> =>
   Effect.gen(function* () {
     const deadline = (yield* nowMs) + options.patienceMs
-    let range = yield* rangeOf(options.source, partition)
+    let range = found
     while (committed > range.end && (yield* nowMs) < deadline) {
       yield* Effect.sleep("100 millis")
       range = yield* rangeOf(options.source, partition)

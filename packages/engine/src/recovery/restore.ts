@@ -4,7 +4,7 @@ import type { BlobError, Blobs } from "../ports/blobs.ts"
 import { LogError, type Position, type TopicPartition } from "../ports/log.ts"
 import type { Task } from "../task/task.ts"
 import { storeError } from "./checkpoint.ts"
-import { type LostOptions, rangeOf, standing } from "./lost.ts"
+import { type LostOptions, type Range, rangeOf, standing } from "./lost.ts"
 import type { PartitionProgress, RestoreProgress } from "./progress.ts"
 import { advance, logOf, openReplica, type Replica, type ReplicaOptions } from "./replica.ts"
 
@@ -53,12 +53,11 @@ const settled = (
   Effect.gen(function* () {
     const { task } = replica
     const { topic, partition } = task
-    const reached = yield* settle(options, replica, part, goal)
+    const { reached, range } = yield* settle(options, replica, part, goal)
     if (reached !== undefined)
-      return { topic, partition, offset: yield* standing(options, task, reached), committed: reached }
+      return { topic, partition, offset: yield* standing(options, task, reached, range), committed: reached }
     // Nothing was ever committed for the partition: it starts at the beginning of its topic.
-    const { start } = yield* rangeOf(options.source, task)
-    return { topic, partition, offset: start, committed: start }
+    return { topic, partition, offset: range.start, committed: range.start }
   })
 
 /** What a restore has to come to. */
@@ -67,6 +66,13 @@ interface Goal {
   readonly committed: number | undefined
   /** The end of all that was written to the changelog when that offset was known. */
   readonly written: number
+  /** What was in the source's log then. */
+  readonly range: Range
+}
+
+interface Settled extends Pick<Goal, "range"> {
+  /** The source offset that the state stands for; undefined: nothing was ever committed. */
+  readonly reached: number | undefined
 }
 
 /** Of a partition that the group has given: its last owner commits nothing more that is not pending already. */
@@ -74,7 +80,7 @@ const goalOf = (options: RestoreOptions, task: TopicPartition): Effect.Effect<Go
   Effect.gen(function* () {
     const [committed] = yield* options.source.committed([task])
     const written = yield* options.changelog.written(logOf(options, task))
-    return { committed, written }
+    return { committed, written, range: yield* rangeOf(options.source, task) }
   })
 
 /**
@@ -87,17 +93,17 @@ const settle = (
   replica: Replica,
   part: PartitionProgress,
   goal: Effect.Effect<Goal, LogError>
-): Effect.Effect<number | undefined, LogError | BlobError, Blobs> =>
+): Effect.Effect<Settled, LogError | BlobError, Blobs> =>
   Effect.gen(function* () {
     const { task, log } = replica
     const deadline = (yield* nowMs) + options.patienceMs
     // Asked for again in each round: a predecessor's transaction may have ended in between.
     for (let asked = goal; ; asked = goalOf(options, task)) {
-      const { committed, written } = yield* asked
+      const { committed, written, range } = yield* asked
       part.changelog(replica.since, written)
       const next = yield* advance(options, replica, part)
       const { reached } = replica
-      if (reached === committed && next >= written) return reached
+      if (reached === committed && next >= written) return { reached, range }
       if ((yield* nowMs) > deadline)
         return yield* reached === committed ? undecided(log, next, written) : disagree(task, log, reached, committed)
       yield* Effect.sleep("20 millis")
