@@ -93,7 +93,7 @@ export abstract class EventTimeOperator implements Stateful {
   proceed(limit: number): number {
     let done = 0
     for (; done < limit && this.pending; done++) this.perform()
-    if (!this.pending) this.output.watermark(this.current)
+    if (!this.pending) this.handOn()
     return done
   }
 
@@ -116,15 +116,25 @@ export abstract class EventTimeOperator implements Stateful {
     return this.state
   }
 
+  /** Nothing that is due waits any more: the watermark goes on. */
+  protected handOn(): void {
+    this.output.watermark(this.current)
+  }
+
   /** Hands on a record of a key. */
   protected emit(key: Key, record: object, timestamp: number): void {
+    this.under(key)
+    this.output.next(record, timestamp)
+  }
+
+  /** What is handed on next is of this key. */
+  protected under(key: Key): void {
     const { outputKey, written } = this
     written.clear()
     outputKey.kind = writeKey(written, key)
     outputKey.bytes = written.bytes
     outputKey.start = 0
     outputKey.end = written.length
-    this.output.next(record, timestamp)
   }
 
   /** A time in ms, or it throws: NaN would be neither late nor due, ever. */

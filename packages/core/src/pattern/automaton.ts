@@ -1,0 +1,90 @@
+import type { Condition, Taken } from "./spec.ts"
+
+/** What is asked about an event, with what a partial match has taken. */
+export interface Asking {
+  readonly event: object
+  /** What a test says of the event, asked once for all. */
+  readonly holds: (test: number) => boolean
+  readonly taken: Taken
+  /** How long ago the partial match took its last event, in ms. */
+  readonly gapMs: number
+}
+
+export type Guard = (asking: Asking) => boolean
+
+export type Action = "take" | "ignore" | "proceed"
+
+/** `proceed` needs no event of its own: it goes on with the same one. */
+export interface Edge {
+  readonly action: Action
+  readonly target: State
+  guard: Guard
+}
+
+/**
+ * `pending`: a match, if it is still here when its time is over. `stop`: what gets here is given up. Events that are taken
+ * on the way out of a state are those of the step that it is called after.
+ */
+export type StateKind = "start" | "normal" | "pending" | "stop" | "final"
+
+export interface State {
+  /** Its number in the automaton, and in state. */
+  readonly number: number
+  /** Copies of a state have its name. */
+  readonly name: number
+  kind: StateKind
+  readonly step: string
+  readonly edges: Edge[]
+  /** The next event has to come less than so much after the last one. */
+  gapMs: number
+}
+
+export const always: Guard = () => true
+export const not =
+  (guard: Guard): Guard =>
+  asking =>
+    !guard(asking)
+export const both = (a: Guard, b: Guard): Guard => {
+  if (a === always) return b
+  return b === always ? a : asking => a(asking) && b(asking)
+}
+
+/** Tests on events alone, numbered: those that are the same function are the same test. */
+export class Tests {
+  readonly all: ((event: object) => boolean)[] = []
+
+  number(test: (event: never) => boolean): number {
+    const own = test as (event: object) => boolean
+    const known = this.all.indexOf(own)
+    return known >= 0 ? known : this.all.push(own) - 1
+  }
+
+  guard(condition: Condition): Guard {
+    switch (condition.kind) {
+      case "test": {
+        const number = this.number(condition.test)
+        return asking => asking.holds(number)
+      }
+      case "iterative": {
+        const test = condition.test as (event: object, taken: Taken) => boolean
+        return asking => test(asking.event, asking.taken)
+      }
+      case "not":
+        return not(this.guard(condition.of))
+      default: {
+        const guards = condition.of.map(one => this.guard(one))
+        return condition.kind === "and"
+          ? asking => guards.every(guard => guard(asking))
+          : asking => guards.some(guard => guard(asking))
+      }
+    }
+  }
+}
+
+/** A pattern as states and the edges between them. */
+export interface Automaton {
+  readonly states: readonly State[]
+  readonly start: State
+  /** The names of the steps, by the number under which events are kept. */
+  readonly steps: readonly string[]
+}

@@ -1,0 +1,109 @@
+import { isLoop, isNot, isOptional, type Pattern, type Step } from "./spec.ts"
+
+/** A pattern that cannot be matched as it stands. The message names the step. */
+export class PatternError extends Error {
+  override readonly name = "PatternError"
+}
+
+const fail = (message: string): never => {
+  throw new PatternError(message)
+}
+
+/** Names that steps may not have. */
+const RESERVED: readonly string[] = ["$endState$"]
+
+/** Throws PatternError where a pattern is malformed: by Flink's rules. */
+export const checkPattern = ({ steps, withinMs, skip }: Pattern): void => {
+  const [first] = steps
+  if (first === undefined) return fail("The pattern has no steps: begin it with one")
+  const names = new Set<string>()
+  checkSequence(steps, names)
+  const last = steps.at(-1)!
+  const windowed = (withinMs !== undefined && withinMs > 0) || (last.gapMs !== undefined && last.gapMs > 0)
+  if (last.contiguity === "notFollowedBy" && !windowed)
+    fail(`"${last.name}" is not to follow, and the pattern ends with it: say within what time, by within(…)`)
+  if (
+    (skip.kind === "toFirst" || skip.kind === "toLast") &&
+    !steps.some(step => step.name === skip.step && isOwn(step))
+  )
+    fail(`The skip strategy names "${skip.step}", which is no step of the pattern itself: name one outside of groups`)
+  for (const step of everyStep(steps))
+    if (step.gapMs !== undefined && withinMs !== undefined && withinMs > 0 && step.gapMs > withinMs)
+      fail(
+        `"${step.name}" may come ${step.gapMs} ms after the event before it, and all of the pattern takes ${withinMs} ms: make it shorter`
+      )
+}
+
+/** Whether a step takes events under its own name. */
+const isOwn = (step: Step): boolean => step.group === undefined
+
+function* everyStep(steps: readonly Step[]): Generator<Step> {
+  for (const step of steps) {
+    yield step
+    yield* everyStep(step.group ?? [])
+  }
+}
+
+const checkSequence = (steps: readonly Step[], names: Set<string>): void => {
+  for (const [i, step] of steps.entries()) {
+    checkName(step, names)
+    checkStep(step)
+    const before = steps[i - 1]
+    if (i === 0 && step.contiguity !== undefined)
+      fail(`"${step.name}" comes first: nothing is before it that it could follow`)
+    if (i > 0 && step.contiguity === undefined) fail(`"${step.name}" does not say how it follows "${before!.name}"`)
+    if (before !== undefined) checkPair(before, step)
+    if (step.group !== undefined) checkSequence(step.group, names)
+  }
+}
+
+const checkName = (step: Step, names: Set<string>): void => {
+  if (RESERVED.includes(step.name)) fail(`"${step.name}" is a reserved name: call the step something else`)
+  // The name of a group is a label.
+  if (step.group !== undefined) return
+  if (names.has(step.name)) fail(`Two steps are called "${step.name}": give each a name of its own`)
+  names.add(step.name)
+}
+
+const checkStep = (step: Step): void => {
+  const { name, times, inner, greedy, optional, until } = step
+  if (step.group?.length === 0) fail(`The group "${name}" has no steps`)
+  if (step.group !== undefined && isLoop(step) && step.group.every(isOptional))
+    fail(`The group "${name}" goes on for ever without an event: one of its steps has to be there`)
+  if (isNot(step)) return checkNot(step)
+  if (times !== undefined) {
+    const { from, to } = times
+    if (!Number.isInteger(from) || from < 0) fail(`"${name}" takes from ${from} events: make it 0 or more`)
+    if (to < 1) fail(`"${name}" takes ${to} events: make it at least 1`)
+    if (to < from) fail(`"${name}" takes from ${from} to ${to} events: the first number is the smaller one`)
+    if (isLoop(step) && from < 1)
+      fail(`"${name}" is to be there ${from} times or more: make it 1 or more, and optional`)
+  }
+  if (inner !== undefined && inner !== "skip" && times === undefined)
+    fail(`"${name}" takes one event: ${inner} is for several, by times or oneOrMore`)
+  if (greedy === true && times === undefined)
+    fail(`"${name}" takes one event: greedy is for several, by times or oneOrMore`)
+  if (greedy === true && inner === "combinations")
+    fail(`"${name}" is greedy and allows combinations: it can be one of both`)
+  if (greedy === true && step.group !== undefined) fail(`The group "${name}" is greedy: only steps can be`)
+  if (optional === true && times?.from === 0) fail(`"${name}" may be there 0 times: it is optional already`)
+  if (until !== undefined && !isLoop(step)) fail(`"${name}" has an until, which ends loops: oneOrMore or timesOrMore`)
+}
+
+const checkNot = (step: Step): void => {
+  const { name } = step
+  if (step.group !== undefined) fail(`The group "${name}" is not to come: that can be said of steps only`)
+  if (step.times !== undefined || (step.inner !== undefined && step.inner !== "skip") || step.greedy === true)
+    fail(`"${name}" is not to come: it cannot say how often`)
+  if (step.optional === true) fail(`"${name}" is not to come: it cannot be optional`)
+  if (step.until !== undefined) fail(`"${name}" is not to come: it has no loop to end`)
+}
+
+const checkPair = (before: Step, step: Step): void => {
+  if (isNot(step) && isOptional(before))
+    fail(`"${step.name}" is not to come directly after "${before.name}", which is optional: put a step between them`)
+  if (step.optional === true && before.greedy === true)
+    fail(
+      `"${step.name}" is optional and comes directly after "${before.name}", which is greedy: put a step between them`
+    )
+}

@@ -1,0 +1,137 @@
+import { describe, expect, test } from "bun:test"
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { ByteWriter } from "../../src/bytes.ts"
+import type { StoredCodec } from "../../src/codec.ts"
+import { keyed } from "../../src/key.ts"
+import { END_OF_TIME, type Input } from "../../src/operator.ts"
+import { keyBy } from "../../src/operators/keyBy.ts"
+import { PatternMatch } from "../../src/operators/patternMatch.ts"
+import { PatternError } from "../../src/pattern/check.ts"
+import { PartitionState } from "../../src/state/partition.ts"
+import { merged } from "../harness.ts"
+import { type Event, patternOf, type Spec } from "./spec.ts"
+
+interface Step {
+  readonly event?: Event
+  readonly watermark?: number | "max"
+  readonly restore?: boolean
+  readonly emits?: readonly { readonly key: string; readonly match: object }[]
+  readonly timeouts?: readonly { readonly key: string; readonly partial: object }[]
+  readonly late?: readonly number[]
+}
+interface Case {
+  readonly name: string
+  readonly kind: string
+  readonly spec: Spec
+  readonly steps: readonly Step[]
+}
+
+const directory = join(import.meta.dir, "../../../../test/vectors/cep")
+const cases = readdirSync(directory)
+  .filter(name => name.endsWith(".json"))
+  .flatMap(name => JSON.parse(readFileSync(join(directory, name), "utf8")) as readonly Case[])
+
+const utf8 = new TextEncoder()
+const codec: StoredCodec = {
+  write: (value, out) => {
+    const bytes = utf8.encode(JSON.stringify(value))
+    out.copy(bytes, 0, bytes.length)
+  },
+  read: (bytes, start, end) => JSON.parse(new TextDecoder().decode(bytes.subarray(start, end)))
+}
+
+const ids = (match: Readonly<Record<string, readonly Event[]>>) =>
+  Object.entries(match)
+    .map(([step, events]) => [step, events.map(({ id }) => id)] as const)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+
+const compared = (a: Event, b: Event, field: string): number => {
+  const [one, other] = [a, b].map(event => event[field as keyof Event]) as [string, string]
+  return one < other ? -1 : one > other ? 1 : 0
+}
+
+class Chain {
+  readonly matches: string[] = []
+  readonly timeouts: string[] = []
+  readonly late: number[] = []
+  readonly head: Input
+  readonly state: PartitionState
+
+  constructor(spec: Spec) {
+    const key = keyed()
+    const into = (list: string[]): Input => ({
+      next: record => void list.push(JSON.stringify(record)),
+      watermark: () => {}
+    })
+    const { comparator } = spec
+    const match = new PatternMatch({
+      id: "pattern",
+      pattern: patternOf(spec),
+      what: "test",
+      key,
+      codec,
+      comparator:
+        comparator == null
+          ? undefined
+          : (a: Event, b: Event) => compared(a, b, comparator.field) * (comparator.order === "desc" ? -1 : 1),
+      select: (found: Readonly<Record<string, readonly Event[]>>, of: string) => [of, ids(found)],
+      selectTimeout: (found: Readonly<Record<string, readonly Event[]>>, of: string) => [of, ids(found)],
+      timeouts: into(this.timeouts),
+      output: into(this.matches),
+      late: { next: event => void this.late.push((event as Event).id), watermark: () => {} }
+    })
+    this.head = keyBy((event: Event) => event.key, key, match)
+    this.state = new PartitionState([match])
+  }
+
+  snapshot(): Uint8Array {
+    const out = new ByteWriter(16)
+    this.state.snapshot(out)
+    return out.written().slice()
+  }
+}
+
+const rowsOf = (all: readonly object[] | undefined, field: "match" | "partial"): readonly string[] =>
+  (all ?? [])
+    .map(row => {
+      const { key, [field]: match } = row as { key: string } & Record<
+        string,
+        Readonly<Record<string, readonly number[]>>
+      >
+      return JSON.stringify([key, Object.entries(match!).toSorted(([a], [b]) => (a < b ? -1 : 1))])
+    })
+    .toSorted()
+
+const check = ({ spec, steps }: Case, everyStep: boolean): void => {
+  let chain = new Chain(spec)
+  let watermark = Number.NEGATIVE_INFINITY
+  for (const [i, step] of steps.entries()) {
+    if (step.event !== undefined) chain.head.next(step.event, step.event.ts)
+    if (step.watermark !== undefined) {
+      watermark = Math.max(watermark, step.watermark === "max" ? END_OF_TIME : step.watermark)
+      chain.head.watermark(watermark)
+    }
+    expect([i, chain.matches.splice(0).toSorted()]).toEqual([i, rowsOf(step.emits, "match") as string[]])
+    expect([i, chain.timeouts.splice(0).toSorted()]).toEqual([i, rowsOf(step.timeouts, "partial") as string[]])
+    expect([i, chain.late.splice(0)]).toEqual([i, [...(step.late ?? [])]])
+    if (!everyStep && step.restore !== true) continue
+    const again = new Chain(spec)
+    for (const [key, value] of merged([], [chain.snapshot()])) again.state.restore(key, value)
+    chain = again
+  }
+}
+
+describe("Flink's patterns", () => {
+  for (const one of cases.filter(({ kind }) => kind === "cep")) {
+    test(one.name, () => check(one, false))
+    test(`${one.name}, restored each step`, () => check(one, true))
+  }
+})
+
+describe("Flink's malformed patterns", () => {
+  for (const one of cases.filter(({ kind }) => kind === "cep-invalid"))
+    test(one.name, () => {
+      expect(() => new Chain(one.spec)).toThrow(PatternError)
+    })
+})
