@@ -37,6 +37,8 @@ export const describe = (node: Node, plan: Plan): string => {
       return `${processed(node)}, a map that ${node.right} fills in every partition`
     case "tableJoin":
       return `${node.type} join of ${node.left} with the ${node.of === "stream" ? "table" : "changes of"} ${node.right}`
+    case "pattern":
+      return node.what
     case "exchange":
       return `to ${node.to === "all" ? "all partitions" : "the partition of its key"}, through the log ${node.log}`
     case "side":

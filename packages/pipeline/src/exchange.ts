@@ -63,8 +63,8 @@ const moveOver = (node: Node, origins: ReadonlyMap<string, Origin>, exchange: Ex
   return { ...node, input: exchange(id, node.input, id, node) }
 }
 
-const isKeyedStep = (node: Node): node is Extract<Node, { kind: "window" | "process" | "deduplicate" }> =>
-  node.kind === "window" || node.kind === "process" || node.kind === "deduplicate"
+const isKeyedStep = (node: Node): node is Extract<Node, { kind: "window" | "process" | "deduplicate" | "pattern" }> =>
+  node.kind === "window" || node.kind === "process" || node.kind === "deduplicate" || node.kind === "pattern"
 
 const originOf = (node: Node, origins: ReadonlyMap<string, Origin>): Origin => {
   if (node.kind === "source") {
@@ -94,6 +94,8 @@ const originOf = (node: Node, origins: ReadonlyMap<string, Origin>): Origin => {
       return { ...first, schema: undefined }
     case "window":
       return { ...first, together: true, fields: ["key"], schema: undefined }
+    case "pattern":
+      return { ...first, fields: forgotten(first), schema: undefined }
     case "process":
     case "broadcast":
       return { ...first, fields: forgotten(first), schema: node.emits }

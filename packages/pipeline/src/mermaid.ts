@@ -26,6 +26,7 @@ const STATEFUL: ReadonlySet<Node["kind"]> = new Set<Node["kind"]>([
   "window",
   "process",
   "broadcast",
+  "pattern",
   "deduplicate",
   "intervalJoin",
   "windowJoin",

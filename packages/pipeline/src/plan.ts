@@ -3,6 +3,7 @@ import type {
   Broadcast,
   Evictor,
   JoinType,
+  Pattern,
   StateSpec,
   StoredCodec,
   Trigger,
@@ -174,11 +175,23 @@ export interface BroadcastNode extends Base, Omit<ProcessNode, "kind" | "input">
   readonly right: string
   readonly broadcast: Broadcast
 }
-/** One of the side outputs of a process step, its `input`: it gets none of the others, nor what the step emits. */
+/** Finds a pattern in the events of each key. What is over before it is one goes to the side `timedOut`. */
+export interface PatternNode extends Step {
+  readonly kind: "pattern"
+  readonly pattern: Pattern
+  /** What it is, beside its conditions: state of another one is refused. */
+  readonly what: string
+  readonly codec: StoredCodec
+  readonly comparator: ((a: never, b: never) => number) | undefined
+  readonly select: (match: never, key: never) => object
+  readonly selectTimeout: ((partial: never, key: never) => object) | undefined
+  readonly late: string | undefined
+}
+/** One of the side outputs of a step, its `input`: it gets none of the others, nor what the step emits. */
 export interface SideNode extends Step {
   readonly kind: "side"
   readonly name: string
-  readonly schema: Schema.Top
+  readonly schema: Schema.Top | undefined
 }
 /** One that is the `late` of a step gets what that step, its `input`, calls late, and none of its results. */
 export interface KafkaSinkNode extends Step {
@@ -215,6 +228,7 @@ export type Node =
   | TableJoinNode
   | ProcessNode
   | BroadcastNode
+  | PatternNode
   | SideNode
   | KafkaSinkNode
   | ClickHouseSinkNode

@@ -80,8 +80,8 @@ export const broadcastDraft = (input: Draft, other: Draft, id: string, process: 
   return { ...draft, inputs: [input, other], spec: { ...(draft.spec as ProcessNode), kind: "broadcast", broadcast } }
 }
 
-/** What a process step sends to one of its sides. */
-export const sideDraft = (process: Draft, name: string, schema: Schema.Top): Draft => ({
+/** What a step sends to one of its sides. */
+export const sideDraft = (process: Draft, name: string, schema: Schema.Top | undefined): Draft => ({
   id: `${process.id}/${plainName("a side output", name)}`,
   fixed: true,
   inputs: [process],

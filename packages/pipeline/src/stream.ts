@@ -28,6 +28,8 @@ import {
 } from "./join.ts"
 import { keyField } from "./keyField.ts"
 import { type LookupOptions, lookupStep } from "./lookup.ts"
+import { type MatchOptions, matchDraft } from "./match.ts"
+import type { Pattern } from "./pattern.ts"
 import { Pipeline } from "./pipeline.ts"
 import {
   type BroadcastProcess,
@@ -286,6 +288,18 @@ export class Stream<out A extends object, out K = never, out E = never, out R = 
   }
 
   /**
+   * Finds a pattern in the events of each key, in the order of event time: what it looks at waits until the watermark has reached
+   * it. A pattern under another structure finds no state that this one left.
+   */
+  match<Names extends string, B extends object, T extends object = never>(
+    id: [K] extends [never] ? NotKeyedProcess : string,
+    pattern: Pattern<A, Names>,
+    options: MatchOptions<A, K, Names, B, T>
+  ): MatchedStream<B, K, E, R, T> {
+    return new MatchedStream(this.name, matchDraft(this.last, id as string, pattern as never, options as never))
+  }
+
+  /**
    * A process step whose keys all see what another stream, such as one of rules, has left in a map. Each of its records goes to
    * every partition, in one order with the records there. It does not hold event time back: a stream that is quiet, or has
    * ended, never does.
@@ -348,6 +362,19 @@ export class ProcessedStream<out A extends object, out K, out E, out R, O extend
     return new Stream(this.name, sideDraft(this.last, name, schema))
   }
 }
+
+/** The matches of a pattern, and beside them what was over before it was one, as records T. */
+export class MatchedStream<out A extends object, out K, out E, out R, out T extends object> extends Stream<A, K, E, R> {
+  declare readonly "~timedOut": T
+
+  /** Partial matches whose time is over: those that `timedOut` makes a record of. */
+  get timedOut(): Stream<T, K, E, R> {
+    return new Stream(this.name, sideDraft(this.last, TIMED_OUT, undefined))
+  }
+}
+
+/** The side that partial matches go to. */
+const TIMED_OUT = "timedOut"
 
 /**
  * The stream right behind a `mapEffect`. Errors E1 are those of that step: they may be replaced by a record too, since

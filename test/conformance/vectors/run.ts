@@ -3,6 +3,7 @@ import { join } from "node:path"
 import { type Case, type Runner, VARIANTS } from "./case.ts"
 import { dedup } from "./dedup.ts"
 import { intervalJoin, temporalJoin, windowJoin } from "./joins.ts"
+import { cep, cepInvalid } from "./patterns.ts"
 import { aligned, combined } from "./watermarks.ts"
 import { windows } from "./windows.ts"
 
@@ -15,7 +16,9 @@ const RUNNERS: Readonly<Record<string, Runner>> = {
   dedup,
   watermark: combined,
   "watermark-idle-timeout": combined,
-  "watermark-align": aligned
+  "watermark-align": aligned,
+  cep,
+  "cep-invalid": cepInvalid
 }
 
 /** What the cases of a kind came to. */

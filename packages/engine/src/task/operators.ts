@@ -11,6 +11,7 @@ import {
   keyed,
   type LateEvents,
   never,
+  PatternMatch,
   Process,
   processDefinition,
   type StateDefinition,
@@ -46,12 +47,21 @@ export interface Surroundings {
 
 type Kind<K extends Node["kind"]> = Extract<Node, { readonly kind: K }>
 export type StatefulNode = Kind<
-  "window" | "process" | "broadcast" | "deduplicate" | "intervalJoin" | "windowJoin" | "temporalJoin" | "tableJoin"
+  | "window"
+  | "process"
+  | "pattern"
+  | "broadcast"
+  | "deduplicate"
+  | "intervalJoin"
+  | "windowJoin"
+  | "temporalJoin"
+  | "tableJoin"
 >
 
 const STATEFUL: ReadonlySet<string> = new Set<StatefulNode["kind"]>([
   "window",
   "process",
+  "pattern",
   "broadcast",
   "deduplicate",
   "intervalJoin",
@@ -85,6 +95,11 @@ export const build = (node: StatefulNode, around: Surroundings): Built => {
     case "broadcast": {
       const operator = new Process({ ...node, key, output, atOnce, clock: around.clock, sides: around.sides })
       return { operator, inputs: [operator, operator.broadcasts], late: [] }
+    }
+    case "pattern": {
+      const timeouts = around.sides.get("timedOut")
+      const operator = new PatternMatch({ ...node, key, output, atOnce, late: late(node.late), timeouts })
+      return { operator, inputs: [operator], late: [operator.late] }
     }
     case "deduplicate": {
       const operator = new Deduplicate({ ...node, key, output, atOnce, late: late(node.late) })

@@ -1,0 +1,228 @@
+import type { Condition, Contiguity, Pattern as CorePattern, Inner, Skip, Step, Taken } from "@headrace/core"
+import { checkPattern, PatternError } from "@headrace/core"
+import type { Duration } from "effect"
+import { milliseconds } from "./check.ts"
+
+/** What a match holds: the events A of each step, in the order in which they were taken. */
+export type Match<A, Names extends string> = { readonly [Name in Names]: readonly A[] }
+
+/** What was taken so far, by the steps that took it: none where a step has taken nothing. */
+export interface TakenEvents<A, Names extends string> {
+  readonly of: (step: Names) => readonly A[]
+}
+
+/**
+ * When an event fits. With one parameter it is asked once for each event; with two it also sees what was taken, and is asked for
+ * each partial match.
+ */
+export type Where<A, Names extends string> =
+  | ((event: A) => boolean)
+  | ((event: A, taken: TakenEvents<A, Names>) => boolean)
+
+type AnyWhere = (event: never, taken: never) => boolean
+type Draft = { readonly steps: readonly Step[]; readonly withinMs: number | undefined; readonly skip: Skip }
+
+/**
+ * A pattern of events A whose steps are called Names. Immutable: each method gives another one. Those about how often or
+ * when are about the step before them. What cannot be matched is refused at once, by the name of its step (PatternError).
+ */
+export class Pattern<in A, Names extends string> {
+  declare readonly "~pattern": (event: A) => Names
+  private readonly draft: Draft
+
+  constructor(draft: Draft) {
+    this.draft = draft
+  }
+
+  /** The very next event has to fit. */
+  next<const Name extends string>(name: Fresh<Name, Names>, where?: Where<A, Names | Name>): Pattern<A, Names | Name> {
+    return this.follow("next", name, where)
+  }
+  /** Events that do not fit are skipped; the first one that does is taken. */
+  followedBy<const Name extends string>(
+    name: Fresh<Name, Names>,
+    where?: Where<A, Names | Name>
+  ): Pattern<A, Names | Name> {
+    return this.follow("followedBy", name, where)
+  }
+  /** Any later event that fits: each makes a match of its own. */
+  followedByAny<const Name extends string>(
+    name: Fresh<Name, Names>,
+    where?: Where<A, Names | Name>
+  ): Pattern<A, Names | Name> {
+    return this.follow("followedByAny", name, where)
+  }
+  /** The very next event must not fit. */
+  notNext(name: string, where?: Where<A, Names>): Pattern<A, Names> {
+    return this.follow("notNext", name, where)
+  }
+  /** No event may fit before the next step's. As the last step: none within the time of the pattern. */
+  notFollowedBy(name: string, where?: Where<A, Names>): Pattern<A, Names> {
+    return this.follow("notFollowedBy", name, where)
+  }
+
+  /** A pattern of its own in the place of a step: it may come several times, or not at all. */
+  nextGroup<N extends string>(group: Pattern<A, N>): Pattern<A, Names | N> {
+    return this.group("next", group)
+  }
+  followedByGroup<N extends string>(group: Pattern<A, N>): Pattern<A, Names | N> {
+    return this.group("followedBy", group)
+  }
+  followedByAnyGroup<N extends string>(group: Pattern<A, N>): Pattern<A, Names | N> {
+    return this.group("followedByAny", group)
+  }
+
+  /** The step's event has to fit this as well. */
+  where(where: Where<A, Names>): Pattern<A, Names> {
+    return this.last(step => ({ where: step.where === undefined ? condition(where) : both("and", step.where, where) }))
+  }
+  /** Or this. */
+  or(where: Where<A, Names>): Pattern<A, Names> {
+    return this.last(step => ({ where: step.where === undefined ? condition(where) : both("or", step.where, where) }))
+  }
+
+  /** Exactly so many events, or from so many to so many. */
+  times(from: number, to: number = from): Pattern<A, Names> {
+    return this.often({ from, to })
+  }
+  oneOrMore(): Pattern<A, Names> {
+    return this.often({ from: 1, to: Number.POSITIVE_INFINITY })
+  }
+  timesOrMore(from: number): Pattern<A, Names> {
+    return this.often({ from, to: Number.POSITIVE_INFINITY })
+  }
+  /** The events of the step follow each other directly. */
+  consecutive(): Pattern<A, Names> {
+    return this.following("consecutive")
+  }
+  /** Events of the step may be left out, also where they fit: each combination is a match. */
+  allowCombinations(): Pattern<A, Names> {
+    return this.following("combinations")
+  }
+  /** An event that fits the step belongs to it, and to no later one. */
+  greedy(): Pattern<A, Names> {
+    return this.last(() => ({ greedy: true }))
+  }
+  /** There are matches without the step as well. */
+  optional(): Pattern<A, Names> {
+    return this.last(step => {
+      refuse(step.optional === true, `"${step.name}" is optional twice: say it once`)
+      return { optional: true }
+    })
+  }
+  /** Ends the loop of the step: an event that fits this is neither taken nor skipped by it. */
+  until(where: Where<A, Names>): Pattern<A, Names> {
+    return this.last(step => {
+      refuse(step.until !== undefined, `"${step.name}" has two untils: join them to one`)
+      return { until: condition(where) }
+    })
+  }
+  /** Each event of the step comes less than so much after the one before it. */
+  gap(duration: Duration.Input): Pattern<A, Names> {
+    return this.last(step => ({ gapMs: milliseconds(`the gap of "${step.name}"`, duration, 0) }))
+  }
+
+  /** The last event comes less than so much after the first. Called twice, the shorter time counts. */
+  within(duration: Duration.Input): Pattern<A, Names> {
+    const ms = milliseconds("the time of a pattern", duration, 0)
+    const withinMs = Math.min(ms, this.draft.withinMs ?? Number.POSITIVE_INFINITY)
+    return new Pattern({ ...this.draft, withinMs })
+  }
+
+  /** A match drops the others that began with the same event. */
+  skipToNext(): Pattern<A, Names> {
+    return new Pattern({ ...this.draft, skip: { kind: "toNext" } })
+  }
+  /** A match drops the others that began within it. */
+  skipPastLast(): Pattern<A, Names> {
+    return new Pattern({ ...this.draft, skip: { kind: "pastLast" } })
+  }
+  /** A match drops the others that began before the first event of one of its steps. */
+  skipToFirst(step: Names): Pattern<A, Names> {
+    return new Pattern({ ...this.draft, skip: { kind: "toFirst", step } })
+  }
+  /** A match drops the others that began before the last event of one of its steps. */
+  skipToLast(step: Names): Pattern<A, Names> {
+    return new Pattern({ ...this.draft, skip: { kind: "toLast", step } })
+  }
+
+  /** As data and functions. Throws PatternError where it cannot be matched. */
+  done(): CorePattern {
+    checkPattern(this.draft)
+    return this.draft
+  }
+
+  private follow<N extends string>(contiguity: Contiguity, name: string, where: AnyWhere | undefined): Pattern<A, N> {
+    const step: Step = { name, contiguity, where: where && condition(where) }
+    return new Pattern({ ...this.draft, steps: [...this.draft.steps, step] })
+  }
+
+  private group<N extends string>(contiguity: Contiguity, { draft }: Pattern<A, N>): Pattern<A, Names | N> {
+    const { steps } = draft
+    const name = `(${steps.map(step => step.name).join(" ")})`
+    return new Pattern({ ...this.draft, steps: [...this.draft.steps, { name, contiguity, group: steps }] })
+  }
+
+  private often(times: Step["times"]): Pattern<A, Names> {
+    return this.last(step => {
+      refuse(step.times !== undefined, `"${step.name}" says twice how often it comes: say it once`)
+      return { times }
+    })
+  }
+
+  private following(inner: Inner): Pattern<A, Names> {
+    return this.last(step => {
+      refuse(step.inner !== undefined, `"${step.name}" says twice how its events follow each other: say it once`)
+      return { inner }
+    })
+  }
+
+  private last(change: (step: Step) => Partial<Step>): Pattern<A, Names> {
+    const last = this.draft.steps.at(-1)!
+    return new Pattern({ ...this.draft, steps: [...this.draft.steps.slice(0, -1), { ...last, ...change(last) }] })
+  }
+}
+
+/** What a step's name is asked to be where another one has it. */
+export interface NameTaken<Name> {
+  readonly "another step of the pattern has this name": Name
+}
+type Fresh<Name extends string, Names extends string> = Name extends Names ? Name & NameTaken<Name> : Name
+
+/**
+ * Begins a pattern with its first step. An event that fits begins a match, whatever else is under way.
+ *
+ * ```ts
+ * import { Pattern } from "headrace"
+ *
+ * type Payment = { readonly cents: number }
+ * const trial = Pattern.begin("small", (p: Payment) => p.cents < 1_00)
+ *   .timesOrMore(2)
+ *   .followedBy("large", (p, taken) => p.cents > 100 * taken.of("small").length * 1_00)
+ *   .within("1 minute")
+ * trial.done().steps.map(step => step.name) // => ["small", "large"]
+ * ```
+ */
+export const begin = <A, const Name extends string>(name: Name, where?: Where<A, Name>): Pattern<A, Name> =>
+  new Pattern({ steps: [{ name, where: where && condition(where) }], withinMs: undefined, skip: { kind: "none" } })
+
+/** Begins a pattern with one that may come several times, or not at all. */
+export const beginGroup = <A, N extends string>(group: Pattern<A, N>): Pattern<A, N> => {
+  const { steps } = group.done()
+  const name = `(${steps.map(step => step.name).join(" ")})`
+  return new Pattern({ steps: [{ name, group: steps }], withinMs: undefined, skip: { kind: "none" } })
+}
+
+const refuse = (wrong: boolean, message: string): void => {
+  if (wrong) throw new PatternError(message)
+}
+
+const condition = (where: AnyWhere): Condition =>
+  where.length > 1
+    ? { kind: "iterative", test: where as (event: never, taken: Taken) => boolean }
+    : { kind: "test", test: where as (event: never) => boolean }
+
+const both = (kind: "and" | "or", before: Condition, where: AnyWhere): Condition => ({
+  kind,
+  of: [before, condition(where)]
+})
