@@ -83,8 +83,9 @@ const result = await Bun.build({
   bytecode: true,
   format: "esm",
   define: { HEADRACE_COMPILED: "true" },
-  // The embedded ClickHouse (half a gigabyte) is for development; a binary talks to a server.
-  external: ["chdb", "chdb/*"],
+  // The embedded ClickHouse (half a gigabyte) is for development; a binary talks to a server. And sketches are stored
+  // in bytes of our own: the library looks for protobufjs only where it would write its own.
+  external: ["chdb", "chdb/*", "protobufjs/minimal"],
   // What a pipeline sees must not depend on the directory that the binary is started from.
   compile: { outfile, autoloadDotenv: false, autoloadBunfig: false },
   plugins: [embeddedPiscina, builtInWs, embeddedPipelines]

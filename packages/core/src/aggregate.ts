@@ -22,7 +22,7 @@ export type Aggregate =
       readonly codec: StoredCodec
     }
 
-type NumericKind = "sum" | "min" | "max" | "average" | "standardDeviation"
+type NumericKind = "sum" | "min" | "max" | "average" | "standardDeviation" | "sampleDeviation"
 
 /** How many numbers an aggregate keeps. */
 export const widthOf = (kind: Aggregate["kind"]): number => WIDTHS[kind]
@@ -34,6 +34,7 @@ const WIDTHS: Readonly<Record<Aggregate["kind"], number>> = {
   max: 1,
   average: 2,
   standardDeviation: 3,
+  sampleDeviation: 3,
   distinctCount: 1,
   custom: 0,
   collect: 0

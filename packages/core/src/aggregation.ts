@@ -11,6 +11,7 @@ const AVERAGE = 4
 const DEVIATION = 5
 const DISTINCT = 6
 const CUSTOM = 7
+const SAMPLE = 8
 const CODES: Readonly<Record<Exclude<Aggregate["kind"], "collect">, number>> = {
   count: COUNT,
   sum: SUM,
@@ -18,6 +19,7 @@ const CODES: Readonly<Record<Exclude<Aggregate["kind"], "collect">, number>> = {
   max: MAX,
   average: AVERAGE,
   standardDeviation: DEVIATION,
+  sampleDeviation: SAMPLE,
   distinctCount: DISTINCT,
   custom: CUSTOM
 }
@@ -39,7 +41,8 @@ export interface Distinct {
  * doubles: sums of safe integers are exact as long as they stay within 2^53 (so money is in integer cents); other
  * sums round, in the order of the log, hence the same on every run. NaN makes sum, min, max and average NaN.
  * Distinct count is exact and keeps each value once for each key and window; numbers and strings are told apart.
- * Standard deviation is that of the population, by Welford's method; parts are merged by Chan's.
+ * Standard deviation (of the population, or of a sample, which is NaN of one value) is by Welford's method; parts are
+ * merged by Chan's.
  *
  * A row's numbers stand from `base`; what is not a number stands in `values`, by aggregate and slot.
  */
@@ -118,6 +121,7 @@ export class Aggregation {
           numbers[at + 1]! += 1
           break
         case DEVIATION:
+        case SAMPLE:
           addDeviation(numbers, at, inputs[i]!(record) as number)
           break
         case DISTINCT:
@@ -161,6 +165,7 @@ export class Aggregation {
           into[at + 1]! += from[other + 1]!
           break
         case DEVIATION:
+        case SAMPLE:
           mergeDeviation(into, at, from, other)
           break
         default: {
@@ -183,7 +188,8 @@ export class Aggregation {
     if (code === CUSTOM) return this.customs[place]!.result(values[place]![slot] as never)
     const value = numbers[base + place]!
     if (code === AVERAGE) return value / numbers[base + place + 1]!
-    return code === DEVIATION ? Math.sqrt(numbers[base + place + 2]! / value) : value
+    if (code === DEVIATION) return Math.sqrt(numbers[base + place + 2]! / value)
+    return code === SAMPLE ? Math.sqrt(numbers[base + place + 2]! / (value - 1)) : value
   }
 
   private isNew(i: number, record: object, distinct: Distinct): boolean {
