@@ -1,9 +1,9 @@
 import type { Aggregate } from "@headrace/core"
 import { BigDecimal, Schema } from "effect"
 import { check } from "./error.ts"
+import { HyperLogLog } from "./hyperLogLog.ts"
 import type { Migration } from "./migration.ts"
-import { HyperLogLog } from "./sketch/hyperLogLog.ts"
-import { accept, type DDSketch, ddSketch, ddSketchCodec, mergeInto } from "./sketch/quantiles.ts"
+import { accept, type DDSketch, ddSketch, ddSketchCodec, mergeInto } from "./quantiles.ts"
 import { jsonCodec } from "./stateCodec.ts"
 
 /** Folds the records A of one key and window into a B. */
