@@ -143,7 +143,7 @@ const definitionsOf = (aggregates = AGGREGATES, states = STATE): ReadonlyMap<str
   new Map(
     [
       clockDefinition("source"),
-      windowDefinition({ id: "window", sizeMs: SIZE, offsetMs: 0, aggregates }),
+      windowDefinition({ id: "window", assigner: { kind: "tumbling", sizeMs: SIZE, offsetMs: 0 }, aggregates }),
       processDefinition("process", states)
     ].map(one => [one.id, one])
   )
@@ -305,7 +305,11 @@ describe("another version", () => {
   const refusals: [string, StateDefinition, string, string, string][] = [
     [
       "a window of another size",
-      windowDefinition({ id: "window", sizeMs: 20, offsetMs: 0, aggregates: AGGREGATES }),
+      windowDefinition({
+        id: "window",
+        assigner: { kind: "tumbling", sizeMs: 20, offsetMs: 0 },
+        aggregates: AGGREGATES
+      }),
       "the window's size",
       "10 ms",
       "20 ms"
@@ -314,8 +318,7 @@ describe("another version", () => {
       "an aggregate more",
       windowDefinition({
         id: "window",
-        sizeMs: SIZE,
-        offsetMs: 0,
+        assigner: { kind: "tumbling", sizeMs: SIZE, offsetMs: 0 },
         aggregates: { ...AGGREGATES, least: { kind: "min", of: amountOf } }
       }),
       "aggregate least",
@@ -326,8 +329,7 @@ describe("another version", () => {
       "another kind of aggregate",
       windowDefinition({
         id: "window",
-        sizeMs: SIZE,
-        offsetMs: 0,
+        assigner: { kind: "tumbling", sizeMs: SIZE, offsetMs: 0 },
         aggregates: { ...AGGREGATES, count: { kind: "max", of: amountOf } }
       }),
       "aggregate count",

@@ -1,4 +1,4 @@
-import type { Evictor, Trigger, WindowAssigner } from "@headrace/core"
+import type { CalendarUnit, Evictor, Trigger, WindowAssigner } from "@headrace/core"
 import type { Duration } from "effect"
 import { milliseconds, plainName } from "./check.ts"
 import { check } from "./error.ts"
@@ -80,6 +80,39 @@ export const cumulative = (
     () => `a cumulative window of ${sizeMs} ms grows by ${stepMs} ms: make the size a multiple of the step`
   )
   return windowing({ kind: "cumulative", sizeMs, stepMs, offsetMs: offsetOf(options, sizeMs, "window") }, options)
+}
+
+export interface CalendarOptions extends WindowOptions {
+  /** An IANA time zone, such as `Europe/Berlin`. Default: `UTC`. */
+  readonly timeZone?: string
+}
+
+/**
+ * Days, weeks (from Monday on) or months, as clocks and calendars of a time zone have them: the day on which clocks change
+ * has 23 or 25 hours.
+ *
+ * ```ts
+ * import { Window } from "headrace"
+ *
+ * Window.calendar("day", { timeZone: "Europe/Berlin" }).assigner // => { kind: "calendar", unit: "day", timeZone: "Europe/Berlin" }
+ * ```
+ */
+export const calendar = (unit: CalendarUnit, options: CalendarOptions = {}): Windowing<unknown> => {
+  const { timeZone = "UTC" } = options
+  check(
+    isTimeZone(timeZone),
+    () => `a calendar window is in the time zone "${timeZone}", which is not known: write it as in "Europe/Berlin"`
+  )
+  return windowing({ kind: "calendar", unit, timeZone }, options)
+}
+
+const isTimeZone = (timeZone: string): boolean => {
+  try {
+    new Intl.DateTimeFormat("en-US", { timeZone })
+    return true
+  } catch {
+    return false
+  }
 }
 
 /**

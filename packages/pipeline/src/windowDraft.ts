@@ -59,6 +59,8 @@ export const extent = (assigner: WindowAssigner): string => {
       return `${shortDuration(assigner.sizeMs)}/${shortDuration(assigner.slideMs)}${shifted(assigner)}`
     case "cumulative":
       return `to${shortDuration(assigner.sizeMs)}/${shortDuration(assigner.stepMs)}${shifted(assigner)}`
+    case "calendar":
+      return `${assigner.unit}@${assigner.timeZone}`
     case "session":
       return `session${typeof assigner.gapMs === "number" ? shortDuration(assigner.gapMs) : ""}`
     case "global":

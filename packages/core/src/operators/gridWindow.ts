@@ -37,7 +37,7 @@ export interface GridWindowOptions {
 }
 
 /**
- * Event-time windows on a grid (tumbling, sliding, cumulative), by Flink's rules. An event is added to one pane, however
+ * Event-time windows on a grid (tumbling, sliding, cumulative, those of a calendar), by Flink's rules. An event is added to one pane, however
  * many windows it stands in; a firing merges the panes of each key. A window fires once the watermark reaches its last ms;
  * until the allowed lateness is over as well, each event that is added fires its key again, with the whole contents. Emits
  * `{ key, windowStart, windowEnd, ...aggregates }` at the window's last ms, windows in time order and within one in an
@@ -93,7 +93,7 @@ export class GridWindow implements Input, Stateful {
     this.distinct = new GroupedDistinct(this.contents, options.key)
     if (this.grid.panes > 1)
       this.merging = new Merging(this.contents, this.aggregation, pane => this.panes.at(pane)?.group)
-    this.definition = windowDefinition({ id: options.id, ...options.assigner, aggregates })
+    this.definition = windowDefinition({ id: options.id, assigner: options.assigner, aggregates })
     this.state = new OperatorState(this.definition, [this.progress, this.contents])
     this.operator = this.state.operator
   }

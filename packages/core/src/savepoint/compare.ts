@@ -1,7 +1,9 @@
 import type { StoredCodec } from "../codec.ts"
+import { showAssigner } from "../operators/window/assigner.ts"
 import type { StateDescriptor } from "../state/operator.ts"
 import {
   type AggregateSchema,
+  assignerOf,
   type NamedStateSchema,
   type StateDefinition,
   type StateSchema,
@@ -72,6 +74,8 @@ const compareWindow = (
   own: StateDefinition,
   differs: (what: string, before: string, now: string) => Comparison
 ): Comparison => {
+  const [before, now] = [was, is].map(schema => showAssigner(assignerOf(schema))) as [string, string]
+  if (before !== now && (was.calendar ?? is.calendar) !== undefined) return differs("the window", before, now)
   for (const [name, field] of EXTENT)
     if (was[field] !== is[field]) return differs(`the window's ${name}`, showMs(was[field]), showMs(is[field]))
   const parts = together(is.aggregates, was.aggregates, "aggregate", (before, now) =>

@@ -1,4 +1,12 @@
-import { type AggregateSchema, type NamedStateSchema, type StateSchema, showAggregate, showState } from "./schema.ts"
+import { showAssigner } from "../operators/window/assigner.ts"
+import {
+  type AggregateSchema,
+  assignerOf,
+  type NamedStateSchema,
+  type StateSchema,
+  showAggregate,
+  showState
+} from "./schema.ts"
 import { misfits, type Shape, showShape } from "./shape.ts"
 
 /** A place at which an operator's state is not what was written. */
@@ -52,6 +60,7 @@ const partsOf = (schema: StateSchema): ReadonlyMap<string, Part> => {
     ["the window's size", plain(`${schema.sizeMs} ms`)],
     ...(schema.slideMs === undefined ? [] : [["the window's slide", plain(`${schema.slideMs} ms`)] as const]),
     ...(schema.stepMs === undefined ? [] : [["the window's step", plain(`${schema.stepMs} ms`)] as const]),
+    ...(schema.calendar === undefined ? [] : [["the window", plain(showAssigner(assignerOf(schema)))] as const]),
     ["the window's offset", plain(`${schema.offsetMs} ms`)],
     ...schema.aggregates.map(one => aggregate(one))
   ])

@@ -2,6 +2,7 @@ import type { Aggregate } from "../aggregate.ts"
 import type { StoredCodec } from "../codec.ts"
 import { showAssigner } from "../operators/window/assigner.ts"
 import type { GridAssigner } from "../operators/window/grid.ts"
+import type { CalendarUnit } from "../time/calendar.ts"
 import type { StateSpec } from "./handles.ts"
 import { type Shape, showShape } from "./shape.ts"
 
@@ -39,6 +40,8 @@ export type StateSchema =
       readonly slideMs?: number
       /** Of cumulative ones. */
       readonly stepMs?: number
+      /** Of calendar windows, which have no size. */
+      readonly calendar?: { readonly unit: CalendarUnit; readonly timeZone: string }
       readonly aggregates: readonly AggregateSchema[]
     }
   | {
@@ -62,10 +65,22 @@ const shapeOf = (codec: StoredCodec): Shape => codec.shape ?? "any"
 
 /** The windows that a state is of. */
 export const assignerOf = (schema: Extract<StateSchema, { readonly kind: "window" }>): GridAssigner => {
-  const { sizeMs, offsetMs, slideMs, stepMs } = schema
+  const { sizeMs, offsetMs, slideMs, stepMs, calendar } = schema
+  if (calendar !== undefined) return { kind: "calendar", ...calendar }
   if (slideMs !== undefined) return { kind: "sliding", sizeMs, slideMs, offsetMs }
   if (stepMs !== undefined) return { kind: "cumulative", sizeMs, stepMs, offsetMs }
   return { kind: "tumbling", sizeMs, offsetMs }
+}
+
+/** The other way round. */
+const extentOf = (assigner: GridAssigner) => {
+  if (assigner.kind === "calendar") {
+    const { unit, timeZone } = assigner
+    return { sizeMs: 0, offsetMs: 0, calendar: { unit, timeZone } }
+  }
+  const { sizeMs, offsetMs } = assigner
+  if (assigner.kind === "sliding") return { sizeMs, offsetMs, slideMs: assigner.slideMs }
+  return assigner.kind === "cumulative" ? { sizeMs, offsetMs, stepMs: assigner.stepMs } : { sizeMs, offsetMs }
 }
 
 /** A source's event time. */
@@ -77,21 +92,17 @@ export const clockDefinition = (id: string): StateDefinition => ({
 
 export const windowDefinition = (options: {
   readonly id: string
-  readonly sizeMs: number
-  readonly offsetMs: number
-  readonly slideMs?: number
-  readonly stepMs?: number
+  readonly assigner: GridAssigner
   readonly aggregates: Readonly<Record<string, Aggregate>>
 }): StateDefinition => {
-  const { id, sizeMs, offsetMs, slideMs, stepMs } = options
-  const cut = { ...(slideMs !== undefined && { slideMs }), ...(stepMs !== undefined && { stepMs }) }
+  const { id, assigner } = options
   const entries = Object.entries(options.aggregates)
   const aggregates = entries.map(
     ([name, one]): AggregateSchema =>
       one.kind === "custom" ? { name, kind: one.kind, shape: shapeOf(one.codec) } : { name, kind: one.kind }
   )
   const customs = entries.flatMap(([name, one]) => (one.kind === "custom" ? [[name, one.codec] as const] : []))
-  return { id, schema: { kind: "window", version: 2, sizeMs, offsetMs, ...cut, aggregates }, codecs: new Map(customs) }
+  return { id, schema: { kind: "window", version: 2, ...extentOf(assigner), aggregates }, codecs: new Map(customs) }
 }
 
 /** `shared`: how a map that all keys see is kept; it stands behind the states of the keys. */

@@ -130,10 +130,12 @@ const gridOf = ({ assigner, trigger, evictor, aggregates }: Kind<"window">): Gri
   if (trigger !== undefined || evictor !== undefined) return undefined
   if (assigner.kind === "session" || assigner.kind === "global") return undefined
   const isPlain = Object.values(aggregates).every(
-    one => one.kind !== "collect" && (one.kind !== "custom" || one.merge !== undefined || assigner.kind === "tumbling")
+    one => one.kind !== "collect" && (one.kind !== "custom" || one.merge !== undefined || isOfOnePane(assigner))
   )
   return isPlain ? assigner : undefined
 }
+
+const isOfOnePane = ({ kind }: GridAssigner): boolean => kind === "tumbling" || kind === "calendar"
 
 /** A global window has no end that the watermark could pass. */
 const triggerOf = ({ trigger, assigner }: Pick<Kind<"window">, "trigger" | "assigner">) =>

@@ -1,8 +1,11 @@
+import { type CalendarUnit, calendarOf } from "../../time/calendar.ts"
+
 /** How event time is cut into windows. All lengths in ms. */
 export type WindowAssigner =
   | { readonly kind: "tumbling"; readonly sizeMs: number; readonly offsetMs: number }
   | { readonly kind: "sliding"; readonly sizeMs: number; readonly slideMs: number; readonly offsetMs: number }
   | { readonly kind: "cumulative"; readonly sizeMs: number; readonly stepMs: number; readonly offsetMs: number }
+  | { readonly kind: "calendar"; readonly unit: CalendarUnit; readonly timeZone: string }
   | { readonly kind: "session"; readonly gapMs: number | ((record: never) => number) }
   | { readonly kind: "global" }
 
@@ -30,6 +33,8 @@ export const assigning = (assigner: WindowAssigner): Assign => {
       return sliding(assigner)
     case "cumulative":
       return cumulative(assigner)
+    case "calendar":
+      return calendar(assigner)
     case "session":
       return session(assigner.gapMs)
     case "global":
@@ -55,6 +60,14 @@ const cumulative =
     return spans
   }
 
+const calendar = ({ unit, timeZone }: { unit: CalendarUnit; timeZone: string }): Assign => {
+  const { unitOf, startOf } = calendarOf(unit, timeZone)
+  return timestamp => {
+    const number = unitOf(timestamp)
+    return [{ start: startOf(number), end: startOf(number + 1) }]
+  }
+}
+
 const session =
   (gapMs: number | ((record: never) => number)): Assign =>
   (timestamp, record) => {
@@ -74,6 +87,8 @@ export const showAssigner = (assigner: WindowAssigner): string => {
       return `sliding ${assigner.sizeMs} ms by ${assigner.slideMs} ms${shifted(assigner.offsetMs)}`
     case "cumulative":
       return `cumulative ${assigner.sizeMs} ms by ${assigner.stepMs} ms${shifted(assigner.offsetMs)}`
+    case "calendar":
+      return `each ${assigner.unit} in ${assigner.timeZone}`
     case "session":
       return `session with a gap of ${typeof assigner.gapMs === "number" ? `${assigner.gapMs} ms` : "its events"}`
     case "global":

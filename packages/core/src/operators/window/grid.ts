@@ -1,7 +1,11 @@
+import { type Calendar, calendarOf } from "../../time/calendar.ts"
 import type { WindowAssigner } from "./assigner.ts"
 
 /** Windows that stand on a grid, the same for all keys. */
-export type GridAssigner = Extract<WindowAssigner, { readonly kind: "tumbling" | "sliding" | "cumulative" }>
+export type GridAssigner = Extract<
+  WindowAssigner,
+  { readonly kind: "tumbling" | "sliding" | "cumulative" | "calendar" }
+>
 
 /**
  * Windows on a grid, and the panes that they are made of: an event belongs to one pane, a window is a run of panes. Both
@@ -37,8 +41,23 @@ export const gridOf = (assigner: GridAssigner): Grid => {
       return sliding(assigner)
     case "cumulative":
       return cumulative(assigner)
+    case "calendar":
+      return calendar(calendarOf(assigner.unit, assigner.timeZone))
   }
 }
+
+const calendar = ({ unitOf, startOf }: Calendar): Grid => ({
+  panes: 1,
+  paneOf: unitOf,
+  startOf,
+  first: pane => pane,
+  last: pane => pane,
+  from: window => window,
+  to: window => window + 1,
+  cut: window => window + 1,
+  maxTimestamp: window => startOf(window + 1) - 1,
+  after: time => (Number.isFinite(time) ? unitOf(time + 1) : time)
+})
 
 const sliding = ({ sizeMs, slideMs, offsetMs }: { sizeMs: number; slideMs: number; offsetMs: number }): Grid => {
   const rest = sizeMs % slideMs
