@@ -45,6 +45,12 @@ const LANE_METRICS: readonly (Family & { readonly metric: MetricName; readonly s
     help: "Of the lag: behind open transactions of others"
   },
   { metric: "watermark", name: "headrace_watermark_ms", kind: "gauge", help: "Lowest watermark, event time in ms" },
+  {
+    metric: "watermarkSkew",
+    name: "headrace_watermark_skew_ms",
+    kind: "gauge",
+    help: "By how much the partition that is ahead is ahead of the one that is behind, of those that have had records"
+  },
   { metric: "stateBytes", name: "headrace_state_bytes", kind: "gauge", help: "State in memory" },
   { metric: "stateBound", name: "headrace_state_bound_bytes", kind: "gauge", help: "What state may take in memory" },
   { metric: "bufferedBytes", name: "headrace_buffered_bytes", kind: "gauge", help: "Outputs not yet committed" },

@@ -15,6 +15,7 @@ const NAMES = [
   "partitions",
   "lag",
   "watermark",
+  "watermarkSkew",
   "stateBytes",
   "stateBound",
   "bufferedBytes",

@@ -74,6 +74,7 @@ export class Tasks {
   report(metrics: LaneMetrics): void {
     const { bytes } = this.memory.size()
     metrics.set("watermark", this.watermark)
+    metrics.set("watermarkSkew", this.skew)
     metrics.set("stateBytes", bytes)
     metrics.set("stateBound", this.memory.boundBytes)
     metrics.states.write(Array.from(this.all(), task => task.sizes()).flat())
@@ -137,6 +138,11 @@ export class Tasks {
     let lowest = Number.POSITIVE_INFINITY
     for (const task of this.all()) lowest = Math.min(lowest, task.watermark())
     return lowest
+  }
+  /** How far the partitions that have an event time are apart, in ms. */
+  private get skew(): number {
+    const times = Array.from(this.all(), task => task.watermark()).filter(time => Number.isFinite(time))
+    return times.length === 0 ? 0 : Math.max(...times) - Math.min(...times)
   }
   /** The next offset of each partition. */
   get positions(): readonly Position[] {
