@@ -46,6 +46,7 @@ export class KeyedWindow extends EventTimeOperator implements Input {
     this.trigger = trigger
     this.allowedLatenessMs = options.allowedLatenessMs
     this.contents = contents
+    this.view.allowedLatenessMs = options.allowedLatenessMs
     this.late = new LateEvents(options.late)
   }
 

@@ -5,6 +5,8 @@ export type Decision = "continue" | "fire" | "fireAndPurge" | "purge"
 export interface TriggerWindow {
   /** Its last ms; Infinity for the global one. */
   readonly maxTimestamp: number
+  /** When it goes: behind its last ms by the allowed lateness. */
+  readonly cleanupTime: number
   readonly watermark: number
   /** When `onTime` is to be called next, in event time; Infinity: at the end of time only. */
   timer: number
@@ -94,6 +96,61 @@ export const continuous = (intervalMs: number): Trigger => {
       if (next < Number.POSITIVE_INFINITY) arm(into, next)
     }
   }
+}
+
+/** How often a window gives out its contents before its end, or behind it. */
+export type Pace = { readonly events: number } | { readonly everyMs: number }
+
+/**
+ * At the window's end, and before it at one pace, where something came since the last time; late events are given out at
+ * another one, and what is left of them when the window goes. Without a pace: nothing before the end, and each late event
+ * at once. Intervals are of event time, on their grid.
+ */
+export const paced = ({ early, late }: { readonly early?: Pace; readonly late?: Pace }): Trigger => {
+  /** Counts what came since the last firing; the next firing by an interval is the mark. */
+  const step = (window: TriggerWindow, pace: Pace, from: number, until: number): Decision => {
+    window.count++
+    if ("events" in pace && window.count >= pace.events) return restart(window, until)
+    if ("everyMs" in pace)
+      window.mark = earlier(window.mark, Math.floor(from / pace.everyMs) * pace.everyMs + pace.everyMs)
+    window.timer = earlier(window.mark, until)
+    return "continue"
+  }
+  const restart = (window: TriggerWindow, until: number): Decision => {
+    window.count = 0
+    window.mark = Number.NaN
+    window.timer = until
+    return "fire"
+  }
+  return {
+    name: ["event time", ...shown("early", early), ...shown("late", late)].join(", "),
+    onElement: (window, timestamp) => {
+      const { maxTimestamp, cleanupTime, watermark } = window
+      if (maxTimestamp <= watermark) return late === undefined ? "fire" : step(window, late, watermark, cleanupTime)
+      window.timer = earlier(window.mark, maxTimestamp)
+      return early === undefined ? "continue" : step(window, early, timestamp, maxTimestamp)
+    },
+    onTime: (window, time) => {
+      const { maxTimestamp } = window
+      if (time < maxTimestamp) return restart(window, maxTimestamp)
+      // The end comes with all that there is, also if that was given out; behind it only what is new.
+      return time > maxTimestamp && window.count === 0 ? "continue" : restart(window, Number.POSITIVE_INFINITY)
+    },
+    onMerge: (into, from) => {
+      into.count = from.reduce((sum, one) => sum + one.count, 0)
+      if (into.maxTimestamp <= into.watermark) return
+      for (const { mark } of from) into.mark = earlier(into.mark, mark)
+      into.timer = earlier(into.mark, into.maxTimestamp)
+    }
+  }
+}
+
+/** NaN is none. */
+const earlier = (a: number, b: number): number => (Number.isNaN(a) ? b : Number.isNaN(b) ? a : Math.min(a, b))
+
+const shown = (when: string, pace: Pace | undefined): readonly string[] => {
+  if (pace === undefined) return []
+  return [`${when} every ${"events" in pace ? `${pace.events} events` : `${pace.everyMs} ms`}`]
 }
 
 /** Forgets the contents whenever the other one gives them out: each result holds only what came since the last. */

@@ -38,10 +38,14 @@ export const maxTimestampOf = ({ end }: Span): number => end - 1
 /** What a trigger sees of the window that stands in turn. One object for all. */
 export class TriggerView implements TriggerWindow {
   watermark = 0
+  allowedLatenessMs = 0
   window!: KeyWindow
 
   get maxTimestamp(): number {
     return maxTimestampOf(this.window)
+  }
+  get cleanupTime(): number {
+    return this.maxTimestamp + this.allowedLatenessMs
   }
   get timer(): number {
     return this.window.timer
