@@ -16,7 +16,7 @@ import { ConfigError, jobOf, type Settings, savepointsIn, storeText } from "./co
 import { Handover, identityOf } from "./handover.ts"
 import { holdInstance } from "./instance.ts"
 import { loadPipeline } from "./module.ts"
-import { compiled, workerFile } from "./place.ts"
+import { compiled } from "./place.ts"
 import { awaitNeeds, awayOf, serversOf } from "./preflight.ts"
 import { endWhenDone } from "./savepoint/bounded.ts"
 import { type SavepointRequest, Savepoints } from "./savepoint/ending.ts"
@@ -27,7 +27,6 @@ import { warnOfState } from "./states.ts"
 import { Status } from "./status.ts"
 import { defaultRestarts, supervise, type Unit } from "./supervisor.ts"
 import { mayTakeOver, takeOver } from "./takeover.ts"
-import { loadAhead, threads } from "./threads.ts"
 import { isEmbedded } from "./value.ts"
 
 const STOP_WITHIN_MS = 8000
@@ -95,9 +94,6 @@ const work = Effect.fnUntraced(function* (all: Work) {
   const { predecessor } = how
   const admission = { lanes: yield* Deferred.make<void>(), rest: yield* Deferred.make<void>() }
   const has = (kind: Unit["kind"]) => status.units.some(unit => unit.kind === kind)
-  const pool = yield* threads(status.units.length)
-  const kinds = status.units.map(({ kind }) => kind)
-  yield* Effect.forkScoped(loadAhead(pool, kinds, workerFile()))
   yield* awaitNeeds(serversOf(job, has("clickhouse")), status)
   if (how.from !== undefined) yield* startFrom(all, how.from)
   const filled = plan.nodes.filter(isTable).filter(({ id }) => status.units.some(unit => unit.nodeId === id))
@@ -111,7 +107,6 @@ const work = Effect.fnUntraced(function* (all: Work) {
     job,
     digest,
     topics,
-    pool,
     units: status.units,
     stopWithinMs: STOP_WITHIN_MS,
     restarts: defaultRestarts,
