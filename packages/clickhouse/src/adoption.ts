@@ -1,4 +1,11 @@
-import type { Batch, CommittedLog, LaneMetrics, LostOffsets, Position } from "@headrace/engine"
+import {
+  type Batch,
+  type CommittedLog,
+  type LaneMetrics,
+  type LostOffsets,
+  nowMs,
+  type Position
+} from "@headrace/engine"
 import { Effect } from "effect"
 import { describe, PartitionRows, type Plan, type Range } from "./block.ts"
 import { Eaten, guarded, type Stop } from "./errors.ts"
@@ -20,9 +27,13 @@ export interface AdoptionParts {
   readonly patience: Patience
   readonly reader: Reader
   readonly lost: LostOffsets
+  /** How long the group may contradict ledger and table before a person must look at it. ms */
+  readonly doubtMs: number
   /** Inserts an open block again: the same plan, the same rows. */
   readonly insert: (plan: Plan, rows: readonly PartitionRows[]) => Effect.Effect<void, Stop>
 }
+
+const AGAIN_MS = 1_000
 
 interface Adopted extends Start {
   readonly assignment: Assignment
@@ -37,14 +48,34 @@ export class Adoption {
   }
 
   run = Effect.fnUntraced(function* (this: Adoption): Effect.fn.Return<void, Stop> {
-    const { holdings, reader, metrics, patience } = this.parts
+    const { reader, metrics, patience } = this.parts
     patience.phase("restoring")
-    const starts = yield* this.startsOf(new Map(holdings.pending))
+    const starts = yield* this.agreed()
     for (const plan of openPlans(starts)) yield* this.recover(plan)
     yield* reader.onLog(this.begin(starts))
     for (const start of starts) yield* this.leaveBehind(start)
     metrics.add("restores", 1)
     patience.phase("running")
+  }).bind(this)
+
+  /**
+   * A contradiction may pass: a coordinator that has not read its whole log answers with older offsets, or none
+   * (docs/guarantees.md, Brokers that forget). So all are asked again for a while, of what is still to be taken up.
+   */
+  private agreed = Effect.fnUntraced(function* (this: Adoption): Effect.fn.Return<readonly Adopted[], Stop> {
+    const { holdings, patience, doubtMs } = this.parts
+    const deadline = (yield* nowMs) + doubtMs
+    for (;;) {
+      // Before asking: who stood still in between has not waited.
+      const last = (yield* nowMs) > deadline
+      const starts = yield* this.startsOf(new Map(holdings.pending)).pipe(
+        Effect.catchTag("Diverged", error =>
+          last ? Effect.fail(error) : Effect.as(patience.waiting(error), undefined)
+        )
+      )
+      if (starts !== undefined) return starts
+      yield* Effect.sleep(`${AGAIN_MS} millis`)
+    }
   }).bind(this)
 
   /**

@@ -18,6 +18,8 @@ export interface SinkOptions {
   readonly pollRecords?: number
   /** What becomes of a committed offset that retention took. Default "stop". */
   readonly lost?: LostOffsets
+  /** How long the group may contradict ledger and table before the sink stops (`Diverged`). ms; default 30,000. */
+  readonly doubtMs?: number
 }
 
 export interface SinkParts {
@@ -49,13 +51,13 @@ export interface SinkParts {
 export const runSink = (parts: SinkParts): Effect.Effect<never, ClickHouseError> =>
   Effect.suspend(() => {
     const { table, metrics, options = {} } = parts
-    const { blockBytes = 16 << 20, intervalMs = 500, pollRecords = 20_000, lost = "stop" } = options
+    const { blockBytes = 16 << 20, intervalMs = 500, pollRecords = 20_000, lost = "stop", doubtMs = 30_000 } = options
     const holdings = new Holdings(new Intake(parts.append, blockBytes, intervalMs), metrics)
     const patience = new Patience(table, metrics)
     const reader = new Reader({ ...parts, holdings, patience, pollRecords })
     const delivery = new Delivery({ ...parts, holdings, patience, reader })
     const insert = delivery.resend.bind(delivery)
-    const adoption = new Adoption({ ...parts, holdings, patience, reader, lost, insert })
+    const adoption = new Adoption({ ...parts, holdings, patience, reader, lost, doubtMs, insert })
     patience.phase("joining")
     return Effect.all([reader.run, delivery.run(() => adoption.run())], { concurrency: "unbounded" }).pipe(
       Effect.ensuring(Effect.suspend(() => delivery.settle)),

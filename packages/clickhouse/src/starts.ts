@@ -60,12 +60,12 @@ const stands = (next: number | undefined): string =>
 
 const rewound = (topic: string, partition: number, next: number | undefined, held: number): Diverged =>
   new Diverged({
-    message: `${topic}[${partition}]: the table holds rows up to offset ${held - 1}, but ${stands(next)}, though the plan of every row is committed before it. Was the group reset, or a copy of an old commit delayed in the network? To go on set the group's offset to ${held} (if the table has a PARTITION BY, see first that no row before is missing); to fill the table again, drop it`
+    message: `${topic}[${partition}]: the table holds rows up to offset ${held - 1}, but ${stands(next)}, though the plan of every row is committed before it. Was the group reset, a copy of an old commit delayed in the network, or does the coordinator not know the newest (restart that broker)? To go on set the group's offset to ${held} (if the table has a PARTITION BY, see first that no row before is missing); to fill the table again, drop it`
   })
 
 const diverged = (topic: string, partition: number, next: number | undefined, finished: number): Diverged =>
   new Diverged({
-    message: `${topic}[${partition}]: the ledger _headrace_blocks says that everything before offset ${finished} is in the table, but ${stands(next)}. Was the topic made anew, or the group reset? To go on from ${finished} set the group's offset to it; to fill the table again, drop it (a new one has a ledger of its own)`
+    message: `${topic}[${partition}]: the ledger _headrace_blocks says that everything before offset ${finished} is in the table, but ${stands(next)}. Was the topic made anew, the group reset, or does its coordinator not know the newest commits (restart that broker)? To go on from ${finished} set the group's offset to it; to fill the table again, drop it (a new one has a ledger of its own)`
   })
 
 const eaten = (topic: string, { partition, start, end }: Known, needed: number, open: boolean): Eaten => {

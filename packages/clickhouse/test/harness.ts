@@ -65,7 +65,7 @@ export const startOn = (
   const metrics = new LaneMetrics()
   const parts = { topic, table, log, target, decoder, append, metrics }
   const fiber = Effect.runFork(
-    runSink({ ...parts, options: { intervalMs: 5, blockBytes: 2000, pollRecords: 60, ...options } })
+    runSink({ ...parts, options: { intervalMs: 5, blockBytes: 2000, pollRecords: 60, doubtMs: 0, ...options } })
   )
   const ended = Effect.runPromise(Fiber.await(fiber))
   return { metrics, ended, stop: () => Effect.runPromise(Fiber.interrupt(fiber)) }

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { LogError, type Mark } from "@headrace/engine"
+import { LogError, type Mark, PHASES } from "@headrace/engine"
 import { Effect, Exit } from "effect"
 import { countSql } from "../src/audit.ts"
 import { type Plan, parsePlan } from "../src/block.ts"
@@ -283,6 +283,28 @@ export const sinkSuite = (name: string, server: () => ServerShape): void => {
     await sink.stop()
     topic.committed.clear()
     expect((await failureOf(start(topic, table, target).ended))._tag).toBe("Diverged")
+  })
+
+  test(`${name}: a coordinator that goes back to older offsets is asked again, and nothing is doubled`, async () => {
+    const { topic, table, target, count } = await setup(900)
+    let older: ReadonlyMap<number, Mark> = new Map()
+    topic.onCommit = () => {
+      if (older.size === 0) older = new Map(topic.committed)
+    }
+    const first = start(topic, table, target)
+    await until(() => first.metrics.get("recordsOut") === topic.records)
+    await first.stop()
+    const newest = new Map(topic.committed)
+    expect([...older].some(([partition, { offset }]) => offset < newest.get(partition)!.offset)).toBe(true)
+    for (const [partition, mark] of older) topic.committed.set(partition, mark)
+    fill(topic, 100)
+    const second = start(topic, table, target, { doubtMs: 60_000 })
+    await until(() => second.metrics.get("phase") === PHASES.indexOf("waiting"))
+    expect(await count()).toEqual(exactly(900))
+    for (const [partition, mark] of newest) topic.committed.set(partition, mark)
+    await until(() => second.metrics.get("recordsOut") === 100)
+    await second.stop()
+    expect(await count()).toEqual(exactly(1000))
   })
 
   test(`${name}: a late copy of a commit rewinds the group behind a block that is not in the ledger yet`, async () => {

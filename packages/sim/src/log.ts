@@ -85,7 +85,7 @@ export class Log {
   readonly topics = new Map<string, Partition[]>()
   readonly ending = new Set<Txn>()
   private readonly ids = new Map<string, Coordinated>()
-  private readonly offsets = new Map<string, { readonly offset: number; readonly place: number }>()
+  readonly offsets = new Map<string, { readonly offset: number; readonly place: number }>()
   private place = 0
 
   create(topic: string, partitions: number): void {

@@ -19,6 +19,8 @@ const DRAIN_STEPS = 12_000
 const OUTPUT_PARTITIONS = 2
 /** Against 1 for its being thrown out by the group. */
 const THAW_WEIGHT = 0.3
+/** For so long a coordinator answers with what it once knew; less than lanes and sinks wait. */
+const FORGOTTEN_MS = 10_000
 
 export interface Options {
   readonly seed: number
@@ -90,6 +92,7 @@ class Simulation {
     world.faults = NO_FAULTS
     world.disk.full = false
     world.frozen.clear()
+    this.recall()
     world.warehouse?.server.start()
     const limit = world.step + DRAIN_STEPS
     while (world.step < limit && world.violations.length === 0 && !this.finished()) this.turn(false)
@@ -206,7 +209,31 @@ class Simulation {
       list.push({ label: `time-out ${id}`, weight: 3, run: this.faulty("transaction timed out", () => log.fence(id)) })
     if (this.inputs.left > 0) list.push({ label: "input", weight: 2, run: () => this.inputs.add() })
     this.members(group, this.slots, list)
+    this.coordinator(list)
     this.disk(list)
+  }
+
+  /** Goes back to what it knew earlier, until it has read its log to the end. */
+  private coordinator(list: Candidate[]): void {
+    const { world } = this
+    if (world.faults.rebalance === 0) return
+    const memories = [world.remembered, world.warehouse?.remembered]
+    const goBack = () => {
+      for (const memory of memories) memory?.goBack()
+      const recall = () => this.recall()
+      world.call(undefined, "offsets recalled", recall, { due: world.now + world.random.int(1, FORGOTTEN_MS) })
+    }
+    const keep = () => {
+      for (const memory of memories) memory?.keep()
+    }
+    list.push({ label: "offsets kept", weight: 0.3, run: keep })
+    if (!world.remembered.gone)
+      list.push({ label: "offsets forgotten", weight: 0.3, run: this.faulty("offsets forgotten", goBack) })
+  }
+
+  private recall(): void {
+    this.world.remembered.recall()
+    this.world.warehouse?.remembered.recall()
   }
 
   /** What happens to the members of a group apart from what they do. */

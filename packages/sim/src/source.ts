@@ -165,7 +165,7 @@ export class SimSource {
         world.remote(
           this.owner,
           `${this.name} committed ${partitions.map(nameOf)}`,
-          () => Effect.sync(() => partitions.map(one => world.log.committedOffset(nameOf(one)))),
+          () => Effect.sync(() => partitions.map(one => world.remembered.get(nameOf(one))?.offset)),
           {
             ready: () => world.sabotage === "undecidedRead" || !partitions.some(one => world.log.unstable(nameOf(one)))
           }

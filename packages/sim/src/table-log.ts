@@ -2,6 +2,7 @@ import { type Batch, type CommittedLog, LogError, type Mark, type Position } fro
 import { Effect } from "effect"
 import type { Group } from "./group.ts"
 import type { Partition } from "./log.ts"
+import type { Memory } from "./memory.ts"
 import { batchOf, type Fetched, type SimSource } from "./source.ts"
 import type { World } from "./world.ts"
 
@@ -16,6 +17,8 @@ export interface TableLogParts {
   readonly source: SimSource
   readonly group: Group
   readonly marks: Marks
+  /** The same, as the coordinator answers. */
+  readonly remembered: Memory<number, Mark>
   readonly topic: readonly Partition[]
 }
 
@@ -45,7 +48,8 @@ export const tableLog = (parts: TableLogParts): CommittedLog => {
     seek: positions => call("seek", () => source.seek(positions)),
     pause: () => pausing(true),
     resume: () => pausing(false),
-    committed: partitions => call("committed", () => partitions.map(({ partition }) => parts.marks.get(partition))),
+    committed: partitions =>
+      call("committed", () => partitions.map(({ partition }) => parts.remembered.get(partition))),
     commit: marks => Effect.suspend(() => commits.commit(marks)),
     range: ({ partition }) => call("range", () => ({ start: 0, end: topic[partition]!.lso() })),
     read: (from, last, visit) => read(parts, call, from, last, visit)

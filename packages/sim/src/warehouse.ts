@@ -2,6 +2,7 @@ import type { ClickHouseSinkNode, Plan } from "headrace"
 import { difference } from "./difference.ts"
 import { Group } from "./group.ts"
 import { nameOf, type Partition } from "./log.ts"
+import { Memory } from "./memory.ts"
 import { SimServer } from "./server.ts"
 import { Table } from "./table.ts"
 import type { Marks } from "./table-log.ts"
@@ -13,6 +14,7 @@ export class Warehouse {
   readonly topic: readonly Partition[]
   readonly group: Group
   readonly marks: Marks = new Map()
+  readonly remembered = new Memory(this.marks)
   readonly table: Table
   readonly server: SimServer
 

@@ -3,6 +3,7 @@ import { type Cause, Random as Chance, Clock, Context, Duration, Effect, type Fi
 import { Disk } from "./disk.ts"
 import { Group } from "./group.ts"
 import { Log, type Partition } from "./log.ts"
+import { Memory } from "./memory.ts"
 import { SOURCE } from "./pipelines.ts"
 import { Random } from "./random.ts"
 import type { Sabotage } from "./sabotage.ts"
@@ -44,6 +45,7 @@ export const FAULTS = [
   "kill",
   "stop",
   "rebalance",
+  "offsets forgotten",
   "member expired",
   "process frozen",
   "transaction timed out",
@@ -84,6 +86,8 @@ const always = (): boolean => true
 export class World {
   readonly random: Random
   readonly log = new Log()
+  /** Committed offsets of the lanes' group, as its coordinator answers. */
+  readonly remembered = new Memory(this.log.offsets)
   readonly group: Group
   readonly disk: Disk
   readonly sabotage: Sabotage | undefined

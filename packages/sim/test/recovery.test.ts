@@ -100,6 +100,48 @@ test("an offset that is not the changelog's stops the job", () => {
   expect(refused(recovery).message).toMatch(/stands for offset 12 of events\/0, but the group committed 20/)
 })
 
+describe("a coordinator that goes back to an older committed offset", () => {
+  const forgetful = () => {
+    const recovery = new Recovery()
+    const { remembered } = recovery.world
+    recovery.commit(5, { a: "1" })
+    remembered.keep()
+    recovery.commit(9, { b: "2" })
+    remembered.goBack()
+    return recovery
+  }
+
+  test("is asked again, and state and offset are those of the newest", () => {
+    const recovery = forgetful()
+    let asked = 0
+    recovery.patienceMs = 1_000
+    recovery.before("sleep", () => {
+      asked++
+      recovery.world.remembered.recall()
+    })
+    expect(recovery.restore()).toEqual({ offset: 9, state: { a: "1", b: "2" } })
+    expect(asked).toBe(1)
+  })
+
+  test("is not believed when it stays so: the job stops and says what to do", () => {
+    expect(refused(forgetful()).message).toMatch(
+      /stands for offset 9 of events\/0, but the group committed 5.*Restart that broker/
+    )
+  })
+
+  test("whoever stood still meanwhile has not waited, and asks once more", () => {
+    const recovery = forgetful()
+    recovery.patienceMs = 1_000
+    recovery.before("m committed events/0", () => {
+      recovery.before("sleep", () => recovery.world.remembered.recall())
+      recovery.before(`read ${recovery.changelogName} from beginning`, () => {
+        recovery.world.now += 5_000
+      })
+    })
+    expect(recovery.restore()).toEqual({ offset: 9, state: { a: "1", b: "2" } })
+  })
+})
+
 test("a transaction that moved no offset is waited for until its changelog record can be read", () => {
   const recovery = checkpointed()
   recovery.commit(12, { c: "fired" }, { marked: false })

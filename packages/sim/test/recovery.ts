@@ -53,6 +53,7 @@ export class Recovery {
   readonly read: string[] = []
   /** What is left of the source's log. */
   range = { start: 0, end: 100 }
+  patienceMs = -1
   readonly metrics = new LaneMetrics()
   private readonly job = this.world.job("i")
   private readonly ids = transactionalIds(this.job, 0)
@@ -166,7 +167,7 @@ export class Recovery {
       metrics: this.metrics,
       changelog: changelogReader(world, this),
       changelogTopic: () => LOG.topic,
-      patienceMs: -1
+      patienceMs: this.patienceMs
     }
   }
 

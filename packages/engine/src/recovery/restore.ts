@@ -97,14 +97,17 @@ const settle = (
   Effect.gen(function* () {
     const { task, log } = replica
     const deadline = (yield* nowMs) + options.patienceMs
-    // Asked for again in each round: a predecessor's transaction may have ended in between.
+    // Asked for again in each round: a predecessor's transaction may have ended in between, or the coordinator has read its
+    // whole log by now (docs/guarantees.md, Brokers that forget).
     for (let asked = goal; ; asked = goalOf(options, task)) {
+      // Before asking: who stood still in between has not waited.
+      const last = (yield* nowMs) > deadline
       const { committed, written, range } = yield* asked
       part.changelog(replica.since, written)
       const next = yield* advance(options, replica, part)
       const { reached } = replica
       if (reached === committed && next >= written) return { reached, range }
-      if ((yield* nowMs) > deadline)
+      if (last)
         return yield* reached === committed ? undecided(log, next, written) : disagree(task, log, reached, committed)
       yield* Effect.sleep("20 millis")
     }
@@ -127,7 +130,7 @@ const disagree = (
   Effect.fail(
     stop(
       `The changelog ${log.topic}/${log.partition} stands for offset ${reached ?? "none"} of ${task.topic}/${task.partition}, but the group committed ${committed ?? "none"}. ` +
-        "They are written in one transaction, so one of them was changed from outside, or the offset expired (7 days without an active group). Put the group's offset back, or reset the job by deleting the changelog topic, the checkpoints and the group's offsets."
+        "They are written in one transaction, so one of them was changed from outside, the offset expired (7 days without an active group), or the group's coordinator has forgotten commits, as brokers do that restart while they load (kafka-consumer-groups.sh --describe shows what it knows). Restart that broker, put the group's offset back, or reset the job by deleting the changelog topic, the checkpoints and the group's offsets."
     )
   )
 
