@@ -1,4 +1,4 @@
-import type { LoadTask, WorkerKind, WorkerTask } from "@headrace/engine"
+import type { WorkerKind, WorkerTask } from "@headrace/engine"
 
 type Run = (task: WorkerTask) => Promise<void>
 
@@ -10,9 +10,8 @@ const files: Readonly<Record<WorkerKind, () => Promise<{ readonly default: Run }
 }
 
 /** What every thread of the pool runs: the one file that it is given. */
-export default async (task: WorkerTask | LoadTask): Promise<void> => {
+export default async (task: WorkerTask): Promise<void> => {
   try {
-    if ("load" in task) return void (await files[task.load]())
     const { default: run } = await files[task.kind]()
     await run(task)
   } catch (error) {

@@ -136,7 +136,7 @@ const explainCommand = Command.make(
   "explain",
   {
     file: Argument.String("file").pipe(Argument.withDescription("A pipeline (.ts), or payments")),
-    mermaid: Flag.Boolean("mermaid").pipe(Flag.withDescription("As a Mermaid flowchart"))
+    mermaid: Flag.Boolean("mermaid").pipe(Flag.withDescription("As a Mermaid flowchart"), Flag.withDefault(false))
   },
   Effect.fnUntraced(
     function* ({ file, mermaid: drawn }) {

@@ -72,8 +72,6 @@ export interface Supervised {
   readonly stopWithinMs: number
   readonly restarts: RestartPolicy
   readonly watchdog: Watchdog
-  /** One thread for each unit, if they have begun to load already. */
-  readonly pool?: Piscina
   /** Whether full checkpoints are written by this process, in a thread of their own. */
   readonly checkpoints: boolean
   /** Answers when lanes are to end by themselves; `drain`: with event time at its end. Tables are stopped behind them. */
@@ -93,7 +91,7 @@ export interface Supervised {
 export const supervise = (options: Supervised): Effect.Effect<void, JobFailed> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const crew = { ...options, pool: options.pool ?? (yield* threads(options.units.length)) }
+      const crew = { ...options, pool: yield* threads(options.units.length) }
       // A pool of its own: its thread runs at the lowest priority, and no lane may ever get it.
       if (options.checkpoints)
         yield* Effect.forkScoped(whenFree(crew, checkpointing({ ...options, pool: yield* threads(1) })))

@@ -1,4 +1,3 @@
-import type { LoadTask, WorkerKind } from "@headrace/engine"
 import { Effect, type Scope } from "effect"
 import { Piscina } from "piscina"
 
@@ -12,15 +11,4 @@ export const threads = (count: number): Effect.Effect<Piscina, never, Scope.Scop
       return pool
     }),
     pool => Effect.promise(() => pool.destroy())
-  )
-
-/**
- * Has threads load the code of their tasks, which takes a tenth of a second each, while the process still waits for what
- * the tasks need. What fails here fails again, and is told, when the task itself is run.
- */
-export const loadAhead = (pool: Piscina, kinds: readonly WorkerKind[], file: string): Effect.Effect<void> =>
-  Effect.forEach(
-    kinds,
-    kind => Effect.ignore(Effect.tryPromise(() => pool.run({ load: kind } satisfies LoadTask, { filename: file }))),
-    { concurrency: "unbounded", discard: true }
   )

@@ -3,7 +3,6 @@ import { fileURLToPath } from "node:url"
 import { type JobConfig, LaneMetrics } from "@headrace/engine"
 import { Effect, Exit, Fiber } from "effect"
 import { type Supervised, supervise, type Unit } from "../src/supervisor.ts"
-import { loadAhead, threads } from "../src/threads.ts"
 
 const file = fileURLToPath(new URL("./threads/unit.ts", import.meta.url))
 
@@ -93,18 +92,6 @@ describe("a unit that dies", () => {
     expect(Exit.isFailure(exit) && String(exit.cause)).toContain("lane 0: a person must act")
     expect(starts(units[0])).toBe(1)
   })
-})
-
-test("threads that loaded ahead are those that run the units", async () => {
-  const { units, options } = crew("fine")
-  const kinds = units.map(({ kind }) => kind)
-  const ahead = Effect.gen(function* () {
-    const pool = yield* threads(units.length)
-    yield* loadAhead(pool, kinds, file)
-    yield* Effect.promise(() => runUntil({ ...options, pool }, () => units.every(unit => starts(unit) === 1)))
-  })
-  await Effect.runPromise(Effect.scoped(ahead))
-  expect(units.map(unit => unit.metrics.get("toFollow"))).toEqual([1, 1])
 })
 
 describe("stopping", () => {

@@ -28,11 +28,6 @@ export interface WorkerTask {
   readonly nodeId?: string
 }
 
-/** A thread of the pool that is to load what it takes to run tasks of a kind, and nothing else. */
-export interface LoadTask {
-  readonly load: WorkerKind
-}
-
 /**
  * `stop`: commit, leave the group, resolve; with `drain` event time ends first, so that all windows and timers fire.
  * `join`: a lane that waits outside of its group enters it.

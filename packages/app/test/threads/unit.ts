@@ -1,15 +1,11 @@
-import { fatal, LaneMetrics, type LoadTask, PHASES, type WorkerTask } from "@headrace/engine"
-
-let ahead = 0
+import { fatal, LaneMetrics, PHASES, type WorkerTask } from "@headrace/engine"
 
 /** A unit whose behaviour its `app` asks for, by the number of its starts (kept in shared memory as `restores`). */
-export default async (task: WorkerTask | LoadTask): Promise<void> => {
-  if ("load" in task) return void ahead++
+export default async (task: WorkerTask): Promise<void> => {
   const metrics = new LaneMetrics(task.metrics)
   metrics.add("restores", 1)
   if (task.job.app === "starting") await new Promise(() => {})
   metrics.set("phase", PHASES.indexOf("running"))
-  metrics.set("toFollow", ahead)
   metrics.set("followed", task.topics?.get("orders") ?? 0)
   const dies = task.index === 0 && metrics.get("restores") <= 2
   if (dies && task.job.app === "throws") throw new Error("cannot go on")
