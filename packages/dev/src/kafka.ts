@@ -177,6 +177,10 @@ function settingsOf([port, controllerPort]: readonly number[], dataDir: string):
     "offsets.topic.num.partitions": "4",
     "transaction.state.log.num.partitions": "4",
     "share.coordinator.state.topic.num.partitions": "1",
+    // Compacted early: a coordinator must have read its log before a restarted broker is made leader a second time, or it
+    // answers with old offsets for good (docs/guarantees.md, Brokers that forget). Markers go after a minute.
+    "offsets.topic.segment.bytes": "1048576",
+    "log.cleaner.delete.retention.ms": "60000",
     // Groups settle at once, and a member that was killed is given up quickly in both group protocols.
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "1000",
