@@ -1,5 +1,5 @@
 import { showSchema, showStateChange, stateChanges } from "@headrace/core"
-import { type JobConfig, type KeptState, sourceTopics, stateOf } from "@headrace/engine"
+import { inputTopics, type JobConfig, type KeptState, stateOf } from "@headrace/engine"
 import { Deferred, Effect, Schema } from "effect"
 import type { Plan } from "headrace"
 import type { Status } from "./status.ts"
@@ -19,8 +19,8 @@ export const identityOf = ({ app, instance, lanes }: JobConfig, plan: Plan): Ide
   app,
   instance,
   lanes,
-  sources: [...sourceTopics(plan)].sort(),
-  state: stateOf(plan)
+  sources: [...inputTopics(plan, app)].sort(),
+  state: stateOf(plan, app)
 })
 
 /** Why a successor cannot go on in the place of who runs; undefined if it can. */

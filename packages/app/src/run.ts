@@ -1,12 +1,12 @@
 import {
   type CheckpointStore,
   checkTopics,
+  inputTopics,
   type JobConfig,
   LaneMetrics,
   prepareTopics,
   type RestoreSavepoint,
-  restoredFrom,
-  sourceTopics
+  restoredFrom
 } from "@headrace/engine"
 import { kafkaClients } from "@headrace/kafka"
 import { Console, Deferred, Effect, Exit } from "effect"
@@ -55,7 +55,10 @@ export const run = Effect.fnUntraced(function* (settings: Settings, how: HowToRu
   const identity = identityOf(job, plan)
   if (how.predecessor === undefined) yield* holdInstance(job)
   else yield* mayTakeOver(how.predecessor, identity)
-  const status = new Status(job.app, units, { sources: sourceTopics(plan), nodes: plan.nodes.map(({ id }) => id) })
+  const status = new Status(job.app, units, {
+    sources: inputTopics(plan, job.app),
+    nodes: plan.nodes.map(({ id }) => id)
+  })
   const store = savepointsIn(settings.savepoint.store, settings.checkpoint.s3)
   const savepoints = new Savepoints({ plan, digest, job, store }, status)
   const handover = new Handover(identity, status)
@@ -113,7 +116,7 @@ const work = Effect.fnUntraced(function* (all: Work) {
     watchdog: {
       afterMs: settings.watchdog.after + job.commitIntervalMs,
       action: settings.watchdog.action,
-      sources: sourceTopics(plan),
+      sources: inputTopics(plan, job.app),
       away: awayOf(job, has("clickhouse")),
       onStall: (unit, reason) => status.stall(unit, reason)
     },

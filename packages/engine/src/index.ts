@@ -31,6 +31,7 @@ export {
   SavepointError
 } from "./savepoint/store.ts"
 export { MANY, type StateRow } from "./state-sizes.ts"
-export { buildChain, type Chain, type ChainParts, type Head } from "./task/chain.ts"
+export { buildChain, type Chain, type ChainParts, type Head, type Leaving } from "./task/chain.ts"
+export type { Crossing } from "./task/crossing.ts"
 export { OUTPUT_STRIDE, Outputs } from "./task/outputs.ts"
 export * from "./worker.ts"

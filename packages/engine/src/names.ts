@@ -1,4 +1,4 @@
-import type { Node, Plan } from "headrace"
+import { type ExchangeNode, inputsOf, type Node, type Plan } from "headrace"
 import type { JobConfig } from "./job.ts"
 
 /** The names of a job's things in Kafka: found again after each restart, so they derive from the configuration alone. */
@@ -16,10 +16,46 @@ export const idsOf = (lane: string): readonly [string, string] => [`${lane}-a`, 
 
 export const transactionalIds = (job: JobConfig, lane: number): readonly [string, string] => idsOf(laneName(job, lane))
 
-/** The changelog has the partitions of its source. */
-export const changelogName = (app: string, source: string): string => `${app}-changelog-${source}`
+/** The changelog has the partitions of the topic whose state it holds. */
+export const changelogName = (app: string, topic: string): string => `${app}-changelog-${topic}`
 
+/** What the pipeline reads that others write. */
 export const sourceTopics = (plan: Plan): readonly string[] => [...new Set(of(plan, "source").map(node => node.topic))]
+
+/** The topic between two stages: what crosses in exchanges of this log. */
+export const exchangeName = (app: string, log: string): string => `${app}-exchange-${log}`
+
+/** In the order of the stages. */
+export const exchangeTopics = (plan: Plan, app: string): readonly string[] => [
+  ...new Set(of(plan, "exchange").map(({ log }) => exchangeName(app, log)))
+]
+
+/** The exchanges that share a topic. A record names its own by the place in this list. */
+export const exchangesOf = (plan: Plan, app: string, topic: string): readonly ExchangeNode[] =>
+  of(plan, "exchange").filter(({ log }) => exchangeName(app, log) === topic)
+
+/** All that a job reads: the sources, and behind them its own topics between two stages. Numbers of topics are places in it. */
+export const inputTopics = (plan: Plan, app: string): readonly string[] => [
+  ...sourceTopics(plan),
+  ...exchangeTopics(plan, app)
+]
+
+/** All that a job writes in its transactions. Ids of output topics are places in it. */
+export const outputTopics = (plan: Plan, app: string): readonly string[] => [
+  ...sinkTopics(plan),
+  ...exchangeTopics(plan, app),
+  ...inputTopics(plan, app).map(topic => changelogName(app, topic))
+]
+
+/** The topics whose records flow into an exchange. */
+export const upstreamTopics = (plan: Plan, app: string, exchange: ExchangeNode): readonly string[] => {
+  const topicsAt = (id: string): readonly string[] => {
+    const node = plan.nodes.find(one => one.id === id)!
+    if (node.kind === "source") return [node.topic]
+    return node.kind === "exchange" ? [exchangeName(app, node.log)] : inputsOf(node).flatMap(topicsAt)
+  }
+  return [...new Set(topicsAt(exchange.input))]
+}
 
 /** The topics that the plan writes to, dead letters included. */
 export const sinkTopics = (plan: Plan): readonly string[] => {

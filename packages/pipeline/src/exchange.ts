@@ -43,8 +43,8 @@ type Exchange = (id: string, input: string, log: string, of: Node, to?: "all") =
 /** What keys see of a broadcast has its place in the order of their records: both come through one log. */
 const moveBroadcast = (node: Extract<Node, { kind: "broadcast" }>, exchange: Exchange): Node => ({
   ...node,
-  left: exchange(`exchange:${node.id}/left`, node.left, node.id, node),
-  right: exchange(`exchange:${node.id}/right`, node.right, node.id, node, "all")
+  left: exchange(`exchange:${node.id}/left`, node.left, logName(node.id), node),
+  right: exchange(`exchange:${node.id}/right`, node.right, logName(node.id), node, "all")
 })
 
 const moveOver = (node: Node, origins: ReadonlyMap<string, Origin>, exchange: Exchange): Node => {
@@ -53,15 +53,18 @@ const moveOver = (node: Node, origins: ReadonlyMap<string, Origin>, exchange: Ex
     const sides = [origins.get(node.left)!, origins.get(node.right)!]
     const logs = new Set(sides.flatMap(({ logs }) => logs))
     if (logs.size === 1 && sides.every(({ together }) => together)) return node
-    const left = exchange(`exchange:${node.id}/left`, node.left, node.id, node)
-    return { ...node, left, right: exchange(`exchange:${node.id}/right`, node.right, node.id, node) }
+    const log = logName(node.id)
+    const left = exchange(`exchange:${node.id}/left`, node.left, log, node)
+    return { ...node, left, right: exchange(`exchange:${node.id}/right`, node.right, log, node) }
   }
   if (!isKeyedStep(node)) return node
   const { logs, together } = origins.get(node.input)!
   if (logs.length === 1 && together) return node
-  const id = `exchange:${node.input}`
-  return { ...node, input: exchange(id, node.input, id, node) }
+  return { ...node, input: exchange(`exchange:${node.input}`, node.input, logName(node.input), node) }
 }
+
+/** As part of a topic's name. Steps whose names then are the same are refused by `checkNodes`. */
+const logName = (id: string): string => id.replace(/[^a-zA-Z0-9._-]/g, "-")
 
 const isKeyedStep = (node: Node): node is Extract<Node, { kind: "window" | "process" | "deduplicate" | "pattern" }> =>
   node.kind === "window" || node.kind === "process" || node.kind === "deduplicate" || node.kind === "pattern"

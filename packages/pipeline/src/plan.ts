@@ -32,6 +32,8 @@ export interface SourceNode extends Base {
   /** Event time in ms. Without it the Kafka timestamp is taken. */
   readonly eventTime: Fn<number> | undefined
   readonly outOfOrdernessMs: number
+  /** A partition without records for as long, in processing time, is not waited for by the next stage. Undefined: it is. */
+  readonly idleTimeoutMs: number | undefined
   /** The field that holds the Kafka key: by it the topic is partitioned. Undefined: nobody said. */
   readonly key: string | undefined
   readonly onDecodeError: OnDecodeError
@@ -138,7 +140,7 @@ export interface TemporalJoinNode extends JoinStep {
  */
 export interface ExchangeNode extends Step {
   readonly kind: "exchange"
-  /** What the topic is named after: the id of the step behind it. */
+  /** What the topic is named after: the join behind it, or the step before it; as part of a topic's name. */
   readonly log: string
   readonly schema: Schema.Top
   /** `all`: each record goes to every partition, and need not be keyed. */

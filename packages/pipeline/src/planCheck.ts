@@ -1,11 +1,12 @@
 import { PipelineError } from "./error.ts"
-import type { KafkaSinkNode, Node, SourceNode } from "./plan.ts"
+import type { ExchangeNode, KafkaSinkNode, Node, SourceNode } from "./plan.ts"
 
 /** Throws PipelineError on ids, topics or tables that get in each other's way. */
 export const checkNodes = (nodes: readonly Node[]): void => {
   for (const source of ofKind(nodes, "source")) checkLoop(source, nodes)
   eachPair(ofKind(nodes, "source"), same("topic"), readTwice)
   eachPair(nodes, same("id"), sameId)
+  checkLogs(ofKind(nodes, "exchange"))
   eachPair(ofKind(nodes, "kafkaSink"), same("topic"), writtenTwice)
   eachPair(ofKind(nodes, "clickhouseSink"), same("table"), ({ table, id }, other) =>
     fail(`${id} and ${other.id} both fill the table "${table}": give each its own table`)
@@ -44,6 +45,17 @@ const sameId = (first: Node, second: Node): void =>
 
 const readTwice = (first: SourceNode): void =>
   fail(`the topic "${first.topic}" is read by two sources: make its stream once, and branch from that`)
+
+/** Exchanges share a log where they are the two sides of a join, and nowhere else. */
+const checkLogs = (exchanges: readonly ExchangeNode[]): void => {
+  const owner = ({ id }: ExchangeNode) => id.replace(/\/(left|right)$/, "")
+  for (const first of exchanges)
+    for (const other of exchanges)
+      if (first.log === other.log && owner(first) !== owner(other))
+        fail(
+          `${owner(first)} and ${owner(other)} would both go through the topic "…-exchange-${first.log}": give one step another { id }`
+        )
+}
 
 /** Several sinks may write to one topic, if they agree on what it carries. */
 const writtenTwice = (first: KafkaSinkNode, second: KafkaSinkNode): void => {

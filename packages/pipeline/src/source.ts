@@ -17,6 +17,11 @@ export interface KafkaOptions<A> {
   /** How much later than a newer record of its partition a record may come and still be on time. Default: 0. */
   readonly outOfOrderness?: Duration.Input
   /**
+   * How long a partition may be without records, in processing time, before stages behind a repartitioning go on without
+   * it. Its records may then come late. Default: they wait, as for a partition that never had a record.
+   */
+  readonly idleTimeout?: Duration.Input
+  /**
    * The field that holds the Kafka key, as producers write it with the default partitioner. A stream that is keyed by it
    * needs no repartitioning; by any other field, or joined with another topic, it goes through one topic more.
    */
@@ -50,6 +55,10 @@ export const kafka = <S extends RecordSchema>(
     schema,
     eventTime: options.eventTime,
     outOfOrdernessMs: milliseconds(`outOfOrderness of source "${topic}"`, options.outOfOrderness ?? 0, 0),
+    idleTimeoutMs:
+      options.idleTimeout === undefined
+        ? undefined
+        : milliseconds(`idleTimeout of source "${topic}"`, options.idleTimeout, 1),
     key: options.key,
     onDecodeError: decodeErrors(options.onDecodeError)
   }

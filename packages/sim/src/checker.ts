@@ -7,8 +7,10 @@ import { nameOf, type Partition } from "./log.ts"
 import { chainParts } from "./node.ts"
 import {
   counts,
+  groupOf,
   LATENESS_MS,
   OUT_OF_ORDERNESS_MS,
+  PAIRED_MS,
   PARTS,
   type Shape,
   SOURCE,
@@ -16,9 +18,15 @@ import {
   tagOf,
   WINDOW_MS
 } from "./pipelines.ts"
+import { type Stage, type Step, stagesOf } from "./stages.ts"
 import { APP, type World } from "./world.ts"
 
 type Row = Record<string, unknown>
+interface PairRow {
+  readonly group: string
+  readonly left: number
+  readonly right: number
+}
 interface Total {
   readonly key: string
   readonly windowStart: number
@@ -44,9 +52,13 @@ export const check = (world: World, plan: Plan, shape: Shape): readonly string[]
     checkEach(world, inputs, "scored", event => [{ ...event, score: scoreOf(event.cents) }], report)
   if (world.log.topics.has("parts"))
     checkEach(world, inputs, "parts", event => PARTS.map(part => ({ ...event, part })), report)
-  if (world.log.topics.has("totals")) checkWindows(world, inputs, shape, report)
+  const crosses = shape === "crossing" ? counts : () => true
+  const stages = stagesOf(world, plan, crosses, eventsOf, OUT_OF_ORDERNESS_MS, report)
+  if (shape === "joined") checkPairs(world, stages, report)
+  if (world.log.topics.has("totals"))
+    checkWindows(world, stages.length > 0 ? stages : inputs.map(asRead), shape, report)
   world.warehouse?.check(report)
-  for (const input of world.inputs()) checkChangelog(world, plan, input, report)
+  for (const input of world.consumed()) checkChangelog(world, plan, input, report)
   return wrong
 }
 
@@ -119,36 +131,41 @@ const checkEach = (
  * Watermarks advance between batches, so which events are late depends on how they were fetched, within limits: none
  * may be late that a watermark after each record would have let in. Each event is late or in its window, never both.
  */
-const checkWindows = (
-  world: World,
-  inputs: readonly (readonly Event[])[],
-  shape: Shape,
-  report: (what: string) => void
-): void => {
-  const late = rowsOf<Event>(world, "late", report, row => row.account)
+const checkWindows = (world: World, inputs: readonly Stage[], shape: Shape, report: (what: string) => void): void => {
+  const late = rowsOf<Event>(world, "late", report, keyIn(shape))
   const lateIds = new Set(late.map(event => event.id))
   if (lateIds.size !== late.length) report(`late: ${late.length} records of ${lateIds.size} events`)
   const totals = grouped(
     rowsOf<Total>(world, "totals", report, row => row.key),
     row => `${row.key}@${row.windowStart}`
   )
-  for (const events of inputs) checkPartition(events, lateIds, totals, shape, report)
+  for (const one of inputs) checkPartition(one, lateIds, totals, shape, report)
   for (const id of lateIds) report(`late: event ${id} is not late, or does not count`)
   for (const name of totals.keys()) report(`totals: nothing is in ${name}`)
 }
 
+/** What windows are keyed by. */
+const keyIn = (shape: Shape) => (shape === "crossing" ? groupOf : (event: Event) => event.account)
+
+/** The watermark counts all events, those before the filter too; behind an asynchronous step it may only be lower. */
+const asRead = (events: readonly Event[]): Stage => {
+  let watermark = Number.NEGATIVE_INFINITY
+  const steps = events.map((event): Step => {
+    watermark = Math.max(watermark, event.at - OUT_OF_ORDERNESS_MS - 1)
+    return { event, side: 0, watermark }
+  })
+  return { steps, watermark }
+}
+
 const checkPartition = (
-  events: readonly Event[],
+  { steps, watermark: end }: Stage,
   lateIds: Set<number>,
   totals: Map<string, Total[]>,
   shape: Shape,
   report: (what: string) => void
 ): void => {
   const windows = new Map<string, { sum: number; n: number; end: number }>()
-  let watermark = Number.NEGATIVE_INFINITY
-  for (const event of events) {
-    // The watermark counts all events, those before the filter too; behind an asynchronous step it may only be lower.
-    watermark = Math.max(watermark, event.at - OUT_OF_ORDERNESS_MS - 1)
+  for (const { event, watermark } of steps) {
     if (!counts(event)) continue
     const start = Math.floor(event.at / WINDOW_MS) * WINDOW_MS
     const isLate = start + WINDOW_MS - 1 + LATENESS_MS <= watermark
@@ -156,14 +173,52 @@ const checkPartition = (
       lateIds.delete(event.id)
       continue
     }
-    const name = `${event.account}@${start}`
+    // In the log between stages watermarks stand where they are heard.
+    if (isLate && shape === "crossing") report(`late: event ${event.id} is, and is counted`)
+    const name = `${keyIn(shape)(event)}@${start}`
     const { sum, n } = windows.get(name) ?? { sum: 0, n: 0 }
     windows.set(name, { sum: sum + event.cents, n: n + 1, end: start + WINDOW_MS })
   }
   for (const [name, window] of windows) {
-    checkWindow(name, window, totals.get(name) ?? [], watermark, shape, report)
+    checkWindow(name, window, totals.get(name) ?? [], end, shape, report)
     totals.delete(name)
   }
+}
+
+/**
+ * Each pair of records of a group that are both on time and near enough is there once. One that arrives just when the
+ * watermark is at its time may find its partner gone.
+ */
+const checkPairs = (world: World, stages: readonly Stage[], report: (what: string) => void): void => {
+  const found = new Set<string>()
+  for (const { group, left, right } of rowsOf<PairRow>(world, "pairs", report, row => row.group)) {
+    const name = `${group}/${left}/${right}`
+    if (found.has(name)) report(`pairs: ${name} is doubled`)
+    found.add(name)
+  }
+  const late = new Set(
+    ["late", "lateOthers"].flatMap(topic => rowsOf<Event>(world, topic, report, groupOf)).map(({ id }) => id)
+  )
+  for (const { steps } of stages) {
+    for (const { event, watermark } of steps)
+      if (event.at < watermark !== late.delete(event.id))
+        report(`late: event ${event.id} at ${event.at}, watermark ${watermark}`)
+    const onTime = steps.filter(({ event, watermark }) => event.at >= watermark)
+    onTime.forEach((later, i) => {
+      for (const earlier of onTime.slice(0, i)) checkPair(earlier, later, found, report)
+    })
+  }
+  for (const id of late) report(`late: event ${id} is doubled`)
+  for (const name of found) report(`pairs: ${name} is none`)
+}
+
+const checkPair = (earlier: Step, later: Step, found: Set<string>, report: (what: string) => void): void => {
+  const [left, right] = earlier.side === 0 ? [earlier, later] : [later, earlier]
+  const group = groupOf(left.event)
+  const near = Math.abs(left.event.at - right.event.at) <= PAIRED_MS
+  if (left.side === right.side || group !== groupOf(right.event) || !near) return
+  const name = `${group}/${left.event.id}/${right.event.id}`
+  if (!found.delete(name) && later.event.at > later.watermark) report(`pairs: ${name} is missing`)
 }
 
 const checkWindow = (
@@ -190,11 +245,11 @@ const checkWindow = (
 
 /** Records without gaps, up to the committed offset; and the state that they make has the right watermark. */
 const checkChangelog = (world: World, plan: Plan, input: Partition, report: (what: string) => void): void => {
-  const log = world.log.at({ topic: changelogName(APP, SOURCE), partition: input.partition })
+  const log = world.log.at({ topic: changelogName(APP, input.topic), partition: input.partition })
   const owner = {}
   const task = makeTask(
     chainParts(plan, world, owner, () => {}),
-    { topic: SOURCE, partition: input.partition },
+    { topic: input.topic, partition: input.partition },
     () => {
       throw new Error("restoring writes nothing")
     }
@@ -214,12 +269,18 @@ const checkChangelog = (world: World, plan: Plan, input: Partition, report: (wha
       )
     watermark = task.watermark()
   }
-  const last = Math.max(...eventsOf(input).map(event => event.at)) - OUT_OF_ORDERNESS_MS - 1
-  if (eventsOf(input).length > 0 && watermark !== last)
-    report(`${nameOf(input)} ends with the watermark ${watermark}, not ${last}`)
+  if (world.inputs().includes(input)) checkEnd(input, watermark, report)
   const committed = world.log.committedOffset(nameOf(input)) ?? 0
   const events = input.all()
   const end = events.length === 0 ? 0 : events.at(-1)!.offset + 1
   if (reached !== committed || committed !== end)
     report(`${nameOf(input)} ends at ${end}, committed ${committed}, its changelog at ${reached}`)
+}
+
+/** The state of a source's partition has come to where its last event took it. */
+const checkEnd = (input: Partition, watermark: number, report: (what: string) => void): void => {
+  const events = eventsOf(input)
+  const last = Math.max(...events.map(event => event.at)) - OUT_OF_ORDERNESS_MS - 1
+  if (events.length > 0 && watermark !== last)
+    report(`${nameOf(input)} ends with the watermark ${watermark}, not ${last}`)
 }

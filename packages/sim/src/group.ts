@@ -18,12 +18,17 @@ export class Group {
   readonly members = new Map<string, Member>()
   epoch = 1
   private readonly random: Random
-  private readonly partitions: readonly TopicPartition[]
+  private partitions: readonly TopicPartition[]
   private target = new Map<string, string>()
 
   constructor(random: Random, partitions: readonly TopicPartition[]) {
     this.random = random
     this.partitions = partitions
+  }
+
+  /** The members subscribe to more. Before any of them joins. */
+  add(partitions: readonly TopicPartition[]): void {
+    this.partitions = [...this.partitions, ...partitions]
   }
 
   /** A static member that comes back takes the place of its predecessor. */

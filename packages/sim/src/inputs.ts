@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import { corruptEvent, type Event, encodeEvent } from "./codec.ts"
 import type { Partition } from "./log.ts"
-import type { Ask } from "./pipelines.ts"
+import { type Ask, SOURCE } from "./pipelines.ts"
 import type { World } from "./world.ts"
 
 /** What comes in, a few records at a time, until there is enough of it. */
@@ -38,7 +38,12 @@ export class Inputs {
     const time = (this.clock.get(to) ?? 100_000) + (random.chance(0.1) ? random.int(0, 4_000) : random.int(0, 150))
     this.clock.set(to, time)
     const at = time - (random.chance(0.2) ? random.int(0, 4_000) : random.int(0, 900))
-    return { id: this.nextId++, account: `p${to.partition}-${random.int(0, 3)}`, cents: random.int(1, 1 << 30), at }
+    return {
+      id: this.nextId++,
+      account: `${to.topic === SOURCE ? "p" : "q"}${to.partition}-${random.int(0, 3)}`,
+      cents: random.int(1, 1 << 30),
+      at
+    }
   }
 }
 

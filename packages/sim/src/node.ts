@@ -2,23 +2,25 @@ import type { RecordEncoder } from "@headrace/core"
 import {
   changelogName,
   checkpointAll,
+  inputTopics,
   type JobConfig,
   LaneMetrics,
   LogError,
   laneName,
   type Outputs,
   of,
-  sinkTopics,
-  sourceTopics,
+  outputTopics,
+  type PreparedDecoder,
   type TopicPartition,
   transactionalIds
 } from "@headrace/engine"
 import { Effect, type Fiber, type Schema } from "effect"
 import type { Plan } from "headrace"
-import { eventDecoder, jsonEncoder } from "./codec.ts"
+import { eventDecoder, jsonDecoder, jsonEncoder } from "./codec.ts"
 import {
   type Command,
   type Event,
+  exchangeOver,
   Followers,
   Lane,
   makeTask,
@@ -57,30 +59,25 @@ const STILL_MS = 3_000
 /** So that a checkpoint has many blocks, and rounds take several. */
 export const SMALL = { blockBytes: 128, changesBytes: 8_192 }
 
-export const outputTopics = (plan: Plan): readonly string[] => [
-  ...sinkTopics(plan),
-  ...sourceTopics(plan).map(topic => changelogName(APP, topic))
-]
-
 export const chainParts = (plan: Plan, world: World, owner: object, onFinished: () => void): TaskParts => {
-  const topics = outputTopics(plan)
+  const topics = outputTopics(plan, APP)
+  const decoders = new Map<string, PreparedDecoder>(of(plan, "source").map(({ id }) => [id, eventDecoder()]))
   const encoders = new Map<string, RecordEncoder>()
-  for (const node of of(plan, "kafkaSink"))
-    encoders.set(
-      node.id,
-      jsonEncoder(Object.keys((node.schema as unknown as Schema.Struct<Schema.Struct.Fields>).fields))
-    )
-  return {
+  for (const { id, schema } of of(plan, "kafkaSink")) encoders.set(id, jsonEncoder(fieldsOf(schema)))
+  for (const { id, schema } of of(plan, "exchange")) {
+    encoders.set(id, jsonEncoder(fieldsOf(schema)))
+    decoders.set(id, jsonDecoder(fieldsOf(schema)))
+  }
+  const parts = {
     plan,
-    decoders: new Map(sourceTopics(plan).map(topic => [topic, eventDecoder()])),
+    app: APP,
+    decoders,
     encoders,
     services: world.services(owner) as never,
-    topicId: name => topics.indexOf(name),
+    topicId: (name: string) => topics.indexOf(name),
+    partitions: (topic: string) => world.log.topics.get(topic)!.length,
     onFinished,
     clock: { now: 0 },
-    exchange: node => {
-      throw new Error(`${node.id}: exchanges are not simulated yet`)
-    },
     metrics: new LaneMetrics(),
     memory: new StateMemory({
       boundBytes: world.stateBytes,
@@ -89,7 +86,11 @@ export const chainParts = (plan: Plan, world: World, owner: object, onFinished: 
       onFull: "wait"
     })
   }
+  return { ...parts, exchange: exchangeOver(parts) }
 }
+
+const fieldsOf = (schema: Schema.Top): readonly string[] =>
+  Object.keys((schema as unknown as Schema.Struct<Schema.Struct.Fields>).fields)
 
 /** One process with one lane, from its start to its end: what production's interpreter does, a call at a time. */
 export class Node {
@@ -118,8 +119,11 @@ export class Node {
     this.job = world.job(`i${slot}`)
     this.name = laneName(this.job, 0)
     const ids = transactionalIds(this.job, 0)
-    const topics = outputTopics(plan)
-    this.source = new SimSource(world, this, this.name, incarnation)
+    const topics = outputTopics(plan, APP)
+    this.source = new SimSource(world, this, this.name, incarnation, {
+      group: world.group,
+      topics: inputTopics(plan, APP)
+    })
     this.producers = [new SimProducer(world, this, ids[0], topics), new SimProducer(world, this, ids[1], topics)]
     const parts = chainParts(plan, world, this, () => this.later("released", { type: "released" }))
     const fresh = (partition: TopicPartition, outputs: () => Outputs) => makeTask(parts, partition, outputs)
@@ -145,7 +149,7 @@ export class Node {
       maxInFlight: MAX_IN_FLIGHT,
       resultsAtOnce: RESULTS_AT_ONCE,
       transactionalIds: ids,
-      topic: id => sourceTopics(plan)[id]!,
+      topic: id => inputTopics(plan, APP)[id]!,
       makeTask: (partition, outputs) => this.followers.take(partition, outputs) ?? fresh(partition, outputs),
       memory: parts.memory,
       changelogTopic: topic => topics.indexOf(changelogName(APP, topic)),
@@ -211,7 +215,7 @@ export class Node {
 
   private others(): readonly TopicPartition[] {
     const owned = new Set(this.lane.owned.map(nameOf))
-    return this.world.inputs().filter(one => !owned.has(nameOf(one)))
+    return this.world.consumed().filter(one => !owned.has(nameOf(one)))
   }
 
   private later(label: string, event: Event): void {

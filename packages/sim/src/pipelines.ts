@@ -3,6 +3,8 @@ import { Agg, DeadLetter, Pipeline, type Plan, Sink, Source, State, toPlan, Wind
 import type { Event } from "./codec.ts"
 
 export const SOURCE = "events"
+/** Of the shape that joins two. */
+export const OTHERS = "others"
 export const OUT_OF_ORDERNESS_MS = 1_000
 export const WINDOW_MS = 2_000
 export const LATENESS_MS = 500
@@ -16,6 +18,7 @@ const Part = Schema.Struct({ ...fields, part: Schema.Int })
 const Scored = Schema.Struct({ ...fields, score: Schema.Int })
 const total = { key: Schema.String, windowStart: Schema.Int, windowEnd: Schema.Int, total: Schema.Int, n: Schema.Int }
 const Total = Schema.Struct(total)
+const Pair = Schema.Struct({ group: Schema.String, left: Schema.Int, right: Schema.Int })
 const Rated = Schema.Struct({ ...total, score: Schema.Int })
 
 /** What a flatMap makes of each event. */
@@ -29,10 +32,11 @@ export const counts = (event: { readonly cents: number }): boolean => event.cent
 /** The asynchronous step's call; the simulation decides when it is answered. */
 export type Ask = <A extends object>(record: A, result: () => object) => Effect.Effect<object>
 
-const source = () =>
-  Source.kafka(SOURCE, EventSchema, {
+const source = (topic = SOURCE) =>
+  Source.kafka(topic, EventSchema, {
     eventTime: event => event.at,
     outOfOrderness: OUT_OF_ORDERNESS_MS,
+    key: "account",
     onDecodeError: DeadLetter.to("dead")
   })
 const window = () => Window.tumbling(WINDOW_MS, { allowedLateness: LATENESS_MS })
@@ -108,6 +112,38 @@ const twice = (ask: Ask) => {
       )
       .to(Sink.kafka("tagged", Tagged))
   )
+}
+
+/** The key of what crosses to another partition. */
+export const groupOf = (event: { readonly cents: number }): string => `g${event.cents % 5}`
+
+/** Two stages: records cross to the partitions of another key, and windows are behind that. */
+const crossing = () => {
+  const events = Pipeline.make("sim").from(source())
+  return Pipeline.all(
+    events.extend({ tag: tagOf }).to(Sink.kafka("tagged", Tagged)),
+    events.filter(counts).keyBy(groupOf).window(window(), sums, late).to(Sink.kafka("totals", Total))
+  )
+}
+
+/** Records of both sides whose times are within this of each other. */
+export const PAIRED_MS = 1_000
+
+/** Two topics come together in one log, and records of both are paired there. */
+const joined = () => {
+  const side = (topic: string) => Pipeline.make("sim").from(source(topic)).keyBy(groupOf)
+  return side(SOURCE)
+    .intervalJoin(
+      side(OTHERS),
+      {
+        id: "pairs",
+        from: -PAIRED_MS,
+        to: PAIRED_MS,
+        late: { left: late.late, right: Sink.kafka("lateOthers", EventSchema) }
+      },
+      (left, right) => ({ group: groupOf(left), left: left.id, right: right.id })
+    )
+    .to(Sink.kafka("pairs", Pair))
 }
 
 /** What is committed goes on into a table. */
@@ -191,10 +227,22 @@ const totalOf = (key: string, last: number, events: readonly Event[]) => ({
   n: events.length
 })
 
-export const SHAPES = ["plain", "prefix", "beside", "behind", "twice", "parts", "process", "alarms", "table"] as const
+export const SHAPES = [
+  "plain",
+  "prefix",
+  "beside",
+  "behind",
+  "twice",
+  "parts",
+  "process",
+  "alarms",
+  "table",
+  "crossing",
+  "joined"
+] as const
 export type Shape = (typeof SHAPES)[number]
 
 export const planOf = (shape: Shape, ask: Ask): Plan => {
-  const pipelines = { plain, prefix, beside, behind, twice, parts, process, alarms, table }
+  const pipelines = { plain, prefix, beside, behind, twice, parts, process, alarms, table, crossing, joined }
   return toPlan(pipelines[shape](ask))
 }

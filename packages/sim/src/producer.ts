@@ -1,8 +1,8 @@
-import { LogError, type LogFailure, OUTPUT_STRIDE, type Outputs, type Position } from "@headrace/engine"
-import { readHeader } from "./engine.ts"
+import { exchangeName, LogError, type LogFailure, OUTPUT_STRIDE, type Outputs, type Position } from "@headrace/engine"
+import { readHeader, WATERMARK } from "./engine.ts"
 import { type LogRecord, nameOf, type Partition } from "./log.ts"
 import type { SimSource } from "./source.ts"
-import type { Fault, World } from "./world.ts"
+import { APP, type Fault, type World } from "./world.ts"
 
 /** What became of a request: `lost` ones may still arrive. */
 type Fate = "ok" | "unknownDone" | "unknownLost" | "unknownLate" | "abort" | "fenced" | "retry"
@@ -105,6 +105,17 @@ export class SimProducer {
     } else queued.push(record)
   }
 
+  private append(session: Session, to: Partition, record: LogRecord): void {
+    const { world, id } = this
+    const { sabotage } = world
+    const isWatermark = to.topic.startsWith(exchangeName(APP, "")) && record.value[0] === WATERMARK
+    if (isWatermark && sabotage === "watermarkOutside") return to.append(record)
+    world.log.append(id, session.epoch, to, record, world.now)
+    if (!isWatermark || sabotage !== "watermarkOfOne") return
+    for (const other of world.inputs().keys())
+      world.log.append(id, session.epoch, to, { ...record, value: ofChannel(record.value, other) }, world.now)
+  }
+
   /** Some records of one partition arrive; the rest stays under way. Those of a killed process may arrive as well. */
   private deliverTo(session: Session, to: Partition): void {
     const { world, id } = this
@@ -116,7 +127,7 @@ export class SimProducer {
         if (queued === undefined || session.closed) return
         const some = world.random.int(1, queued.length)
         try {
-          for (const record of queued.splice(0, some)) world.log.append(id, session.epoch, to, record, world.now)
+          for (const record of queued.splice(0, some)) this.append(session, to, record)
           session.added = true
         } catch (error) {
           if (!(error instanceof LogError)) throw error
@@ -314,4 +325,11 @@ const hash = (key: Uint8Array | undefined): number => {
   let sum = 7
   for (const byte of key ?? []) sum = (sum * 31 + byte) >>> 0
   return sum
+}
+
+/** The same watermark as if it came from this channel. */
+const ofChannel = (watermark: Uint8Array, channel: number): Uint8Array => {
+  const copy = watermark.slice()
+  new DataView(copy.buffer).setUint32(2, channel)
+  return copy
 }

@@ -26,6 +26,10 @@ const BROKEN = {
   stateNotRestored: /totals: .* is \d+ of \d+, not|the watermark goes back|late: /,
   /** State that was followed is taken for that of the committed offset. */
   followedBelieved: /goes on at source offset|comes before its descriptor|totals: |the watermark goes back|late: /,
+  /** A stage's watermarks are no part of its transactions: they stay when the records before them are taken back. */
+  watermarkOutside: /stage .*: the watermark .* stands before event/,
+  /** The watermark of one partition is taken for that of all that flow into the stage. */
+  watermarkOfOne: /stage .*: the watermark .* stands before event/,
   /** A revoked partition goes to its next owner, though the rest stays, before its transactions have ended. */
   noBarrier: /goes on at source offset|doubled [1-9]/,
   /** Lost partitions keep their state and their open transactions: the lane does not hear of it. */
@@ -59,6 +63,8 @@ const BROKEN = {
 
 const SOONEST_IN: { readonly [sabotage in Sabotage]?: Shape } = {
   unchangedNotSent: "alarms",
+  watermarkOutside: "crossing",
+  watermarkOfOne: "crossing",
   planNotAwaited: "table",
   noDedupToken: "table",
   ledgerIgnored: "table",

@@ -4,7 +4,7 @@ import type { Group } from "./group.ts"
 import { askIn, Inputs } from "./inputs.ts"
 import type { Txn } from "./log.ts"
 import { nameOf } from "./log.ts"
-import { Node, outputTopics } from "./node.ts"
+import { Node } from "./node.ts"
 import { planOf, SHAPES, type Shape } from "./pipelines.ts"
 import type { Sabotage } from "./sabotage.ts"
 import type { SimSource } from "./source.ts"
@@ -16,7 +16,6 @@ const TRANSACTION_TIMEOUT_MS = 10_000
 /** Steps with faults at most, and steps in which everything must have come to rest afterwards. */
 const FAULTY_STEPS = 1_500
 const DRAIN_STEPS = 12_000
-const OUTPUT_PARTITIONS = 2
 /** Against 1 for its being thrown out by the group. */
 const THAW_WEIGHT = 0.3
 /** For so long a coordinator answers with what it once knew; less than lanes and sinks wait. */
@@ -72,12 +71,11 @@ class Simulation {
   constructor(options: Options) {
     this.options = options
     this.world = new World(options.seed, options.sabotage, options.print)
-    const { random, log } = this.world
+    const { random } = this.world
     const shape = random.pick(SHAPES)
     this.shape = options.shape ?? shape
     this.plan = planOf(this.shape, askIn(this.world))
-    for (const topic of outputTopics(this.plan))
-      log.create(topic, topic.includes("changelog") ? this.world.inputs().length : OUTPUT_PARTITIONS)
+    this.world.open(this.plan)
     this.world.warehouse = warehouseOf(this.world, this.plan)
     this.slots = Array.from({ length: random.int(1, 3) })
     this.tables = Array.from({ length: this.world.warehouse === undefined ? 0 : random.int(1, 2) })
@@ -108,7 +106,7 @@ class Simulation {
     const { log } = this.world
     if (this.inputs.left > 0 || !this.quiet() || this.world.warehouse?.filled === false) return false
     if (this.shape === "alarms" && !allOut(this.world)) return false
-    return this.world.inputs().every(input => {
+    return this.world.consumed().every(input => {
       const last = input.all().at(-1)
       return last === undefined || (log.committedOffset(nameOf(input)) === last.offset + 1 && !this.waiting())
     })
@@ -118,7 +116,7 @@ class Simulation {
   private quiet(): boolean {
     const alive = this.slots.filter(node => node?.alive)
     const running = new Set(alive.flatMap(node => node!.running()))
-    return running.size === this.world.inputs().length && alive.every(node => node!.idle)
+    return running.size === this.world.consumed().length && alive.every(node => node!.idle)
   }
 
   /** Outputs that have not left the lanes yet show in transactions that are still open. */
@@ -143,7 +141,7 @@ class Simulation {
   private state(): string {
     const { world } = this
     const committed = world
-      .inputs()
+      .consumed()
       .map(input => `${nameOf(input)} ${world.log.committedOffset(nameOf(input))} of ${input.lso()}`)
     const { warehouse } = world
     const table = warehouse === undefined ? "" : `; ledger ${JSON.stringify([...warehouse.table.ledger])}`

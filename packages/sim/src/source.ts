@@ -7,13 +7,15 @@ import type { World } from "./world.ts"
 
 const GARBAGE = 0xee
 
-/** The group that is joined, and the topic that its members share. */
+/** The group that is joined, and the topics that its members share. */
 export interface Joined {
   readonly group: Group
-  readonly topic: string
+  readonly topics: readonly string[]
 }
 
 export interface Fetched {
+  /** Its place among the topics of the group. */
+  readonly topic: number
   readonly partition: number
   readonly offset: number
   readonly record: LogRecord
@@ -27,11 +29,11 @@ export const batchOf = (records: readonly Fetched[]): Batch => {
   const index = new Int32Array(records.length * STRIDE)
   const stamps = new Float64Array(records.length * 2)
   let at = 0
-  records.forEach(({ partition, offset, record }, i) => {
+  records.forEach(({ topic, partition, offset, record }, i) => {
     const key = record.key ?? new Uint8Array(0)
     bytes.set(key, at)
     bytes.set(record.value, at + key.length)
-    index.set([0, partition, at, key.length, at + key.length, record.value.length, 0, 0], i * STRIDE)
+    index.set([topic, partition, at, key.length, at + key.length, record.value.length, 0, 0], i * STRIDE)
     stamps.set([offset, record.timestamp], i * 2)
     at += key.length + record.value.length
   })
@@ -45,7 +47,7 @@ export class SimSource {
   readonly name: string
   private readonly incarnation: number
   private readonly group: Group
-  private readonly topic: string
+  private readonly topics: readonly string[]
   private readonly positions = new Map<string, number>()
   /** Given to the lane, not given back: what is lost if the group throws the member out. Read once it has a position. */
   private readonly held = new Map<string, TopicPartition>()
@@ -61,11 +63,11 @@ export class SimSource {
     owner: object,
     name: string,
     incarnation: number,
-    { group, topic }: Joined = { group: world.group, topic: SOURCE }
+    { group, topics }: Joined = { group: world.group, topics: [SOURCE] }
   ) {
     this.world = world
     this.group = group
-    this.topic = topic
+    this.topics = topics
     this.owner = owner
     this.name = name
     this.incarnation = incarnation
@@ -97,7 +99,7 @@ export class SimSource {
     const revoked = group.toRevoke(member)
     if (revoked.length > 0) {
       const early = revoked.some(one => !this.positions.has(nameOf(one)))
-      if (early && this.topic === SOURCE) this.world.inject("revoked in a restore")
+      if (early && this.topics.includes(SOURCE)) this.world.inject("revoked in a restore")
       if (this.world.sabotage === "noBarrier") for (const one of revoked) member.owned.delete(nameOf(one))
       return { type: "revoke", partitions: revoked }
     }
@@ -126,13 +128,14 @@ export class SimSource {
     const records: Fetched[] = []
     let left = random.chance(0.3) ? 0 : Math.min(maxRecords, random.int(1, 12))
     for (const name of random.shuffle([...this.positions.keys()].sort())) {
-      const { partition } = this.held.get(name)!
-      const from = log.at({ topic: this.topic, partition })
+      const { topic, partition } = this.held.get(name)!
+      const from = log.at({ topic, partition })
       let offset = this.positions.get(name)!
+      if (offset < from.start) this.world.violation(`${name} was trimmed to ${from.start} before ${offset} was read`)
       for (; offset < from.lso() && left > 0; offset++) {
         const record = from.committed(offset)
         if (record === undefined) continue
-        records.push({ partition, offset, record })
+        records.push({ topic: this.topics.indexOf(topic), partition, offset, record })
         left--
       }
       this.positions.set(name, offset)
@@ -155,7 +158,7 @@ export class SimSource {
   port(): Membership {
     const { world } = this
     return {
-      topic: () => this.topic,
+      topic: id => this.topics[id]!,
       poll: () => Effect.die("polled by the node"),
       take: () => Effect.die("taken by the node"),
       pause: () => Effect.die("paused by the node"),
@@ -170,7 +173,11 @@ export class SimSource {
             ready: () => world.sabotage === "undecidedRead" || !partitions.some(one => world.log.unstable(nameOf(one)))
           }
         ),
-      range: partition => Effect.sync(() => ({ start: 0, end: world.log.at(partition).lso() })),
+      range: partition =>
+        Effect.sync(() => {
+          const log = world.log.at(partition)
+          return { start: log.start, end: log.lso() }
+        }),
       knownEnd: () => undefined,
       member: undefined,
       close: Effect.void

@@ -1,8 +1,17 @@
-import { type Admin, BlobError, Blobs, CHUNK_BYTES, type ChangelogReader, Clients, LogError } from "@headrace/engine"
+import {
+  type Admin,
+  BlobError,
+  Blobs,
+  CHUNK_BYTES,
+  type ChangelogReader,
+  Clients,
+  changelogName,
+  LogError,
+  type TopicPartition
+} from "@headrace/engine"
 import { Context, Effect, Stream } from "effect"
 import { checkpointPrefix } from "./engine.ts"
 import { nameOf } from "./log.ts"
-import { SOURCE } from "./pipelines.ts"
 import type { Random } from "./random.ts"
 import { APP, NO_FAULTS, World } from "./world.ts"
 
@@ -111,7 +120,7 @@ const admin = (world: World, owner: object): Admin => ({
     world.remote(owner, `trim ${nameOf(partition)} to ${offset}`, () =>
       Effect.sync(() => {
         const log = world.log.at(partition)
-        const to = world.sabotage === "trimmedTooFar" ? newest(world, partition.partition) : offset
+        const to = world.sabotage === "trimmedTooFar" ? (newest(world, partition) ?? offset) : offset
         log.start = Math.max(log.start, to)
       })
     ),
@@ -121,9 +130,11 @@ const admin = (world: World, owner: object): Admin => ({
     )
 })
 
-/** The changelog offset of the newest checkpoint. */
-const newest = (world: World, partition: number): number => {
-  const name = world.disk.under(checkpointPrefix(APP, { topic: SOURCE, partition })).at(-1)!
+/** The changelog offset of the newest checkpoint; undefined for what is no changelog. */
+const newest = (world: World, { topic, partition }: TopicPartition): number | undefined => {
+  const of = changelogName(APP, "")
+  if (!topic.startsWith(of)) return undefined
+  const name = world.disk.under(checkpointPrefix(APP, { topic: topic.slice(of.length), partition })).at(-1)!
   return Number.parseInt(name.slice(name.lastIndexOf("/") + 1), 10)
 }
 

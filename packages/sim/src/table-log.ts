@@ -72,7 +72,7 @@ const read = <E>(
         let position = at
         for (; position < log.lso() && records.length < READ_AT_ONCE; position++) {
           const record = log.committed(position)
-          if (record !== undefined) records.push({ partition, offset: position, record })
+          if (record !== undefined) records.push({ topic: 0, partition, offset: position, record })
         }
         return position
       })

@@ -33,7 +33,7 @@ export class TableNode {
     const job: Pick<JobConfig, "app" | "instance"> = world.job(`t${slot}`)
     this.name = laneName(job as JobConfig, 0)
     const { group, node, topic, marks, remembered, server } = warehouse
-    this.source = new SimSource(world, this, this.name, incarnation, { group, topic: node.topic })
+    this.source = new SimSource(world, this, this.name, incarnation, { group, topics: [node.topic] })
     const log = tableLog({ world, owner: this, source: this.source, group, marks, remembered, topic })
     const columns = columnsOf(node.schema, node.table)
     const fields = Object.keys((node.schema as unknown as Schema.Struct<Schema.Struct.Fields>).fields)

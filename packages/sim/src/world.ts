@@ -1,5 +1,6 @@
-import type { JobConfig } from "@headrace/engine"
+import { changelogName, exchangeTopics, inputTopics, type JobConfig, sinkTopics, sourceTopics } from "@headrace/engine"
 import { type Cause, Random as Chance, Clock, Context, Duration, Effect, type Fiber, Logger, Scheduler } from "effect"
+import type { Plan } from "headrace"
 import { Disk } from "./disk.ts"
 import { Group } from "./group.ts"
 import { Log, type Partition } from "./log.ts"
@@ -80,6 +81,8 @@ export const FAULTS = [
 export type Fault = (typeof FAULTS)[number]
 
 export const APP = "sim"
+const OUTPUT_PARTITIONS = 2
+const STAGE_PARTITIONS = 2
 const always = (): boolean => true
 
 /** Everything outside of the lanes: time, the log, the group, stored checkpoints, and what is under way. */
@@ -105,7 +108,8 @@ export class World {
   readonly frozen = new Set<object>()
   now = 1_000
   step = 0
-  private readonly partitions: number
+  private readonly sources: string[] = [SOURCE]
+  private readonly stages: string[] = []
   private readonly micro: (() => void)[] = []
   private readonly print: ((line: string) => void) | undefined
 
@@ -115,8 +119,7 @@ export class World {
     this.standby = seed % 4 < 2
     this.sabotage = sabotage
     this.print = print
-    this.partitions = this.random.int(1, 3)
-    this.log.create(SOURCE, this.partitions)
+    this.log.create(SOURCE, this.random.int(1, 3))
     this.group = new Group(this.random, this.inputs())
     const calm = this.random.chance(0.15)
     const level = (most: number): number => (calm ? 0 : this.random.next() * most)
@@ -131,8 +134,31 @@ export class World {
     this.disk = new Disk(this.random)
   }
 
+  /** What comes from outside. */
   inputs(): readonly Partition[] {
-    return this.log.topics.get(SOURCE)!
+    return this.sources.flatMap(topic => this.log.topics.get(topic)!)
+  }
+
+  /** What lanes read: that, and what is between their stages. */
+  consumed(): readonly Partition[] {
+    return [...this.inputs(), ...this.stages.flatMap(topic => this.log.topics.get(topic)!)]
+  }
+
+  /** Makes the topics of a plan, and lets the lanes' group read those that it reads. */
+  open(plan: Plan): void {
+    const { log, group } = this
+    for (const topic of sourceTopics(plan).filter(topic => topic !== SOURCE)) {
+      log.create(topic, this.random.int(1, 3))
+      this.sources.push(topic)
+      group.add(log.topics.get(topic)!)
+    }
+    for (const topic of exchangeTopics(plan, APP)) {
+      log.create(topic, STAGE_PARTITIONS)
+      this.stages.push(topic)
+      group.add(log.topics.get(topic)!)
+    }
+    for (const topic of sinkTopics(plan)) log.create(topic, OUTPUT_PARTITIONS)
+    for (const topic of inputTopics(plan, APP)) log.create(changelogName(APP, topic), log.topics.get(topic)!.length)
   }
 
   job(instance: string): JobConfig {

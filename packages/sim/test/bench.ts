@@ -3,6 +3,7 @@ import {
   type LaneMetrics,
   LogError,
   type LogFailure,
+  outputTopics,
   STRIDE,
   sourceTopics,
   transactionalIds
@@ -11,9 +12,9 @@ import { Effect } from "effect"
 import type { Plan } from "headrace"
 import { encodeEvent, type Event as Record } from "../src/codec.ts"
 import { type Command, type Event, Lane, makeTask, Pace, type Restored } from "../src/engine.ts"
-import { chainParts, outputTopics } from "../src/node.ts"
+import { chainParts } from "../src/node.ts"
 import { type Ask, planOf, type Shape, SOURCE } from "../src/pipelines.ts"
-import { World } from "../src/world.ts"
+import { APP, World } from "../src/world.ts"
 
 /** A lane whose commands are answered by hand, one at a time and in any order. */
 export class Bench {
@@ -32,7 +33,7 @@ export class Bench {
 
   constructor(shape: Shape | Plan, ask: Ask = (_, result) => Effect.succeed(result())) {
     const plan = typeof shape === "string" ? planOf(shape, ask) : shape
-    const topics = outputTopics(plan)
+    const topics = outputTopics(plan, APP)
     const parts = chainParts(plan, this.world, this, () => {
       this.released = true
     })

@@ -1,5 +1,5 @@
-import { END_OF_TIME, type Input, type Keyed, partitionOf } from "@headrace/core"
-import { type ChainParts, of, sinkTopics, type TopicPartition } from "@headrace/engine"
+import { END_OF_TIME, type Keyed, partitionOf } from "@headrace/core"
+import { type ChainParts, type Crossing, of, sinkTopics, type TopicPartition } from "@headrace/engine"
 import { Duration, Effect, Exit, Layer, Scope } from "effect"
 import { type ExchangeNode, inputsOf, type Pipeline, type Plan, type Sink, type Source, toPlan } from "headrace"
 import { Capture, capturing, type Output } from "./capture.ts"
@@ -208,7 +208,7 @@ export class TestDriver {
       clock: this.clock,
       topicId: name => topics.indexOf(name),
       onFinished: () => this.wake?.(),
-      exchange: (node, from, key) => this.send(node, this.channelOf(node, from), key),
+      exchange: (node, { partition, key }) => this.send(node, this.channelOf(node, partition), key),
       metrics: { add: () => {} }
     }
   }
@@ -236,7 +236,7 @@ export class TestDriver {
   }
 
   /** What flows into an exchange from a partition: records to the partition of their key, event time to all. */
-  private send(node: ExchangeNode, from: number, key: Keyed | undefined): Input {
+  private send(node: ExchangeNode, from: number, key: Keyed | undefined): Crossing {
     const number = of(this.plan, "exchange")
       .filter(one => one.log === node.log)
       .indexOf(node)
@@ -252,7 +252,9 @@ export class TestDriver {
       },
       watermark: watermark => {
         for (const target of targets()) target.watermark(number, from, watermark)
-      }
+      },
+      rest: () => {},
+      settle: () => {}
     }
   }
 }

@@ -9,7 +9,7 @@ import { ValueReader, writeNumber } from "../state/number.ts"
 import type { StateDescriptor } from "../state/operator.ts"
 import { NAMESPACE_BYTES, readOrdered } from "../state/order.ts"
 import { assignerOf, type NamedStateSchema, type StateSchema } from "../state/schema.ts"
-import { timeCodec } from "../time/sourceClock.ts"
+import { TIME_BYTES, timeCodec } from "../time/sourceClock.ts"
 
 const ROWS = 2
 
@@ -39,8 +39,9 @@ export const combined = (
   return out.written()
 }
 
+/** Of a stage it is the time that it has come to: what stands behind that is of the partitions before it. */
 const timeOf = (value: Uint8Array | undefined): number =>
-  value === undefined ? NO_WATERMARK : timeCodec.read(value, 0, value.length)
+  value === undefined ? NO_WATERMARK : timeCodec.read(value, 0, TIME_BYTES)
 
 export const progressOf = (value: Uint8Array | undefined): Progress =>
   value === undefined ? START : progressCodec.read(value, 0, value.length)

@@ -2,6 +2,7 @@ import { showAssigner } from "../operators/window/assigner.ts"
 import {
   type AggregateSchema,
   assignerOf,
+  isTime,
   type NamedStateSchema,
   type StateSchema,
   showAggregate,
@@ -50,7 +51,7 @@ interface Part {
 
 const partsOf = (schema: StateSchema): ReadonlyMap<string, Part> => {
   const layout = ["Headrace's own layout", plain(`version ${schema.version}`)] as const
-  if (schema.kind === "clock") return new Map([layout])
+  if (isTime(schema)) return new Map([layout])
   if (schema.kind === "process") {
     const what = schema.what === undefined ? [] : [["what it does", plain(schema.what)] as const]
     return new Map([layout, ...what, ...schema.states.map(one => state(one))])

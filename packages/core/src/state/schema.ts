@@ -30,7 +30,7 @@ export interface NamedStateSchema {
  * knows what it finds. `version` is that of the operator's own layout.
  */
 export type StateSchema =
-  | { readonly kind: "clock"; readonly version: number }
+  | { readonly kind: "clock" | "stage"; readonly version: number }
   | {
       readonly kind: "window"
       readonly version: number
@@ -87,6 +87,13 @@ const extentOf = (assigner: GridAssigner) => {
 export const clockDefinition = (id: string): StateDefinition => ({
   id,
   schema: { kind: "clock", version: 1 },
+  codecs: new Map()
+})
+
+/** The event time of a stage behind an exchange: what it has come to, and how far each partition before it has. */
+export const stageDefinition = (id: string): StateDefinition => ({
+  id,
+  schema: { kind: "stage", version: 1 },
   codecs: new Map()
 })
 
@@ -151,8 +158,12 @@ const UNTOUCHED: StoredCodec = {
   }
 }
 
+/** Event time alone: state that belongs to no key. */
+export const isTime = (schema: StateSchema): schema is Extract<StateSchema, { readonly kind: "clock" | "stage" }> =>
+  schema.kind === "clock" || schema.kind === "stage"
+
 export const showSchema = (schema: StateSchema): string => {
-  if (schema.kind === "clock") return "event time"
+  if (isTime(schema)) return "event time"
   if (schema.kind === "process") return schema.what ?? `process ${schema.states.map(showState).join(", ")}`
   return `${showAssigner(assignerOf(schema))} ${schema.aggregates.map(showAggregate).join(", ")}`
 }

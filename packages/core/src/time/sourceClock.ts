@@ -6,11 +6,13 @@ import { clockDefinition } from "../state/schema.ts"
 import type { Spilling } from "../state/spill.ts"
 import { ValueState } from "../state/value.ts"
 
+export const TIME_BYTES = 8
+
 /** A time in ms, infinities included. */
 export const timeCodec: ValueCodec<number> = {
   write: (value, out) => out.f64(value),
   read: (bytes, start, end) => {
-    if (end - start !== 8) throw new RangeError(`A time has 8 bytes, not ${end - start}`)
+    if (end - start !== TIME_BYTES) throw new RangeError(`A time has ${TIME_BYTES} bytes, not ${end - start}`)
     return new DataView(bytes.buffer, bytes.byteOffset + start, 8).getFloat64(0)
   }
 }

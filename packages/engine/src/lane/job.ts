@@ -3,7 +3,18 @@ import { Effect, Layer, type Scope } from "effect"
 import type { Plan } from "headrace"
 import type { JobConfig } from "../job.ts"
 import { type LaneMetrics, PHASES } from "../metrics.ts"
-import { changelogName, groupName, laneName, of, sinkTopics, sourceTopics, transactionalIds } from "../names.ts"
+import {
+  changelogName,
+  exchangesOf,
+  exchangeTopics,
+  groupName,
+  inputTopics,
+  laneName,
+  of,
+  outputTopics,
+  sinkTopics,
+  transactionalIds
+} from "../names.ts"
 import type { Blobs } from "../ports/blobs.ts"
 import { Clients } from "../ports/clients.ts"
 import { type CodecError, Codecs, type PreparedDecoder } from "../ports/codecs.ts"
@@ -13,9 +24,11 @@ import { RestoreProgress } from "../recovery/progress.ts"
 import { prepareTopics } from "../recovery/topics.ts"
 import { openStandby } from "../standby/standby.ts"
 import type { WallClock } from "../task/chain.ts"
-import { preparing } from "../task/decoders.ts"
+import { preparing, topicDecoders } from "../task/decoders.ts"
+import { exchangeOver } from "../task/exchange-sink.ts"
+import { makeTask } from "../task/make-task.ts"
 import { StateMemory } from "../task/memory.ts"
-import { makeTask, type TaskParts } from "../task/source-task.ts"
+import type { TaskParts } from "../task/partition-task.ts"
 import type { Task } from "../task/task.ts"
 import { type LaneHandle, MAX_POLL_RECORDS, runLane } from "./interpreter.ts"
 import { Lane } from "./lane.ts"
@@ -61,36 +74,36 @@ export const runLaneJob = (
       const { plan, job, metrics } = options
       const topics = options.topics ?? (yield* prepareTopics(plan, job))
       const ids = transactionalIds(job, options.lane)
-      const outputTopics = [...sinkTopics(plan), ...sourceTopics(plan).map(topic => changelogName(job.app, topic))]
+      const written = outputTopics(plan, job.app)
       const clients = yield* Clients
       let handle: LaneHandle | undefined
       const memory = yield* stateMemory(job)
       const clock: WallClock = { now: 0 }
       const onFinished = () => handle?.offer({ type: "released" })
-      const parts = yield* chainParts(options, clock, outputTopics, memory, onFinished)
+      const parts = yield* taskParts(options, topics, { clock, memory, onFinished })
       const standby = yield* openStandby(options, topics, (partition, outputs) => makeTask(parts, partition, outputs))
       if (options.admitted !== undefined) {
         metrics.set("phase", PHASES.indexOf("following"))
         yield* options.admitted
       }
       const membership = yield* clients.source({
-        topics: sourceTopics(plan),
+        topics: inputTopics(plan, job.app),
         group: groupName(job),
         member: laneName(job, options.lane),
         sessionTimeoutMs: job.sessionTimeoutMs
       })
-      const producers = yield* Effect.all([
-        clients.producer(ids[0], outputTopics),
-        clients.producer(ids[1], outputTopics)
-      ])
+      const producers = yield* Effect.all([clients.producer(ids[0], written), clients.producer(ids[1], written)])
       const changelog = yield* clients.changelog
-      const source = preparing(membership, parts.decoders)
+      const source = preparing(membership, topicDecoders(parts))
       const lane = new Lane({
         pace: new Pace({
           intervalMs: job.commitIntervalMs,
           fullPoll: MAX_POLL_RECORDS,
           markersPerSecond: job.commitMarkers ?? COMMIT_MARKERS,
-          sinkPartitions: sinkTopics(plan).reduce((sum, topic) => sum + topics.get(topic)!, OFFSETS_PARTITION)
+          sinkPartitions: [...sinkTopics(plan), ...exchangeTopics(plan, job.app)].reduce(
+            (sum, topic) => sum + topics.get(topic)!,
+            OFFSETS_PARTITION
+          )
         }),
         maxBufferedBytes: MAX_BUFFERED_BYTES,
         maxKeptBytes: MAX_KEPT_BYTES,
@@ -100,7 +113,7 @@ export const runLaneJob = (
         topic: source.topic,
         makeTask: standby.makeTask,
         memory,
-        changelogTopic: topic => outputTopics.indexOf(changelogName(job.app, topic)),
+        changelogTopic: topic => written.indexOf(changelogName(job.app, topic)),
         clock,
         metrics
       })
@@ -133,32 +146,38 @@ export const runLaneJob = (
   )
 
 /** Decoders, encoders and services: made once for a lane and shared by its partitions. */
-const chainParts = (
-  { plan, metrics }: LaneJob,
-  clock: WallClock,
-  outputTopics: readonly string[],
-  memory: StateMemory,
-  onFinished: () => void
+const taskParts = (
+  { plan, job, metrics }: LaneJob,
+  topics: ReadonlyMap<string, number>,
+  lane: Pick<TaskParts, "clock" | "memory" | "onFinished">
 ): Effect.Effect<TaskParts, CodecError, Codecs | Scope.Scope> =>
   Effect.gen(function* () {
+    const { app } = job
     const codecs = yield* Codecs
     const decoders = new Map<string, PreparedDecoder>()
-    for (const node of of(plan, "source")) decoders.set(node.topic, yield* codecs.decoder(node.schema, node.topic))
     const encoders = new Map<string, RecordEncoder>()
+    for (const node of of(plan, "source")) decoders.set(node.id, yield* codecs.decoder(node.schema, node.topic))
     for (const node of of(plan, "kafkaSink")) encoders.set(node.id, yield* codecs.encoder(node.schema, node.topic))
+    for (const topic of exchangeTopics(plan, app))
+      for (const [i, { id, schema }] of exchangesOf(plan, app, topic).entries()) {
+        // Two sides of a join have two schemas, each with a subject of its own.
+        decoders.set(id, yield* codecs.decoder(schema, `${topic}-${i}`))
+        encoders.set(id, yield* codecs.encoder(schema, `${topic}-${i}`))
+      }
     const services = yield* Layer.build(plan.layer as Layer.Layer<unknown>)
-    return {
+    const written = outputTopics(plan, app)
+    const parts = {
+      ...lane,
       plan,
+      app,
       decoders,
       encoders,
       services,
-      clock,
-      topicId: (name: string) => outputTopics.indexOf(name),
-      onFinished,
-      exchange: noExchange,
-      metrics,
-      memory
+      topicId: (name: string) => written.indexOf(name),
+      partitions: (topic: string) => topics.get(topic)!,
+      metrics
     }
+    return { ...parts, exchange: exchangeOver(parts) }
   })
 
 /** Its files go with the lane, also where the thread lives on. */
@@ -180,7 +199,3 @@ const stateMemory = ({ state }: JobConfig): Effect.Effect<StateMemory, never, Sp
 
 /** Enough that asynchronous steps never run dry between two polls, and no more. */
 const maxInFlight = (plan: Plan): number => of(plan, "mapEffect").reduce((sum, node) => sum + 4 * node.concurrency, 0)
-
-const noExchange = (node: { readonly id: string }): never => {
-  throw new Error(`${node.id}: exchanges over Kafka are not there yet`)
-}

@@ -40,7 +40,7 @@ export class Lane {
   private polling = false
   private inbox: Batch | undefined
   private stopping = false
-  /** Before it stops, event time comes to its end: what is polled from then on is left for whoever goes on. */
+  /** Before it stops, event time comes to its end: what comes from outside from then on is left for whoever goes on. */
   private draining = false
   private drained = false
   /** What is not committed cannot be sent once more: it may be committed, or belongs to somebody else by now. */
@@ -195,12 +195,12 @@ export class Lane {
     return this.stopping && !this.drains
   }
 
-  /** Results of the end of event time are still to come. */
+  /** Results of the end of event time are still to come, or its end itself, from the stage before. */
   private get drains(): boolean {
-    return this.draining && (!this.drained || this.tasks.firing || this.tasks.inFlight > 0)
+    return this.draining && (!this.drained || !this.tasks.ended || this.tasks.firing || this.tasks.inFlight > 0)
   }
 
-  /** Ends event time once all partitions run and no record is under way. */
+  /** Ends event time once all partitions run and no record is under way. Behind an exchange it comes to its end by itself. */
   private endTime(): void {
     if (!this.draining || this.holdings.arriving || this.tasks.inFlight > 0) return
     if (this.tasks.end()) this.commits.collect(this.now)
@@ -213,7 +213,7 @@ export class Lane {
     this.polling = false
     this.options.pace.polled(batch.count, this.tasks.size)
     if (this.ended) return
-    this.inbox = batch.count > 0 && !this.draining ? batch : undefined
+    this.inbox = batch.count > 0 ? batch : undefined
     if (changes.length === 0 && this.inbox !== undefined) {
       this.poll()
       this.emit([{ type: "process" }])
@@ -228,7 +228,7 @@ export class Lane {
     const batch = this.inbox
     this.inbox = undefined
     if (this.doomed) return
-    if (batch !== undefined) this.tasks.run(batch)
+    if (batch !== undefined) this.tasks.run(batch, this.draining)
     // A slice only: the end of a large window does not hold up what follows it.
     const fired = this.tasks.fire(Math.max(this.options.resultsAtOnce, batch?.count ?? 0))
     this.options.metrics.add("recordsIn", batch?.count ?? 0)

@@ -1,3 +1,4 @@
+import { END_OF_TIME } from "@headrace/core"
 import type { LaneMetrics } from "../metrics.ts"
 import { type Batch, PARTITION, type Position, STRIDE, TOPIC, type TopicPartition } from "../ports/log.ts"
 import type { StateMemory } from "../task/memory.ts"
@@ -45,8 +46,8 @@ export class Tasks {
     this.routes = []
   }
 
-  /** Runs a batch: one run of records of the same partition after the other. */
-  run(batch: Batch): void {
+  /** Runs a batch: one run of records of the same partition after the other. `draining`: nothing from outside any more. */
+  run(batch: Batch, draining: boolean): void {
     const { index, count } = batch
     let from = 0
     while (from < count) {
@@ -54,7 +55,8 @@ export class Tasks {
       const partition = index[from * STRIDE + PARTITION]!
       let to = from + 1
       while (to < count && index[to * STRIDE + PARTITION] === partition && index[to * STRIDE + TOPIC] === topic) to++
-      this.at(topic, partition).process(batch, from, to)
+      const task = this.at(topic, partition)
+      if (task.internal || !draining) task.process(batch, from, to)
       from = to
     }
     this.memory.relieve()
@@ -87,11 +89,17 @@ export class Tasks {
     return left < limit
   }
 
-  /** Ends the event time of all of them; whether one was still to be. */
+  /** Ends the event time of those that read from outside; whether one was still to be. */
   end(): boolean {
     let some = false
     for (const task of this.all()) some = task.end() || some
     return some
+  }
+
+  /** Event time is at its end in all of them. */
+  get ended(): boolean {
+    for (const task of this.all()) if (task.watermark() !== END_OF_TIME) return false
+    return true
   }
 
   /** Takes up what asynchronous steps finished; whether there is something to commit now. */

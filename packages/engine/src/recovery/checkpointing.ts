@@ -2,7 +2,7 @@ import { ChangeSet, type Merge } from "@headrace/core"
 import { Effect, Stream } from "effect"
 import type { Plan } from "headrace"
 import type { JobConfig } from "../job.ts"
-import { changelogName, instancePrefix, sourceTopics } from "../names.ts"
+import { changelogName, exchangeTopics, inputTopics, instancePrefix } from "../names.ts"
 import { type BlobError, Blobs } from "../ports/blobs.ts"
 import { type Admin, Clients } from "../ports/clients.ts"
 import { type ChangelogReader, LogError, type TopicPartition } from "../ports/log.ts"
@@ -34,8 +34,8 @@ const FULL_KEPT = 2
 /**
  * Writes a checkpoint of each partition that this instance's lanes wrote to since the last one, without touching
  * the lanes: the newest checkpoint merged with the changelog since, as a stream. Then drops what is older than the
- * retained ones, and trims the changelog up to the oldest that is left (it must stay usable as a fallback). Of large
- * state only the changes are written, until they come to half of what they stand on.
+ * retained ones, and trims the changelog up to the oldest that is left (it must stay usable as a fallback), and topics
+ * between stages up to where that has read them. Of large state only the changes are written, until they come to half of what they stand on.
  */
 export const checkpointAll = (
   plan: Plan,
@@ -47,8 +47,9 @@ export const checkpointAll = (
       const clients = yield* Clients
       const admin = yield* clients.admin
       const changelog = yield* clients.changelog
-      const sources = yield* admin.partitions(sourceTopics(plan))
-      const round = { ...DEFAULTS, ...options, job, admin, changelog }
+      const sources = yield* admin.partitions(inputTopics(plan, job.app))
+      const stages = new Set(exchangeTopics(plan, job.app))
+      const round = { ...DEFAULTS, ...options, job, admin, changelog, stages }
       for (const [topic, partitions] of sources) {
         for (let partition = 0; partition < partitions; partition++) {
           yield* checkpointOne(round, { topic, partition })
@@ -61,6 +62,8 @@ interface Round extends RoundOptions {
   readonly job: JobConfig
   readonly admin: Admin
   readonly changelog: ChangelogReader
+  /** The topics between stages. */
+  readonly stages: ReadonlySet<string>
 }
 
 const checkpointOne = (round: Round, partition: TopicPartition): Effect.Effect<void, LogError, Blobs> =>
@@ -71,7 +74,10 @@ const checkpointOne = (round: Round, partition: TopicPartition): Effect.Effect<v
       const written = yield* fromNewest(app, partition, before => writeNext(round, partition, log, before))
       if (written === undefined) return
       const oldest = yield* retain(round, partition, written.sound)
-      if (oldest !== undefined) yield* round.admin.trim(log, oldest)
+      if (oldest !== undefined) yield* round.admin.trim(log, oldest.changelogOffset)
+      // What comes before it is committed, and nobody else reads it.
+      if (oldest !== undefined && round.stages.has(partition.topic))
+        yield* round.admin.trim(partition, oldest.sourceOffset)
       if (written.upToDate) return
     }
   }).pipe(Effect.catchTag("BlobError", (error: BlobError) => Effect.fail(storeError(error, "Retry"))))
@@ -192,22 +198,22 @@ export const readSince = (
   })
 
 /**
- * Removes what is older than the newest sound checkpoints that are to be kept, and answers with the changelog offset of
- * the oldest of those; undefined while there are fewer. They are read for it: one that rotted is nothing to fall back to.
+ * Removes what is older than the newest sound checkpoints that are to be kept, and answers with the oldest of those;
+ * undefined while there are fewer. They are read for it: one that rotted is nothing to fall back to.
  * What a kept one stands on is kept with it.
  */
 const retain = (
   { job, breathe }: Round,
   partition: TopicPartition,
   sound: ReadonlySet<string>
-): Effect.Effect<number | undefined, BlobError, Blobs> =>
+): Effect.Effect<CheckpointHeader | undefined, BlobError, Blobs> =>
   Effect.gen(function* () {
     const blobs = yield* Blobs
     const newestFirst = (yield* blobs.list(checkpointPrefix(job.app, partition))).toReversed()
     const full = new Set<string>()
     const needed = new Set<string>()
     let kept = 0
-    let oldest: number | undefined
+    let oldest: CheckpointHeader | undefined
     const enough = () => kept >= job.checkpoint.retained && full.size >= Math.min(FULL_KEPT, job.checkpoint.retained)
     for (const blob of newestFirst) {
       if (enough()) {
@@ -217,7 +223,7 @@ const retain = (
       const checkpoint = yield* inspect(blob, { whole: !sound.has(blob.name), breathe })
       if (checkpoint === undefined) continue
       kept++
-      oldest = checkpoint.changelogOffset
+      oldest = checkpoint
       for (const { name } of checkpoint.objects) needed.add(name)
       full.add(checkpoint.objects[0]!.name)
     }

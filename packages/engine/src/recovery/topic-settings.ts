@@ -1,10 +1,10 @@
 import { Effect, Schedule } from "effect"
 import type { Plan } from "headrace"
 import type { JobConfig } from "../job.ts"
-import { changelogName, sourceTopics } from "../names.ts"
+import { changelogName, exchangeTopics, inputTopics, sourceTopics } from "../names.ts"
 import { Clients } from "../ports/clients.ts"
 import { LogError } from "../ports/log.ts"
-import { CHANGELOG_SETTINGS } from "./topics.ts"
+import { INTERNAL_SETTINGS } from "./topics.ts"
 
 type Settings = Readonly<Record<string, string | null>>
 
@@ -12,8 +12,8 @@ type Settings = Readonly<Record<string, string | null>>
 const PATIENCE = { schedule: Schedule.spaced("1 second"), times: 5 }
 
 /**
- * Once in each process, when the topics are there: how they treat their records, for some may be older than the job. A
- * changelog that could lose records stops it, and so does a compacted topic that one of `tables` reads; a compacted source
+ * Once in each process, when the topics are there: how they treat their records, for some may be older than the job. An
+ * internal one that could lose records stops it, and so does a compacted topic that one of `tables` reads; a compacted source
  * is said. Where the client may not read settings that is said too, and the job goes on.
  */
 export const checkTopics = (
@@ -25,15 +25,18 @@ export const checkTopics = (
     Effect.gen(function* () {
       const admin = yield* Effect.flatMap(Clients, clients => clients.admin)
       const sources = sourceTopics(plan)
-      const changelogs = sources.map(topic => changelogName(job.app, topic))
-      const asked = new Set([...changelogs, ...sources, ...tables.map(({ topic }) => topic)])
+      const internal = [
+        ...exchangeTopics(plan, job.app),
+        ...inputTopics(plan, job.app).map(topic => changelogName(job.app, topic))
+      ]
+      const asked = new Set([...internal, ...sources, ...tables.map(({ topic }) => topic)])
       const read = yield* Effect.result(Effect.retry(admin.settings([...asked]), { ...PATIENCE, while: mayPass }))
       if (read._tag === "Failure")
         return yield* Effect.logWarning(
-          `${read.failure.message} So it is not checked that no changelog or table's topic is compacted or expires: ${[...asked].join(", ")}. Allow this client DESCRIBE_CONFIGS on them, or look yourself.`
+          `${read.failure.message} So it is not checked that no internal or table's topic is compacted or expires: ${[...asked].join(", ")}. Allow this client DESCRIBE_CONFIGS on them, or look yourself.`
         )
       const settingsOf = (topic: string): Settings => read.success.get(topic) ?? {}
-      for (const topic of changelogs) yield* checkChangelog(topic, settingsOf(topic))
+      for (const topic of internal) yield* checkInternal(topic, settingsOf(topic))
       for (const { table, topic } of tables) yield* checkTable(table, topic, settingsOf(topic))
       for (const topic of sources) if (isCompacted(settingsOf(topic))) yield* Effect.logWarning(compactedSource(topic))
     })
@@ -41,8 +44,8 @@ export const checkTopics = (
 
 const mayPass = ({ failure }: LogError): boolean => failure !== "Stop"
 
-const checkChangelog = (topic: string, settings: Settings): Effect.Effect<void, LogError> => {
-  const wrong = Object.entries(CHANGELOG_SETTINGS).filter(([name, value]) => (settings[name] ?? value) !== value)
+const checkInternal = (topic: string, settings: Settings): Effect.Effect<void, LogError> => {
+  const wrong = Object.entries(INTERNAL_SETTINGS).filter(([name, value]) => (settings[name] ?? value) !== value)
   if (wrong.length === 0) return Effect.void
   const found = wrong.map(([name]) => `${name}=${settings[name]}`).join(", ")
   const wanted = wrong.map(([name, value]) => `${name}=${value}`).join(",")

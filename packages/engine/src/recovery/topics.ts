@@ -1,7 +1,7 @@
 import { Effect, Schedule } from "effect"
 import type { Plan } from "headrace"
 import type { JobConfig } from "../job.ts"
-import { changelogName, sinkTopics, sourceTopics } from "../names.ts"
+import { changelogName, exchangeTopics, sinkTopics, sourceTopics } from "../names.ts"
 import { type Admin, Clients, type NewTopic } from "../ports/clients.ts"
 import { LogError } from "../ports/log.ts"
 
@@ -9,9 +9,9 @@ import { LogError } from "../ports/log.ts"
 const PATIENCE = Schedule.spaced("2 seconds")
 
 /**
- * Before the lanes start: waits for the brokers and the source topics, and makes the topics that the job writes to and
- * its changelogs where they are missing. Changelogs are never compacted and never expire: only checkpoints trim them.
- * Answers with how many partitions each of all these topics has.
+ * Before the lanes start: waits for the brokers and the source topics, and makes the topics that the job writes to, those
+ * between its stages and its changelogs where they are missing. What is between stages, and changelogs, is never compacted
+ * and never expires: only checkpoints trim it. Answers with how many partitions each of all these topics has.
  */
 export const prepareTopics = (
   plan: Plan,
@@ -21,15 +21,22 @@ export const prepareTopics = (
     Effect.gen(function* () {
       const admin = yield* Effect.flatMap(Clients, clients => clients.admin)
       const sources = yield* sourcePartitions(admin, sourceTopics(plan))
-      const changelogs = [...sources].map(([topic, partitions]) => changelogTopic(job, topic, partitions))
       const most = Math.max(...sources.values())
+      const stages = exchangeTopics(plan, job.app).map(topic => internalTopic(job, topic, most))
+      // One that is there already keeps the partitions that it has.
+      const stagesThere = yield* admin.partitions(stages.map(({ topic }) => topic))
+      const inputs = [
+        ...sources,
+        ...stages.map(({ topic }): [string, number] => [topic, stagesThere.get(topic) ?? most])
+      ]
+      const changelogs = inputs.map(([topic, partitions]) => changelogTopic(job, topic, partitions))
       const sinks = sinkTopics(plan).map(topic => ({
         topic,
         partitions: most,
         replication: job.replication,
         config: {}
       }))
-      const wanted = [...changelogs, ...sinks]
+      const wanted = [...stages, ...changelogs, ...sinks]
       const there = yield* admin.partitions(wanted.map(topic => topic.topic))
       const missing = wanted.filter(topic => !there.has(topic.topic))
       if (missing.length > 0) yield* Effect.logInfo(`Creating topics: ${missing.map(topic => topic.topic).join(", ")}`)
@@ -43,13 +50,16 @@ export const prepareTopics = (
   )
 
 /** Never compacted and never expiring: only checkpoints trim it. */
-export const CHANGELOG_SETTINGS = { "cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1" }
+export const INTERNAL_SETTINGS = { "cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1" }
 
-export const changelogTopic = (job: JobConfig, source: string, partitions: number): NewTopic => ({
-  topic: changelogName(job.app, source),
+export const changelogTopic = (job: JobConfig, input: string, partitions: number): NewTopic =>
+  internalTopic(job, changelogName(job.app, input), partitions)
+
+const internalTopic = ({ replication }: JobConfig, topic: string, partitions: number): NewTopic => ({
+  topic,
   partitions,
-  replication: job.replication,
-  config: CHANGELOG_SETTINGS
+  replication,
+  config: INTERNAL_SETTINGS
 })
 
 const sourcePartitions = (

@@ -5,41 +5,44 @@ import {
   type Difference,
   type StateDefinition,
   type StateDescriptor,
-  showStateChange
+  showStateChange,
+  stageDefinition
 } from "@headrace/core"
 import { inputsOf, type Node, type Plan } from "headrace"
-import { sourceTopics } from "../names.ts"
+import { exchangeName, inputTopics } from "../names.ts"
 import { definitionOf, isStateful } from "../task/operators.ts"
 import type { Manifest, OperatorContents } from "./manifest.ts"
 
-/** What a plan keeps for each partition of its source topics. */
-export const definitionsOf = (plan: Plan): ReadonlyMap<string, readonly StateDefinition[]> =>
+/** What a plan keeps for each partition of the topics that it reads. */
+export const definitionsOf = (plan: Plan, app: string): ReadonlyMap<string, readonly StateDefinition[]> =>
   new Map(
-    sourceTopics(plan).map(topic => [
+    inputTopics(plan, app).map(topic => [
       topic,
-      plan.nodes.flatMap(node => (topicOf(plan, node) === topic ? definitionsAt(node) : []))
+      plan.nodes.flatMap(node => (topicOf(plan, app, node) === topic ? definitionsAt(node) : []))
     ])
   )
 
 /** What the state that a plan keeps is told and read by, of all operators. */
 export interface KeptState extends StateDescriptor {
-  /** The source topic whose partitions hold it. */
+  /** The topic whose partitions hold it: a source, or one between two stages. */
   readonly topic: string
 }
 
-export const stateOf = (plan: Plan): readonly KeptState[] =>
-  [...definitionsOf(plan)].flatMap(([topic, all]) => all.map(({ id, schema }) => ({ topic, id, schema })))
+export const stateOf = (plan: Plan, app: string): readonly KeptState[] =>
+  [...definitionsOf(plan, app)].flatMap(([topic, all]) => all.map(({ id, schema }) => ({ topic, id, schema })))
 
 const definitionsAt = (node: Node): readonly StateDefinition[] => {
   if (node.kind === "source") return [clockDefinition(node.id)]
+  if (node.kind === "exchange") return [stageDefinition(node.id)]
   return isStateful(node) ? [definitionOf(node)] : []
 }
 
-const topicOf = (plan: Plan, node: Node): string | undefined => {
+const topicOf = (plan: Plan, app: string, node: Node): string | undefined => {
   if (node.kind === "source") return node.topic
+  if (node.kind === "exchange") return exchangeName(app, node.log)
   const [first] = inputsOf(node)
   const input = plan.nodes.find(one => one.id === first)
-  return input === undefined ? undefined : topicOf(plan, input)
+  return input === undefined ? undefined : topicOf(plan, app, input)
 }
 
 /** What becomes of one operator of the savepoint. */
@@ -61,8 +64,8 @@ export interface Match {
 export type Renamed = ReadonlyMap<string, string>
 
 /** Finds the operators of a savepoint in a plan, by their ids. */
-export const matchOperators = (manifest: Manifest, plan: Plan, renamed: Renamed): Match => {
-  const definitions = definitionsOf(plan)
+export const matchOperators = (manifest: Manifest, plan: Plan, app: string, renamed: Renamed): Match => {
+  const definitions = definitionsOf(plan, app)
   const operators = manifest.operators.map((contents): Matched => {
     const topic = renamed.get(contents.topic) ?? contents.topic
     const id = renamedId(contents.id, contents.topic, topic)

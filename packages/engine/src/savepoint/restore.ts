@@ -42,7 +42,7 @@ export const restoreSavepoint = (plan: Plan, job: JobConfig, options: RestoreSav
       const admin = yield* clients.admin
       const group = yield* clients.offsets(groupName(job))
       const manifest = yield* readSavepoint(options.id)
-      const match = yield* matched(manifest, plan, options)
+      const match = yield* matched(manifest, plan, job, options)
       yield* idle(admin, job)
       yield* unused(plan, job, admin, group, options)
       const sources = yield* restoreSources(manifest, plan, options, admin, group)
@@ -55,7 +55,7 @@ export const restoreSavepoint = (plan: Plan, job: JobConfig, options: RestoreSav
     })
   )
 
-const matched = (manifest: Manifest, plan: Plan, options: RestoreSavepoint) =>
+const matched = (manifest: Manifest, plan: Plan, job: JobConfig, options: RestoreSavepoint) =>
   Effect.gen(function* () {
     const refuse = (message: string) => new SavepointError({ message })
     if (manifest.drained)
@@ -65,7 +65,7 @@ const matched = (manifest: Manifest, plan: Plan, options: RestoreSavepoint) =>
     const unknown = [...options.renamed.keys()].filter(topic => partitionsOf(manifest, topic).length === 0)
     if (unknown.length > 0)
       return yield* refuse(`--source ${unknown.join(", ")}: the savepoint has ${topicsOf(manifest).join(", ")}`)
-    const match = matchOperators(manifest, plan, options.renamed)
+    const match = matchOperators(manifest, plan, job.app, options.renamed)
     const differences = differencesOf(match)
     if (differences.length > 0)
       return yield* refuse(

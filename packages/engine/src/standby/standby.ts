@@ -3,7 +3,7 @@ import { nowMs } from "../clock.ts"
 import type { LaneJob } from "../lane/job.ts"
 import { nameOf } from "../lane/tasks.ts"
 import { LaneMetrics } from "../metrics.ts"
-import { changelogName, groupName, idsOf, laneName, sourceTopics } from "../names.ts"
+import { changelogName, groupName, idsOf, inputTopics, laneName } from "../names.ts"
 import { untilAnswered } from "../patience.ts"
 import type { Blobs } from "../ports/blobs.ts"
 import { Clients, type GroupMember } from "../ports/clients.ts"
@@ -106,7 +106,7 @@ const openFollowers = (
 ): Effect.Effect<Followers, LogError, Clients | Blobs | Scope.Scope> =>
   Effect.gen(function* () {
     const clients = yield* Clients
-    const sources = new Map(sourceTopics(plan).map(topic => [topic, partitions.get(topic)!]))
+    const sources = new Map(inputTopics(plan, job.app).map(topic => [topic, partitions.get(topic)!]))
     const share = shareOf(sources, { lane, lanes: job.lanes, copies: job.standby })
     let inherited: readonly TopicPartition[] = []
     const predecessors = Effect.map(members, all => {

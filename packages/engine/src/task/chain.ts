@@ -20,6 +20,7 @@ import { of } from "../names.ts"
 import type { TopicPartition } from "../ports/log.ts"
 import { AsyncStep } from "./async-step.ts"
 import { RecordContext } from "./context.ts"
+import type { Crossing } from "./crossing.ts"
 import { deadLetter } from "./dead-letter.ts"
 import { build, type StatefulNode, type Timed } from "./operators.ts"
 import type { Outputs } from "./outputs.ts"
@@ -47,8 +48,17 @@ export interface ChainParts {
   /** An asynchronous step finished something. */
   readonly onFinished: () => void
   /** What a partition's records flow into that cross to the partitions of their key. */
-  readonly exchange: (node: ExchangeNode, from: TopicPartition, key: Keyed | undefined) => Input
+  readonly exchange: (node: ExchangeNode, from: Leaving) => Crossing
   readonly metrics: Pick<LaneMetrics, "add">
+}
+
+/** What leaves a chain for the next stage: where, how its records look, and what they are keyed by. */
+export interface Leaving {
+  readonly partition: TopicPartition
+  readonly shape: Shape
+  /** Undefined: they go to all partitions. */
+  readonly key: Keyed | undefined
+  readonly outputs: () => Outputs
 }
 
 /** Where records enter the plan: the node that they come out of, and how they look there. */
@@ -93,6 +103,8 @@ export interface Chain {
   /** Operators that emit by event time, in slices. */
   readonly timed: readonly Timed[]
   readonly asyncSteps: readonly AsyncStep[]
+  /** Where records go on to the next stage. */
+  readonly crossings: readonly Crossing[]
   /** Whether a commit may cover the records before the oldest one under way: nothing has run ahead of it. */
   readonly prefixSafe: boolean
   readonly deadLetter: (topic: string, error: unknown) => void
@@ -121,6 +133,7 @@ class ChainBuilder {
   private readonly lates: LateEvents[] = []
   private readonly timed: Timed[] = []
   private readonly asyncSteps: AsyncStep[] = []
+  private readonly crossings: Crossing[] = []
   private readonly reached = new Map<string, (Reached | undefined)[]>()
   private readonly unions = new Map<string, Union>()
   /** The steps that records of this log come to. */
@@ -156,6 +169,7 @@ class ChainBuilder {
       lates: this.lates,
       timed: this.timed,
       asyncSteps: this.asyncSteps,
+      crossings: this.crossings,
       prefixSafe: !this.effectOutsideStep,
       deadLetter: (topic, error) => this.deadLetter(topic, error)
     }
@@ -340,8 +354,11 @@ class ChainBuilder {
   /** Where this log's part of the plan ends: the records go on from another log. */
   private exchange(node: Extract<Node, { kind: "exchange" }>, place: Place, after: boolean): Input {
     if (!after) this.effectOutsideStep = true
-    if (place.keyed === undefined && node.to === "key") throw new Error(`${node.id} has no keyed stream before it`)
-    return this.plain(place, this.parts.exchange(node, this.partition, place.keyed))
+    const { shape, keyed: key } = place
+    if (key === undefined && node.to === "key") throw new Error(`${node.id} has no keyed stream before it`)
+    const crossing = this.parts.exchange(node, { partition: this.partition, shape, key, outputs: this.outputs })
+    this.crossings.push(crossing)
+    return crossing
   }
 
   private sinkNode(id: string): KafkaSinkNode {

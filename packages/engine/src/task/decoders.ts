@@ -1,17 +1,47 @@
 import { Effect } from "effect"
+import { exchangesOf, exchangeTopics, of } from "../names.ts"
 import { untilAnswered } from "../patience.ts"
 import type { CodecError, PreparedDecoder } from "../ports/codecs.ts"
 import { type Batch, type Polled, type Source, STRIDE, TOPIC, VALUE_LENGTH, VALUE_START } from "../ports/log.ts"
+import { ENVELOPE_BYTES, RECORD } from "./envelope.ts"
+import type { TaskParts } from "./partition-task.ts"
 
 /** A schema that the registry does not know, or that does not fit, is asked for again after this. ms */
 const FORGET_FAILURE_MS = 10_000
+
+/** What the values of a topic are read by. */
+export interface TopicDecoders {
+  /** Bytes before each value. */
+  readonly skip: number
+  /** The decoder of the record at `start`; undefined: it has no value. */
+  readonly at: (bytes: Uint8Array, start: number) => PreparedDecoder | undefined
+}
+
+/** By topic: of a source the one, behind an exchange that of the side which a record belongs to. */
+export const topicDecoders = ({
+  plan,
+  app,
+  decoders
+}: Pick<TaskParts, "plan" | "app" | "decoders">): ReadonlyMap<string, TopicDecoders> => {
+  const found = new Map<string, TopicDecoders>()
+  for (const { topic, id } of of(plan, "source")) {
+    const decoder = decoders.get(id)
+    found.set(topic, { skip: 0, at: () => decoder })
+  }
+  for (const topic of exchangeTopics(plan, app)) {
+    const sides = exchangesOf(plan, app, topic).map(({ id }) => decoders.get(id))
+    const at = (bytes: Uint8Array, start: number) => (bytes[start] === RECORD ? sides[bytes[start + 1]!] : undefined)
+    found.set(topic, { skip: ENVELOPE_BYTES, at })
+  }
+  return found
+}
 
 /**
  * A source whose batches carry only known writer schemas: a new one is fetched and compiled before its batch is handed
  * on. While the registry does not answer, the batch waits. A schema that cannot be had stays unknown, and its records
  * are refused one by one when they are decoded.
  */
-export const preparing = (source: Source, decoders: ReadonlyMap<string, PreparedDecoder>): Source => {
+export const preparing = (source: Source, decoders: ReadonlyMap<string, TopicDecoders>): Source => {
   const failedAt = new Map<number, number>()
 
   const prepare = (decoder: PreparedDecoder, schemaId: number) =>
@@ -29,19 +59,26 @@ export const preparing = (source: Source, decoders: ReadonlyMap<string, Prepared
     const unknown = new Map<number, PreparedDecoder>()
     const { bytes, index, count } = batch
     let topic = -1
-    let known = -1
+    let ofTopic: TopicDecoders | undefined
     let decoder: PreparedDecoder | undefined
+    let known = -1
     for (let at = 0; at < count * STRIDE; at += STRIDE) {
       if (index[at + TOPIC] !== topic) {
         topic = index[at + TOPIC]!
-        known = -1
-        decoder = decoders.get(source.topic(topic))
+        ofTopic = decoders.get(source.topic(topic))
       }
-      if (decoder === undefined) continue
-      const id = decoder.schemaId(bytes, index[at + VALUE_START]!, Math.max(0, index[at + VALUE_LENGTH]!))
+      if (ofTopic === undefined) continue
+      const start = index[at + VALUE_START]!
+      const own = ofTopic.at(bytes, start)
+      if (own === undefined) continue
+      if (own !== decoder) {
+        decoder = own
+        known = -1
+      }
+      const id = own.schemaId(bytes, start + ofTopic.skip, Math.max(0, index[at + VALUE_LENGTH]! - ofTopic.skip))
       if (id === known) continue
-      if (id < 0 || decoder.knows(id)) known = id
-      else if (isOpen(id)) unknown.set(id, decoder)
+      if (id < 0 || own.knows(id)) known = id
+      else if (isOpen(id)) unknown.set(id, own)
     }
     return unknown
   }

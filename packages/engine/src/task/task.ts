@@ -4,6 +4,8 @@ import type { StateRow } from "../state-sizes.ts"
 
 /** The operator chain and the state of one source partition. Made when the partition is assigned, dropped when it goes. */
 export interface Task extends TopicPartition {
+  /** It reads what the stage before writes, not what comes from outside: a job that drains reads it to its end. */
+  readonly internal: boolean
   /** Runs records [from, to) of the batch, all of this partition, and then advances the watermark. */
   readonly process: (batch: Batch, from: number, to: number) => void
   /** Windows or timers that are due wait for `proceed`. False until the task has started. */

@@ -1,0 +1,119 @@
+import type { ByteWriter } from "../bytes.ts"
+import type { ValueCodec } from "../codec.ts"
+import { NO_WATERMARK, type Stateful } from "../operator.ts"
+import { OperatorState } from "../state/operator.ts"
+import { stageDefinition } from "../state/schema.ts"
+import type { Spilling } from "../state/spill.ts"
+import { ValueState } from "../state/value.ts"
+import type { TimeOutput } from "./output.ts"
+import { TIME_BYTES, timeCodec } from "./sourceClock.ts"
+import { type InputTime, WatermarkValve } from "./valve.ts"
+
+/** What has been handed on, and how far each input has come. */
+interface Times {
+  readonly watermark: number
+  readonly inputs: readonly InputTime[]
+}
+
+const INPUT_BYTES = TIME_BYTES + 1
+const ACTIVE = 1
+const ALIGNED = 2
+
+const timesCodec: ValueCodec<Times> = {
+  write: ({ watermark, inputs }, out) => {
+    timeCodec.write(watermark, out)
+    for (const input of inputs) {
+      timeCodec.write(input.watermark, out)
+      out.u8((input.active ? ACTIVE : 0) | (input.aligned ? ALIGNED : 0))
+    }
+  },
+  read: (bytes, start, end) => {
+    const timeAt = (at: number) => timeCodec.read(bytes, at, at + TIME_BYTES)
+    const inputs: InputTime[] = []
+    for (let at = start + TIME_BYTES; at < end; at += INPUT_BYTES) {
+      const flags = bytes[at + TIME_BYTES]!
+      inputs.push({ watermark: timeAt(at), active: (flags & ACTIVE) !== 0, aligned: (flags & ALIGNED) !== 0 })
+    }
+    return { watermark: timeAt(start), inputs }
+  }
+}
+
+/**
+ * Event time where one stage's records come in from the partitions of the stage before: a `WatermarkValve` that is state,
+ * so that a restart neither goes back in time nor forgets who is idle.
+ */
+export class StageClock implements Stateful {
+  readonly id: string
+  readonly operator: number
+  private readonly valve: WatermarkValve
+  private readonly inputs: number
+  private readonly value: ValueState<Times>
+  private readonly state: OperatorState
+  private moved = false
+
+  /** `inputs`: partitions of the stage before. */
+  constructor(id: string, inputs: number, output: TimeOutput) {
+    this.id = id
+    this.inputs = inputs
+    this.valve = new WatermarkValve(inputs, output)
+    this.value = new ValueState(id, 1, timesCodec, { watermark: NO_WATERMARK, inputs: [] })
+    this.state = new OperatorState(stageDefinition(id), [this.value])
+    this.operator = this.state.operator
+  }
+
+  /** What was handed on last. */
+  get watermark(): number {
+    return this.valve.watermark
+  }
+
+  /** All inputs are idle. */
+  get idle(): boolean {
+    return this.valve.inputs.every(({ active }) => !active)
+  }
+
+  /** An input is at this time: whoever says so is not idle. */
+  advance(input: number, watermark: number): void {
+    this.moved = true
+    this.valve.active(input)
+    this.valve.advance(input, watermark)
+  }
+
+  /** Nothing comes from an input for the time being: the others do not wait for it. */
+  rest(input: number): void {
+    this.moved = true
+    this.valve.idle(input)
+  }
+
+  delta(out: ByteWriter): void {
+    this.note()
+    this.state.delta(out)
+  }
+
+  snapshot(out: ByteWriter): void {
+    this.note()
+    this.state.snapshot(out)
+  }
+
+  restore(key: Uint8Array, value: Uint8Array | undefined, prefix = false): void {
+    this.state.restore(key, value, prefix)
+    const { watermark, inputs } = this.value.get()
+    this.valve.restore(watermark, inputs.length === this.inputs ? inputs : this.anew(watermark))
+  }
+
+  get memory(): Spilling {
+    return this.state
+  }
+
+  /** Of another number of inputs it is only known that none is behind what was handed on. */
+  private anew(watermark: number): readonly InputTime[] {
+    return Array.from({ length: this.inputs }, () => ({ watermark, active: true, aligned: true }))
+  }
+
+  /** Inputs move with each transaction of theirs, so the value only follows when it is written. */
+  private note(): void {
+    if (!this.moved) return
+    this.moved = false
+    const { watermark, inputs } = this.valve
+    this.value.set({ watermark, inputs })
+  }
+}

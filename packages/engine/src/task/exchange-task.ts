@@ -1,0 +1,129 @@
+import { type Input, type Keyed, keyed, NO_WATERMARK, StageClock } from "@headrace/core"
+import type { ExchangeNode } from "headrace"
+import type { PreparedDecoder } from "../ports/codecs.ts"
+import type { TopicPartition } from "../ports/log.ts"
+import { buildChain } from "./chain.ts"
+import { Channels } from "./channels.ts"
+import { ENVELOPE_BYTES, EnvelopeReader, RECORD, WATERMARK } from "./envelope.ts"
+import type { Outputs } from "./outputs.ts"
+import { type Built, PartitionTask, type TaskParts } from "./partition-task.ts"
+
+/** What comes in by one of the exchanges that share the log: one side of a join, or all there is. */
+interface Side {
+  readonly node: ExchangeNode
+  readonly decoder: PreparedDecoder
+  readonly channels: number
+  readonly key: Keyed
+  clock: StageClock
+  input: Input
+  /** What its steps have been told. */
+  told: number
+}
+
+/**
+ * A partition of the topic between two stages. Its records carry their event time; watermarks are records too, of each
+ * partition of the stage before, and stand in one order with the others: so results depend on the log alone.
+ */
+export class ExchangeTask extends PartitionTask {
+  readonly internal = true
+  private readonly envelope = new EnvelopeReader()
+  private readonly sides: readonly Side[]
+
+  constructor(parts: TaskParts, exchanges: readonly ExchangeNode[], partition: TopicPartition, outputs: () => Outputs) {
+    super(parts, partition, outputs)
+    this.sides = exchanges.map(node => sideOf(parts, node))
+    this.build()
+  }
+
+  /** Of the side that is behind. */
+  watermark(): number {
+    return Math.min(...this.sides.map(({ clock }) => clock.watermark))
+  }
+
+  /** Event time ends here when the stage before says so. */
+  end(): boolean {
+    return false
+  }
+
+  protected make(): Built {
+    const heads = this.sides.map(({ node, decoder, key }) => {
+      const shape = { kind: "view", decoder, names: [] } as const
+      return { id: node.id, shape, keyed: key }
+    })
+    // Behind an exchange comes a step with state: no commit goes by the prefix that is done.
+    const chain = buildChain(this.parts, heads, this, this.outputs, () => NO_WATERMARK)
+    for (const [i, side] of this.sides.entries()) {
+      side.clock = new StageClock(side.node.id, side.channels, {
+        watermark: () => {},
+        idle: () => {},
+        active: () => {}
+      })
+      side.input = chain.inputs[i]!
+      side.told = NO_WATERMARK
+    }
+    return { chain, clocks: this.sides.map(({ clock }) => clock), timed: [] }
+  }
+
+  protected record(): void {
+    const { envelope } = this
+    const { bytes, valueStart, valueLength } = this.chain.context
+    try {
+      envelope.stand(bytes, valueStart, valueLength)
+      const side = this.sides[envelope.exchange]
+      if (side === undefined)
+        throw new Error(`it is of exchange ${envelope.exchange}, and there are ${this.sides.length}`)
+      if (envelope.kind === RECORD) this.value(side)
+      else if (envelope.kind === WATERMARK) this.advance(side)
+      else this.rest(side)
+    } catch (cause) {
+      throw this.failed(this.where(), cause)
+    }
+  }
+
+  protected ran(): void {}
+
+  protected tell(): void {
+    const running = this.sides.filter(({ clock }) => !clock.idle)
+    // An idle side holds nothing up: for the steps it is where the others are.
+    const others = running.length === 0 ? NO_WATERMARK : Math.min(...running.map(({ clock }) => clock.watermark))
+    for (const side of this.sides) {
+      const own = side.clock.watermark
+      const now = side.clock.idle ? Math.max(own, others) : own
+      if (now <= side.told) continue
+      side.told = now
+      side.input.watermark(now)
+    }
+  }
+
+  private value({ decoder, key, input }: Side): void {
+    const { context } = this.chain
+    // A dead letter carries the record as it was before it crossed.
+    context.valueStart += ENVELOPE_BYTES
+    context.valueLength -= ENVELOPE_BYTES
+    key.kind = this.envelope.keyKind
+    key.bytes = context.bytes
+    key.start = context.keyStart
+    // What is for all partitions has no key.
+    key.end = context.keyStart + Math.max(0, context.keyLength)
+    input.next(decoder.view(context.bytes, context.valueStart, context.valueLength), this.envelope.time)
+  }
+
+  private advance({ clock }: Side): void {
+    clock.advance(this.envelope.channel, this.envelope.watermark)
+    this.tell()
+  }
+
+  private rest({ clock }: Side): void {
+    clock.rest(this.envelope.channel)
+    this.tell()
+    if (this.sides.some(side => !side.clock.idle)) return
+    for (const crossing of this.chain.crossings) crossing.rest()
+  }
+}
+
+const sideOf = (parts: TaskParts, node: ExchangeNode): Side => {
+  const decoder = parts.decoders.get(node.id)
+  if (decoder === undefined) throw new Error(`No decoder was made for ${node.id}`)
+  const channels = new Channels(parts.plan, parts.app, node, parts.partitions).size
+  return { node, decoder, channels, key: keyed() } as Side
+}

@@ -1,0 +1,34 @@
+import { Idleness } from "@headrace/core"
+import type { WallClock } from "./chain.ts"
+import type { Timed } from "./operators.ts"
+
+/** Says once that nothing has come for a while, by the lane's wall clock; and again after the next records. */
+export class IdleWatch implements Timed {
+  private readonly idleness: Idleness
+  private readonly clock: WallClock
+  private readonly rest: () => void
+  private said = false
+
+  constructor(timeoutMs: number, clock: WallClock, rest: () => void) {
+    this.idleness = new Idleness(timeoutMs)
+    this.clock = clock
+    this.rest = rest
+  }
+
+  /** Called for each run of records. */
+  observe(): void {
+    this.idleness.observe()
+    this.said = false
+  }
+
+  /** The lane asks after each poll: these are the looks. */
+  get pending(): boolean {
+    return !this.said && this.idleness.look(this.clock.now)
+  }
+
+  proceed(): number {
+    this.said = true
+    this.rest()
+    return 1
+  }
+}
