@@ -61,14 +61,13 @@ const score = (ask: Ask) => (event: Event) =>
 
 /** An asynchronous step before everything else: a commit covers the finished prefix. */
 const prefix = (ask: Ask) => {
-  const scored = Pipeline.make("sim").from(source()).mapEffect(score(ask), { concurrency: 3 })
+  const scored = Pipeline.make("sim")
+    .from(source())
+    .keyBy(event => event.account)
+    .mapEffect(score(ask), { concurrency: 3 })
   return Pipeline.all(
     scored.to(Sink.kafka("scored", Scored)),
-    scored
-      .filter(counts)
-      .keyBy(event => event.account)
-      .window(window(), sums, late)
-      .to(Sink.kafka("totals", Total))
+    scored.filter(counts).window(window(), sums, late).to(Sink.kafka("totals", Total))
   )
 }
 

@@ -186,15 +186,17 @@ export class Bench {
   }
 }
 
-/** Records of partition 0 from `offset` on, without keys. */
+/** Records of partition 0 from `offset` on, keyed by account. */
 export const batchOf = (records: readonly Record[], offset: number) => {
-  const values = records.map(encodeEvent)
   const index = new Int32Array(records.length * STRIDE)
   let at = 0
-  values.forEach((value, i) => {
-    index.set([0, 0, at, -1, at, value.length, 0, 0], i * STRIDE)
-    at += value.length
+  const parts = records.flatMap((record, i) => {
+    const key = Buffer.from(record.account)
+    const value = encodeEvent(record)
+    index.set([0, 0, at, key.length, at + key.length, value.length, 0, 0], i * STRIDE)
+    at += key.length + value.length
+    return [key, value]
   })
   const stamps = Float64Array.from(records.flatMap((record, i) => [offset + i, record.at]))
-  return { bytes: Buffer.concat(values), index, stamps, count: records.length }
+  return { bytes: Buffer.concat(parts), index, stamps, count: records.length }
 }
