@@ -128,12 +128,11 @@ test("by another field, and two topics joined: each window and each pair once, t
       at: END
     }))
   )
-  // One partition of two only: the other one is idle by then, and nobody waits for it.
   await send(
     servers,
     "shipments",
     Shipment,
-    closing(1, () => ({ key: "end", parcel: "end", order: "no order", at: END }))
+    closing(2, partition => ({ key: `end-${partition}`, parcel: `end-${partition}`, order: "no order", at: END }))
   )
   await poll(
     async () => before(await values("sales.delays", Delays)).length >= expectedDelays.size,

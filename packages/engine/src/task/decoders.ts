@@ -42,21 +42,28 @@ export const topicDecoders = ({
  * are refused one by one when they are decoded.
  */
 export const preparing = (source: Source, decoders: ReadonlyMap<string, TopicDecoders>): Source => {
-  const failedAt = new Map<number, number>()
+  const failedAt = new WeakMap<PreparedDecoder, Map<number, number>>()
 
   const prepare = (decoder: PreparedDecoder, schemaId: number) =>
     decoder.prepare(schemaId).pipe(
       Effect.tapError(error => Effect.logWarning(error.message)),
       Effect.retry({ schedule: untilAnswered, while: (error: CodecError) => error.waiting }),
-      Effect.catch(() => Effect.sync(() => void failedAt.set(schemaId, performance.now())))
+      Effect.catch(() => Effect.sync(() => failed(decoder, schemaId)))
     )
 
-  const isOpen = (id: number): boolean =>
-    performance.now() - (failedAt.get(id) ?? Number.NEGATIVE_INFINITY) > FORGET_FAILURE_MS
+  const failed = (decoder: PreparedDecoder, id: number): void => {
+    failedAt.set(decoder, (failedAt.get(decoder) ?? new Map<number, number>()).set(id, performance.now()))
+  }
 
-  /** The writer schemas of a batch that are to be fetched. Nearly every record has the topic and schema of the last. */
-  const unknownOf = (batch: Batch): ReadonlyMap<number, PreparedDecoder> => {
-    const unknown = new Map<number, PreparedDecoder>()
+  const isOpen = (decoder: PreparedDecoder, id: number): boolean =>
+    performance.now() - (failedAt.get(decoder)?.get(id) ?? Number.NEGATIVE_INFINITY) > FORGET_FAILURE_MS
+
+  /**
+   * The writer schemas of a batch that are to be fetched, for each decoder its own: topics may share one. Nearly every
+   * record has the topic and schema of the last.
+   */
+  const unknownOf = (batch: Batch): ReadonlyMap<PreparedDecoder, ReadonlySet<number>> => {
+    const unknown = new Map<PreparedDecoder, Set<number>>()
     const { bytes, index, count } = batch
     let topic = -1
     let ofTopic: TopicDecoders | undefined
@@ -78,7 +85,7 @@ export const preparing = (source: Source, decoders: ReadonlyMap<string, TopicDec
       const id = own.schemaId(bytes, start + ofTopic.skip, Math.max(0, index[at + VALUE_LENGTH]! - ofTopic.skip))
       if (id === known) continue
       if (id < 0 || own.knows(id)) known = id
-      else if (isOpen(id)) unknown.set(id, own)
+      else if (isOpen(own, id)) unknown.set(own, (unknown.get(own) ?? new Set()).add(id))
     }
     return unknown
   }
@@ -90,7 +97,11 @@ export const preparing = (source: Source, decoders: ReadonlyMap<string, TopicDec
         const unknown = unknownOf(polled.batch)
         if (unknown.size === 0) return Effect.succeed(polled)
         return Effect.as(
-          Effect.forEach(unknown, ([id, decoder]) => prepare(decoder, id), { discard: true }),
+          Effect.forEach(
+            [...unknown].flatMap(([decoder, ids]) => Array.from(ids, id => [decoder, id] as const)),
+            ([decoder, id]) => prepare(decoder, id),
+            { discard: true }
+          ),
           polled
         )
       })

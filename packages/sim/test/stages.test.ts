@@ -1,0 +1,184 @@
+/** What crosses from one stage to the next, task by task: records, watermarks, idleness, the end of event time. */
+import { expect, test } from "bun:test"
+import { ByteWriter, END_OF_TIME, NO_WATERMARK } from "@headrace/core"
+import { exchangeTopics, OUTPUT_STRIDE, Outputs, outputTopics, STRIDE } from "@headrace/engine"
+import { Schema } from "effect"
+import { Agg, Pipeline, type Plan, Sink, Source, toPlan, Window } from "headrace"
+import { exchangeOver, makeTask, type Task, type TaskParts } from "../src/engine.ts"
+import { chainParts } from "../src/node.ts"
+import { EventSchema, groupOf, SOURCE } from "../src/pipelines.ts"
+import { APP, World } from "../src/world.ts"
+import { batchOf } from "./bench.ts"
+
+const IDLE_AFTER_MS = 1_000
+const PARTITIONS = 2
+const Total = Schema.Struct({ key: Schema.String, windowStart: Schema.Int, windowEnd: Schema.Int, n: Schema.Int })
+
+const plan: Plan = toPlan(
+  Pipeline.make("sim")
+    .from(Source.kafka(SOURCE, EventSchema, { eventTime: one => one.at, key: "account", idleTimeout: IDLE_AFTER_MS }))
+    .keyBy(groupOf)
+    .window(Window.tumbling("1 second"), { n: Agg.count() })
+    .to(Sink.kafka("totals", Total))
+)
+const [STAGE] = exchangeTopics(plan, APP) as readonly [string]
+const TOPICS = outputTopics(plan, APP)
+const event = (id: number, at: number, cents = 5) => ({ id, account: `a${id}`, cents, at })
+const text = new TextDecoder()
+
+/** Two partitions of the source, and the two behind the exchange. */
+class Stages {
+  readonly parts: TaskParts
+  readonly sources: readonly Task[]
+  stages: readonly Task[]
+  /** What the stage's partitions have written of their state so far. */
+  readonly changes = [new ByteWriter(), new ByteWriter()]
+  /** Watermarks and the like that have been sent. */
+  signals = 0
+  /** Windows that came out, as `key@start`. */
+  readonly totals: string[] = []
+  private readonly outputs = new Outputs()
+  private readonly offsets = new Map<Task, number>()
+
+  constructor() {
+    const parts = {
+      ...chainParts(plan, new World(1, undefined, undefined), this, () => {}),
+      partitions: () => PARTITIONS
+    }
+    this.parts = { ...parts, exchange: exchangeOver(parts) }
+    this.sources = this.tasks(SOURCE)
+    this.stages = this.tasks(STAGE)
+  }
+
+  tasks(topic: string): readonly Task[] {
+    return Array.from({ length: PARTITIONS }, (_, partition) => {
+      const task = makeTask(this.parts, { topic, partition }, () => this.outputs)
+      task.start({ offset: 0, committed: 0 })
+      return task
+    })
+  }
+
+  /** Records of a source's partition. */
+  run(partition: number, ...events: readonly ReturnType<typeof event>[]): void {
+    const task = this.sources[partition]!
+    const offset = this.offsets.get(task) ?? 0
+    this.offsets.set(task, offset + events.length)
+    task.process(batchOf(events, offset), 0, events.length)
+  }
+
+  /** The same, in a transaction of their own. */
+  feed(partition: number, ...events: readonly ReturnType<typeof event>[]): void {
+    this.run(partition, ...events)
+    this.commit()
+  }
+
+  /** What lanes do after each poll: what is due is worked off. */
+  look(): void {
+    for (const task of [...this.sources, ...this.stages]) if (task.pending()) task.proceed(100)
+    this.commit()
+  }
+
+  /** Ends transactions until nothing is on its way between the stages. */
+  commit(): void {
+    for (const task of this.sources) if (task.touched()) task.delta(new ByteWriter())
+    this.deliver()
+    for (const task of this.stages) {
+      while (task.pending()) task.proceed(100)
+      if (task.touched()) task.delta(this.changes[task.partition]!)
+    }
+    this.deliver()
+  }
+
+  /** What was produced arrives: at the next stage, or as a result. */
+  private deliver(): void {
+    const { data, index, count } = this.outputs
+    const bytes = data.bytes.slice(0, data.length)
+    for (let at = 0; at < count * OUTPUT_STRIDE; at += OUTPUT_STRIDE) {
+      const [topic, partition, keyStart, keyLength, valueStart, valueLength] = index.subarray(at, at + 6)
+      if (TOPICS[topic!] === "totals")
+        this.total(JSON.parse(text.decode(bytes.subarray(valueStart, valueStart! + valueLength!))))
+      if (TOPICS[topic!] !== STAGE) continue
+      if (keyLength === -1) this.signals++
+      const task = this.stages[partition!]!
+      const record = Int32Array.of(0, partition!, keyStart!, keyLength!, valueStart!, valueLength!, 0, 0)
+      expect(record.length).toBe(STRIDE)
+      const offset = this.offsets.get(task) ?? 0
+      this.offsets.set(task, offset + 1)
+      task.process({ bytes, index: record, stamps: Float64Array.of(offset, 0), count: 1 }, 0, 1)
+    }
+    this.outputs.clear()
+  }
+
+  private total({ key, windowStart, n }: { key: string; windowStart: number; n: number }): void {
+    this.totals.push(`${key}@${windowStart}: ${n}`)
+  }
+
+  get watermarks(): readonly number[] {
+    return this.stages.map(task => task.watermark())
+  }
+}
+
+test("event time behind an exchange is the least of the partitions before it", () => {
+  const all = new Stages()
+  all.feed(0, event(1, 500), event(2, 5_000))
+  expect(all.watermarks).toEqual([NO_WATERMARK, NO_WATERMARK])
+  all.feed(1, event(3, 600), event(4, 2_000))
+  expect(all.watermarks).toEqual([1_999, 1_999])
+  expect(all.totals).toEqual(["g0@0: 2"])
+})
+
+test("a watermark goes out once a transaction, to all partitions, and only if it has advanced", () => {
+  const all = new Stages()
+  for (const [i, at] of [500, 600, 700].entries()) all.run(0, event(i, at))
+  all.commit()
+  expect(all.signals).toBe(PARTITIONS)
+  all.feed(0, event(9, 100))
+  expect(all.signals).toBe(PARTITIONS)
+})
+
+test("a partition that has no records for a while is not waited for, until it has one", () => {
+  const all = new Stages()
+  all.feed(0, event(1, 500), event(2, 5_000))
+  all.look()
+  all.parts.clock.now += IDLE_AFTER_MS
+  all.look()
+  expect(all.totals).toEqual([])
+  all.parts.clock.now += 1
+  all.look()
+  // Both are quiet by now: as Flink has it, the greatest of them counts then.
+  expect(all.watermarks).toEqual([4_999, 4_999])
+  expect(all.totals).toEqual(["g0@0: 1"])
+  // It comes back behind the others: it holds nothing up until it has caught up, and what it brings is late.
+  all.feed(1, event(3, 900))
+  all.feed(0, event(4, 7_000))
+  expect(all.watermarks).toEqual([6_999, 6_999])
+  all.feed(1, event(5, 8_000))
+  all.feed(0, event(6, 20_000))
+  expect(all.watermarks).toEqual([7_999, 7_999])
+})
+
+test("the end of event time crosses", () => {
+  const all = new Stages()
+  all.feed(0, event(1, 500))
+  expect(all.sources.map(task => task.end())).toEqual([true, true])
+  expect(all.stages.map(task => task.end())).toEqual([false, false])
+  all.commit()
+  expect(all.watermarks).toEqual([END_OF_TIME, END_OF_TIME])
+  expect(all.totals).toEqual(["g0@0: 1"])
+})
+
+test("how far each partition before it has come is state of the stage", () => {
+  const all = new Stages()
+  all.feed(0, event(1, 500), event(2, 5_000))
+  all.feed(1, event(3, 2_000))
+  expect(all.watermarks).toEqual([1_999, 1_999])
+  all.stages = all.tasks(STAGE).map((task, i) => {
+    task.apply(all.changes[i]!.written())
+    task.start({ offset: 0, committed: 0 })
+    return task
+  })
+  expect(all.watermarks).toEqual([1_999, 1_999])
+  // Partition 0 stood at 4,999 before: it need not say so again.
+  all.feed(1, event(4, 4_000))
+  expect(all.watermarks).toEqual([3_999, 3_999])
+})
