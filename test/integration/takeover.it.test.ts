@@ -142,7 +142,7 @@ import { Agg, Pipeline, Sink, Source, Window } from "headrace"
 const Event = Schema.Struct({ account: Schema.String, at: Schema.Number })
 const Counted = Schema.Struct({ key: Schema.String, windowStart: Schema.Number, windowEnd: Schema.Number, n: Schema.Number })
 export default Pipeline.make("payments")
-  .from(Source.kafka("payments", Event.annotate({ identifier: "Event" }), { eventTime: e => e.at, outOfOrderness: "1 second" }))
+  .from(Source.kafka("payments", Event.annotate({ identifier: "Event" }), { eventTime: e => e.at, outOfOrderness: "1 second", key: "account" }))
   .keyBy(e => e.account)
   .window(Window.tumbling("1 minute"), { n: Agg.count() })
   .to(Sink.kafka("payments.counted", Counted.annotate({ identifier: "Counted" })))

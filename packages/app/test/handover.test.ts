@@ -24,7 +24,7 @@ const version = <A>(
   { ttl = "1 hour", size = "10 seconds", topic = "payments" } = {}
 ) => {
   const keyed = Pipeline.make("spend")
-    .from(Source.kafka(topic, Payment, { eventTime: one => one.at }))
+    .from(Source.kafka(topic, Payment, { eventTime: one => one.at, key: "account" }))
     .keyBy(one => one.account)
   return toPlan(
     Pipeline.all(

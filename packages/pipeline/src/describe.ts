@@ -40,7 +40,7 @@ export const describe = (node: Node, plan: Plan): string => {
     case "pattern":
       return node.what
     case "exchange":
-      return `to ${node.to === "all" ? "all partitions" : "the partition of its key"}, through the log ${node.log}`
+      return `to ${node.to === "all" ? "all partitions" : "the partition of its key"}, through the topic ${plan.name}-exchange-${node.log}`
     case "side":
       return `what goes to the side ${node.name}`
     case "kafkaSink":

@@ -8,8 +8,8 @@ interface Origin {
   readonly logs: readonly string[]
   /** Whether each key is in one partition of the log, wherever that is. */
   readonly together: boolean
-  /** Fields that hold the key which the log is partitioned by. Undefined: nobody said, whatever it is keyed by is trusted. */
-  readonly fields: readonly string[] | undefined
+  /** Fields that hold the key which the log is partitioned by, as far as somebody said so. */
+  readonly fields: readonly string[]
   readonly schema: Schema.Top | undefined
 }
 
@@ -71,7 +71,7 @@ const isKeyedStep = (node: Node): node is Extract<Node, { kind: "window" | "proc
 
 const originOf = (node: Node, origins: ReadonlyMap<string, Origin>): Origin => {
   if (node.kind === "source") {
-    const fields = node.key === undefined ? undefined : [node.key]
+    const fields = node.key === undefined ? [] : [node.key]
     return { logs: [node.topic], together: false, fields, schema: node.schema }
   }
   const inputs = inputsOf(node).map(id => origins.get(id)!)
@@ -80,7 +80,7 @@ const originOf = (node: Node, origins: ReadonlyMap<string, Origin>): Origin => {
   if (first === undefined) return none
   switch (node.kind) {
     case "keyBy":
-      return { ...first, together: first.fields === undefined || isAmong(node.field, first.fields) }
+      return { ...first, together: isAmong(node.field, first.fields) }
     case "as":
     case "side":
       return { ...first, schema: node.schema }
@@ -90,7 +90,7 @@ const originOf = (node: Node, origins: ReadonlyMap<string, Origin>): Origin => {
       return {
         logs: [...new Set(inputs.flatMap(({ logs }) => logs))],
         together: inputs.every(({ together }) => together),
-        fields: first.fields?.filter(field => inputs.every(({ fields }) => fields?.includes(field))),
+        fields: first.fields.filter(field => inputs.every(({ fields }) => fields.includes(field))),
         schema: first.schema
       }
     case "extend":
@@ -101,16 +101,14 @@ const originOf = (node: Node, origins: ReadonlyMap<string, Origin>): Origin => {
       return { ...first, fields: forgotten(first), schema: undefined }
     case "process":
     case "broadcast":
-      return { ...first, fields: forgotten(first), schema: node.emits }
+      return { ...first, fields: [], schema: node.emits }
     case "deduplicate":
-      return node.emit === "once" ? first : { ...first, fields: forgotten(first), schema: undefined }
+      return node.emit === "once" ? first : { ...first, fields: [], schema: undefined }
+    // A function has made other records: their fields say nothing about the log any more.
     default:
-      return { ...first, fields: forgotten(first), schema: undefined }
+      return { ...first, fields: [], schema: undefined }
   }
 }
-
-/** A function has made other records: their fields say nothing about the log any more. */
-const forgotten = ({ fields }: Origin) => fields && []
 
 const isAmong = (field: string | undefined, fields: readonly string[]): boolean =>
   field !== undefined && fields.includes(field)

@@ -23,7 +23,9 @@ export interface KafkaOptions<A> {
   readonly idleTimeout?: Duration.Input
   /**
    * The field that holds the Kafka key, as producers write it with the default partitioner. A stream that is keyed by it
-   * needs no repartitioning; by any other field, or joined with another topic, it goes through one topic more.
+   * needs no repartitioning; by any other field, or joined with another topic, it goes through one topic more. Of a field
+   * that is a string it is checked now and then, in the first record of each batch: the job stops where it is not so.
+   * Default: nothing is known of the key.
    */
   readonly key?: keyof A & string
   /** What happens to bytes that are not a record of the schema. Default: `fail`, which stops the job there. */

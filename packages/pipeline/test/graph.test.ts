@@ -25,12 +25,12 @@ test("as a tree: what a join gives stands below its left side", () => {
       "paid",
       "source:orders  topic orders, event time, out of order by 0s, stops at undecodable records",
       "└─ keyBy:order  keyed by the field order",
-      "   └─ exchange:paid/left  to the partition of its key, through the log paid",
+      "   └─ exchange:paid/left  to the partition of its key, through the topic paid-exchange-paid",
       "      └─ paid  inner join of exchange:paid/left with exchange:paid/right, from 0s to 3600s",
       "         └─ kafka:paid  to topic paid",
       "source:payments  topic payments, event time, out of order by 0s, stops at undecodable records",
       "└─ keyBy:order#2  keyed by the field order",
-      "   └─ exchange:paid/right  to the partition of its key, through the log paid",
+      "   └─ exchange:paid/right  to the partition of its key, through the topic paid-exchange-paid",
       "      └─ → paid"
     ].join("\n")
   )
@@ -39,7 +39,9 @@ test("as a tree: what a join gives stands below its left side", () => {
 test("as a flowchart", () => {
   const lines = mermaid(toPlan(pipeline())).split("\n")
   expect(lines[0]).toBe("flowchart LR")
-  expect(lines).toContain('  n4{{"exchange:paid/left<br/>to the partition of its key, through the log paid"}}')
+  expect(lines).toContain(
+    '  n4{{"exchange:paid/left<br/>to the partition of its key, through the topic paid-exchange-paid"}}'
+  )
   expect(lines).toContain("  n4 -- left --> n6")
   expect(lines).toContain("  n5 -- right --> n6")
 })

@@ -28,14 +28,14 @@ export const enrich = (p: Payment) =>
 
 export const payments = () =>
   Pipeline.make("spend-per-account").from(
-    Source.kafka("payments", Payment, { eventTime: p => p.at, outOfOrderness: "20 seconds" })
+    Source.kafka("payments", Payment, { eventTime: p => p.at, outOfOrderness: "20 seconds", key: "account" })
   )
 
 export const spendPerAccount = () =>
   payments()
     .filter(p => p.kind === "capture")
+    .keyBy(p => p.account)
     .mapEffect(enrich, { concurrency: 64, retry: Schedule.recurs(3) })
     .catchTag("UnknownMerchant", DeadLetter.to("payments.dlq"))
-    .keyBy(p => p.account)
     .window(Window.tumbling("10 seconds"), { spent: Agg.sum(p => p.cents), payments: Agg.count() })
     .to(Sink.kafka("spend", Spend), Sink.clickhouse("spend"))

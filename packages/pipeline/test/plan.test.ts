@@ -23,9 +23,9 @@ describe("nodes", () => {
     expect(nodes.map(n => [n.id, inputOf(n)])).toEqual([
       ["source:payments", undefined],
       ["filter", "source:payments"],
-      ["mapEffect:enrich", "filter"],
-      ["keyBy:account", "mapEffect:enrich"],
-      ["window:payments/account/10s", "keyBy:account"],
+      ["keyBy:account", "filter"],
+      ["mapEffect:enrich", "keyBy:account"],
+      ["window:payments/account/10s", "mapEffect:enrich"],
       ["kafka:spend", "window:payments/account/10s"],
       ["clickhouse:spend", undefined]
     ])
@@ -178,7 +178,11 @@ const continued = (s: ReturnType<typeof payments>, kind: string): ReturnType<typ
 }
 
 describe("the digest", () => {
-  const source = Source.kafka("payments", Payment, { eventTime: p => p.at, outOfOrderness: "20 seconds" })
+  const source = Source.kafka("payments", Payment, {
+    eventTime: p => p.at,
+    outOfOrderness: "20 seconds",
+    key: "account"
+  })
   const from = (name: string) => Pipeline.make(name).from(source)
   const digestOf = (pipeline: Pipeline.Pipeline) => digest(toPlan(pipeline))
   const base = digestOf(from("p").to(out()))
@@ -251,8 +255,8 @@ test("explain draws the plan", () => {
       "spend-per-account",
       "source:payments  topic payments, event time, out of order by 20s, stops at undecodable records",
       "└─ filter",
-      "   └─ mapEffect:enrich  up to 64 at once, dead letters to payments.dlq",
-      "      └─ keyBy:account  keyed by the field account",
+      "   └─ keyBy:account  keyed by the field account",
+      "      └─ mapEffect:enrich  up to 64 at once, dead letters to payments.dlq",
       "         └─ window:payments/account/10s  tumbling 10s, state { spent: sum, payments: count }",
       "            └─ kafka:spend  to topic spend",
       "               └─ clickhouse:spend  to table spend, from topic spend"

@@ -21,7 +21,7 @@ type Event = typeof EventSchema.Type
 
 const keyed = () =>
   Pipeline.make("sim")
-    .from(Source.kafka(SOURCE, EventSchema, { eventTime: one => one.at }))
+    .from(Source.kafka(SOURCE, EventSchema, { eventTime: one => one.at, key: "account" }))
     .keyBy(one => one.account)
 
 /** What it keeps of each account, `seen` by the name of `last`. */

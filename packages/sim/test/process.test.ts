@@ -11,7 +11,7 @@ const event = (id: number, at: number) => ({ id, account: `a${id}`, cents: 1, at
 const planOf = (onTimer: (key: string) => void): Plan =>
   toPlan(
     Pipeline.make("sim")
-      .from(Source.kafka(SOURCE, EventSchema, { eventTime: one => one.at }))
+      .from(Source.kafka(SOURCE, EventSchema, { eventTime: one => one.at, key: "account" }))
       .keyBy(one => one.account)
       .process("alarms", {
         emits: EventSchema,
@@ -41,7 +41,7 @@ test("many timers that are due at once do not hold up what follows them", () => 
 const clockPlan = (onProcessingTimer: (time: number) => void): Plan =>
   toPlan(
     Pipeline.make("sim")
-      .from(Source.kafka(SOURCE, EventSchema, { eventTime: one => one.at }))
+      .from(Source.kafka(SOURCE, EventSchema, { eventTime: one => one.at, key: "account" }))
       .keyBy(one => one.account)
       .process("alarms", {
         emits: EventSchema,

@@ -4,7 +4,7 @@ import { AccountEvent, ScoredEvent, Spend } from "./schemas.ts"
 
 /** The events, before anything is done with them. */
 export const events = Pipeline.make("payments").from(
-  Source.kafka("payments", AccountEvent, { eventTime: e => e.at, outOfOrderness: "20 seconds" })
+  Source.kafka("payments", AccountEvent, { eventTime: e => e.at, outOfOrderness: "20 seconds", key: "account" })
 )
 
 export const scored = events

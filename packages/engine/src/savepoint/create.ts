@@ -2,7 +2,7 @@ import { ChangeSet, type Entry } from "@headrace/core"
 import { Effect, Schedule, Stream } from "effect"
 import type { Plan } from "headrace"
 import type { JobConfig } from "../job.ts"
-import { changelogName, sourceTopics } from "../names.ts"
+import { changelogName, exchangeTopics, inputTopics } from "../names.ts"
 import { type BlobError, Blobs } from "../ports/blobs.ts"
 import { Clients } from "../ports/clients.ts"
 import { type ChangelogReader, LogError, type TopicPartition } from "../ports/log.ts"
@@ -42,7 +42,12 @@ export const createSavepoint = (
       const clients = yield* Clients
       const admin = yield* clients.admin
       const changelog = yield* clients.changelog
-      const topics = sourceTopics(plan)
+      const topics = inputTopics(plan, job.app)
+      const stages = exchangeTopics(plan, job.app)
+      if (stages.length > 0)
+        yield* Effect.logWarning(
+          `what is on its way in ${stages.join(", ")} is not in the savepoint ${savepoint.id}: it can be looked at, but not restored`
+        )
       const sources = yield* admin.partitions(topics)
       const changelogs = yield* admin.partitions(topics.map(topic => changelogName(job.app, topic)))
       const partitions: PartitionContents[] = []

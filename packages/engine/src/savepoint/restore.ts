@@ -2,7 +2,7 @@ import { Rebuild, type StateDefinition } from "@headrace/core"
 import { Effect, Schedule, Stream } from "effect"
 import type { Plan } from "headrace"
 import type { JobConfig } from "../job.ts"
-import { changelogName, groupName, sourceTopics } from "../names.ts"
+import { changelogName, exchangeName, exchangeTopics, groupName, sourceTopics } from "../names.ts"
 import { Blobs } from "../ports/blobs.ts"
 import { type Admin, Clients, type GroupOffsets } from "../ports/clients.ts"
 import { LogError, type Position } from "../ports/log.ts"
@@ -62,6 +62,12 @@ const matched = (manifest: Manifest, plan: Plan, job: JobConfig, options: Restor
       return yield* refuse(
         `The savepoint ${manifest.id} was drained: event time is at its end, all windows have been closed for good, and every record would be late. Restore one that was taken without --drain`
       )
+    const stages = exchangeTopics(plan, job.app)
+    if (stages.length > 0 || hasStages(manifest))
+      return yield* refuse(
+        `What was on its way between the stages of ${manifest.pipeline} is in no savepoint, and would be lost: the savepoint ${manifest.id} cannot be restored to or from a pipeline with several stages. ` +
+          `A pipeline whose state is the same goes on by itself, or takes over (--takeover); a changed one starts over from its topics under another name (--app)`
+      )
     const unknown = [...options.renamed.keys()].filter(topic => partitionsOf(manifest, topic).length === 0)
     if (unknown.length > 0)
       return yield* refuse(`--source ${unknown.join(", ")}: the savepoint has ${topicsOf(manifest).join(", ")}`)
@@ -79,6 +85,9 @@ const matched = (manifest: Manifest, plan: Plan, job: JobConfig, options: Restor
       )
     return match
   })
+
+const hasStages = (manifest: Manifest): boolean =>
+  topicsOf(manifest).some(topic => topic.startsWith(exchangeName(manifest.app, "")))
 
 const topicsOf = (manifest: Manifest): readonly string[] => [...new Set(manifest.partitions.map(({ topic }) => topic))]
 

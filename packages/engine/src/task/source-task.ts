@@ -1,4 +1,13 @@
-import { type ByteWriter, DecodeError, END_OF_TIME, type Input, NO_WATERMARK, SourceClock } from "@headrace/core"
+import {
+  type ByteWriter,
+  compareBytes,
+  DecodeError,
+  END_OF_TIME,
+  type FieldSpan,
+  type Input,
+  NO_WATERMARK,
+  SourceClock
+} from "@headrace/core"
 import type { SourceNode } from "headrace"
 import type { PreparedDecoder } from "../ports/codecs.ts"
 import { type Batch, LogError, type TopicPartition } from "../ports/log.ts"
@@ -18,6 +27,9 @@ export class SourceTask extends PartitionTask {
   private idle: IdleWatch | undefined
   private current = NO_WATERMARK
   private ended = false
+  private readonly keySpan: FieldSpan | undefined
+  /** Of this run of records no key has been looked at. */
+  private unchecked = false
 
   constructor(parts: TaskParts, source: SourceNode, partition: TopicPartition, outputs: () => Outputs) {
     super(parts, partition, outputs)
@@ -26,6 +38,7 @@ export class SourceTask extends PartitionTask {
     const decoder = parts.decoders.get(source.id)
     if (decoder === undefined) throw new Error(`No decoder was made for ${source.topic}`)
     this.decoder = decoder
+    this.keySpan = source.key === undefined ? undefined : decoder.span(source.key)
     this.build()
   }
 
@@ -36,6 +49,7 @@ export class SourceTask extends PartitionTask {
 
   override process(batch: Batch, from: number, to: number): void {
     if (this.current === END_OF_TIME) throw this.drained()
+    this.unchecked = this.keySpan !== undefined
     super.process(batch, from, to)
   }
 
@@ -88,6 +102,7 @@ export class SourceTask extends PartitionTask {
     } catch (error) {
       return this.undecodable(error)
     }
+    if (this.unchecked) this.checkKey(this.keySpan!)
     try {
       const timestamp = this.eventTime === undefined ? context.timestamp : this.eventTime(view)
       this.clock.observe(timestamp)
@@ -95,6 +110,20 @@ export class SourceTask extends PartitionTask {
     } catch (cause) {
       throw this.failed(this.where(), cause)
     }
+  }
+
+  /** State stands in the partition of its key: where that is not the record's own, it would be in several. */
+  private checkKey(field: FieldSpan): void {
+    this.unchecked = false
+    const { bytes, keyStart, keyLength } = this.chain.context
+    const key = keyLength < 0 ? undefined : bytes.subarray(keyStart, keyStart + keyLength)
+    const value = bytes.subarray(field.start(), field.end())
+    if (key !== undefined && compareBytes(key, value) === 0) return
+    throw new LogError(
+      "Stop",
+      `${this.where()} has ${key === undefined ? "no key" : `the key ${shown(key)}`}, but ${this.source.key} is ${shown(value)}: ` +
+        `the source ${this.source.id} says key: "${this.source.key}". Take that away, and records are sent to the partitions of the field`
+    )
   }
 
   protected ran(): void {
@@ -147,3 +176,5 @@ export class SourceTask extends PartitionTask {
     )
   }
 }
+
+const shown = (bytes: Uint8Array): string => JSON.stringify(new TextDecoder().decode(bytes))
