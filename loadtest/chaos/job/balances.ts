@@ -4,7 +4,9 @@ import { APP, Balance, Movement, TABLE, TOPICS } from "./movement.ts"
 
 /** Keeps the balance of each account, and writes it out behind each movement. */
 export default Pipeline.make(APP)
-  .from(Source.kafka(TOPICS.movements, Movement, { eventTime: m => m.sentAt, outOfOrderness: "5 seconds", key: "account" }))
+  .from(
+    Source.kafka(TOPICS.movements, Movement, { eventTime: m => m.sentAt, outOfOrderness: "5 seconds", key: "account" })
+  )
   .keyBy(m => m.account)
   .process("balances", {
     emits: Balance,

@@ -102,7 +102,7 @@ const work = Effect.fnUntraced(function* (all: Work) {
   const filled = plan.nodes.filter(isTable).filter(({ id }) => status.units.some(unit => unit.nodeId === id))
   const prepared = Effect.tap(prepareTopics(plan, job), checkTopics(plan, job, filled))
   const topics = yield* Effect.provide(prepared, kafkaClients(job.kafka))
-  status.partitions = sourceTopics(plan).reduce((sum, topic) => sum + topics.get(topic)!, 0)
+  status.partitions = inputTopics(plan, job.app).reduce((sum, topic) => sum + topics.get(topic)!, 0)
   yield* Effect.forkScoped(announce(status))
   yield* Effect.forkScoped(warnOfState(status, job.state.directory))
   const supervised = supervise({

@@ -97,8 +97,6 @@ const originOf = (node: Node, origins: ReadonlyMap<string, Origin>): Origin => {
       return { ...first, schema: undefined }
     case "window":
       return { ...first, together: true, fields: ["key"], schema: undefined }
-    case "pattern":
-      return { ...first, fields: forgotten(first), schema: undefined }
     case "process":
     case "broadcast":
       return { ...first, fields: [], schema: node.emits }
