@@ -1,7 +1,7 @@
 /** What crosses from one stage to the next, task by task: records, watermarks, idleness, the end of event time. */
 import { expect, test } from "bun:test"
 import { ByteWriter, END_OF_TIME, NO_WATERMARK } from "@headrace/core"
-import { exchangeTopics, OUTPUT_STRIDE, Outputs, outputTopics, STRIDE } from "@headrace/engine"
+import { exchangeTopics, KEY_LENGTH, OUTPUT_STRIDE, Outputs, outputTopics, STRIDE } from "@headrace/engine"
 import { Schema } from "effect"
 import { Agg, Pipeline, type Plan, Sink, Source, toPlan, Window } from "headrace"
 import { exchangeOver, makeTask, type Task, type TaskParts } from "../src/engine.ts"
@@ -181,4 +181,15 @@ test("how far each partition before it has come is state of the stage", () => {
   // Partition 0 stood at 4,999 before: it need not say so again.
   all.feed(1, event(4, 4_000))
   expect(all.watermarks).toEqual([3_999, 3_999])
+})
+
+test("a source whose key is not the field that it says stops the job, at the first record of a batch", () => {
+  const all = new Stages()
+  const batch = () => batchOf([event(1, 500), event(2, 600)], 0)
+  const [wrong, keyless, right] = [batch(), batch(), batch()]
+  wrong.bytes[0] = "b".charCodeAt(0)
+  expect(() => all.sources[0]!.process(wrong, 0, 2)).toThrow('has the key "b1", but account is "a1"')
+  keyless.index[KEY_LENGTH] = -1
+  expect(() => all.sources[0]!.process(keyless, 0, 2)).toThrow("has no key, but account is")
+  all.sources[0]!.process(right, 0, 2)
 })
