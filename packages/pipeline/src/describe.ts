@@ -57,7 +57,11 @@ const isLate = (id: string, plan: Plan): boolean => plan.nodes.some(node => late
 const source = (node: SourceNode): string => {
   const time = node.eventTime === undefined ? "time of the Kafka record" : "event time"
   const errors = node.onDecodeError.kind === "fail" ? "stops at" : `to ${node.onDecodeError.topic} go`
-  return `topic ${node.topic}, ${time}, out of order by ${shortDuration(node.outOfOrdernessMs)}, ${errors} undecodable records`
+  const order =
+    node.watermark === undefined
+      ? `out of order by ${shortDuration(node.outOfOrdernessMs)}`
+      : "watermarks in its records"
+  return `topic ${node.topic}, ${time}, ${order}, ${errors} undecodable records`
 }
 
 const asynchronous = ({ concurrency, deadLetters }: MapEffectNode): string =>

@@ -34,6 +34,8 @@ export interface SourceNode extends Base {
   readonly outOfOrdernessMs: number
   /** A partition without records for as long, in processing time, is not waited for by the next stage. Undefined: it is. */
   readonly idleTimeoutMs: number | undefined
+  /** The watermark that a record carries, in place of bounded disorder; undefined where it carries none. */
+  readonly watermark: ((record: never, timestamp: number) => number | undefined) | undefined
   /** The field that holds the Kafka key: by it the topic is partitioned. Undefined: nobody said. */
   readonly key: string | undefined
   readonly onDecodeError: OnDecodeError

@@ -22,6 +22,11 @@ export interface KafkaOptions<A> {
    */
   readonly idleTimeout?: Duration.Input
   /**
+   * The watermark that a record carries, in ms: nothing at or before it will come any more in its partition. Undefined for one
+   * that carries none. In place of `outOfOrderness`; called once for each record, on a view. It never goes back.
+   */
+  readonly watermark?: (record: A, timestamp: number) => number | undefined
+  /**
    * The field that holds the Kafka key, as producers write it with the default partitioner. A stream that is keyed by it
    * needs no repartitioning; by any other field, or joined with another topic, it goes through one topic more. Of a field
    * that is a string it is checked now and then, in the first record of each batch: the job stops where it is not so.
@@ -61,6 +66,7 @@ export const kafka = <S extends RecordSchema>(
       options.idleTimeout === undefined
         ? undefined
         : milliseconds(`idleTimeout of source "${topic}"`, options.idleTimeout, 1),
+    watermark: options.watermark,
     key: options.key,
     onDecodeError: decodeErrors(options.onDecodeError)
   }

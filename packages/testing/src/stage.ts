@@ -6,6 +6,7 @@ import {
   keyed,
   NO_WATERMARK,
   PartitionState,
+  PUNCTUATED,
   SourceClock,
   WatermarkValve
 } from "@headrace/core"
@@ -86,7 +87,8 @@ export class SourcePartition extends Partition {
   }
 
   protected clock(): SourceClock {
-    this.own = new SourceClock(this.source.id, this.source.outOfOrdernessMs)
+    const { id, outOfOrdernessMs, watermark } = this.source
+    this.own = new SourceClock(id, watermark === undefined ? outOfOrdernessMs : PUNCTUATED)
     return this.own
   }
 
@@ -96,7 +98,9 @@ export class SourcePartition extends Partition {
     context.offset = this.records.push(record) - 1
     context.timestamp = now
     const timestamp = this.source.eventTime === undefined ? now : this.source.eventTime(record as never)
-    this.own.observe(timestamp)
+    const { watermark } = this.source
+    const observed = watermark === undefined ? timestamp : watermark(record as never, timestamp)
+    if (observed !== undefined) this.own.observe(observed)
     this.chain.inputs[0]!.next(record, timestamp)
   }
 

@@ -35,6 +35,25 @@ test("event time follows from the records, or is set", () => {
   expect(driver.values(counts)).toEqual([{ key: "b", windowEnd: 20_000, n: 2 }])
 })
 
+test("a record may carry the watermark", () => {
+  const marked = Source.kafka("payments", Payment, {
+    key: "account",
+    eventTime: p => p.at,
+    watermark: p => (p.merchant === "clock" ? p.at : undefined)
+  })
+  const pipeline = Pipeline.make("test")
+    .from(marked)
+    .filter(p => p.merchant !== "clock")
+    .keyBy(p => p.account)
+    .window(Window.tumbling("10 seconds"), { n: Agg.count() })
+    .to(counts)
+  const driver = new TestDriver(pipeline)
+  driver.push(marked, payment("a", 1_000), payment("a", 50_000), payment("a", 2_000))
+  expect(driver.values(counts)).toEqual([])
+  driver.push(marked, payment("a", 9_999, 0, "clock"))
+  expect(driver.values(counts)).toEqual([{ key: "a", windowEnd: 10_000, n: 2 }])
+})
+
 test("state survives a restore, and so does event time", () => {
   const driver = new TestDriver(tumbling())
   driver.push(source, payment("a", 1_000))

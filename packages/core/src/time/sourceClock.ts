@@ -17,6 +17,9 @@ export const timeCodec: ValueCodec<number> = {
   }
 }
 
+/** For a clock that observes watermarks, as records carry them, and not event times. */
+export const PUNCTUATED = -1
+
 /**
  * Event time of one source partition: how far it has come, and the watermark that follows under bounded disorder.
  * It is state, so that a restart does not go back in time: after a restore pass `watermark()` on before any record.

@@ -6,6 +6,7 @@ import {
   type FieldSpan,
   type Input,
   NO_WATERMARK,
+  PUNCTUATED,
   SourceClock
 } from "@headrace/core"
 import type { SourceNode } from "headrace"
@@ -21,6 +22,8 @@ export class SourceTask extends PartitionTask {
   readonly internal = false
   private readonly source: SourceNode
   private readonly eventTime: ((record: object) => number) | undefined
+  /** The watermark that a record carries, where records do. */
+  private readonly mark: ((record: object, timestamp: number) => number | undefined) | undefined
   private readonly decoder: PreparedDecoder
   private clock!: SourceClock
   private head!: Input
@@ -35,6 +38,7 @@ export class SourceTask extends PartitionTask {
     super(parts, partition, outputs)
     this.source = source
     this.eventTime = source.eventTime as typeof this.eventTime
+    this.mark = source.watermark as typeof this.mark
     const decoder = parts.decoders.get(source.id)
     if (decoder === undefined) throw new Error(`No decoder was made for ${source.topic}`)
     this.decoder = decoder
@@ -83,7 +87,7 @@ export class SourceTask extends PartitionTask {
 
   protected make(): Built {
     const { parts, source } = this
-    this.clock = new SourceClock(source.id, source.outOfOrdernessMs)
+    this.clock = new SourceClock(source.id, this.mark === undefined ? source.outOfOrdernessMs : PUNCTUATED)
     const head = { id: source.id, shape: { kind: "view", decoder: this.decoder, names: [] }, keyed: undefined } as const
     const diverts = source.onDecodeError.kind === "deadLetter"
     const chain = buildChain(parts, [head], this, this.outputs, () => this.clock.maxTimestamp, diverts)
@@ -105,11 +109,17 @@ export class SourceTask extends PartitionTask {
     if (this.unchecked) this.checkKey(this.keySpan!)
     try {
       const timestamp = this.eventTime === undefined ? context.timestamp : this.eventTime(view)
-      this.clock.observe(timestamp)
+      this.observe(view, timestamp)
       this.head.next(view, timestamp)
     } catch (cause) {
       throw this.failed(this.where(), cause)
     }
+  }
+
+  private observe(view: object, timestamp: number): void {
+    const { mark } = this
+    const time = mark === undefined ? timestamp : mark(view, timestamp)
+    if (time !== undefined) this.clock.observe(time)
   }
 
   /** State stands in the partition of its key: where that is not the record's own, it would be in several. */
