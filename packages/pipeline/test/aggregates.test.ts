@@ -40,6 +40,11 @@ const byTime = <R>(records: Timed<R>, parts: number): readonly Timed<R>[] =>
 const anyTimed = <R>(record: fc.Arbitrary<R>, options: fc.ArrayConstraints = {}) =>
   fc.array(fc.tuple(record, fc.integer({ min: -9, max: 9 })), { minLength: 1, maxLength: 60, ...options })
 
+interface Ranked {
+  readonly by: number
+  readonly name: number
+}
+
 const custom = (agg: { readonly aggregate: Aggregate }): Custom => agg.aggregate as Custom
 
 describe("sums of money", () => {
@@ -98,6 +103,33 @@ describe("first and last", () => {
           expect(of(agg.last, records)).toBe(inOrder.at(-1)![0])
         }
       })
+    )
+  })
+})
+
+describe("the top of a window", () => {
+  test("is the greatest, earlier ones first among equals", () => {
+    const record = fc.record({ by: fc.integer({ min: -3, max: 3 }), name: fc.nat(99) })
+    fc.assert(
+      fc.property(
+        anyTimed(record),
+        fc.integer({ min: 1, max: 5 }),
+        fc.integer({ min: 1, max: 4 }),
+        (records, n, parts) => {
+          const agg = custom(
+            Agg.top(
+              n,
+              (r: Ranked) => r.by,
+              (r: Ranked) => r.name,
+              Schema.Number
+            )
+          )
+          const best = records.toSorted(([a, at], [b, bt]) => b.by - a.by || at - bt).slice(0, n)
+          const names = best.map(([{ name }]) => name)
+          expect(whole(agg, records)).toEqual(names)
+          expect(merged(agg, byTime(records, parts))).toEqual(names)
+        }
+      )
     )
   })
 })

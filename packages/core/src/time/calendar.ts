@@ -93,10 +93,10 @@ const localTime = (timeZone: string): ((timestamp: number) => number) => {
     second: "numeric"
   })
   return timestamp => {
-    const shown: Record<string, number> = {}
-    for (const { type, value } of format.formatToParts(timestamp)) shown[type] = Number(value)
-    const days = new Date(0).setUTCFullYear(shown["year"]!, shown["month"]! - 1, shown["day"]!)
-    const seconds = (shown["hour"]! * 60 + shown["minute"]!) * 60 + shown["second"]!
+    const shown = new Map(format.formatToParts(timestamp).map(({ type, value }) => [type, Number(value)]))
+    const part = (type: Intl.DateTimeFormatPartTypes): number => shown.get(type)!
+    const days = new Date(0).setUTCFullYear(part("year"), part("month") - 1, part("day"))
+    const seconds = (part("hour") * 60 + part("minute")) * 60 + part("second")
     return days + seconds * 1000 + (((timestamp % 1000) + 1000) % 1000)
   }
 }

@@ -29,7 +29,7 @@ export class Folded implements Contents {
   begin(window: KeyWindow): void {
     const { numbers, codecs } = this.aggregation.layout
     window.numbers = new Array(numbers).fill(0)
-    window.values = codecs.map(() => [undefined])
+    if (codecs.length > 0) window.values = codecs.map(() => [undefined])
     window.size = 0
     this.aggregation.init(window.numbers, 0, window.values, 0)
   }

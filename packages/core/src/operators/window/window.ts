@@ -19,6 +19,9 @@ export interface KeyWindow extends Span {
   values: unknown[][]
 }
 
+/** One for all that have none: there may be millions of windows. */
+const NONE: never[] = []
+
 export const openWindow = ({ start, end }: Span, numbers: number): KeyWindow => ({
   start,
   end,
@@ -27,9 +30,9 @@ export const openWindow = ({ start, end }: Span, numbers: number): KeyWindow => 
   mark: Number.NaN,
   size: 0,
   from: 0,
-  gone: [],
-  numbers: new Array(numbers).fill(0),
-  values: []
+  gone: NONE,
+  numbers: numbers === 0 ? NONE : new Array(numbers).fill(0),
+  values: NONE
 })
 
 /** The last ms that belongs to it; Infinity for the global one. */
@@ -99,13 +102,15 @@ export const windowCodec = (numbers: number, codecs: readonly ValueCodec<unknown
       window.mark = reader.number()
       window.size = reader.number()
       window.from = reader.number()
-      window.gone = Array.from({ length: reader.number() }, () => reader.number())
+      const gone = reader.number()
+      if (gone > 0) window.gone = Array.from({ length: gone }, () => reader.number())
       for (let i = 0; i < numbers; i++) window.numbers[i] = reader.number()
-      window.values = codecs.map(one => {
-        const length = reader.varint()
-        const at = reader.skip(length)
-        return [one.read(own, at, at + length)]
-      })
+      if (codecs.length > 0)
+        window.values = codecs.map(one => {
+          const length = reader.varint()
+          const at = reader.skip(length)
+          return [one.read(own, at, at + length)]
+        })
       reader.end()
       return window
     }
