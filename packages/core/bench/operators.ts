@@ -1,5 +1,5 @@
 // What each operator costs, by the number of keys: `bun packages/core/bench/operators.ts [operator]`. Each case runs in a
-// process of its own; times are CPU times of the thread's process, so that a busy machine disturbs them little.
+// process of its own; times are CPU times, so that a busy machine disturbs them little. A line a case as they come.
 import type { Aggregate } from "../src/aggregate.ts"
 import { ByteWriter } from "../src/bytes.ts"
 import type { StoredCodec } from "../src/codec.ts"
@@ -73,7 +73,7 @@ const CASES: Readonly<Record<string, () => Case>> = {
       left: side,
       right: side,
       lowerMs: 0,
-      upperMs: SECOND,
+      upperMs: 1,
       type: "inner",
       combine
     })
@@ -120,7 +120,10 @@ const measure = (name: string, keys: number) => {
     timed("events", () => poll(i))
     const size = operator.memory.size()
     if (size.bytes > largest.bytes) largest = { keys: Math.max(1, size.keys), bytes: size.bytes }
-    timed("firing", () => inputs.forEach(input => input.watermark(Math.floor(((i + POLL) * SECOND) / RATE) - 1)))
+    const watermark = Math.floor(((i + POLL) * SECOND) / RATE) - 1
+    timed("firing", () => {
+      for (const input of inputs) input.watermark(watermark)
+    })
     if ((i + POLL) % COMMIT === 0) timed("deltas", commit)
   }
   Bun.gc(true)
@@ -140,18 +143,17 @@ const measure = (name: string, keys: number) => {
 
 const [only, ofKeys] = process.argv.slice(2)
 if (ofKeys !== undefined) console.log(JSON.stringify(measure(only!, Number(ofKeys))))
-else {
-  const rows = Object.keys(CASES)
-    .filter(name => only === undefined || name === only)
-    .flatMap(name =>
-      KEYS.map(keys => {
-        console.error(`${name}, ${keys} keys …`)
-        const { stdout, success } = Bun.spawnSync([process.execPath, import.meta.path, name, String(keys)], {
-          stderr: "inherit"
-        })
-        if (!success) throw new Error(`The case "${name}" of ${keys} keys failed`)
-        return JSON.parse(stdout.toString()) as object
+else
+  for (const name of Object.keys(CASES).filter(one => only === undefined || one === only))
+    for (const keys of KEYS) {
+      const { stdout, success } = Bun.spawnSync([process.execPath, import.meta.path, name, String(keys)], {
+        stderr: "inherit"
       })
-    )
-  console.table(rows)
-}
+      if (!success) throw new Error(`The case "${name}" of ${keys} keys failed`)
+      const row: object = JSON.parse(stdout.toString())
+      console.log(
+        Object.entries(row)
+          .map(([column, value]) => (column === "operator" ? String(value).padEnd(22) : `${column} ${value}`))
+          .join("  ")
+      )
+    }
