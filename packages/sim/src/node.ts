@@ -169,8 +169,8 @@ export class Node {
     return !this.lane.firing && !this.lane.uncommitted
   }
 
-  stop(): void {
-    this.later("stop", { type: "stop" })
+  stop(drain = false): void {
+    this.later("stop", { type: "stop", drain })
   }
 
   /** kill -9. Requests that are on their way may still arrive: they belong to nobody. */

@@ -124,13 +124,15 @@ class Simulation {
     return this.world.log.anyOpen()
   }
 
-  /** A clean end: each lane settles, gives its partitions back and leaves. */
+  /** A clean end: each lane settles, gives its partitions back and leaves. With stages, of every second seed: it drains before. */
   private stopAll(): void {
     const { world } = this
     if (world.violations.length > 0) return
     if (!this.finished()) return world.violation(`stalled: ${this.state()}`)
     const nodes = [...this.slots, ...this.tables]
-    for (const node of nodes) if (node?.alive) node.stop()
+    world.drained = world.staged && this.options.seed % 2 === 0
+    for (const node of this.slots) if (node?.alive) node.stop(world.drained)
+    for (const table of this.tables) if (table?.alive) table.stop()
     const limit = world.step + DRAIN_STEPS
     const running = () =>
       nodes.some(node => node?.alive) || world.log.anyOpen() || world.warehouse?.server.quiet === false

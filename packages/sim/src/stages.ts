@@ -57,7 +57,7 @@ export const stagesOf = (
           if (crossing(event)) origins.set(event.id, { channel, side, index, watermark })
           watermark = Math.max(watermark, event.at - boundMs - 1)
         }
-        return watermark
+        return world.drained ? Number.POSITIVE_INFINITY : watermark
       })
     )
     const missing = new Set(origins.keys())

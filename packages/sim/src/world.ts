@@ -98,6 +98,8 @@ export class World {
   readonly stateBytes: number
   /** Lanes follow what others own: in half of the seeds. */
   readonly standby: boolean
+  /** Event time has come to its end in all stages: windows that were open are out. */
+  drained = false
   /** Where the plan has a table. */
   warehouse: Warehouse | undefined
   readonly violations: string[] = []
@@ -142,6 +144,11 @@ export class World {
   /** What lanes read: that, and what is between their stages. */
   consumed(): readonly Partition[] {
     return [...this.inputs(), ...this.stages.flatMap(topic => this.log.topics.get(topic)!)]
+  }
+
+  /** The plan has several stages. */
+  get staged(): boolean {
+    return this.stages.length > 0
   }
 
   /** Makes the topics of a plan, and lets the lanes' group read those that it reads. */

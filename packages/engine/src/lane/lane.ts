@@ -180,14 +180,17 @@ export class Lane {
     this.recover(false)
   }
 
-  /** Partitions go: those that the group asks for, or all. */
+  /**
+   * Partitions go: those that the group asks for, or all. One that drains keeps them until all are at their end: others
+   * that drain may have left by then, and nobody would take them.
+   */
   private get leaves(): boolean {
-    return this.holdings.owing || this.stops
+    return this.stops || (this.holdings.owing && !this.drains)
   }
 
   /** What is open has to be committed first, or dropped (rule 5). */
   private get settling(): boolean {
-    return this.stops || this.holdings.owingRunning
+    return this.stops || (this.holdings.owingRunning && !this.drains)
   }
 
   /** It is to stop, and has nothing left to do before. */
@@ -197,7 +200,9 @@ export class Lane {
 
   /** Results of the end of event time are still to come, or its end itself, from the stage before. */
   private get drains(): boolean {
-    return this.draining && (!this.drained || !this.tasks.ended || this.tasks.firing || this.tasks.inFlight > 0)
+    if (!this.draining) return false
+    const { tasks, holdings } = this
+    return !this.drained || holdings.arriving || !tasks.ended || tasks.firing || tasks.inFlight > 0
   }
 
   /** Ends event time once all partitions run and no record is under way. Behind an exchange it comes to its end by itself. */
