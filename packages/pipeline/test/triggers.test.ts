@@ -164,3 +164,27 @@ test("an evictor of one's own: the greatest two times only", () => {
   const steps: readonly Step[] = [[1, 5], [2, 9], [4, 7], to(9)]
   for (const restores of [false, true]) expect(run(window, steps, restores)).toEqual([[], [], [], [6]])
 })
+
+test("updates as changes: what a window said is taken back when it says something else", () => {
+  const Result = Schema.Struct({ ...Out.fields, windowStart: Schema.Number })
+  const Change = Schema.Struct({ op: Schema.String, sum: Schema.Number })
+  const pipeline = Pipeline.make("changes")
+    .from(source)
+    .keyBy(event => event.key)
+    .window(Window.tumbling("10 millis", { allowedLateness: "10 millis" }), aggregates)
+    .as(Result)
+    .keyBy(result => `${result.key}/${result.windowEnd}`)
+    .deduplicate({ id: "changes", keep: "last", emit: "changes", ttl: "10 millis" })
+    .map(({ op, record }) => ({ op, sum: record.sum }))
+    .to(Sink.kafka("out", Change))
+  const driver = new TestDriver(pipeline, { watermarks: "manual", partitions: 2 })
+  driver.push(source, { key: "a", n: 1, at: 3 })
+  driver.watermark(9)
+  driver.restore()
+  driver.push(source, { key: "a", n: 2, at: 4 })
+  expect(driver.values("out")).toEqual([
+    { op: "+I", sum: 1 },
+    { op: "-U", sum: 1 },
+    { op: "+U", sum: 3 }
+  ])
+})
