@@ -26,7 +26,7 @@ const needs = {
   demo: ["packages", "native", "servers"],
   bench: ["packages", "native", "servers"],
   chaos: ["packages", "native", "servers", "auditor"],
-  nexmark: ["packages"],
+  nexmark: ["packages", "native", "servers"],
   sim: ["packages"],
   conformance: ["packages"],
   test: ["packages", "native", "servers", "auditor"]

@@ -1,5 +1,5 @@
 import { type Batch, OUTPUT_STRIDE, type Outputs, type Position, STRIDE } from "@headrace/engine"
-import type { Feed } from "./feed.ts"
+import type { Feed } from "../feed.ts"
 
 /** Who measures. */
 export interface Watch {

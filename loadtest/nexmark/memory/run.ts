@@ -12,9 +12,9 @@ import {
 } from "@headrace/engine"
 import { Effect, Layer, References, Stream } from "effect"
 import { type Pipeline, toPlan } from "headrace"
+import { type Feed, feedOf } from "../feed.ts"
 import type { NexmarkOptions } from "../generator/options.ts"
 import { memoryClients } from "./clients.ts"
-import { type Feed, feedOf } from "./feed.ts"
 import { MemoryLog, type Watch } from "./log.ts"
 import { memoryRegistry } from "./registry.ts"
 

@@ -150,12 +150,13 @@ export const NAIVE: Readonly<Record<string, Naive>> = {
         endTime: times.at(-1)! + 10_000
       }))
     ),
-  q13: ({ bids, side }) =>
-    bids.flatMap(({ auction, bidder, price, dateTime }) =>
-      side
-        .filter(({ key }) => key === auction % 10_000)
-        .map(({ value }) => ({ auction, bidder, price, dateTime, value }))
-    ),
+  q13: ({ bids, side }) => {
+    const values = new Map(side.map(({ key, value }) => [key, value]))
+    return bids.flatMap(({ auction, bidder, price, dateTime }) => {
+      const value = values.get(auction % 10_000)
+      return value === undefined ? [] : [{ auction, bidder, price, dateTime, value }]
+    })
+  },
   q14: ({ bids }) =>
     bids
       .filter(({ price }) => euros(price) > 1_000_000 && euros(price) < 50_000_000)

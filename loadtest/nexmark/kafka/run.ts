@@ -1,0 +1,124 @@
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { exchangeTopics, sinkTopics, sourceTopics } from "@headrace/engine"
+import { Admin, Consumer, KafkaError } from "@headrace/kafka"
+import { toPlan } from "headrace"
+import { cpuSecondsOf, type Measured } from "../../bench/figures.ts"
+import { type Running, startRun } from "../../bench/process.ts"
+import { endsOf, type Place } from "../../src/measure/reading.ts"
+import { QUERIES } from "../queries.ts"
+
+/** Servers with the topics of `fill`. */
+export interface Cluster {
+  readonly bootstrap: string
+  readonly registry: string
+  readonly brokerPid: number
+  readonly partitions: number
+}
+
+const CALL_MS = 10_000
+const LOOK_MS = 50
+/** Part of the events that is not measured: the group forms, and code is being compiled. */
+const WARM_UP = 0.2
+/** All stages are through when nothing has been committed for so long after the last event; that is not measured. */
+const STILL_MS = 3_000
+const STUCK_MS = 60_000
+
+/**
+ * A query over the filled topics, exactly once, by `headrace run` in a process of its own. Progress is what its group has
+ * committed, asked from outside, of the sources and of the topics between its stages.
+ */
+export const runOnKafka = async (cluster: Cluster, query: string, round: number, lanes: number): Promise<Measured> => {
+  const app = `nexmark-${query}-${round}`
+  const plan = toPlan(QUERIES[query]!)
+  const directory = mkdtempSync(join(tmpdir(), "headrace-nexmark-"))
+  const module = fileURLToPath(new URL(`../queries/${query}.ts`, import.meta.url))
+  const running = await startRun(module, join(directory, "log"), {
+    kafka: cluster.bootstrap,
+    registry: cluster.registry,
+    app,
+    lanes: String(lanes),
+    checkpoints: join(directory, "checkpoints")
+  })
+  const group = Consumer.open({ "bootstrap.servers": cluster.bootstrap, "group.id": app })
+  try {
+    const sources = await endsOf(group, sourceTopics(plan), cluster.partitions)
+    const between = exchangeTopics(plan, app).flatMap(topic => placesOf(topic, cluster.partitions))
+    return await follow(cluster, group, running, sources, between)
+  } finally {
+    await group.close()
+    await running.end()
+    rmSync(directory, { recursive: true, force: true })
+    await removeTopics(cluster, sinkTopics(plan))
+  }
+}
+
+const placesOf = (topic: string, partitions: number) =>
+  Array.from({ length: partitions }, (_, partition) => ({ topic, partition }))
+
+/** So that what one query wrote is not in the way of the next. */
+const removeTopics = async ({ bootstrap }: Cluster, topics: readonly string[]): Promise<void> => {
+  const admin = Admin.open({ "bootstrap.servers": bootstrap })
+  await admin.deleteTopics(topics)
+  await admin.close()
+}
+
+interface Mark {
+  readonly events: number
+  /** Of the stages behind the first one. */
+  readonly stages: number
+  readonly at: number
+  readonly ownCpu: number
+  readonly brokerCpu: number
+}
+
+const follow = async (
+  cluster: Cluster,
+  group: Consumer,
+  { child, said }: Running,
+  sources: readonly Place[],
+  between: readonly Omit<Place, "offset">[]
+): Promise<Measured> => {
+  const total = sum(sources.map(({ offset }) => offset))
+  let first: Mark | undefined
+  let last: Mark | undefined
+  for (;;) {
+    const events = sum(await committedOf(group, sources))
+    const stages = sum(await committedOf(group, between))
+    const at = performance.now()
+    if (events !== last?.events || stages !== last.stages)
+      last = { events, stages, at, ownCpu: cpuSecondsOf(child.pid ?? 0), brokerCpu: cpuSecondsOf(cluster.brokerPid) }
+    if (events >= total * WARM_UP) first ??= last
+    if (events === total && at - last.at > STILL_MS) break
+    if (child.exitCode !== null || at - last.at > STUCK_MS)
+      throw new Error(`the query stopped at ${events} of ${total} events:\n${said()}`)
+    await new Promise(resolve => setTimeout(resolve, LOOK_MS))
+  }
+  if (first === undefined || first.events === last.events)
+    throw new Error(`${total} events are too few to measure: they were read between two looks`)
+  return {
+    events: last.events - first.events,
+    seconds: (last.at - first.at) / 1000,
+    ownCpu: last.ownCpu - first.ownCpu,
+    brokerCpu: last.brokerCpu - first.brokerCpu
+  }
+}
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, one) => total + one, 0)
+
+/** Place by place; 0 where nothing is, or while the group's coordinator is on its way. */
+const committedOf = async (group: Consumer, places: readonly Omit<Place, "offset">[]): Promise<readonly number[]> => {
+  if (places.length === 0) return []
+  try {
+    const committed = await group.committed(
+      places.map(({ topic, partition }) => ({ topic, partition })),
+      CALL_MS
+    )
+    return committed.map(({ offset }) => Math.max(0, offset))
+  } catch (error) {
+    if (error instanceof KafkaError && error.reason === "BrokerGone") return places.map(() => 0)
+    throw error
+  }
+}
