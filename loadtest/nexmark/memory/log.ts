@@ -62,20 +62,24 @@ export class MemoryLog {
    */
   readBack(outputs: Outputs, written: readonly string[]): readonly Batch[] {
     const places = written.map(topic => this.read.indexOf(topic))
+    const next = written.map(topic => this.ends.get(topic) ?? 0)
     const { index, count, stamps } = outputs
     const ownIndex = new Int32Array(count * STRIDE)
     const ownStamps = new Float64Array(count * 2)
     let own = 0
     for (let i = 0; i < count; i++) {
-      const topic = index[i * OUTPUT_STRIDE]!
-      const offset = this.sent(written[topic]!)
+      const from = i * OUTPUT_STRIDE
+      const topic = index[from]!
+      const offset = next[topic]!++
       if (places[topic]! < 0) continue
-      ownIndex.set(index.subarray(i * OUTPUT_STRIDE, (i + 1) * OUTPUT_STRIDE), own * STRIDE)
-      ownIndex[own * STRIDE] = places[topic]!
+      const to = own * STRIDE
+      for (let field = 1; field < STRIDE; field++) ownIndex[to + field] = index[from + field]!
+      ownIndex[to] = places[topic]!
       ownStamps[own * 2] = offset
       ownStamps[own * 2 + 1] = stamps[i]!
       own++
     }
+    for (const [topic, end] of next.entries()) this.ends.set(written[topic]!, end)
     if (own === 0) return []
     return [{ bytes: outputs.data.written().slice(), index: ownIndex, stamps: ownStamps, count: own }]
   }
@@ -86,11 +90,5 @@ export class MemoryLog {
     this.watch.fed(this.events)
     this.events += batch.count
     return batch
-  }
-
-  private sent(topic: string): number {
-    const offset = this.ends.get(topic) ?? 0
-    this.ends.set(topic, offset + 1)
-    return offset
   }
 }
