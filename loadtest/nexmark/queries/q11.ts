@@ -1,6 +1,10 @@
 import { Schema } from "effect"
-import { Agg, Pipeline, Sink, Window } from "headrace"
-import { bids } from "../sources.ts"
+import { Agg, Pipeline, Sink, Source, Window } from "headrace"
+import { Bid } from "../schemas.ts"
+import { inTime } from "../sources.ts"
+
+const { auction, bidder, dateTime } = Bid.fields
+const bids = Source.kafka("nexmark.bids", Schema.Struct({ auction, bidder, dateTime }), { ...inTime, key: "auction" })
 
 const Session = Schema.Struct({
   bidder: Schema.Int,

@@ -1,6 +1,10 @@
 import { Schema } from "effect"
-import { Pipeline, Sink, State } from "headrace"
-import { bids } from "../sources.ts"
+import { Pipeline, Sink, Source, State } from "headrace"
+import { Bid } from "../schemas.ts"
+import { inTime } from "../sources.ts"
+
+const { auction, bidder, dateTime } = Bid.fields
+const bids = Source.kafka("nexmark.bids", Schema.Struct({ auction, bidder, dateTime }), { ...inTime, key: "auction" })
 
 const PERIOD_MS = 10_000
 const Period = Schema.Struct({

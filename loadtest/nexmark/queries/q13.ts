@@ -1,10 +1,12 @@
 import { Schema } from "effect"
-import { Pipeline, Sink } from "headrace"
+import { Pipeline, Sink, Source } from "headrace"
 import { Bid } from "../schemas.ts"
-import { bids, sideInput } from "../sources.ts"
+import { inTime, sideInput } from "../sources.ts"
 
 const { auction, bidder, price, dateTime } = Bid.fields
-const Enriched = Schema.Struct({ auction, bidder, price, dateTime, value: Schema.String })
+const Placed = Schema.Struct({ auction, bidder, price, dateTime })
+const bids = Source.kafka("nexmark.bids", Placed, { ...inTime, key: "auction" })
+const Enriched = Schema.Struct({ ...Placed.fields, value: Schema.String })
 
 const query = Pipeline.make("nexmark-q13")
 

@@ -1,7 +1,9 @@
 import { Schema } from "effect"
-import { Pipeline, Sink, Trigger, Window } from "headrace"
-import { bids } from "../sources.ts"
-import { day, Statistics, statistics } from "./statistics.ts"
+import { Pipeline, Sink, Source, Trigger, Window } from "headrace"
+import { inTime } from "../sources.ts"
+import { day, Placed, Statistics, statistics } from "./statistics.ts"
+
+const bids = Source.kafka("nexmark.bids", Placed, { ...inTime, key: "auction" })
 
 /** Bidding statistics report: of each day so far, anew with each bid. */
 export default Pipeline.make("nexmark-q15")

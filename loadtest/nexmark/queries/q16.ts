@@ -1,7 +1,9 @@
 import { Schema } from "effect"
-import { Agg, Pipeline, Sink, Trigger, Window } from "headrace"
-import { bids } from "../sources.ts"
-import { day, minute, Statistics, statistics } from "./statistics.ts"
+import { Agg, Pipeline, Sink, Source, Trigger, Window } from "headrace"
+import { inTime } from "../sources.ts"
+import { day, minute, Placed, Statistics, statistics } from "./statistics.ts"
+
+const bids = Source.kafka("nexmark.bids", Placed, { ...inTime, key: "auction" })
 
 const Report = Schema.Struct({ channel: Schema.String, day: Schema.String, minute: Schema.String, ...Statistics })
 

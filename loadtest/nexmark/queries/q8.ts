@@ -1,6 +1,12 @@
 import { Schema } from "effect"
-import { Agg, Pipeline, Sink, Window } from "headrace"
-import { auctions, persons } from "../sources.ts"
+import { Agg, Pipeline, Sink, Source, Window } from "headrace"
+import { Auction, Person } from "../schemas.ts"
+import { inTime } from "../sources.ts"
+
+const Named = Schema.Struct({ id: Person.fields.id, name: Person.fields.name, dateTime: Person.fields.dateTime })
+const persons = Source.kafka("nexmark.persons", Named, { ...inTime, key: "id" })
+const Sold = Schema.Struct({ id: Auction.fields.id, seller: Auction.fields.seller, dateTime: Auction.fields.dateTime })
+const auctions = Source.kafka("nexmark.auctions", Sold, { ...inTime, key: "id" })
 
 const PERIOD = "10 seconds"
 const Active = Schema.Struct({
