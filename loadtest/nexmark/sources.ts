@@ -8,7 +8,7 @@ export const inTime = {
 } as const
 
 // A source's schema is what is read of its records. Queries that need little, and send it on to another stage, have narrower
-// sources of their own.
+// sources of their own: the record has the same name there.
 export const persons = Source.kafka("nexmark.persons", Person, { ...inTime, key: "id" })
 export const auctions = Source.kafka("nexmark.auctions", Auction, { ...inTime, key: "id" })
 export const bids = Source.kafka("nexmark.bids", Bid, { ...inTime, key: "auction" })

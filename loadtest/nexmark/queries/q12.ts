@@ -4,7 +4,8 @@ import { Bid } from "../schemas.ts"
 import { inTime } from "../sources.ts"
 
 const { auction, bidder, dateTime } = Bid.fields
-const bids = Source.kafka("nexmark.bids", Schema.Struct({ auction, bidder, dateTime }), { ...inTime, key: "auction" })
+const Placed = Schema.Struct({ auction, bidder, dateTime }).annotate({ identifier: "Bid" })
+const bids = Source.kafka("nexmark.bids", Placed, { ...inTime, key: "auction" })
 
 const PERIOD_MS = 10_000
 const Period = Schema.Struct({

@@ -4,7 +4,7 @@ import { Bid } from "../schemas.ts"
 import { inTime, sideInput } from "../sources.ts"
 
 const { auction, bidder, price, dateTime } = Bid.fields
-const Placed = Schema.Struct({ auction, bidder, price, dateTime })
+const Placed = Schema.Struct({ auction, bidder, price, dateTime }).annotate({ identifier: "Bid" })
 const bids = Source.kafka("nexmark.bids", Placed, { ...inTime, key: "auction" })
 const Enriched = Schema.Struct({ ...Placed.fields, value: Schema.String })
 

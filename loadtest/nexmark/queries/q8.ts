@@ -3,10 +3,11 @@ import { Agg, Pipeline, Sink, Source, Window } from "headrace"
 import { Auction, Person } from "../schemas.ts"
 import { inTime } from "../sources.ts"
 
-const Named = Schema.Struct({ id: Person.fields.id, name: Person.fields.name, dateTime: Person.fields.dateTime })
+const { id, name, dateTime } = Person.fields
+const Named = Schema.Struct({ id, name, dateTime }).annotate({ identifier: "Person" })
 const persons = Source.kafka("nexmark.persons", Named, { ...inTime, key: "id" })
-const Sold = Schema.Struct({ id: Auction.fields.id, seller: Auction.fields.seller, dateTime: Auction.fields.dateTime })
-const auctions = Source.kafka("nexmark.auctions", Sold, { ...inTime, key: "id" })
+const Offered = Schema.Struct({ id, seller: Auction.fields.seller, dateTime }).annotate({ identifier: "Auction" })
+const auctions = Source.kafka("nexmark.auctions", Offered, { ...inTime, key: "id" })
 
 const PERIOD = "10 seconds"
 const Active = Schema.Struct({

@@ -4,7 +4,7 @@ import { Bid } from "../schemas.ts"
 
 const { auction, bidder, price, dateTime, channel } = Bid.fields
 /** What the reports are about. */
-export const Placed = Schema.Struct({ auction, bidder, price, dateTime, channel })
+export const Placed = Schema.Struct({ auction, bidder, price, dateTime, channel }).annotate({ identifier: "Bid" })
 type Placed = typeof Placed.Type
 
 /** Three levels of price: below 10,000 cents, below a million, and from there. */

@@ -1,9 +1,13 @@
 /** The lane that `npm run nexmark` measures reads all there is, and writes what the query gives. */
 import { expect, test } from "bun:test"
+import { derive, makeDecoder } from "@headrace/avro"
+import { of } from "@headrace/engine"
+import { toPlan } from "headrace"
 import { type NexmarkEvent, NexmarkGenerator } from "../../nexmark/generator/generator.ts"
 import { nexmarkDefaults } from "../../nexmark/generator/options.ts"
 import { runInMemory } from "../../nexmark/memory/run.ts"
 import { QUERIES } from "../../nexmark/queries.ts"
+import { auctions, bids, persons, sideInput } from "../../nexmark/sources.ts"
 import { NAIVE, worldOf } from "./naive.ts"
 
 const EVENTS = 40_000
@@ -38,6 +42,13 @@ test.each([
   // Behind the first fifth, up to the last batch.
   expect(events).toBeGreaterThan(EVENTS / 4)
   expect(Math.min(seconds, cpuSeconds)).toBeGreaterThan(0)
+})
+
+test("every query can read what the topics hold", () => {
+  const written = new Map([persons, auctions, bids, sideInput].map(({ spec }) => [spec.topic, spec.schema]))
+  for (const query of Object.values(QUERIES))
+    for (const { topic, schema } of of(toPlan(query), "source"))
+      expect(() => makeDecoder(derive(schema, topic)).learn(1, derive(written.get(topic)!, topic))).not.toThrow()
 })
 
 test("a run that is too short says so", async () => {

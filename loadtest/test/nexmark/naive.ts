@@ -91,14 +91,14 @@ export const NAIVE: Readonly<Record<string, Naive>> = {
   q0: ({ bids }) => bids,
   q1: ({ bids }) => bids.map(({ price, channel, url, ...bid }) => ({ ...bid, euros: euros(price) })),
   q2: ({ bids }) => bids.filter(bid => bid.auction % 123 === 0).map(({ auction, price }) => ({ auction, price })),
-  q3: ({ auctions, persons }) =>
-    auctions
-      .filter(auction => auction.category === 10)
-      .flatMap(auction =>
-        persons
-          .filter(person => person.id === auction.seller && ["OR", "ID", "CA"].includes(person.state))
-          .map(({ name, city, state }) => ({ name, city, state, id: auction.id }))
-      ),
+  q3: ({ auctions, persons }) => {
+    const sellers = new Map(persons.map(person => [person.id, person]))
+    return auctions
+      .filter(auction => auction.category === 10 && sellers.has(auction.seller))
+      .map(auction => ({ ...sellers.get(auction.seller)!, id: auction.id }))
+      .filter(({ state }) => ["OR", "ID", "CA"].includes(state))
+      .map(({ name, city, state, id }) => ({ name, city, state, id }))
+  },
   q4: world =>
     groups(won(world), ({ auction }) => auction.category).map(all => ({
       category: all[0]!.auction.category,
