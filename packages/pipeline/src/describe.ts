@@ -38,7 +38,7 @@ export const describe = (node: Node, plan: Plan): string => {
     case "tableJoin":
       return `${node.type} join of ${node.left} with the ${node.of === "stream" ? "table" : "changes of"} ${node.right}`
     case "pattern":
-      return node.what
+      return node.patterns.map(({ id, what }) => (id === node.id ? what : `${id}: ${what}`)).join("\n")
     case "exchange":
       return `to ${node.to === "all" ? "all partitions" : "the partition of its key"}, through the topic ${plan.name}-exchange-${node.log}`
     case "side":

@@ -1,4 +1,4 @@
-import type { Pattern as CorePattern, Step } from "@headrace/core"
+import type { Pattern as CorePattern, PatternOf, Step } from "@headrace/core"
 import type { Schema } from "effect"
 import { plainName } from "./check.ts"
 import { type Draft, nearest, schemaAt } from "./draft.ts"
@@ -8,20 +8,54 @@ import type { KafkaSink } from "./sink.ts"
 import { lateSink } from "./sinkDraft.ts"
 import { jsonCodec } from "./stateCodec.ts"
 
-export interface MatchOptions<A, K, Names extends string, B, T> {
+/** What becomes of the matches of a pattern. */
+export interface Selection<A, K, Names extends string, B, T> {
   /** Makes a record of a match. Called once for each, on plain objects. */
   readonly select: (match: Match<A, Names>, key: K) => B
   /** Makes a record of a partial match whose time is over: they are read by `timedOut`. */
   readonly timedOut?: (partial: Partial<Match<A, Names>>, key: K) => T
+}
+
+/** What patterns see of a stream. */
+export interface EventOptions<A> {
   /** The order of events of one time. Default: that of their arrival. */
   readonly order?: (a: A, b: A) => number
   /** Where late events go. Without it they are counted and dropped. */
   readonly late?: KafkaSink<A>
+  /**
+   * How many partial matches a pattern may have in each key, with complete ones that are held back. Of more than that those
+   * that began earliest are given up, and counted by `headrace_pattern_overflow_total`. Default: 1,000.
+   */
+  readonly maxPartials?: number
 }
 
-type AnyOptions = MatchOptions<never, never, never, object, object>
+export interface MatchOptions<A, K, Names extends string, B, T> extends Selection<A, K, Names, B, T>, EventOptions<A> {}
 
-export const matchDraft = (input: Draft, id: string, pattern: Pattern<never, never>, options: AnyOptions): Draft => {
+/** One of several patterns that are looked for in the same events: made by `Pattern.select`. */
+export interface Selected<in A, in K, out B, out T> {
+  readonly "~selected": (event: A, key: K) => B | T
+  readonly "~timedOut": T
+  readonly of: PatternOf
+}
+
+export const selected = <A, K, Names extends string, B extends object, T extends object = never>(
+  id: string,
+  pattern: Pattern<A, Names>,
+  { select, timedOut }: Selection<A, K, Names, B, T>
+): Selected<A, K, B, T> => {
+  const done = pattern.done()
+  const of = { id: plainName("an id", id), pattern: done, what: showPattern(done), select, selectTimeout: timedOut }
+  return { of } as unknown as Selected<A, K, B, T>
+}
+
+/** `what` the step looks for; without it that may change from one run to the next. */
+export const matchDraft = (
+  input: Draft,
+  id: string,
+  patterns: readonly PatternOf[],
+  what: string,
+  options: EventOptions<never>
+): Draft => {
   plainName("an id", id)
   check(nearest(input, "keyBy") !== undefined, () => `${id} has no key: call keyBy before match`)
   const schema = schemaAt(input) as Schema.Codec<unknown, unknown> | undefined
@@ -29,8 +63,15 @@ export const matchDraft = (input: Draft, id: string, pattern: Pattern<never, nev
     schema !== undefined,
     () => `${id} keeps events, and their schema is not known: say it with as(schema) before keyBy`
   )
-  const { select, timedOut, order, late } = options
-  const done = pattern.done()
+  const ids = patterns.map(one => one.id)
+  const twice = ids.find((one, i) => ids.indexOf(one) < i)
+  check(twice === undefined, () => `${id} looks for two patterns called "${twice}": give each an id of its own`)
+  check(patterns.length > 0, () => `${id} looks for no pattern: give it at least one`)
+  const { order, late, maxPartials } = options
+  check(
+    maxPartials === undefined || (Number.isInteger(maxPartials) && maxPartials > 0),
+    () => `maxPartials of ${id} is a whole number of at least 1, not ${maxPartials}`
+  )
   return {
     id,
     fixed: true,
@@ -38,13 +79,12 @@ export const matchDraft = (input: Draft, id: string, pattern: Pattern<never, nev
     beside: late === undefined ? [] : [lateSink(late, id)],
     spec: {
       kind: "pattern",
-      pattern: done,
-      what: showPattern(done),
+      patterns,
+      what,
       codec: jsonCodec(schema!),
       comparator: order,
-      select,
-      selectTimeout: timedOut,
-      late: late?.id
+      late: late?.id,
+      maxPartials
     }
   }
 }

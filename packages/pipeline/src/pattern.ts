@@ -3,6 +3,8 @@ import { checkPattern, PatternError } from "@headrace/core"
 import type { Duration } from "effect"
 import { milliseconds } from "./check.ts"
 
+export { type Selected, type Selection, selected as select } from "./match.ts"
+
 /** What a match holds: the events A of each step, in the order in which they were taken. */
 export type Match<A, Names extends string> = { readonly [Name in Names]: readonly A[] }
 
@@ -32,6 +34,11 @@ export class Pattern<in A, Names extends string> {
 
   constructor(draft: Draft) {
     this.draft = draft
+  }
+
+  /** A group by itself may end as no pattern may: it is checked where it stands. */
+  static ofGroup<A, N extends string>({ draft }: Pattern<A, N>): Pattern<A, N> {
+    return new Pattern({ steps: [groupStep(undefined, draft.steps)], withinMs: undefined, skip: { kind: "none" } })
   }
 
   /** The very next event has to fit. */
@@ -157,10 +164,8 @@ export class Pattern<in A, Names extends string> {
     return new Pattern({ ...this.draft, steps: [...this.draft.steps, step] })
   }
 
-  private group<N extends string>(contiguity: Contiguity, { draft }: Pattern<A, N>): Pattern<A, Names | N> {
-    const { steps } = draft
-    const name = `(${steps.map(step => step.name).join(" ")})`
-    return new Pattern({ ...this.draft, steps: [...this.draft.steps, { name, contiguity, group: steps }] })
+  private group<N extends string>(contiguity: Contiguity, group: Pattern<A, N>): Pattern<A, Names | N> {
+    return new Pattern({ ...this.draft, steps: [...this.draft.steps, groupStep(contiguity, group.draft.steps)] })
   }
 
   private often(times: Step["times"]): Pattern<A, Names> {
@@ -182,6 +187,12 @@ export class Pattern<in A, Names extends string> {
     return new Pattern({ ...this.draft, steps: [...this.draft.steps.slice(0, -1), { ...last, ...change(last) }] })
   }
 }
+
+const groupStep = (contiguity: Contiguity | undefined, group: readonly Step[]): Step => ({
+  name: `(${group.map(step => step.name).join(" ")})`,
+  contiguity,
+  group
+})
 
 /** What a step's name is asked to be where another one has it. */
 export interface NameTaken<Name> {
@@ -207,11 +218,7 @@ export const begin = <A, const Name extends string>(name: Name, where?: Where<A,
   new Pattern({ steps: [{ name, where: where && condition(where) }], withinMs: undefined, skip: { kind: "none" } })
 
 /** Begins a pattern with one that may come several times, or not at all. */
-export const beginGroup = <A, N extends string>(group: Pattern<A, N>): Pattern<A, N> => {
-  const { steps } = group.done()
-  const name = `(${steps.map(step => step.name).join(" ")})`
-  return new Pattern({ steps: [{ name, group: steps }], withinMs: undefined, skip: { kind: "none" } })
-}
+export const beginGroup = <A, N extends string>(group: Pattern<A, N>): Pattern<A, N> => Pattern.ofGroup(group)
 
 const refuse = (wrong: boolean, message: string): void => {
   if (wrong) throw new PatternError(message)

@@ -3,7 +3,7 @@ import type {
   Broadcast,
   Evictor,
   JoinType,
-  Pattern,
+  PatternOf,
   StateSpec,
   StoredCodec,
   Trigger,
@@ -179,17 +179,17 @@ export interface BroadcastNode extends Base, Omit<ProcessNode, "kind" | "input">
   readonly right: string
   readonly broadcast: Broadcast
 }
-/** Finds a pattern in the events of each key. What is over before it is one goes to the side `timedOut`. */
+/** Finds patterns in the events of each key. What is over before it is a match goes to the side `timedOut`. */
 export interface PatternNode extends Step {
   readonly kind: "pattern"
-  readonly pattern: Pattern
-  /** What it is, beside its conditions: state of another one is refused. */
+  readonly patterns: readonly PatternOf[]
+  /** What it looks for: state of a step that looked for something else is refused. */
   readonly what: string
   readonly codec: StoredCodec
   readonly comparator: ((a: never, b: never) => number) | undefined
-  readonly select: (match: never, key: never) => object
-  readonly selectTimeout: ((partial: never, key: never) => object) | undefined
   readonly late: string | undefined
+  /** How many partial matches each pattern may have in each key. */
+  readonly maxPartials: number | undefined
 }
 /** One of the side outputs of a step, its `input`: it gets none of the others, nor what the step emits. */
 export interface SideNode extends Step {

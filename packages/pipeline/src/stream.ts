@@ -28,7 +28,7 @@ import {
 } from "./join.ts"
 import { keyField } from "./keyField.ts"
 import { type LookupOptions, lookupStep } from "./lookup.ts"
-import { type MatchOptions, matchDraft } from "./match.ts"
+import { type EventOptions, type MatchOptions, matchDraft, type Selected, selected } from "./match.ts"
 import type { Pattern } from "./pattern.ts"
 import { Pipeline } from "./pipeline.ts"
 import {
@@ -296,7 +296,22 @@ export class Stream<out A extends object, out K = never, out E = never, out R = 
     pattern: Pattern<A, Names>,
     options: MatchOptions<A, K, Names, B, T>
   ): MatchedStream<B, K, E, R, T> {
-    return new MatchedStream(this.name, matchDraft(this.last, id as string, pattern as never, options as never))
+    const one = selected(id as string, pattern, options)
+    return new MatchedStream(this.name, matchDraft(this.last, id as string, [one.of], one.of.what, options))
+  }
+
+  /**
+   * Finds several patterns in the same events, which are kept and put in order once; what patterns ask of an event alone, by the
+   * same function, is asked once. State is found again by the step's id and the pattern's: patterns may come and go, and
+   * of one that has changed the partial matches are dropped, and counted.
+   */
+  matchAll<B extends object, T extends object = never>(
+    id: [K] extends [never] ? NotKeyedProcess : string,
+    patterns: readonly Selected<A, K, B, T>[],
+    options: EventOptions<A> = {}
+  ): MatchedStream<B, K, E, R, T> {
+    const all = patterns.map(one => one.of)
+    return new MatchedStream(this.name, matchDraft(this.last, id as string, all, "patterns", options as never))
   }
 
   /**

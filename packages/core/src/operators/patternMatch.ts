@@ -1,33 +1,35 @@
 import type { StoredCodec, ValueCodec } from "../codec.ts"
 import { type Key, type Keyed, readKey } from "../key.ts"
 import { END_OF_TIME, type Input } from "../operator.ts"
-import { Tests } from "../pattern/automaton.ts"
-import { checkPattern } from "../pattern/check.ts"
-import { compilePattern } from "../pattern/compile.ts"
-import { Answers, type Link, type Match, Matcher, Matches, type Seen } from "../pattern/matching.ts"
+import { Matches, type Output, type Seen } from "../pattern/matching.ts"
 import { Kept, keptCodec } from "../pattern/saved.ts"
-import type { Pattern } from "../pattern/spec.ts"
+import { type Member, type PatternCounts, type PatternOf, PatternSet } from "../pattern/set.ts"
 import { type Cell, Cells } from "../state/cells.ts"
 import { ValueReader, writeNumber } from "../state/number.ts"
 import { EventTimeOperator, type EventTimeOptions, keyedPart, LateEvents } from "./eventTime.ts"
 import { FIRST_STATE } from "./processLayout.ts"
 
+/** How many partial matches a pattern may have in a key, if nothing else is said. */
+const MAX_PARTIALS = 1_000
+
 export interface PatternMatchOptions extends EventTimeOptions {
   readonly key: Keyed
-  readonly pattern: Pattern
-  /** What the pattern is, as a person reads it: state of another one is refused. */
+  readonly patterns: readonly PatternOf[]
+  /** What the step does, as a person reads it: state of another one is refused. */
   readonly what: string
   /** How events are kept. */
   readonly codec: StoredCodec
   /** The order of events of one time; those that are alike by it, and all without it, stay in the order of their arrival. */
   readonly comparator?: ((a: never, b: never) => number) | undefined
-  /** Makes a record of a match. Called once for each. */
-  readonly select: (match: never, key: never) => object
   /** Where partial matches go whose time is over, as records that `selectTimeout` makes of them. */
   readonly timeouts?: Input | undefined
-  readonly selectTimeout?: ((partial: never, key: never) => object) | undefined
   /** Where late events go; without it they are dropped and counted. */
   readonly late: Input | undefined
+  /**
+   * How many partial matches, and complete ones held back, each pattern may have in each key: of more than that those that
+   * began earliest are given up, and counted. Default: 1,000.
+   */
+  readonly maxPartials?: number | undefined
 }
 
 /** An event of a key. One that waits for its time has no number yet. */
@@ -40,50 +42,48 @@ interface Waiting {
 const UNNUMBERED = -1
 
 /**
- * Finds a pattern in the events of each key, by Flink's rules: they wait until the watermark has reached their time and are then
- * taken in its order. An event at or before the watermark is late. Partial matches share their events, which go with the
- * last of them; one whose time is over goes as soon as the watermark says so, without a further event.
+ * Finds patterns in the events of each key, by Flink's rules: they wait until the watermark has reached their time and are then
+ * taken in its order, by all patterns. An event at or before the watermark is late. Partial matches share their events, which
+ * go with the last of them; one whose time is over goes as soon as the watermark says so, without a further event. What each
+ * pattern has in a key is state of its own: a new one finds none, and that of one that has gone or changed is dropped, and
+ * counted, when its key is next looked at.
  */
 export class PatternMatch extends EventTimeOperator implements Input {
   readonly late: LateEvents
   private readonly key: Keyed
   private readonly events: Cells<Waiting>
   private readonly kept: Cells<Kept>
-  private readonly answers: Answers
-  private readonly matcher: Matcher
+  private readonly set: PatternSet
+  /** By the places of the patterns. */
+  private readonly outputs: readonly Output[]
   private readonly comparator: ((a: object, b: object) => number) | undefined
-  private readonly select: (match: Match, key: Key) => object
   private readonly timeouts: Input | undefined
-  private readonly selectTimeout: ((partial: Match, key: Key) => object) | undefined
+  /** The key that is looked at. */
+  private at: Key = ""
 
-  /** Throws PatternError where the pattern is malformed. */
+  /** Throws PatternError where a pattern is malformed. */
   constructor(options: PatternMatchOptions) {
-    const { id, pattern, what, codec } = options
-    checkPattern(pattern)
-    const tests = new Tests()
-    const automaton = compilePattern(pattern, tests)
+    const { id, patterns, what, codec, maxPartials = MAX_PARTIALS } = options
+    const set = new PatternSet(patterns, maxPartials)
     const events = new Cells<Waiting>({ id, handle: FIRST_STATE, codec: waitingCodec(codec), timed: true })
-    const steps = new Map(automaton.steps.map((step, i) => [step, i]))
-    const kept = new Cells<Kept>({
-      id,
-      handle: FIRST_STATE + 1,
-      codec: keptCodec(step => steps.get(step)!),
-      timed: true
-    })
+    const kept = new Cells<Kept>({ id, handle: FIRST_STATE + 1, codec: keptCodec(), timed: true })
     super(options, `pattern ${what}`, [
       keyedPart("events", "list", true, events, codec.shape),
-      keyedPart("matches", "value", true, kept)
+      keyedPart("matches", "map", true, kept)
     ])
     this.key = options.key
     this.events = events
     this.kept = kept
-    this.answers = new Answers(tests)
-    this.matcher = new Matcher(pattern, automaton, this.answers)
+    this.set = set
+    this.outputs = [...set.members.values()].map(member => this.outputOf(member))
     this.comparator = options.comparator as typeof this.comparator
-    this.select = options.select as typeof this.select
     this.timeouts = options.timeouts
-    this.selectTimeout = options.selectTimeout as typeof this.selectTimeout
     this.late = new LateEvents(options.late)
+  }
+
+  /** What became of partial matches, by pattern. */
+  get counts(): readonly PatternCounts[] {
+    return this.set.counts
   }
 
   next(record: object, timestamp: number): void {
@@ -100,9 +100,9 @@ export class PatternMatch extends EventTimeOperator implements Input {
 
   /** All that has become due of the key that is due first. */
   protected perform(): void {
-    const [event, kept] = [this.events, this.kept].map(cells => (cells.isDue(this.current) ? cells.first() : undefined))
-    const first = event !== undefined && (kept === undefined || event.due <= kept.due) ? event : kept
-    this.run(first!.key)
+    const event = this.events.isDue(this.current) ? this.events.first() : undefined
+    const kept = this.kept.isDue(this.current) ? this.kept.first() : undefined
+    this.run((event !== undefined && (kept === undefined || event.due <= kept.due) ? event : kept!).key)
   }
 
   protected override handOn(): void {
@@ -111,77 +111,108 @@ export class PatternMatch extends EventTimeOperator implements Input {
   }
 
   private run(key: Key): void {
-    const { matcher, answers, current } = this
-    const matches = this.matchesOf(key)
-    const output = this.outputOf(key)
-    let number = this.numbered(key).reduce((next, { value }) => Math.max(next, value.number + 1), 0)
-    for (const cell of this.inOrder(key)) {
-      const { timestamp, record } = cell.value
-      const event: Seen = { number: number++, timestamp, record }
-      this.events.put(key, cell.sub, event, Number.POSITIVE_INFINITY)
-      matcher.advance(matches, timestamp, output)
-      answers.about(record)
-      matcher.process(matches, event, output)
-    }
-    matcher.advance(matches, current, output)
-    this.keep(key, matches)
+    this.at = key
+    const cells = this.events.all(key)
+    const rows = this.kept.some(key)
+    const matches = this.matchesOf(rows, cells)
+    for (const event of this.numbered(cells)) this.take(event, matches)
+    for (const [{ matcher, place }, own] of matches) matcher.advance(own, this.current, this.outputs[place]!)
+    this.keep(key, matches, cells)
   }
 
-  /** The events whose time has come, in the order in which they are taken. */
-  private inOrder(key: Key): readonly Cell<Waiting>[] {
-    const due = this.events
-      .all(key)
-      .filter(({ value }) => value.number === UNNUMBERED && value.timestamp <= this.current)
-    const { comparator } = this
-    return due.sort((a, b) => {
-      const apart = a.value.timestamp - b.value.timestamp
-      return apart !== 0 || comparator === undefined ? apart : comparator(a.value.record, b.value.record)
+  /** The events whose time has come, in the order in which they are taken: they have their numbers by it from now on. */
+  private numbered(cells: readonly Cell<Waiting>[]): readonly Seen[] {
+    let number = 0
+    const due: Cell<Waiting>[] = []
+    for (const cell of cells) {
+      if (cell.value.number !== UNNUMBERED) number = Math.max(number, cell.value.number + 1)
+      else if (cell.value.timestamp <= this.current) due.push(cell)
+    }
+    if (due.length > 1) due.sort((a, b) => this.compare(a.value, b.value))
+    return due.map(cell => {
+      const { timestamp, record } = cell.value
+      cell.value = { timestamp, record, number: number++ }
+      return cell.value
     })
   }
 
-  private numbered(key: Key): readonly Cell<Waiting>[] {
-    return this.events.some(key).filter(({ value }) => value.number !== UNNUMBERED)
+  private compare(a: Waiting, b: Waiting): number {
+    const apart = a.timestamp - b.timestamp
+    return apart !== 0 || this.comparator === undefined ? apart : this.comparator(a.record, b.record)
   }
 
-  private matchesOf(key: Key): Matches {
-    const kept = this.kept.find(key, undefined)
-    if (kept === undefined) return new Matches()
-    const events = new Map(this.numbered(key).map(({ value }) => [value.number, value]))
-    return kept.value.matches(this.matcher.automaton, number => events.get(number)!)
+  /** What is under way, by pattern, in the order of the patterns: in state it may stand in any. */
+  private matchesOf(rows: readonly Cell<Kept>[], cells: readonly Cell<Waiting>[]): Map<Member, Matches> {
+    const found: [Member, Matches][] = []
+    for (const row of rows) {
+      const member = this.set.members.get(row.sub as string)
+      if (member?.version === row.value.version)
+        found.push([member, row.value.matches(member.matcher.automaton, number => eventOf(cells, number))])
+      else {
+        this.set.countsOf(row.sub as string).dropped += row.value.size
+        this.kept.remove(row)
+      }
+    }
+    return new Map(found.length > 1 ? found.sort(([a], [b]) => a.place - b.place) : found)
+  }
+
+  /** Takes an event through the patterns that have something under way, then through those that it may begin. */
+  private take(event: Seen, matches: Map<Member, Matches>): void {
+    this.set.answers.about(event.record)
+    for (const [{ matcher, place }, own] of matches) {
+      matcher.advance(own, event.timestamp, this.outputs[place]!)
+      matcher.process(own, event, this.outputs[place]!)
+    }
+    this.set.begun(member => {
+      if (matches.has(member)) return
+      const own = new Matches()
+      member.matcher.process(own, event, this.outputs[member.place]!)
+      if (!own.isEmpty) matches.set(member, own)
+    })
   }
 
   /** Keeps what is under way, and the events that are part of it. At the end of time nothing is. */
-  private keep(key: Key, matches: Matches): void {
-    const cell = this.kept.find(key, undefined)
-    const isOver = this.current === END_OF_TIME
-    if (!matches.isEmpty && !isOver) this.kept.put(key, undefined, new Kept(matches), this.matcher.dueOf(matches))
-    else if (cell !== undefined) this.kept.remove(cell)
-    const used = isOver ? new Set<number>() : numbersIn(matches)
-    for (const event of this.numbered(key)) if (!used.has(event.value.number)) this.events.remove(event)
+  private keep(key: Key, matches: ReadonlyMap<Member, Matches>, cells: readonly Cell<Waiting>[]): void {
+    const used = new Set<number>()
+    for (const [member, own] of matches) {
+      const { id } = member.of
+      if (own.isEmpty || this.current === END_OF_TIME) {
+        const cell = this.kept.find(key, id)
+        if (cell !== undefined) this.kept.remove(cell)
+        continue
+      }
+      own.addEvents(used)
+      if (own.changed) this.kept.put(key, id, Kept.of(member.version, own, member.matcher.automaton), own.due)
+      own.changed = false
+    }
+    for (const cell of cells) {
+      const { number } = cell.value
+      if (number === UNNUMBERED) continue
+      if (!used.has(number)) this.events.remove(cell)
+      else if (cell.due !== Number.POSITIVE_INFINITY)
+        this.events.put(key, cell.sub, cell.value, Number.POSITIVE_INFINITY)
+    }
   }
 
-  private outputOf(key: Key) {
+  private outputOf({ of: { select, selectTimeout }, counts }: Member): Output {
+    const make = select as (match: object, key: Key) => object
+    const makeTimeout = selectTimeout as ((partial: object, key: Key) => object) | undefined
     return {
-      match: (match: Match, timestamp: number) => this.emit(key, this.select(match, key), timestamp),
-      timeout: (partial: Match, timestamp: number) => {
-        if (this.timeouts === undefined || this.selectTimeout === undefined) return
-        this.under(key)
-        this.timeouts.next(this.selectTimeout(partial, key), timestamp)
+      match: (match, timestamp) => this.emit(this.at, make(match, this.at), timestamp),
+      timeout: (partial, timestamp) => {
+        if (this.timeouts === undefined || makeTimeout === undefined) return
+        this.under(this.at)
+        this.timeouts.next(makeTimeout(partial, this.at), timestamp)
+      },
+      overflow: count => {
+        counts.overflowed += count
       }
     }
   }
 }
 
-const numbersIn = ({ partials, held }: Matches): ReadonlySet<number> => {
-  const numbers = new Set<number>()
-  const seen = new Set<Link>()
-  for (const { last } of [...partials, ...held])
-    for (let link: Link | undefined = last; link !== undefined && !seen.has(link); link = link.before) {
-      seen.add(link)
-      numbers.add(link.event.number)
-    }
-  return numbers
-}
+const eventOf = (cells: readonly Cell<Waiting>[], number: number): Seen =>
+  cells.find(({ value }) => value.number === number)!.value
 
 /** `time · number · record`. */
 const waitingCodec = (record: StoredCodec): ValueCodec<Waiting> => {

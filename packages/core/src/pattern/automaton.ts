@@ -87,4 +87,6 @@ export interface Automaton {
   readonly start: State
   /** The names of the steps, by the number under which events are kept. */
   readonly steps: readonly string[]
+  /** The other way round. */
+  readonly stepNumbers: ReadonlyMap<string, number>
 }

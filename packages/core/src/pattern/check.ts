@@ -1,4 +1,4 @@
-import { isLoop, isNot, isOptional, type Pattern, type Step } from "./spec.ts"
+import { canBePassed, isLoop, isNot, isOptional, type Pattern, type Step } from "./spec.ts"
 
 /** A pattern that cannot be matched as it stands. The message names the step. */
 export class PatternError extends Error {
@@ -18,7 +18,7 @@ export const checkPattern = ({ steps, withinMs, skip }: Pattern): void => {
   if (first === undefined) return fail("The pattern has no steps: begin it with one")
   const names = new Set<string>()
   checkSequence(steps, names)
-  const last = steps.at(-1)!
+  const last = lastOf(steps)
   const windowed = (withinMs !== undefined && withinMs > 0) || (last.gapMs !== undefined && last.gapMs > 0)
   if (last.contiguity === "notFollowedBy" && !windowed)
     fail(`"${last.name}" is not to follow, and the pattern ends with it: say within what time, by within(…)`)
@@ -36,6 +36,12 @@ export const checkPattern = ({ steps, withinMs, skip }: Pattern): void => {
 
 /** Whether a step takes events under its own name. */
 const isOwn = (step: Step): boolean => step.group === undefined
+
+/** The step that the pattern ends with, also as the end of a group. */
+const lastOf = (steps: readonly Step[]): Step => {
+  const last = steps.at(-1)!
+  return last.group === undefined || last.group.length === 0 ? last : lastOf(last.group)
+}
 
 function* everyStep(steps: readonly Step[]): Generator<Step> {
   for (const step of steps) {
@@ -68,7 +74,7 @@ const checkName = (step: Step, names: Set<string>): void => {
 const checkStep = (step: Step): void => {
   const { name, times, inner, greedy, optional, until } = step
   if (step.group?.length === 0) fail(`The group "${name}" has no steps`)
-  if (step.group !== undefined && isLoop(step) && step.group.every(isOptional))
+  if (step.group !== undefined && isLoop(step) && step.group.every(canBePassed))
     fail(`The group "${name}" goes on for ever without an event: one of its steps has to be there`)
   if (isNot(step)) return checkNot(step)
   if (times !== undefined) {

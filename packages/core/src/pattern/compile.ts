@@ -51,7 +51,8 @@ class Compiler {
     const start = this.sequence(steps, this.state("final", ""), undefined, undefined)
     start.kind = "start"
     for (const state of this.states) if (hasWayAround(state)) state.gapMs = Number.POSITIVE_INFINITY
-    return { states: this.states, start, steps: [...new Set(this.states.map(({ step }) => step))] }
+    const names = [...new Set(this.states.map(({ step }) => step))]
+    return { states: this.states, start, steps: names, stepNumbers: new Map(names.map((name, i) => [name, i])) }
   }
 
   // ── steps, from the last to the first ──────────────────────────────────────────────────────────────────────────
@@ -81,7 +82,7 @@ class Compiler {
       return this.chain(place, loop, sink, step.times!.from, step.times!.from)
     }
     if (step.times === undefined)
-      return this.one(place, sink, sink, this.take(place), this.ignore(place), this.optional(place))
+      return this.one(place, sink, sink, this.take(place), this.ignore(place), isOptional(step))
     return this.chain(place, sink, sink, Math.max(1, step.times.from), step.times.to)
   }
 
@@ -117,7 +118,7 @@ class Compiler {
     let sink = end
     for (let i = from; i < to; i++) sink = this.inChain(more, sink, around, take, skip, true)
     for (let i = 1; i < from; i++) sink = this.inChain(more, sink, around, take, skip, false)
-    return this.one(place, sink, around, take, this.ignore(place), this.optional(place))
+    return this.one(place, sink, around, take, this.ignore(place), isOptional(step))
   }
 
   private inChain(
@@ -146,10 +147,9 @@ class Compiler {
     const state = this.ofStep(place)
     const next = this.withoutNots(sink, place)
     this.edge(state, "take", next, this.inTime(take, place))
-    // Around the first event of a group its group leads.
-    if (optional && (!isHead(place) || place.later === true)) this.goAround(state, place, around)
+    if (optional) this.goAround(state, place, around)
     if (ignore === undefined) return state
-    if (!optional) this.edge(state, "ignore", state, ignore)
+    if (!optional && !leadsAround(place)) this.edge(state, "ignore", state, ignore)
     else this.edge(state, "ignore", this.waiting(place, next, take, ignore), ignore)
     return state
   }
@@ -318,11 +318,6 @@ class Compiler {
     return gapMs === undefined ? guard : both(asking => asking.gapMs < gapMs, guard)
   }
 
-  private optional(place: Place): boolean {
-    if (!isHead(place)) return isOptional(place.step)
-    return place.group!.firstRound && isOptional(place.group!.step)
-  }
-
   // ── states and edges ───────────────────────────────────────────────────────────────────────────────────────────
 
   private ofStep({ step }: Place): State {
@@ -358,6 +353,9 @@ const hasWayAround = ({ edges }: State): boolean =>
 
 /** The first step of a group follows as its group does. */
 const isHead = ({ group, before }: Place): boolean => group !== undefined && before.length === 0
+
+/** Its group has a way around itself, from its first event on. */
+const leadsAround = (place: Place): boolean => isHead(place) && place.group!.firstRound && isOptional(place.group!.step)
 
 const later = (place: Place): Place => ({ ...place, later: true })
 

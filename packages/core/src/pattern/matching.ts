@@ -30,6 +30,8 @@ export interface Output {
   readonly match: (match: Match, timestamp: number) => void
   /** A partial match whose time is over. */
   readonly timeout: (partial: Match, timestamp: number) => void
+  /** So many partial matches were given up, since there were too many at a time. */
+  readonly overflow: (count: number) => void
 }
 
 /** What is known of one pattern in one key. */
@@ -37,9 +39,24 @@ export class Matches {
   partials: readonly Partial[] = []
   /** Complete, and held back: one that began earlier is still under way. */
   held: readonly Partial[] = []
+  /** When the first partial match is over, if nothing comes; not known of what was just restored. */
+  due = Number.NEGATIVE_INFINITY
+  /** Whether they are not what is kept of them. */
+  changed = true
 
   get isEmpty(): boolean {
     return this.partials.length === 0 && this.held.length === 0
+  }
+
+  /** Adds the numbers of the events that they are made of. */
+  addEvents(numbers: Set<number>): void {
+    const seen = new Set<Link>()
+    for (const matches of [this.partials, this.held])
+      for (const { last } of matches)
+        for (let link: Link | undefined = last; link !== undefined && !seen.has(link); link = link.before) {
+          seen.add(link)
+          numbers.add(link.event.number)
+        }
   }
 }
 
@@ -78,23 +95,21 @@ export class Matcher {
   readonly automaton: Automaton
   /** How long a match may take, in ms. */
   private readonly withinMs: number
+  private readonly maxPartials: number
   private readonly answers: Answers
   private readonly way = new Way()
   /** What one event makes of the partial matches. */
   private next: Partial[] = []
   private found: Partial[] = []
 
-  constructor(pattern: Pattern, automaton: Automaton, answers: Answers) {
+  /** `maxPartials`: how many partial matches, and complete ones held back, a key may have. */
+  constructor(pattern: Pattern, automaton: Automaton, answers: Answers, maxPartials = Number.POSITIVE_INFINITY) {
     this.pattern = pattern
     this.automaton = automaton
     this.answers = answers
+    this.maxPartials = maxPartials
     const { withinMs } = pattern
     this.withinMs = withinMs !== undefined && withinMs > 0 ? withinMs : Number.POSITIVE_INFINITY
-  }
-
-  /** When the first partial match is over, if nothing comes. */
-  dueOf({ partials }: Matches): number {
-    return partials.reduce((first, partial) => Math.min(first, this.endOf(partial)), Number.POSITIVE_INFINITY)
   }
 
   /** One event, which `answers` is about. Time has been advanced to its own before. */
@@ -103,20 +118,50 @@ export class Matcher {
     this.found = []
     for (const partial of matches.partials) this.step(partial.state, partial, event)
     this.step(this.automaton.start, undefined, event)
-    if (this.next.length === 0 && this.found.length === 0 && matches.isEmpty) return
-    matches.partials = this.next
+    const { next, found } = this
+    if (found.length === 0 && areSame(next, matches.partials)) return
+    this.replace(matches, next)
     this.complete(matches, event.timestamp, output)
+    this.limit(matches, event.timestamp, output)
+    matches.due = this.dueOf(matches)
   }
 
   /** Time goes on to `time`: what is over by then is out. */
   advance(matches: Matches, time: number, output: Output): void {
-    if (matches.isEmpty) return
+    if (time < matches.due) return
     const over = matches.partials.filter(partial => this.isOver(partial, time))
-    if (over.length > 0) matches.partials = matches.partials.filter(partial => !this.isOver(partial, time))
+    if (over.length > 0)
+      this.replace(
+        matches,
+        matches.partials.filter(partial => !this.isOver(partial, time))
+      )
     this.found = over.filter(({ state }) => state.kind === "pending")
     this.complete(matches, time, output)
+    matches.due = this.dueOf(matches)
     for (const partial of over)
       if (partial.state.kind !== "pending") output.timeout(this.eventsOf(partial), this.endOf(partial))
+  }
+
+  private dueOf({ partials }: Matches): number {
+    let first = Number.POSITIVE_INFINITY
+    for (const partial of partials) first = Math.min(first, this.endOf(partial))
+    return first
+  }
+
+  private replace(matches: Matches, partials: readonly Partial[]): void {
+    matches.partials = partials
+    matches.changed = true
+  }
+
+  /** Gives up what began earliest where there are too many: what waited for that is free then. */
+  private limit(matches: Matches, timestamp: number, output: Output): void {
+    const over = matches.partials.length + matches.held.length - this.maxPartials
+    if (over <= 0) return
+    const given = Math.min(over, matches.partials.length)
+    this.replace(matches, matches.partials.slice(given))
+    output.overflow(given)
+    this.found = []
+    this.complete(matches, timestamp, output)
   }
 
   /** At the end of time what has no end has none. */
@@ -138,8 +183,8 @@ export class Matcher {
     let stopped = false
     for (const { edge, from } of edges) {
       if (edge.action === "ignore" && partial === undefined) continue
-      const last = edge.action === "ignore" ? partial!.last : { before: partial?.last, step: from.step, event }
-      const result: Partial = { state: edge.target, last, first: partial?.first ?? event }
+      const result =
+        edge.action === "ignore" ? ignored(partial!, edge.target) : taken(partial, edge.target, from, event)
       if (edge.target.kind === "final") this.found.push(result)
       else if (edge.target.kind === "stop") stopped = true
       else {
@@ -156,6 +201,7 @@ export class Matcher {
   private complete(matches: Matches, timestamp: number, output: Output): void {
     if (this.found.length === 0 && matches.held.length === 0) return
     const { skip } = this.pattern
+    matches.changed = true
     let waiting = [...matches.held, ...this.found].sort((a, b) => a.first.number - b.first.number)
     let { partials } = matches
     while (waiting.length > 0) {
@@ -209,6 +255,18 @@ export class Matcher {
     return match
   }
 }
+
+const ignored = (partial: Partial, state: State): Partial =>
+  partial.state === state ? partial : { state, last: partial.last, first: partial.first }
+
+const taken = (partial: Partial | undefined, state: State, { step }: State, event: Seen): Partial => ({
+  state,
+  last: { before: partial?.last, step, event },
+  first: partial?.first ?? event
+})
+
+const areSame = (a: readonly Partial[], b: readonly Partial[]): boolean =>
+  a.length === b.length && a.every((one, i) => one === b[i])
 
 /** The conditions of one partial match and event, and where they lead. One object for all. */
 class Way implements Taken {

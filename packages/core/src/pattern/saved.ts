@@ -13,29 +13,48 @@ interface Saved {
   readonly held: number
 }
 
-/** What a cell holds: read from state it is `saved` until somebody needs it, since its events may come later. */
+/**
+ * What a cell holds: the matches of one version of a pattern. Read from state it is `saved` until somebody needs it, since its
+ * events may come later.
+ */
 export class Kept {
+  /** The pattern's `what`, as a number. */
+  readonly version: number
   private saved: Saved | undefined
-  private made: Matches | undefined
+  private made: { readonly matches: Matches; readonly automaton: Automaton } | undefined
 
-  constructor(value: Matches | Saved) {
-    if (value instanceof Matches) this.made = value
-    else this.saved = value
+  private constructor(version: number, saved: Saved | undefined, made: Kept["made"]) {
+    this.version = version
+    this.saved = saved
+    this.made = made
   }
 
-  /** `event`: one of the key, by its number. */
+  static of(version: number, matches: Matches, automaton: Automaton): Kept {
+    return new Kept(version, undefined, { matches, automaton })
+  }
+
+  static read(version: number, saved: Saved): Kept {
+    return new Kept(version, saved, undefined)
+  }
+
+  /** How many partial matches, and complete ones held back, it has. */
+  get size(): number {
+    return this.saved?.partials.length ?? this.made!.matches.partials.length + this.made!.matches.held.length
+  }
+
+  /** `event`: one of the key, by its number. `automaton`: that of this version. */
   matches(automaton: Automaton, event: (number: number) => Seen): Matches {
-    this.made ??= restored(this.saved!, automaton, event)
+    this.made ??= { matches: restored(this.saved!, automaton, event), automaton }
     this.saved = undefined
-    return this.made
+    return this.made.matches
   }
 
-  save(steps: (name: string) => number): Saved {
-    return this.saved ?? saved(this.made!, steps)
+  save(): Saved {
+    return this.saved ?? saved(this.made!.matches, this.made!.automaton)
   }
 }
 
-const saved = ({ partials, held }: Matches, steps: (name: string) => number): Saved => {
+const saved = ({ partials, held }: Matches, { stepNumbers }: Automaton): Saved => {
   const places = new Map<Link, number>()
   const links: { before: number; step: number; event: number }[] = []
   const place = (link: Link | undefined): number => {
@@ -43,7 +62,7 @@ const saved = ({ partials, held }: Matches, steps: (name: string) => number): Sa
     const known = places.get(link)
     if (known !== undefined) return known
     const before = place(link.before)
-    const at = links.push({ before, step: steps(link.step), event: link.event.number }) - 1
+    const at = links.push({ before, step: stepNumbers.get(link.step)!, event: link.event.number }) - 1
     places.set(link, at)
     return at
   }
@@ -69,15 +88,17 @@ const restored = ({ links, partials, held }: Saved, automaton: Automaton, event:
   const matches = new Matches()
   matches.partials = all.slice(0, all.length - held)
   matches.held = all.slice(all.length - held)
+  matches.changed = false
   return matches
 }
 
-/** Numbers only; `steps`: the place of a step's name in the automaton. */
-export const keptCodec = (steps: (name: string) => number): ValueCodec<Kept> => {
+/** Numbers only: the version, links, matches, and how many of them are held back. */
+export const keptCodec = (): ValueCodec<Kept> => {
   const reader = new ValueReader()
   return {
     write: (kept, out) => {
-      const { links, partials, held } = kept.save(steps)
+      const { links, partials, held } = kept.save()
+      writeNumber(out, kept.version)
       writeNumbers(
         out,
         links.flatMap(({ before, step, event }) => [before, step, event])
@@ -90,11 +111,12 @@ export const keptCodec = (steps: (name: string) => number): ValueCodec<Kept> => 
     },
     read: (bytes, start, end) => {
       reader.reset(bytes.subarray(start, end))
+      const version = reader.number()
       const links = triples(reader).map(([before, step, event]) => ({ before, step, event }))
       const partials = triples(reader).map(([state, last, first]) => ({ state, last, first }))
       const held = reader.number()
       reader.end()
-      return new Kept({ links, partials, held })
+      return Kept.read(version, { links, partials, held })
     }
   }
 }

@@ -65,3 +65,6 @@ export interface Pattern {
 export const isNot = ({ contiguity }: Step): boolean => contiguity === "notNext" || contiguity === "notFollowedBy"
 export const isLoop = ({ times }: Step): boolean => times !== undefined && times.to === Number.POSITIVE_INFINITY
 export const isOptional = (step: Step): boolean => step.optional === true || step.times?.from === 0
+/** Whether a match may have no event of it. */
+export const canBePassed = (step: Step): boolean =>
+  isNot(step) || isOptional(step) || step.group?.every(canBePassed) === true

@@ -67,7 +67,15 @@ class Chain {
     const { comparator } = spec
     const match = new PatternMatch({
       id: "pattern",
-      pattern: patternOf(spec),
+      patterns: [
+        {
+          id: "pattern",
+          pattern: patternOf(spec),
+          what: "test",
+          select: (found: Readonly<Record<string, readonly Event[]>>, of: string) => [of, ids(found)],
+          selectTimeout: (found: Readonly<Record<string, readonly Event[]>>, of: string) => [of, ids(found)]
+        }
+      ],
       what: "test",
       key,
       codec,
@@ -75,8 +83,6 @@ class Chain {
         comparator == null
           ? undefined
           : (a: Event, b: Event) => compared(a, b, comparator.field) * (comparator.order === "desc" ? -1 : 1),
-      select: (found: Readonly<Record<string, readonly Event[]>>, of: string) => [of, ids(found)],
-      selectTimeout: (found: Readonly<Record<string, readonly Event[]>>, of: string) => [of, ids(found)],
       timeouts: into(this.timeouts),
       output: into(this.matches),
       late: { next: event => void this.late.push((event as Event).id), watermark: () => {} }
