@@ -62,35 +62,35 @@ interface Mark {
 }
 
 /**
- * From batch to batch of the feed: each is asked for when the one before the last has been worked on, and what that led to
- * in the next stage. So neither the last transaction's wait nor the end of the run is in the figures.
+ * From a batch of the feed until all that was read is committed, by later stages too: those may be behind by a transaction.
+ * What the last one waits for is in it, and is little: with nothing more to read the lane commits at once.
  */
 class Measure implements Watch {
   private readonly feed: Feed
   private readonly onEnd: () => void
-  private readonly warm: number
+  private readonly total: number
   private first: Mark | undefined
   private last: Mark | undefined
 
   constructor(feed: Feed, onEnd: () => void) {
     this.feed = feed
     this.onEnd = onEnd
-    this.warm = WARM_UP * feed.ends.reduce((sum, end) => sum + end, 0)
+    this.total = feed.ends.reduce((sum, end) => sum + end, 0)
   }
 
   fed(events: number): void {
-    if (events < this.warm) return
-    this.last = mark(events)
-    this.first ??= this.last
+    if (events >= WARM_UP * this.total) this.first ??= mark(events)
   }
 
   committed({ done }: MemoryLog): void {
-    if (done) this.onEnd()
+    if (!done) return
+    this.last ??= mark(this.total)
+    this.onEnd()
   }
 
   rate(): Omit<Rate, "results"> {
     const { first, last } = this
-    if (first === undefined || last === undefined || last.events === first.events)
+    if (first === undefined || last === undefined)
       throw new Error(
         `${this.feed.ends.join(" + ")} events are too few to measure: they come in ${this.feed.batches.length} batches`
       )
