@@ -22,6 +22,18 @@ const LANE_METRICS: readonly (Family & { readonly metric: MetricName; readonly s
     help: "Late records that were dropped"
   },
   {
+    metric: "partialsOverflowed",
+    name: "headrace_pattern_overflow_total",
+    kind: "counter",
+    help: "Partial matches given up since a key had too many of a pattern"
+  },
+  {
+    metric: "partialsDropped",
+    name: "headrace_pattern_dropped_total",
+    kind: "counter",
+    help: "Partial matches dropped since their pattern changed or has gone"
+  },
+  {
     metric: "deadLettered",
     name: "headrace_dead_lettered_total",
     kind: "counter",

@@ -7,6 +7,8 @@ const NAMES = [
   "recordsOut",
   "late",
   "lateDropped",
+  "partialsOverflowed",
+  "partialsDropped",
   "deadLettered",
   "commits",
   "aborts",

@@ -101,8 +101,13 @@ const showSteps = (steps: readonly Step[]): string =>
   steps.map(step => [step.contiguity, showStep(step)].filter(one => one !== undefined).join(" ")).join(" ")
 
 const showStep = (step: Step): string => {
-  const { group, name, times, inner, greedy, optional, until, gapMs } = step
-  const often = times === undefined ? "" : `{${times.from},${times.to === Number.POSITIVE_INFINITY ? "" : times.to}}`
+  const { group, name } = step
+  return `${group === undefined ? name : `(${showSteps(group)})`}${often(step)}`
+}
+
+/** How often a step comes, and how: `{2,} greedy optional`. */
+export const often = ({ times, inner, greedy, optional, until, gapMs }: Step): string => {
+  const count = times === undefined ? "" : `{${times.from},${times.to === Number.POSITIVE_INFINITY ? "" : times.to}}`
   const words = [
     inner,
     greedy && "greedy",
@@ -111,5 +116,5 @@ const showStep = (step: Step): string => {
     gapMs !== undefined && `gap ${gapMs} ms`
   ]
   const said = words.filter(word => typeof word === "string").map(word => ` ${word}`)
-  return `${group === undefined ? name : `(${showSteps(group)})`}${often}${said.join("")}`
+  return `${count}${said.join("")}`
 }

@@ -1,4 +1,5 @@
 import { describe } from "./describe.ts"
+import { escaped } from "./escaped.ts"
 import { inputsOf, lateSinksOf, type Node, type Plan } from "./plan.ts"
 
 /**
@@ -46,9 +47,6 @@ const label = (node: Node, plan: Plan): string => {
   const details = describe(node, plan)
   return escaped(details === "" ? node.id : `${node.id}\n${details}`).replaceAll("\n", "<br/>")
 }
-
-const escaped = (text: string): string =>
-  text.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")
 
 const edgesTo = (node: Node, plan: Plan): readonly (readonly [from: string, arrow: string])[] => {
   if (node.kind === "clickhouseSink") {

@@ -4,6 +4,7 @@ import type { Duration } from "effect"
 import { milliseconds } from "./check.ts"
 
 export { type Selected, type Selection, selected as select } from "./match.ts"
+export { mermaid } from "./patternMermaid.ts"
 
 /** What a match holds: the events A of each step, in the order in which they were taken. */
 export type Match<A, Names extends string> = { readonly [Name in Names]: readonly A[] }

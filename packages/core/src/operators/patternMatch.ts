@@ -86,6 +86,11 @@ export class PatternMatch extends EventTimeOperator implements Input {
     return this.set.counts
   }
 
+  /** The same of all patterns together. */
+  get totals(): { readonly overflowed: number; readonly dropped: number } {
+    return this.set.totals
+  }
+
   next(record: object, timestamp: number): void {
     if (this.time(timestamp) <= this.current) return this.late.take(record, timestamp)
     const { bytes, start, end, kind } = this.key
@@ -150,6 +155,7 @@ export class PatternMatch extends EventTimeOperator implements Input {
         found.push([member, row.value.matches(member.matcher.automaton, number => eventOf(cells, number))])
       else {
         this.set.countsOf(row.sub as string).dropped += row.value.size
+        this.set.totals.dropped += row.value.size
         this.kept.remove(row)
       }
     }
@@ -206,6 +212,7 @@ export class PatternMatch extends EventTimeOperator implements Input {
       },
       overflow: count => {
         counts.overflowed += count
+        this.set.totals.overflowed += count
       }
     }
   }

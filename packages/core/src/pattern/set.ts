@@ -51,6 +51,8 @@ interface Beginning {
  */
 export class PatternSet {
   readonly answers: Answers
+  /** Of all patterns together. */
+  readonly totals = { overflowed: 0, dropped: 0 }
   readonly members: ReadonlyMap<string, Member>
   private readonly beginnings: readonly Beginning[]
   private readonly gone = new Map<string, PatternCounts>()

@@ -8,6 +8,7 @@ import {
   keyed,
   type LateEvents,
   map,
+  PatternMatch,
   type RecordDecoder,
   type RecordEncoder,
   type Stateful,
@@ -100,6 +101,7 @@ export interface Chain {
   readonly stateful: readonly Stateful[]
   /** What came too late, in all operators. */
   readonly lates: readonly LateEvents[]
+  readonly patterns: readonly PatternMatch[]
   /** Operators that emit by event time, in slices. */
   readonly timed: readonly Timed[]
   readonly asyncSteps: readonly AsyncStep[]
@@ -167,6 +169,7 @@ class ChainBuilder {
       context: this.context,
       stateful: this.stateful,
       lates: this.lates,
+      patterns: this.stateful.filter(one => one instanceof PatternMatch),
       timed: this.timed,
       asyncSteps: this.asyncSteps,
       crossings: this.crossings,

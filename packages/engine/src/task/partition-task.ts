@@ -59,7 +59,7 @@ export abstract class PartitionTask implements Task {
   private readonly number: number
   /** The plan's nodes of the operators that have state. */
   private nodes: readonly number[] = []
-  private reported = { late: 0, dropped: 0 }
+  private reported = { late: 0, lateDropped: 0, partialsOverflowed: 0, partialsDropped: 0 }
 
   constructor(parts: TaskParts, partition: TopicPartition, outputs: () => Outputs) {
     this.topic = partition.topic
@@ -230,16 +230,20 @@ export abstract class PartitionTask implements Task {
   }
 
   private report(): void {
-    let late = 0
-    let dropped = 0
+    const now = { late: 0, lateDropped: 0, partialsOverflowed: 0, partialsDropped: 0 }
     for (const one of this.chain.lates) {
-      late += one.count
-      dropped += one.dropped
+      now.late += one.count
+      now.lateDropped += one.dropped
     }
-    this.parts.metrics.add("late", late - this.reported.late)
-    this.parts.metrics.add("lateDropped", dropped - this.reported.dropped)
-    this.reported = { late, dropped }
+    for (const one of this.chain.patterns) {
+      now.partialsOverflowed += one.totals.overflowed
+      now.partialsDropped += one.totals.dropped
+    }
+    for (const name of REPORTED) this.parts.metrics.add(name, now[name] - this.reported[name])
+    this.reported = now
   }
 }
+
+const REPORTED = ["late", "lateDropped", "partialsOverflowed", "partialsDropped"] as const
 
 const messageOf = (cause: unknown): string => (cause instanceof Error ? (cause.stack ?? cause.message) : String(cause))
