@@ -1,7 +1,7 @@
 /** tsc is the judge here: each `@ts-expect-error` fails the type check if its line compiles. */
 import { describe, expect, test } from "bun:test"
 import { Context, Effect, Layer, Schedule, Schema } from "effect"
-import { Agg, DeadLetter, Pipeline, Sink, Source, toPlan, Window } from "../src/index.ts"
+import { Agg, DeadLetter, Pattern, Pipeline, Sink, Source, toPlan, Window } from "../src/index.ts"
 import { enrich, Payment, payments, Spend, spendPerAccount, type UnknownMerchant } from "./payments.ts"
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -157,3 +157,25 @@ describe("what compiles", () => {
     expect(toPlan(spendPerAccount()).name).toBe("spend-per-account")
   })
 })
+
+/** Patterns that do not compile. */
+export const rejectedPatterns = () => {
+  const pattern = Pattern.begin("first", (p: Payment) => p.cents > 1).followedBy("middle")
+  const keyed = payments().keyBy(p => p.account)
+  keyed.match("right", pattern, {
+    select: match => {
+      holds<Equal<typeof match.middle, readonly Payment[]>>()
+      return { found: match.first.length }
+    }
+  })
+  // @ts-expect-error no step has this name
+  keyed.match("misspelt", pattern, { select: match => ({ found: match.midle }) })
+  // @ts-expect-error the skip strategy names no step
+  pattern.skipToFirst("midle")
+  // @ts-expect-error a condition looks at events of no step
+  pattern.followedBy("last", (p: Payment, taken) => taken.of("midle").length < p.cents)
+  // @ts-expect-error two steps have one name
+  pattern.followedBy("first")
+  // @ts-expect-error patterns need a key
+  payments().match("unkeyed", pattern, { select: match => ({ found: match.first }) })
+}
