@@ -34,6 +34,12 @@ const LANE_METRICS: readonly (Family & { readonly metric: MetricName; readonly s
     help: "Partial matches dropped since their pattern changed or has gone"
   },
   {
+    metric: "inNoWindow",
+    name: "headrace_in_no_window_total",
+    kind: "counter",
+    help: "Records on time between windows that slide by more than their size"
+  },
+  {
     metric: "deadLettered",
     name: "headrace_dead_lettered_total",
     kind: "counter",

@@ -9,6 +9,7 @@ const NAMES = [
   "lateDropped",
   "partialsOverflowed",
   "partialsDropped",
+  "inNoWindow",
   "deadLettered",
   "commits",
   "aborts",

@@ -148,12 +148,14 @@ export abstract class EventTimeOperator implements Stateful {
   }
 }
 
-/** Counts what came too late, and diverts it where there is somewhere to go. */
+/** Counts what stands in no window: what came too late, which is diverted where there is somewhere to go, and what falls between. */
 export class LateEvents {
   /** Late events so far, diverted or dropped, in this process. */
   count = 0
   /** Those of them that had nowhere to go. */
   dropped = 0
+  /** Events that stand in the gaps of windows, as of those that slide by more than their size. */
+  between = 0
   private readonly output: Input | undefined
 
   constructor(output: Input | undefined) {

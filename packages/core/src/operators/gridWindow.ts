@@ -53,8 +53,6 @@ export class GridWindow implements Input, Stateful {
   /** The key of the result that is being emitted: for keyed operators and sinks behind `output`. */
   readonly outputKey: Keyed = keyed()
   readonly late: LateEvents
-  /** Events that stand in no window, as those in the gaps of windows that slide by more than their size. */
-  unassigned = 0
   private readonly allowedLatenessMs: number
   private readonly key: Keyed
   private readonly output: Input
@@ -291,7 +289,7 @@ export class GridWindow implements Input, Stateful {
 
   private refuse(record: object, timestamp: number): void {
     if (timestamp + this.allowedLatenessMs <= this.current) this.late.take(record, timestamp)
-    else this.unassigned++
+    else this.late.between++
   }
 
   private cleanup(window: number): number {

@@ -59,7 +59,7 @@ export abstract class PartitionTask implements Task {
   private readonly number: number
   /** The plan's nodes of the operators that have state. */
   private nodes: readonly number[] = []
-  private reported = { late: 0, lateDropped: 0, partialsOverflowed: 0, partialsDropped: 0 }
+  private reported = { late: 0, lateDropped: 0, inNoWindow: 0, partialsOverflowed: 0, partialsDropped: 0 }
 
   constructor(parts: TaskParts, partition: TopicPartition, outputs: () => Outputs) {
     this.topic = partition.topic
@@ -230,10 +230,11 @@ export abstract class PartitionTask implements Task {
   }
 
   private report(): void {
-    const now = { late: 0, lateDropped: 0, partialsOverflowed: 0, partialsDropped: 0 }
+    const now = { late: 0, lateDropped: 0, inNoWindow: 0, partialsOverflowed: 0, partialsDropped: 0 }
     for (const one of this.chain.lates) {
       now.late += one.count
       now.lateDropped += one.dropped
+      now.inNoWindow += one.between
     }
     for (const one of this.chain.patterns) {
       now.partialsOverflowed += one.totals.overflowed
@@ -244,6 +245,6 @@ export abstract class PartitionTask implements Task {
   }
 }
 
-const REPORTED = ["late", "lateDropped", "partialsOverflowed", "partialsDropped"] as const
+const REPORTED = ["late", "lateDropped", "inNoWindow", "partialsOverflowed", "partialsDropped"] as const
 
 const messageOf = (cause: unknown): string => (cause instanceof Error ? (cause.stack ?? cause.message) : String(cause))

@@ -27,8 +27,6 @@ export interface KeyedWindowOptions extends EventTimeOptions {
  */
 export class KeyedWindow extends EventTimeOperator implements Input {
   readonly late: LateEvents
-  /** Events that stand in no window, as those in the gaps of windows that slide by more than their size. */
-  unassigned = 0
   private readonly key: Keyed
   private readonly assign: Assign
   private readonly merging: boolean
@@ -176,7 +174,7 @@ export class KeyedWindow extends EventTimeOperator implements Input {
 
   private refuse(record: object, timestamp: number): void {
     if (timestamp + this.allowedLatenessMs <= this.current) this.late.take(record, timestamp)
-    else this.unassigned++
+    else this.late.between++
   }
 }
 
