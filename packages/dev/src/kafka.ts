@@ -196,7 +196,9 @@ function settingsOf([port, controllerPort]: readonly number[], dataDir: string):
     "log.cleaner.dedupe.buffer.size": "16777216",
     "num.network.threads": "2",
     "num.io.threads": "4",
-    "log.message.timestamp.after.max.ms": "9223372036854775807"
+    "log.message.timestamp.after.max.ms": "9223372036854775807",
+    // Event time of tests is 1970: by the default of a week, records expire half a minute after the broker's start.
+    "log.retention.ms": "-1"
   }
 }
 
