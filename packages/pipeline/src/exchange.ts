@@ -1,5 +1,4 @@
 import type { Schema } from "effect"
-import { PipelineError } from "./error.ts"
 import { type ExchangeNode, inputsOf, type Node } from "./plan.ts"
 
 /** What is known of a stream at a place of the plan. */
@@ -21,9 +20,9 @@ export const withExchanges = (nodes: readonly Node[]): readonly Node[] => {
   const origins = new Map<string, Origin>()
   const placed: Node[] = []
   const exchanges = new Map<string, ExchangeNode>()
-  const exchange: Exchange = (id, input, log, of, to): string => {
+  const exchange: Exchange = (id, input, log, to): string => {
     if (!exchanges.has(id)) {
-      const node: ExchangeNode = { ...exchangeNode(id, input, log, origins.get(input)!, of), to: to ?? "key" }
+      const node: ExchangeNode = { ...exchangeNode(id, input, log, origins.get(input)!), to: to ?? "key" }
       exchanges.set(id, node)
       placed.push(node)
       origins.set(id, { logs: [log], together: true, fields: [], schema: node.schema })
@@ -38,13 +37,13 @@ export const withExchanges = (nodes: readonly Node[]): readonly Node[] => {
   return placed
 }
 
-type Exchange = (id: string, input: string, log: string, of: Node, to?: "all") => string
+type Exchange = (id: string, input: string, log: string, to?: "all") => string
 
 /** What keys see of a broadcast has its place in the order of their records: both come through one log. */
 const moveBroadcast = (node: Extract<Node, { kind: "broadcast" }>, exchange: Exchange): Node => ({
   ...node,
-  left: exchange(`exchange:${node.id}/left`, node.left, logName(node.id), node),
-  right: exchange(`exchange:${node.id}/right`, node.right, logName(node.id), node, "all")
+  left: exchange(`exchange:${node.id}/left`, node.left, logName(node.id)),
+  right: exchange(`exchange:${node.id}/right`, node.right, logName(node.id), "all")
 })
 
 const moveOver = (node: Node, origins: ReadonlyMap<string, Origin>, exchange: Exchange): Node => {
@@ -54,13 +53,13 @@ const moveOver = (node: Node, origins: ReadonlyMap<string, Origin>, exchange: Ex
     const logs = new Set(sides.flatMap(({ logs }) => logs))
     if (logs.size === 1 && sides.every(({ together }) => together)) return node
     const log = logName(node.id)
-    const left = exchange(`exchange:${node.id}/left`, node.left, log, node)
-    return { ...node, left, right: exchange(`exchange:${node.id}/right`, node.right, log, node) }
+    const left = exchange(`exchange:${node.id}/left`, node.left, log)
+    return { ...node, left, right: exchange(`exchange:${node.id}/right`, node.right, log) }
   }
   if (!isKeyedStep(node)) return node
   const { logs, together } = origins.get(node.input)!
   if (logs.length === 1 && together) return node
-  return { ...node, input: exchange(`exchange:${node.input}`, node.input, logName(node.input), node) }
+  return { ...node, input: exchange(`exchange:${node.input}`, node.input, logName(node.input)) }
 }
 
 /** As part of a topic's name. Steps whose names then are the same are refused by `checkNodes`. */
@@ -111,12 +110,11 @@ const originOf = (node: Node, origins: ReadonlyMap<string, Origin>): Origin => {
 const isAmong = (field: string | undefined, fields: readonly string[]): boolean =>
   field !== undefined && fields.includes(field)
 
-const exchangeNode = (id: string, input: string, log: string, { schema }: Origin, of: Node): ExchangeNode => {
-  if (schema === undefined)
-    throw new PipelineError({
-      message:
-        `the records of ${of.id} have to cross to the partitions of their key, and their schema is not known: ` +
-        "say it with as(schema) before keyBy"
-    })
-  return { kind: "exchange", id, input, log, schema, to: "key" }
-}
+const exchangeNode = (id: string, input: string, log: string, { schema }: Origin): ExchangeNode => ({
+  kind: "exchange",
+  id,
+  input,
+  log,
+  schema,
+  to: "key"
+})

@@ -144,7 +144,8 @@ export interface ExchangeNode extends Step {
   readonly kind: "exchange"
   /** What the topic is named after: the join behind it, or the step before it; as part of a topic's name. */
   readonly log: string
-  readonly schema: Schema.Top
+  /** Undefined: nobody said it, and records cross by what they are made of. */
+  readonly schema: Schema.Top | undefined
   /** `all`: each record goes to every partition, and need not be keyed. */
   readonly to: "key" | "all"
 }

@@ -30,6 +30,8 @@ import {
   restoreTask,
   StateMemory,
   settleReplica,
+  structuralDecoder,
+  structuralEncoder,
   type Task,
   type TaskParts
 } from "./engine.ts"
@@ -65,8 +67,8 @@ export const chainParts = (plan: Plan, world: World, owner: object, onFinished: 
   const encoders = new Map<string, RecordEncoder>()
   for (const { id, schema } of of(plan, "kafkaSink")) encoders.set(id, jsonEncoder(fieldsOf(schema)))
   for (const { id, schema } of of(plan, "exchange")) {
-    encoders.set(id, jsonEncoder(fieldsOf(schema)))
-    decoders.set(id, jsonDecoder(fieldsOf(schema)))
+    encoders.set(id, schema === undefined ? structuralEncoder : jsonEncoder(fieldsOf(schema)))
+    decoders.set(id, schema === undefined ? structuralDecoder() : jsonDecoder(fieldsOf(schema)))
   }
   const parts = {
     plan,

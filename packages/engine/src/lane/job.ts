@@ -29,6 +29,7 @@ import { exchangeOver } from "../task/exchange-sink.ts"
 import { makeTask } from "../task/make-task.ts"
 import { StateMemory } from "../task/memory.ts"
 import type { TaskParts } from "../task/partition-task.ts"
+import { structuralDecoder, structuralEncoder } from "../task/structural.ts"
 import type { Task } from "../task/task.ts"
 import { type LaneHandle, MAX_POLL_RECORDS, runLane } from "./interpreter.ts"
 import { Lane } from "./lane.ts"
@@ -161,8 +162,8 @@ const taskParts = (
     for (const topic of exchangeTopics(plan, app))
       for (const [i, { id, schema }] of exchangesOf(plan, app, topic).entries()) {
         // Two sides of a join have two schemas, each with a subject of its own.
-        decoders.set(id, yield* codecs.decoder(schema, `${topic}-${i}`))
-        encoders.set(id, yield* codecs.encoder(schema, `${topic}-${i}`))
+        decoders.set(id, schema ? yield* codecs.decoder(schema, `${topic}-${i}`) : structuralDecoder())
+        encoders.set(id, schema ? yield* codecs.encoder(schema, `${topic}-${i}`) : structuralEncoder)
       }
     const services = yield* Layer.build(plan.layer as Layer.Layer<unknown>)
     const written = outputTopics(plan, app)

@@ -47,7 +47,7 @@ export class ExchangeTask extends PartitionTask {
 
   protected make(): Built {
     const heads = this.sides.map(({ node, decoder, key }) => {
-      const shape = { kind: "view", decoder, names: [] } as const
+      const shape = node.schema === undefined ? OBJECT : ({ kind: "view", decoder, names: [] } as const)
       return { id: node.id, shape, keyed: key }
     })
     // Behind an exchange comes a step with state: no commit goes by the prefix that is done.
@@ -120,6 +120,9 @@ export class ExchangeTask extends PartitionTask {
     for (const crossing of this.chain.crossings) crossing.rest()
   }
 }
+
+/** Records whose schema nobody said are objects. */
+const OBJECT = { kind: "object" } as const
 
 const sideOf = (parts: TaskParts, node: ExchangeNode): Side => {
   const decoder = parts.decoders.get(node.id)
