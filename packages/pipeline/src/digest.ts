@@ -14,12 +14,13 @@ const structure = (node: Node) =>
     .map(([name, value]) => [name, describe(name, value)])
 
 const describe = (name: string, value: unknown): unknown => {
+  if (value === undefined) return null
   if (name === "schema" || name === "emits") return shape((value as Schema.Top).ast, 0)
   if (typeof value === "function") return "function"
   if (name === "aggregates") return kinds(value as Readonly<Record<string, { readonly kind: string }>>)
   if (name === "state") return states(value as Readonly<Record<string, StateSpec>>)
   if (name === "fields") return Object.keys(value as object)
-  return value ?? null
+  return value
 }
 
 const kinds = (aggregates: Readonly<Record<string, { readonly kind: string }>>) =>
