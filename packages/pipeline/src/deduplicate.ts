@@ -1,11 +1,11 @@
 import type { Op } from "@headrace/core"
-import type { Duration, Schema } from "effect"
+import type { Duration } from "effect"
 import { milliseconds, plainName } from "./check.ts"
-import { type Draft, nearest, schemaAt } from "./draft.ts"
+import { type Draft, nearest } from "./draft.ts"
 import { check } from "./error.ts"
 import type { KafkaSink } from "./sink.ts"
 import { lateSink } from "./sinkDraft.ts"
-import { jsonCodec } from "./stateCodec.ts"
+import { keptCodec } from "./stateCodec.ts"
 
 /** What is known of a key changes: a record comes (`+I`), is taken back (`-U`), or stands in the place of that (`+U`). */
 export interface Change<out A> {
@@ -36,11 +36,7 @@ export const deduplicateDraft = (input: Draft, options: DeduplicateOptions<never
     options.emit === "changes" || options.keep === "first",
     () => `${id} keeps the last record and gives out one only: the last one is never certain. Use emit: "changes"`
   )
-  const schema = schemaAt(input) as Schema.Codec<unknown, unknown> | undefined
-  check(
-    schema !== undefined,
-    () => `${id} keeps records, and their schema is not known: say it with as(schema) before keyBy`
-  )
+  const codec = keptCodec(input, id, "records")
   const { keep, emit, late } = options
   return {
     id,
@@ -51,7 +47,7 @@ export const deduplicateDraft = (input: Draft, options: DeduplicateOptions<never
       kind: "deduplicate",
       keep,
       emit,
-      codec: jsonCodec(schema!),
+      codec,
       ttlMs: options.ttl === undefined ? undefined : milliseconds(`the ttl of ${id}`, options.ttl, 1),
       late: late?.id
     }

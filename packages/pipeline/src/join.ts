@@ -1,11 +1,11 @@
 import type { JoinType } from "@headrace/core"
-import type { Duration, Schema } from "effect"
+import type { Duration } from "effect"
 import { milliseconds, plainName } from "./check.ts"
-import { type Draft, nearest, type Spec, schemaAt } from "./draft.ts"
+import { type Draft, nearest, type Spec } from "./draft.ts"
 import { check } from "./error.ts"
 import type { KafkaSink } from "./sink.ts"
 import { lateSink } from "./sinkDraft.ts"
-import { jsonCodec } from "./stateCodec.ts"
+import { keptCodec } from "./stateCodec.ts"
 import type { Windowing } from "./window.ts"
 
 export type { JoinType } from "@headrace/core"
@@ -137,7 +137,10 @@ const joinDraft = (left: Draft, right: Draft, id: string, late: AnyLate, spec: W
       nearest(draft, "keyBy") !== undefined,
       () => `the ${side} side of ${id} has no key: call keyBy before it is joined`
     )
-  const codecs = { leftCodec: codecOf(left, id, "left"), rightCodec: codecOf(right, id, "right") }
+  const codecs = {
+    leftCodec: keptCodec(left, id, "the records of its left side"),
+    rightCodec: keptCodec(right, id, "the records of its right side")
+  }
   return {
     id,
     fixed: true,
@@ -148,17 +151,6 @@ const joinDraft = (left: Draft, right: Draft, id: string, late: AnyLate, spec: W
 }
 
 const lateIds = (late: AnyLate) => ({ leftLate: late?.left?.id, rightLate: late?.right?.id })
-
-/** What a join keeps, it keeps as JSON by the schema of its records. */
-const codecOf = (draft: Draft, id: string, side: string) => {
-  const schema = schemaAt(draft) as Schema.Codec<unknown, unknown> | undefined
-  check(
-    schema !== undefined,
-    () =>
-      `${id} keeps the records of its ${side} side, and their schema is not known: say it with as(schema) before keyBy`
-  )
-  return jsonCodec(schema!)
-}
 
 const signed = (what: string, input: SignedDuration): number => {
   if (typeof input === "number") return input < 0 ? -milliseconds(what, -input, 0) : milliseconds(what, input, 0)

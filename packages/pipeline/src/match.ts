@@ -1,12 +1,11 @@
 import type { Pattern as CorePattern, PatternOf, Step } from "@headrace/core"
-import type { Schema } from "effect"
 import { plainName } from "./check.ts"
-import { type Draft, nearest, schemaAt } from "./draft.ts"
+import { type Draft, nearest } from "./draft.ts"
 import { check } from "./error.ts"
 import type { Match, Pattern } from "./pattern.ts"
 import type { KafkaSink } from "./sink.ts"
 import { lateSink } from "./sinkDraft.ts"
-import { jsonCodec } from "./stateCodec.ts"
+import { keptCodec } from "./stateCodec.ts"
 
 /** What becomes of the matches of a pattern. */
 export interface Selection<A, K, Names extends string, B, T> {
@@ -58,11 +57,7 @@ export const matchDraft = (
 ): Draft => {
   plainName("an id", id)
   check(nearest(input, "keyBy") !== undefined, () => `${id} has no key: call keyBy before match`)
-  const schema = schemaAt(input) as Schema.Codec<unknown, unknown> | undefined
-  check(
-    schema !== undefined,
-    () => `${id} keeps events, and their schema is not known: say it with as(schema) before keyBy`
-  )
+  const codec = keptCodec(input, id, "events")
   const ids = patterns.map(one => one.id)
   const twice = ids.find((one, i) => ids.indexOf(one) < i)
   check(twice === undefined, () => `${id} looks for two patterns called "${twice}": give each an id of its own`)
@@ -81,7 +76,7 @@ export const matchDraft = (
       kind: "pattern",
       patterns,
       what,
-      codec: jsonCodec(schema!),
+      codec,
       comparator: order,
       late: late?.id,
       maxPartials

@@ -1,5 +1,7 @@
 import type { StoredCodec } from "@headrace/core"
 import { Schema } from "effect"
+import { type Draft, schemaAt } from "./draft.ts"
+import { check } from "./error.ts"
 import type { Migration } from "./migration.ts"
 import { shapeOf } from "./shape.ts"
 
@@ -23,4 +25,14 @@ export const jsonCodec = <T>(
     shape: shapeOf(schema),
     migrations: migrations.map(({ stored }) => stored)
   }
+}
+
+/** For the records of `draft` that the step `id` keeps. Throws PipelineError where nobody said their schema. */
+export const keptCodec = (draft: Draft, id: string, what: string): StoredCodec => {
+  const schema = schemaAt(draft) as Schema.Codec<unknown, unknown> | undefined
+  check(
+    schema !== undefined,
+    () => `${id} keeps ${what}, and their schema is not known: say it with as(schema) before keyBy`
+  )
+  return jsonCodec(schema!)
 }

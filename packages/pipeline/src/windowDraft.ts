@@ -1,11 +1,10 @@
 import type { WindowAssigner } from "@headrace/core"
-import type { Schema } from "effect"
 import type { Agg } from "./agg.ts"
-import { type Draft, nearest, schemaAt } from "./draft.ts"
+import { type Draft, nearest } from "./draft.ts"
 import { check } from "./error.ts"
 import type { KafkaSink } from "./sink.ts"
 import { lateSink } from "./sinkDraft.ts"
-import { jsonCodec } from "./stateCodec.ts"
+import { keptCodec } from "./stateCodec.ts"
 import type { Windowing } from "./window.ts"
 
 type Aggregates = Readonly<Record<string, Agg<never, unknown>>>
@@ -20,7 +19,6 @@ export const windowDraft = (
   const id = window.id ?? windowId(input, window)
   checkWindow(id, input, window, aggregates)
   const { assigner, trigger, evictor, allowedLatenessMs } = window
-  const schema = schemaAt(input) as Schema.Codec<unknown, unknown> | undefined
   return {
     id,
     fixed: true,
@@ -33,10 +31,16 @@ export const windowDraft = (
       evictor,
       allowedLatenessMs,
       aggregates: Object.fromEntries(Object.entries(aggregates).map(([name, agg]) => [name, agg.aggregate])),
-      element: keepsRecords(window, aggregates) && schema !== undefined ? jsonCodec(schema) : undefined,
+      element: elementOf(id, input, window, aggregates),
       late: late?.id
     }
   }
+}
+
+const elementOf = (id: string, input: Draft, window: Windowing<never>, aggregates: Aggregates) => {
+  if (!keepsRecords(window, aggregates)) return undefined
+  const custom = Object.keys(aggregates).find(name => aggregates[name]!.aggregate.kind === "custom")
+  return keptCodec(input, id, `its records for "${custom}" to see`)
 }
 
 /** Elements are kept for evictors and lists, and whole ones where an aggregate of one's own has to see them. */
@@ -86,11 +90,6 @@ const checkWindow = (id: string, input: Draft, window: Windowing<never>, aggrega
     check(
       !merging || aggregate.merge !== undefined || keepsRecords(window, aggregates),
       () => `${id}: sessions become one, and the aggregate "${name}" does not say how: give it a merge`
-    )
-    check(
-      !keepsRecords(window, aggregates) || schemaAt(input) !== undefined,
-      () =>
-        `${id} keeps its records for "${name}" to see, and their schema is not known: say it with as(schema) before keyBy`
     )
   }
 }
