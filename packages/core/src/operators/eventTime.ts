@@ -1,11 +1,11 @@
 import { ByteWriter } from "../bytes.ts"
 import { type Key, type Keyed, keyed, writeKey } from "../key.ts"
-import { type Input, NO_WATERMARK, type Stateful } from "../operator.ts"
+import { type Input, NO_WATERMARK } from "../operator.ts"
 import type { Cells } from "../state/cells.ts"
+import { NotedState } from "../state/noted.ts"
 import { OperatorState } from "../state/operator.ts"
 import { type NamedStateSchema, type StateDefinition, stepDefinition } from "../state/schema.ts"
 import type { Shape } from "../state/shape.ts"
-import type { Spilling } from "../state/spill.ts"
 import { ValueState } from "../state/value.ts"
 import { timeCodec } from "../time/sourceClock.ts"
 import { WATERMARK } from "./processLayout.ts"
@@ -39,7 +39,7 @@ export interface EventTimeOptions {
  * What operators share whose state of each key becomes due by event time: the watermark, which is state, and the queue
  * of what it has made due, worked off in the order of time. The watermark is handed on behind all that waited for it.
  */
-export abstract class EventTimeOperator implements Stateful {
+export abstract class EventTimeOperator extends NotedState {
   readonly id: string
   readonly operator: number
   /** What its state is made of. */
@@ -52,11 +52,12 @@ export abstract class EventTimeOperator implements Stateful {
   private readonly atOnce: number
   private readonly timed: readonly Cells<unknown>[]
   private readonly progress: ValueState<number>
-  private readonly state: OperatorState
+  protected readonly state: OperatorState
   private readonly written = new ByteWriter(64)
 
   /** `what` the step does, as a person reads it: state of a step that did something else is refused. */
   constructor({ id, output, atOnce }: EventTimeOptions, what: string, parts: readonly KeyedPart[]) {
+    super()
     this.id = id
     this.output = output
     this.atOnce = atOnce ?? Number.POSITIVE_INFINITY
@@ -97,25 +98,6 @@ export abstract class EventTimeOperator implements Stateful {
     return done
   }
 
-  delta(out: ByteWriter): void {
-    this.note()
-    this.state.delta(out)
-  }
-
-  snapshot(out: ByteWriter): void {
-    this.note()
-    this.state.snapshot(out)
-  }
-
-  restore(key: Uint8Array, value: Uint8Array | undefined, prefix = false): void {
-    this.state.restore(key, value, prefix)
-    this.current = this.progress.get()
-  }
-
-  get memory(): Spilling {
-    return this.state
-  }
-
   /** Nothing that is due waits any more: the watermark goes on. */
   protected handOn(): void {
     this.output.watermark(this.current)
@@ -143,8 +125,12 @@ export abstract class EventTimeOperator implements Stateful {
     throw new RangeError(`"${this.id}": an event's timestamp is not a time in ms (${timestamp})`)
   }
 
-  private note(): void {
+  protected note(): void {
     if (this.progress.get() !== this.current) this.progress.set(this.current)
+  }
+
+  protected recall(): void {
+    this.current = this.progress.get()
   }
 }
 

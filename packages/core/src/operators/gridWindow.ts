@@ -1,10 +1,10 @@
 import type { Aggregate } from "../aggregate.ts"
 import { Aggregation } from "../aggregation.ts"
-import type { ByteWriter } from "../bytes.ts"
 import { KeyError, type Keyed, keyed, readKey } from "../key.ts"
-import { type Input, NO_WATERMARK, type Stateful } from "../operator.ts"
+import { type Input, NO_WATERMARK } from "../operator.ts"
 import { FIRST_NUMBER } from "../state/group.ts"
 import { GroupedState } from "../state/grouped.ts"
+import { NotedState } from "../state/noted.ts"
 import { OperatorState } from "../state/operator.ts"
 import { type StateDefinition, windowDefinition } from "../state/schema.ts"
 import type { Spilling, SpillStore } from "../state/spill.ts"
@@ -45,7 +45,7 @@ export interface GridWindowOptions {
  * watermark is state, and so is how far the firing has come (see `atOnce`): a window that is due takes no event any
  * more unless lateness is allowed, and then it is fired to its end first.
  */
-export class GridWindow implements Input, Stateful {
+export class GridWindow extends NotedState implements Input {
   readonly id: string
   readonly operator: number
   /** What its state is made of. */
@@ -65,7 +65,7 @@ export class GridWindow implements Input, Stateful {
   private readonly distinct: GroupedDistinct
   private readonly atOnce: number
   private readonly progress: ValueState<Progress>
-  private readonly state: OperatorState
+  protected readonly state: OperatorState
   /** The watermark: what belongs to a window before it is late. */
   private current = NO_WATERMARK
   /** All windows up to here have fired; behind `current` while some wait for `proceed`. */
@@ -76,6 +76,7 @@ export class GridWindow implements Input, Stateful {
   private firing = 0
 
   constructor(options: GridWindowOptions) {
+    super()
     this.id = options.id
     this.grid = gridOf(options.assigner)
     this.allowedLatenessMs = options.allowedLatenessMs
@@ -126,27 +127,7 @@ export class GridWindow implements Input, Stateful {
     return limit - left
   }
 
-  delta(out: ByteWriter): void {
-    this.note()
-    this.state.delta(out)
-  }
-
-  snapshot(out: ByteWriter): void {
-    this.note()
-    this.state.snapshot(out)
-  }
-
-  restore(key: Uint8Array, value: Uint8Array | undefined, prefix = false): void {
-    this.state.restore(key, value, prefix)
-    const { current, fired, emitted } = this.progress.get()
-    this.current = current
-    this.fired = fired
-    this.emitted = emitted
-    this.merging?.forget()
-    if (this.panes.count !== this.contents.groups.size || prefix) this.panes.reopen(this.current)
-  }
-
-  get memory(): Spilling {
+  override get memory(): Spilling {
     const { state, merging } = this
     if (merging === undefined) return state
     return {
@@ -164,11 +145,20 @@ export class GridWindow implements Input, Stateful {
     }
   }
 
-  private note(): void {
+  protected note(): void {
     const { current, fired, emitted } = this
     const last = this.progress.get()
     if (last.current !== current || last.fired !== fired || last.emitted !== emitted)
       this.progress.set({ current, fired, emitted })
+  }
+
+  protected recall(prefix: boolean): void {
+    const { current, fired, emitted } = this.progress.get()
+    this.current = current
+    this.fired = fired
+    this.emitted = emitted
+    this.merging?.forget()
+    if (this.panes.count !== this.contents.groups.size || prefix) this.panes.reopen(this.current)
   }
 
   private include(pane: Pane, record: object, timestamp: number): void {

@@ -1,12 +1,13 @@
 import { ByteWriter } from "../bytes.ts"
 import type { StoredCodec } from "../codec.ts"
 import { type Key, type Keyed, keyed, readKey, writeKey } from "../key.ts"
-import { type Input, NO_WATERMARK, type Stateful } from "../operator.ts"
+import { type Input, NO_WATERMARK } from "../operator.ts"
 import type { Cell, Cells } from "../state/cells.ts"
 import { makeHandle, makeShared, type StateSpec } from "../state/handles.ts"
+import { NotedState } from "../state/noted.ts"
 import { OperatorState } from "../state/operator.ts"
 import { processDefinition } from "../state/schema.ts"
-import { SpillError, type Spilling } from "../state/spill.ts"
+import { SpillError } from "../state/spill.ts"
 import { Timers } from "../state/timers.ts"
 import { ValueState } from "../state/value.ts"
 import { timeCodec } from "../time/sourceClock.ts"
@@ -86,7 +87,7 @@ type OnTimer = (time: number, context: Context) => void
  * lets those wait that have not fired. None fires before event time has begun or after it has ended: what it emits could
  * not have a time.
  */
-export class Process implements Input, Stateful {
+export class Process extends NotedState implements Input {
   readonly id: string
   readonly operator: number
   /** The key that the functions are called for: for keyed operators and sinks behind `output`. */
@@ -106,12 +107,13 @@ export class Process implements Input, Stateful {
   private readonly processingTimers: Timers
   private readonly progress: ValueState<number>
   private readonly expiring: readonly Cells<unknown>[]
-  private readonly state: OperatorState
+  protected readonly state: OperatorState
   private readonly written = new ByteWriter(64)
   /** The watermark. */
   private current = NO_WATERMARK
 
   constructor(options: ProcessOptions) {
+    super()
     const { id, onTimer, onProcessingTimer } = options
     this.id = id
     this.key = options.key
@@ -184,25 +186,6 @@ export class Process implements Input, Stateful {
     return done
   }
 
-  delta(out: ByteWriter): void {
-    this.note()
-    this.state.delta(out)
-  }
-
-  snapshot(out: ByteWriter): void {
-    this.note()
-    this.state.snapshot(out)
-  }
-
-  restore(key: Uint8Array, value: Uint8Array | undefined, prefix = false): void {
-    this.state.restore(key, value, prefix)
-    this.current = this.progress.get()
-  }
-
-  get memory(): Spilling {
-    return this.state
-  }
-
   /** What follows from the watermark. */
   private pass(limit: number): number {
     let done = 0
@@ -224,8 +207,12 @@ export class Process implements Input, Stateful {
     return Number.isFinite(this.current) ? this.clock.now : Number.NEGATIVE_INFINITY
   }
 
-  private note(): void {
+  protected note(): void {
     if (this.progress.get() !== this.current) this.progress.set(this.current)
+  }
+
+  protected recall(): void {
+    this.current = this.progress.get()
   }
 
   /** The timers of a key that its next record finds due. */

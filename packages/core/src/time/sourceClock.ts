@@ -1,9 +1,8 @@
-import type { ByteWriter } from "../bytes.ts"
 import type { ValueCodec } from "../codec.ts"
-import { NO_WATERMARK, type Stateful } from "../operator.ts"
+import { NO_WATERMARK } from "../operator.ts"
+import { NotedState } from "../state/noted.ts"
 import { OperatorState } from "../state/operator.ts"
 import { clockDefinition } from "../state/schema.ts"
-import type { Spilling } from "../state/spill.ts"
 import { ValueState } from "../state/value.ts"
 
 export const TIME_BYTES = 8
@@ -24,16 +23,17 @@ export const PUNCTUATED = -1
  * Event time of one source partition: how far it has come, and the watermark that follows under bounded disorder.
  * It is state, so that a restart does not go back in time: after a restore pass `watermark()` on before any record.
  */
-export class SourceClock implements Stateful {
+export class SourceClock extends NotedState {
   readonly id: string
   readonly operator: number
   /** The greatest event time seen, in ms; -Infinity before any. */
   maxTimestamp = NO_WATERMARK
   private readonly outOfOrdernessMs: number
   private readonly value: ValueState<number>
-  private readonly state: OperatorState
+  protected readonly state: OperatorState
 
   constructor(id: string, outOfOrdernessMs: number) {
+    super()
     this.id = id
     this.outOfOrdernessMs = outOfOrdernessMs
     this.value = new ValueState(id, 1, timeCodec, NO_WATERMARK)
@@ -51,27 +51,12 @@ export class SourceClock implements Stateful {
     return this.maxTimestamp - this.outOfOrdernessMs - 1
   }
 
-  delta(out: ByteWriter): void {
-    this.note()
-    this.state.delta(out)
-  }
-
-  snapshot(out: ByteWriter): void {
-    this.note()
-    this.state.snapshot(out)
-  }
-
-  restore(key: Uint8Array, value: Uint8Array | undefined, prefix = false): void {
-    this.state.restore(key, value, prefix)
-    this.maxTimestamp = this.value.get()
-  }
-
-  get memory(): Spilling {
-    return this.state
-  }
-
   /** `observe` runs for each record, so the value only follows when it is written. */
-  private note(): void {
+  protected note(): void {
     if (this.value.get() !== this.maxTimestamp) this.value.set(this.maxTimestamp)
+  }
+
+  protected recall(): void {
+    this.maxTimestamp = this.value.get()
   }
 }

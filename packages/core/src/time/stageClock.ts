@@ -1,9 +1,8 @@
-import type { ByteWriter } from "../bytes.ts"
 import type { ValueCodec } from "../codec.ts"
-import { NO_WATERMARK, type Stateful } from "../operator.ts"
+import { NO_WATERMARK } from "../operator.ts"
+import { NotedState } from "../state/noted.ts"
 import { OperatorState } from "../state/operator.ts"
 import { stageDefinition } from "../state/schema.ts"
-import type { Spilling } from "../state/spill.ts"
 import { ValueState } from "../state/value.ts"
 import type { TimeOutput } from "./output.ts"
 import { TIME_BYTES, timeCodec } from "./sourceClock.ts"
@@ -42,17 +41,18 @@ const timesCodec: ValueCodec<Times> = {
  * Event time where one stage's records come in from the partitions of the stage before: a `WatermarkValve` that is state,
  * so that a restart neither goes back in time nor forgets who is idle.
  */
-export class StageClock implements Stateful {
+export class StageClock extends NotedState {
   readonly id: string
   readonly operator: number
   private readonly valve: WatermarkValve
   private readonly inputs: number
   private readonly value: ValueState<Times>
-  private readonly state: OperatorState
+  protected readonly state: OperatorState
   private moved = false
 
   /** `inputs`: partitions of the stage before. */
   constructor(id: string, inputs: number, output: TimeOutput) {
+    super()
     this.id = id
     this.inputs = inputs
     this.valve = new WatermarkValve(inputs, output)
@@ -84,36 +84,21 @@ export class StageClock implements Stateful {
     this.valve.idle(input)
   }
 
-  delta(out: ByteWriter): void {
-    this.note()
-    this.state.delta(out)
-  }
-
-  snapshot(out: ByteWriter): void {
-    this.note()
-    this.state.snapshot(out)
-  }
-
-  restore(key: Uint8Array, value: Uint8Array | undefined, prefix = false): void {
-    this.state.restore(key, value, prefix)
-    const { watermark, inputs } = this.value.get()
-    this.valve.restore(watermark, inputs.length === this.inputs ? inputs : this.anew(watermark))
-  }
-
-  get memory(): Spilling {
-    return this.state
-  }
-
   /** Of another number of inputs it is only known that none is behind what was handed on. */
   private anew(watermark: number): readonly InputTime[] {
     return Array.from({ length: this.inputs }, () => ({ watermark, active: true, aligned: true }))
   }
 
   /** Inputs move with each transaction of theirs, so the value only follows when it is written. */
-  private note(): void {
+  protected note(): void {
     if (!this.moved) return
     this.moved = false
     const { watermark, inputs } = this.valve
     this.value.set({ watermark, inputs })
+  }
+
+  protected recall(): void {
+    const { watermark, inputs } = this.value.get()
+    this.valve.restore(watermark, inputs.length === this.inputs ? inputs : this.anew(watermark))
   }
 }
