@@ -36,7 +36,7 @@ export interface WindowSpec {
   readonly allowedLateness: number
 }
 
-const listCodec: ValueCodec<number[]> = {
+export const listCodec: ValueCodec<number[]> = {
   write: (list, out) => {
     for (const one of list) out.f64(one)
   },

@@ -14,7 +14,7 @@ import { KeyedWindow } from "../../src/operators/window/keyedWindow.ts"
 import { eventTime } from "../../src/operators/window/trigger.ts"
 import { MemorySpill } from "../../src/state/memorySpill.ts"
 import { PartitionState } from "../../src/state/partition.ts"
-import { merged } from "../harness.ts"
+import { listCodec, merged } from "../harness.ts"
 
 interface Event {
   readonly key: string
@@ -22,16 +22,6 @@ interface Event {
   readonly ts: number
 }
 type Row = Readonly<Record<string, unknown>>
-
-const listCodec: ValueCodec<number[]> = {
-  write: (list, out) => {
-    for (const one of list) out.f64(one)
-  },
-  read: (bytes, start, end) => {
-    const view = new DataView(bytes.buffer, bytes.byteOffset + start, end - start)
-    return Array.from({ length: (end - start) / 8 }, (_, i) => view.getFloat64(i * 8))
-  }
-}
 
 const of = (event: Event): number => event.value
 const aggregates: Readonly<Record<string, Aggregate>> = {
