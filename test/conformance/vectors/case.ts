@@ -1,4 +1,4 @@
-/** A case of Flink's results, as test/vectors holds them. What the fields mean stands in docs/conformance.md. */
+/** A case of Flink's results, as test/vectors holds them. */
 export interface Case {
   readonly name: string
   readonly kind: string

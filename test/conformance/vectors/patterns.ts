@@ -2,6 +2,7 @@ import { Schema } from "effect"
 import { Pattern, Pipeline, Sink, Source } from "headrace"
 import { TestDriver } from "headrace-test"
 import { type Case, difference, type Runner, type Variant } from "./case.ts"
+import type * as PatternSpec from "./patternSpec.ts"
 
 const Event = Schema.Struct({
   id: Schema.Number,
@@ -11,60 +12,8 @@ const Event = Schema.Struct({
   ts: Schema.Number
 })
 type Event = (typeof Event)["Type"]
-type Field = keyof Event
 type Taken = { readonly of: (step: string) => readonly Event[] }
 type Where = (event: Event, taken: Taken) => boolean
-
-interface WhereSpec {
-  readonly field?: Field
-  readonly op?: string
-  readonly value?: string | number
-  readonly and?: readonly WhereSpec[]
-  readonly or?: readonly WhereSpec[]
-  readonly not?: WhereSpec
-  readonly iterative?: IterativeSpec
-}
-interface IterativeSpec {
-  readonly sum?: Field
-  readonly over?: readonly string[]
-  readonly count?: readonly string[]
-  readonly includeCurrent?: boolean
-  readonly last?: string
-  readonly first?: string
-  readonly field?: Field
-  readonly op: string
-  readonly value?: number
-  readonly ifEmpty?: boolean
-}
-interface WithinSpec {
-  readonly ms: number
-  readonly type: "first-and-last" | "previous-and-current"
-}
-interface Element {
-  readonly name: string
-  readonly contiguity?: "next" | "followedBy" | "followedByAny" | "notNext" | "notFollowedBy"
-  readonly where?: WhereSpec
-  readonly group?: readonly Element[]
-  readonly times?: {
-    readonly from?: number
-    readonly to?: number
-    readonly oneOrMore?: boolean
-    readonly timesOrMore?: number
-    readonly withinMs?: number
-  }
-  readonly consecutive?: boolean
-  readonly allowCombinations?: boolean
-  readonly greedy?: boolean
-  readonly optional?: boolean
-  readonly until?: WhereSpec
-  readonly within?: WithinSpec
-}
-interface Spec {
-  readonly pattern: readonly Element[]
-  readonly within?: WithinSpec | null
-  readonly skip: { readonly type: string; readonly pattern?: string }
-  readonly comparator?: { readonly field: Field; readonly order: string } | null
-}
 
 // ── conditions ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -83,18 +32,18 @@ const operator = (op: string) => {
   return compare
 }
 
-const isIterative = (spec: WhereSpec): boolean =>
+const isIterative = (spec: PatternSpec.Where): boolean =>
   spec.iterative !== undefined || [...(spec.and ?? []), ...(spec.or ?? []), ...(spec.not ? [spec.not] : [])].some(isIterative)
 
 /** With one parameter where the event is enough: then it is asked once for each. */
-const whereOf = (spec: WhereSpec): Where => {
+const whereOf = (spec: PatternSpec.Where): Where => {
   const test = testOf(spec)
   return isIterative(spec) ? (event, taken) => test(event, taken) : ((event: Event) => test(event, NOTHING)) as Where
 }
 
 const NOTHING: Taken = { of: () => [] }
 
-const testOf = (spec: WhereSpec): Where => {
+const testOf = (spec: PatternSpec.Where): Where => {
   if (spec.and !== undefined) return combined(spec.and, "every")
   if (spec.or !== undefined) return combined(spec.or, "some")
   if (spec.not !== undefined) {
@@ -106,12 +55,12 @@ const testOf = (spec: WhereSpec): Where => {
   return event => compare(event[spec.field!], spec.value!)
 }
 
-const combined = (specs: readonly WhereSpec[], how: "every" | "some"): Where => {
+const combined = (specs: readonly PatternSpec.Where[], how: "every" | "some"): Where => {
   const tests = specs.map(testOf)
   return (event, taken) => tests[how](test => test(event, taken))
 }
 
-const iterative = (spec: IterativeSpec): Where => {
+const iterative = (spec: PatternSpec.Iterative): Where => {
   const compare = operator(spec.op)
   const value = spec.value ?? 0
   const current = (event: Event) => (spec.includeCurrent === true ? [event] : [])
@@ -136,10 +85,10 @@ const iterative = (spec: IterativeSpec): Where => {
 
 type Built = Pattern.Pattern<Event, string>
 
-const sequence = (elements: readonly Element[]): Built =>
+const sequence = (elements: readonly PatternSpec.Element[]): Built =>
   elements.reduce<Built | undefined>((pattern, element) => qualified(element, followed(pattern, element)), undefined)!
 
-const followed = (pattern: Built | undefined, element: Element): Built => {
+const followed = (pattern: Built | undefined, element: PatternSpec.Element): Built => {
   const { name, contiguity, group } = element
   const where = element.where && whereOf(element.where)
   if (pattern === undefined) return group === undefined ? Pattern.begin(name, where as Where) : Pattern.beginGroup(sequence(group))
@@ -150,7 +99,7 @@ const followed = (pattern: Built | undefined, element: Element): Built => {
   return pattern[contiguity!](name as never, where as never) as Built
 }
 
-const qualified = (element: Element, begun: Built): Built => {
+const qualified = (element: PatternSpec.Element, begun: Built): Built => {
   const { times } = element
   let pattern = begun
   if (times?.from !== undefined) pattern = pattern.times(times.from, times.to)
@@ -165,10 +114,10 @@ const qualified = (element: Element, begun: Built): Built => {
   return element.within === undefined ? pattern : timed(pattern, element.within)
 }
 
-const timed = (pattern: Built, { ms, type }: WithinSpec): Built =>
+const timed = (pattern: Built, { ms, type }: PatternSpec.Within): Built =>
   type === "first-and-last" ? pattern.within(ms) : pattern.gap(ms)
 
-const skipping = (pattern: Built, { type, pattern: step }: Spec["skip"]): Built => {
+const skipping = (pattern: Built, { type, pattern: step }: PatternSpec.Spec["skip"]): Built => {
   switch (type) {
     case "no-skip":
       return pattern
@@ -185,7 +134,7 @@ const skipping = (pattern: Built, { type, pattern: step }: Spec["skip"]): Built 
   }
 }
 
-const patternOf = ({ pattern, within, skip }: Spec): Built => {
+const patternOf = ({ pattern, within, skip }: PatternSpec.Spec): Built => {
   const built = sequence(pattern)
   return skipping(within == null ? built : timed(built, within), skip)
 }
@@ -200,7 +149,7 @@ const ids = (match: Partial<Readonly<Record<string, readonly Event[]>>>) =>
     .map(([step, events]) => [step, events!.map(({ id }) => id)] as const)
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
 
-const pipelineOf = (spec: Spec): Pipeline.Pipeline => {
+const pipelineOf = (spec: PatternSpec.Spec): Pipeline.Pipeline => {
   const { comparator } = spec
   const order = (a: Event, b: Event) => {
     const [one, other] = [a[comparator!.field], b[comparator!.field]]
@@ -227,7 +176,7 @@ const rows = (all: Rows, field: "match" | "partial") =>
   })
 
 export const cep: Runner = (one: Case, variant: Variant) => {
-  const driver = new TestDriver(pipelineOf(one.spec as unknown as Spec), {
+  const driver = new TestDriver(pipelineOf(one.spec as unknown as PatternSpec.Spec), {
     partitions: variant.partitions,
     watermarks: "manual"
   })
@@ -249,7 +198,7 @@ export const cep: Runner = (one: Case, variant: Variant) => {
 /** Refused while it is built, by a message that says what. */
 export const cepInvalid: Runner = one => {
   try {
-    pipelineOf(one.spec as unknown as Spec)
+    pipelineOf(one.spec as unknown as PatternSpec.Spec)
   } catch (error) {
     return error instanceof Error && error.name === "PatternError" ? undefined : `refused by ${String(error)}`
   }

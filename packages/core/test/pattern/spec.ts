@@ -1,65 +1,10 @@
 /** Patterns as Flink's cases describe them. */
+
+import type { Element, Event, Iterative, Spec, Where } from "../../../../test/conformance/vectors/patternSpec.ts"
 import { PatternError } from "../../src/pattern/check.ts"
 import type { Condition, Pattern, Skip, Step, Taken } from "../../src/pattern/spec.ts"
 
-export interface Event {
-  readonly id: number
-  readonly key: string
-  readonly name: string
-  readonly value: number
-  readonly ts: number
-}
-
-interface Where {
-  readonly field?: keyof Event
-  readonly op?: string
-  readonly value?: string | number
-  readonly and?: readonly Where[]
-  readonly or?: readonly Where[]
-  readonly not?: Where
-  readonly iterative?: Iterative
-}
-interface Iterative {
-  readonly sum?: "value"
-  readonly over?: readonly string[]
-  readonly includeCurrent?: boolean
-  readonly count?: readonly string[]
-  readonly last?: string
-  readonly first?: string
-  readonly field?: keyof Event
-  readonly op: string
-  readonly value?: number
-  readonly ifEmpty?: boolean
-}
-interface Within {
-  readonly ms: number
-  readonly type: "first-and-last" | "previous-and-current"
-}
-interface Element {
-  readonly name: string
-  readonly contiguity?: Step["contiguity"]
-  readonly where?: Where
-  readonly group?: readonly Element[]
-  readonly times?: {
-    readonly from?: number
-    readonly to?: number
-    readonly oneOrMore?: boolean
-    readonly timesOrMore?: number
-    readonly withinMs?: number
-  }
-  readonly consecutive?: boolean
-  readonly allowCombinations?: boolean
-  readonly greedy?: boolean
-  readonly optional?: boolean
-  readonly until?: Where
-  readonly within?: Within
-}
-export interface Spec {
-  readonly pattern: readonly Element[]
-  readonly within: Within | null
-  readonly skip: { readonly type: string; readonly pattern?: string }
-  readonly comparator?: { readonly field: string; readonly order: "asc" | "desc" } | null
-}
+export type { Event, Spec }
 
 const compare = (a: string | number, op: string, b: string | number): boolean => {
   switch (op) {
