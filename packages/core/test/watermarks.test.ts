@@ -6,7 +6,7 @@ import { END_OF_TIME } from "../src/operator.ts"
 import { WatermarkCombiner } from "../src/time/combiner.ts"
 import { Idleness } from "../src/time/idleness.ts"
 import type { TimeOutput } from "../src/time/output.ts"
-import { boundedOutOfOrderness, punctuated } from "../src/time/strategy.ts"
+import { PUNCTUATED, SourceClock } from "../src/time/sourceClock.ts"
 import { WatermarkValve } from "../src/time/valve.ts"
 
 type Said = { readonly watermark: number } | { readonly status: string }
@@ -45,14 +45,14 @@ const listening = (said: Said[]): TimeOutput => ({
 const combinedCase = ({ spec, steps }: Case): void => {
   const said: Said[] = []
   const combiner = new WatermarkCombiner(listening(said))
-  const strategy = boundedOutOfOrderness(spec.delay)
+  const clock = () => new SourceClock("source", spec.delay)
   const idleness = () => (spec.idleTimeout === undefined ? undefined : new Idleness(spec.idleTimeout))
-  for (let i = 0; i < spec.partitions; i++) combiner.add(i, strategy(), idleness())
+  for (let i = 0; i < spec.partitions; i++) combiner.add(i, clock(), idleness())
   let now = 0
   for (const step of steps) {
-    if (step.event !== undefined) combiner.observe(step.event.partition, step.event.ts, {})
+    if (step.event !== undefined) combiner.observe(step.event.partition, step.event.ts)
     if (step.idle !== undefined) combiner.idle(step.idle.partition)
-    if (step.add !== undefined) combiner.add(step.add.partition, strategy(), idleness())
+    if (step.add !== undefined) combiner.add(step.add.partition, clock(), idleness())
     if (step.remove !== undefined) combiner.remove(step.remove.partition)
     if (step.advance !== undefined) now += step.advance
     if (step.periodic === true) combiner.periodic(now)
@@ -82,11 +82,10 @@ describe("Flink's watermarks of several inputs", () => {
   for (const one of cases(aligned)) test(one.name, () => alignedCase(one))
 })
 
-test("A punctuated watermark comes from the events that carry one", () => {
-  const generator = punctuated((record: { readonly mark?: number }) => record.mark)()
-  generator.observe(5, {})
-  expect(generator.watermark()).toBe(Number.NEGATIVE_INFINITY)
-  generator.observe(6, { mark: 3 })
-  generator.observe(7, { mark: 2 })
-  expect(generator.watermark()).toBe(3)
+test("A punctuated watermark is the greatest that an event has carried", () => {
+  const clock = new SourceClock("source", PUNCTUATED)
+  expect(clock.watermark()).toBe(Number.NEGATIVE_INFINITY)
+  clock.observe(3)
+  clock.observe(2)
+  expect(clock.watermark()).toBe(3)
 })

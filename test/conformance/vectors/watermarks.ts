@@ -1,7 +1,7 @@
 import {
-  boundedOutOfOrderness,
   END_OF_TIME,
   Idleness,
+  SourceClock,
   type TimeOutput,
   WatermarkCombiner,
   WatermarkValve
@@ -44,13 +44,12 @@ export const combined: Runner = one => {
   const { delay, partitions, idleTimeout } = one.spec as Readonly<Record<string, number>>
   const said: Row[] = []
   const combiner = new WatermarkCombiner(listening(said))
-  const strategy = boundedOutOfOrderness(delay!)
   const add = (partition: number) =>
-    combiner.add(partition, strategy(), idleTimeout === undefined ? undefined : new Idleness(idleTimeout))
+    combiner.add(partition, new SourceClock(one.name, delay!), idleTimeout === undefined ? undefined : new Idleness(idleTimeout))
   for (let i = 0; i < partitions!; i++) add(i)
   let now = 0
   return compared(one.steps as unknown as readonly Step[], said, step => {
-    if (step.event !== undefined) combiner.observe(step.event.partition, step.event.ts, {})
+    if (step.event !== undefined) combiner.observe(step.event.partition, step.event.ts)
     if (step.idle !== undefined) combiner.idle(step.idle.partition)
     if (step.add !== undefined) add(step.add.partition)
     if (step.remove !== undefined) combiner.remove(step.remove.partition)

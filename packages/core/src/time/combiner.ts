@@ -1,11 +1,11 @@
 import { NO_WATERMARK } from "../operator.ts"
 import type { Idleness } from "./idleness.ts"
 import type { TimeOutput } from "./output.ts"
-import type { WatermarkGenerator } from "./strategy.ts"
+import type { SourceClock } from "./sourceClock.ts"
 
 /** A partition as the combiner sees it. */
 interface Part {
-  readonly generator: WatermarkGenerator
+  readonly clock: SourceClock
   readonly idleness: Idleness | undefined
   watermark: number
   /** As of the last `periodic`. */
@@ -29,8 +29,8 @@ export class WatermarkCombiner {
     this.output = output
   }
 
-  add(partition: number, generator: WatermarkGenerator, idleness?: Idleness): void {
-    this.parts.set(partition, { generator, idleness, watermark: NO_WATERMARK, idle: false, idled: false })
+  add(partition: number, clock: SourceClock, idleness?: Idleness): void {
+    this.parts.set(partition, { clock, idleness, watermark: NO_WATERMARK, idle: false, idled: false })
   }
 
   /** A partition that is not there is no error. Takes effect at the next `periodic`. */
@@ -39,9 +39,9 @@ export class WatermarkCombiner {
   }
 
   /** Called for each event of a partition that was added. */
-  observe(partition: number, timestamp: number, record: object): void {
+  observe(partition: number, timestamp: number): void {
     const part = this.at(partition)
-    part.generator.observe(timestamp, record)
+    part.clock.observe(timestamp)
     part.idleness?.observe()
     part.idled = false
   }
@@ -68,7 +68,7 @@ export class WatermarkCombiner {
 
   private look(part: Part, now: number): void {
     part.idle = part.idleness?.look(now) === true || part.idled
-    if (!part.idle) part.watermark = Math.max(part.watermark, part.generator.watermark())
+    if (!part.idle) part.watermark = Math.max(part.watermark, part.clock.watermark())
   }
 
   private rest(): void {
