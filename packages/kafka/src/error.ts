@@ -77,7 +77,6 @@ const reasons: Record<string, KafkaReason> = {
   _FENCED: "Fenced",
   PRODUCER_FENCED: "Fenced",
   INVALID_PRODUCER_EPOCH: "Fenced",
-  FENCED_INSTANCE_ID: "Fenced",
   _FATAL: "Fatal",
   MSG_SIZE_TOO_LARGE: "RecordTooLarge",
   RECORD_LIST_TOO_LARGE: "RecordTooLarge",
@@ -106,6 +105,8 @@ const reasons: Record<string, KafkaReason> = {
   REBALANCE_IN_PROGRESS: "IllegalGeneration",
   STALE_MEMBER_EPOCH: "IllegalGeneration",
   FENCED_MEMBER_EPOCH: "IllegalGeneration",
+  // The group gave its static membership another member id, maybe for its own second request to join.
+  FENCED_INSTANCE_ID: "IllegalGeneration",
   UNRELEASED_INSTANCE_ID: "MemberHeld",
   NOT_ENOUGH_REPLICAS: "NotEnoughReplicas",
   NOT_ENOUGH_REPLICAS_AFTER_APPEND: "NotEnoughReplicas"

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test"
 import { startKafka } from "@headrace/dev"
 import { Admin, Arena, Consumer, type ConsumerEvent, KafkaError, type TopicPartition } from "../src/index.ts"
+import { logError } from "../src/port-error.ts"
 import {
   answerChange,
   createTopic,
@@ -259,6 +260,27 @@ describe("transactions", () => {
     expect(error).toMatchObject({ reason: "IllegalGeneration", abortable: true })
     await producer.abort(T)
     await producer.close()
+  })
+
+  test("are refused, not fenced, when the group has another member under the consumer's name", async () => {
+    const input = await createTopic(bootstrap)
+    await produceAll(input, ["a"])
+    const settings = { "group.id": fresh("group"), "group.instance.id": "one", "group.protocol": "classic" }
+    const [old, young] = [settings, settings].map(one => openConsumer(bootstrap, one))
+    await old!.subscribe([input])
+    await readUntil(old!, all => all.length >= 1)
+    const stale = old!.groupMetadata()
+    await young!.subscribe([input])
+    await readUntil(young!, all => all.length >= 1)
+    const producer = transactional()
+    await producer.initTransactions(T)
+    producer.begin()
+    const offset = { topic: input, partition: 0, offset: 1 }
+    const error = await producer.sendOffsets([offset], stale, T).catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({ reason: "IllegalGeneration", code: { name: "FENCED_INSTANCE_ID" }, abortable: true })
+    expect(logError("send offsets", error).failure).toBe("Abort")
+    await producer.abort(T)
+    await Promise.all([producer.close(), old!.close(), young!.close()])
   })
 
   test("of a producer that was replaced are fenced", async () => {
