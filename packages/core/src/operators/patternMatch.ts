@@ -6,7 +6,7 @@ import { Kept, keptCodec } from "../pattern/saved.ts"
 import { type Member, type PatternCounts, type PatternOf, PatternSet } from "../pattern/set.ts"
 import { type Cell, Cells } from "../state/cells.ts"
 import { ValueReader, writeNumber } from "../state/number.ts"
-import { EventTimeOperator, type EventTimeOptions, keyedPart, LateEvents } from "./eventTime.ts"
+import { EventTimeOperator, type EventTimeOptions, type KeyedPart, keyedPart, LateEvents } from "./eventTime.ts"
 import { FIRST_STATE } from "./processLayout.ts"
 
 /** How many partial matches a pattern may have in a key, if nothing else is said. */
@@ -30,6 +30,8 @@ export interface PatternMatchOptions extends EventTimeOptions {
    * began earliest are given up, and counted. Default: 1,000.
    */
   readonly maxPartials?: number | undefined
+  /** State beside that of the keys. */
+  readonly beside?: readonly KeyedPart[]
 }
 
 /** An event of a key. One that waits for its time has no number yet. */
@@ -53,9 +55,7 @@ export class PatternMatch extends EventTimeOperator implements Input {
   private readonly key: Keyed
   private readonly events: Cells<Waiting>
   private readonly kept: Cells<Kept>
-  private readonly set: PatternSet
-  /** By the places of the patterns. */
-  private readonly outputs: readonly Output[]
+  protected readonly set: PatternSet
   private readonly comparator: ((a: object, b: object) => number) | undefined
   private readonly timeouts: Input | undefined
   /** The key that is looked at. */
@@ -64,18 +64,20 @@ export class PatternMatch extends EventTimeOperator implements Input {
   /** Throws PatternError where a pattern is malformed. */
   constructor(options: PatternMatchOptions) {
     const { id, patterns, what, codec, maxPartials = MAX_PARTIALS } = options
-    const set = new PatternSet(patterns, maxPartials)
+    const set = new PatternSet(maxPartials)
     const events = new Cells<Waiting>({ id, handle: FIRST_STATE, codec: waitingCodec(codec), timed: true })
     const kept = new Cells<Kept>({ id, handle: FIRST_STATE + 1, codec: keptCodec(), timed: true })
     super(options, `pattern ${what}`, [
       keyedPart("events", "list", true, events, codec.shape),
-      keyedPart("matches", "map", true, kept)
+      keyedPart("matches", "map", true, kept),
+      ...(options.beside ?? [])
     ])
     this.key = options.key
     this.events = events
     this.kept = kept
     this.set = set
-    this.outputs = [...set.members.values()].map(member => this.outputOf(member))
+    for (const pattern of patterns) this.look(pattern, false)
+    if (set.members.size < patterns.length) throw new RangeError("Two patterns of one step have the same id")
     this.comparator = options.comparator as typeof this.comparator
     this.timeouts = options.timeouts
     this.late = new LateEvents(options.late)
@@ -91,8 +93,19 @@ export class PatternMatch extends EventTimeOperator implements Input {
     return this.set.totals
   }
 
+  /** Looks for a pattern from now on, in place of one with the same id. Throws PatternError where it is malformed. */
+  protected look(pattern: PatternOf, paused: boolean): void {
+    const counts = this.set.countsOf(pattern.id)
+    this.set.put(pattern, paused, this.outputOf(pattern, counts))
+  }
+
+  /** What is not later than this is late. */
+  protected get horizon(): number {
+    return this.current
+  }
+
   next(record: object, timestamp: number): void {
-    if (this.time(timestamp) <= this.current) return this.late.take(record, timestamp)
+    if (this.time(timestamp) <= this.horizon) return this.late.take(record, timestamp)
     const { bytes, start, end, kind } = this.key
     const key = readKey(bytes, start, end, kind)
     this.events.put(key, this.events.next(key), { record, timestamp, number: UNNUMBERED }, timestamp)
@@ -121,7 +134,7 @@ export class PatternMatch extends EventTimeOperator implements Input {
     const rows = this.kept.some(key)
     const matches = this.matchesOf(rows, cells)
     for (const event of this.numbered(cells)) this.take(event, matches)
-    for (const [{ matcher, place }, own] of matches) matcher.advance(own, this.current, this.outputs[place]!)
+    for (const [{ matcher, output }, own] of matches) matcher.advance(own, this.current, output)
     this.keep(key, matches, cells)
   }
 
@@ -165,14 +178,14 @@ export class PatternMatch extends EventTimeOperator implements Input {
   /** Takes an event through the patterns that have something under way, then through those that it may begin. */
   private take(event: Seen, matches: Map<Member, Matches>): void {
     this.set.answers.about(event.record)
-    for (const [{ matcher, place }, own] of matches) {
-      matcher.advance(own, event.timestamp, this.outputs[place]!)
-      matcher.process(own, event, this.outputs[place]!)
+    for (const [{ matcher, output, paused }, own] of matches) {
+      matcher.advance(own, event.timestamp, output)
+      if (!paused) matcher.process(own, event, output)
     }
     this.set.begun(member => {
       if (matches.has(member)) return
       const own = new Matches()
-      member.matcher.process(own, event, this.outputs[member.place]!)
+      member.matcher.process(own, event, member.output)
       if (!own.isEmpty) matches.set(member, own)
     })
   }
@@ -200,7 +213,7 @@ export class PatternMatch extends EventTimeOperator implements Input {
     }
   }
 
-  private outputOf({ of: { select, selectTimeout }, counts }: Member): Output {
+  private outputOf({ select, selectTimeout }: PatternOf, counts: PatternCounts): Output {
     const make = select as (match: object, key: Key) => object
     const makeTimeout = selectTimeout as ((partial: object, key: Key) => object) | undefined
     return {

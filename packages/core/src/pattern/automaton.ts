@@ -49,14 +49,41 @@ export const both = (a: Guard, b: Guard): Guard => {
   return b === always ? a : asking => a(asking) && b(asking)
 }
 
+const NEVER = (): boolean => false
+
 /** Tests on events alone, numbered: those that are the same function are the same test. */
 export class Tests {
   readonly all: ((event: object) => boolean)[] = []
+  private readonly numbers = new Map<(event: object) => boolean, number>()
+  /** How many patterns ask each of them. */
+  private readonly uses: number[] = []
+  private readonly free: number[] = []
 
   number(test: (event: never) => boolean): number {
     const own = test as (event: object) => boolean
-    const known = this.all.indexOf(own)
-    return known >= 0 ? known : this.all.push(own) - 1
+    const known = this.numbers.get(own)
+    if (known !== undefined) return known
+    const number = this.free.pop() ?? this.all.length
+    this.all[number] = own
+    this.uses[number] = 0
+    this.numbers.set(own, number)
+    return number
+  }
+
+  /** A pattern asks these. */
+  retain(tests: Iterable<(event: never) => boolean>): void {
+    for (const test of tests) this.uses[this.number(test)]!++
+  }
+
+  /** It is gone: the numbers of those that nobody else asks are free again. */
+  release(tests: Iterable<(event: never) => boolean>): void {
+    for (const test of tests) {
+      const number = this.number(test)
+      if (--this.uses[number]! > 0) continue
+      this.numbers.delete(this.all[number]!)
+      this.all[number] = NEVER
+      this.free.push(number)
+    }
   }
 
   guard(condition: Condition): Guard {

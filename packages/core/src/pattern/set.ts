@@ -2,7 +2,7 @@ import { operatorHash } from "../state/order.ts"
 import { Tests } from "./automaton.ts"
 import { checkPattern } from "./check.ts"
 import { compilePattern } from "./compile.ts"
-import { Answers, Matcher } from "./matching.ts"
+import { Answers, Matcher, type Output } from "./matching.ts"
 import { type Condition, canBePassed, isNot, type Pattern, type Step } from "./spec.ts"
 
 /** One of the patterns that are looked for in the same events. */
@@ -23,11 +23,13 @@ export interface Member {
   readonly of: PatternOf
   /** Its `what`, as a number. */
   readonly version: number
-  /** Its place among the others. */
+  /** Its place among the others: of two the one that was there first, unless it has changed since. */
   readonly place: number
   readonly matcher: Matcher
-  /** What is known of its matches: counters of this process. */
-  readonly counts: PatternCounts
+  /** It looks at no events for the time being: what it has under way is over when its time is. */
+  readonly paused: boolean
+  /** Where its matches go. */
+  readonly output: Output
 }
 
 /** What became of the partial matches of a pattern, in this process. */
@@ -53,41 +55,76 @@ export class PatternSet {
   readonly answers: Answers
   /** Of all patterns together. */
   readonly totals = { overflowed: 0, dropped: 0 }
-  readonly members: ReadonlyMap<string, Member>
-  private readonly beginnings: readonly Beginning[]
-  private readonly gone = new Map<string, PatternCounts>()
+  private readonly tests = new Tests()
+  private readonly known = new Map<string, Member>()
+  private readonly counted = new Map<string, PatternCounts>()
+  private readonly maxPartials: number
+  private beginnings: readonly Beginning[] | undefined
 
-  /** Throws PatternError where a pattern is malformed. */
-  constructor(patterns: readonly PatternOf[], maxPartials: number) {
-    const tests = new Tests()
-    const answers = new Answers(tests)
-    this.answers = answers
-    const members = patterns.map((of, place): Member => {
-      checkPattern(of.pattern)
-      const matcher = new Matcher(of.pattern, compilePattern(of.pattern, tests), answers, maxPartials)
-      const counts = { id: of.id, overflowed: 0, dropped: 0 }
-      return { of, version: operatorHash(of.what), place, matcher, counts }
-    })
-    this.members = new Map(members.map(member => [member.of.id, member]))
-    if (this.members.size < members.length) throw new RangeError("Two patterns of one step have the same id")
-    this.beginnings = beginningsOf(members, tests)
+  constructor(maxPartials: number) {
+    this.maxPartials = maxPartials
+    this.answers = new Answers(this.tests)
   }
 
-  /** Of the patterns that are looked for, then of those that were, and left something. */
+  get members(): ReadonlyMap<string, Member> {
+    return this.known
+  }
+
+  /** Of the patterns that are looked for, and of those that were, and left something. */
   get counts(): readonly PatternCounts[] {
-    return [...[...this.members.values()].map(({ counts }) => counts), ...this.gone.values()]
+    return [...this.counted.values()]
   }
 
   countsOf(id: string): PatternCounts {
-    const known = this.members.get(id)?.counts ?? this.gone.get(id)
+    const known = this.counted.get(id)
     if (known !== undefined) return known
     const counts = { id, overflowed: 0, dropped: 0 }
-    this.gone.set(id, counts)
+    this.counted.set(id, counts)
     return counts
+  }
+
+  /**
+   * Adds a pattern, or puts it in place of the one with its id: of that the partial matches go on where it is the same.
+   * Throws PatternError where it is malformed.
+   */
+  put(of: PatternOf, paused: boolean, output: Output): void {
+    const version = operatorHash(of.what)
+    const before = this.known.get(of.id)
+    const place = before?.place ?? this.known.size
+    const matcher = before?.version === version ? before.matcher : this.matcherOf(of.pattern)
+    if (before !== undefined && matcher !== before.matcher) this.tests.release(testsOf(before.matcher.pattern.steps))
+    this.known.set(of.id, { of, version, place, paused, matcher, output })
+    this.beginnings = undefined
+  }
+
+  private matcherOf(pattern: Pattern): Matcher {
+    checkPattern(pattern)
+    this.tests.retain(testsOf(pattern.steps))
+    return new Matcher(pattern, compilePattern(pattern, this.tests), this.answers, this.maxPartials)
+  }
+
+  remove(id: string): void {
+    const member = this.known.get(id)
+    if (member === undefined) return
+    this.tests.release(testsOf(member.matcher.pattern.steps))
+    this.known.delete(id)
+    this.beginnings = undefined
+  }
+
+  /** Patterns come in the order of their ids, in whichever they were added. */
+  arrange(): void {
+    const all = [...this.known.values()].sort((a, b) => (a.of.id < b.of.id ? -1 : 1))
+    this.known.clear()
+    for (const [place, member] of all.entries()) this.known.set(member.of.id, { ...member, place })
+    this.beginnings = undefined
   }
 
   /** Calls `visit` for each pattern that the event that `answers` is about may begin; in the same order for the same event. */
   begun(visit: (member: Member) => void): void {
+    this.beginnings ??= beginningsOf(
+      [...this.known.values()].filter(({ paused }) => !paused),
+      this.tests
+    )
     for (const { tests, members } of this.beginnings)
       if (tests === undefined || tests.some(test => this.answers.holds(test))) for (const one of members) visit(one)
   }
@@ -103,6 +140,23 @@ const beginningsOf = (members: readonly Member[], tests: Tests): readonly Beginn
     else beginning.members.push(member)
   }
   return [...found.values()]
+}
+
+/** The tests that the conditions of steps are made of, each once. */
+const testsOf = (steps: readonly Step[]): ReadonlySet<(event: never) => boolean> => {
+  const found = new Set<(event: never) => boolean>()
+  const add = (condition: Condition | undefined): void => {
+    if (condition?.kind === "test") found.add(condition.test)
+    else if (condition?.kind === "not") add(condition.of)
+    else if (condition?.kind === "and" || condition?.kind === "or") condition.of.forEach(add)
+  }
+  const visit = ({ where, until, group }: Step): void => {
+    add(where)
+    add(until)
+    group?.forEach(visit)
+  }
+  steps.forEach(visit)
+  return found
 }
 
 /** One of these tests holds for whatever these steps begin with; undefined: no test says so. */
