@@ -5,6 +5,8 @@ import { milliseconds } from "./check.ts"
 
 export { type Selected, type Selection, selected as select } from "./match.ts"
 export { mermaid } from "./patternMermaid.ts"
+export { orderOf, patternOf as fromSpec, type ReadPattern, readSpec } from "./patternReader.ts"
+export { PatternSpec as Spec, patternJsonSchema as jsonSchema } from "./patternSpec.ts"
 
 /** What a match holds: the events A of each step, in the order in which they were taken. */
 export type Match<A, Names extends string> = { readonly [Name in Names]: readonly A[] }
@@ -225,10 +227,13 @@ const refuse = (wrong: boolean, message: string): void => {
   if (wrong) throw new PatternError(message)
 }
 
-const condition = (where: AnyWhere): Condition =>
-  where.length > 1
+/** A pattern that was given as data brings conditions that are made already. */
+const condition = (where: AnyWhere | Condition): Condition => {
+  if (typeof where === "object") return where
+  return where.length > 1
     ? { kind: "iterative", test: where as (event: never, taken: Taken) => boolean }
     : { kind: "test", test: where as (event: never) => boolean }
+}
 
 const both = (kind: "and" | "or", before: Condition, where: AnyWhere): Condition => ({
   kind,
