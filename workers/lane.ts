@@ -27,7 +27,8 @@ export default async (task: WorkerTask): Promise<void> => {
   const metrics = new LaneMetrics(task.metrics)
   const waiting = waits ? { admitted: Deferred.await(admitted) } : {}
   const known = task.topics === undefined ? {} : { topics: task.topics }
-  const run = runLaneJob({ plan, job, lane: task.index, metrics, ...known, ...waiting }, handle => {
+  const shared = task.clocks === undefined ? {} : { clocks: task.clocks }
+  const run = runLaneJob({ plan, job, lane: task.index, metrics, ...known, ...shared, ...waiting }, handle => {
     offer = message => {
       if (message.type === "stop") handle.offer(message)
     }

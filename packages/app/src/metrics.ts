@@ -60,7 +60,7 @@ const LANE_METRICS: readonly (Family & { readonly metric: MetricName; readonly s
     metric: "blocked",
     name: "headrace_blocked_records",
     kind: "gauge",
-    help: "Of the lag: behind open transactions of others"
+    help: "Of the lag: behind open transactions of others, or held back by alignment"
   },
   { metric: "watermark", name: "headrace_watermark_ms", kind: "gauge", help: "Lowest watermark, event time in ms" },
   {
@@ -68,6 +68,12 @@ const LANE_METRICS: readonly (Family & { readonly metric: MetricName; readonly s
     name: "headrace_watermark_skew_ms",
     kind: "gauge",
     help: "By how much the partition that is ahead is ahead of the one that is behind, of those that have had records"
+  },
+  {
+    metric: "heldBack",
+    name: "headrace_alignment_held_back",
+    kind: "gauge",
+    help: "Partitions that are not read since they are too far ahead of others in their alignment group"
   },
   { metric: "stateBytes", name: "headrace_state_bytes", kind: "gauge", help: "State in memory" },
   { metric: "stateBound", name: "headrace_state_bound_bytes", kind: "gauge", help: "What state may take in memory" },

@@ -1,6 +1,8 @@
 import {
+  alignmentGroups,
   type CheckpointStore,
   checkTopics,
+  GroupClocks,
   inputTopics,
   type JobConfig,
   LaneMetrics,
@@ -110,6 +112,7 @@ const work = Effect.fnUntraced(function* (all: Work) {
     job,
     digest,
     topics,
+    clocks: GroupClocks.bufferOf(alignmentGroups(plan).length, job.lanes),
     units: status.units,
     stopWithinMs: STOP_WITHIN_MS,
     restarts: defaultRestarts,

@@ -68,6 +68,8 @@ export interface Supervised {
   readonly units: readonly Unit[]
   /** What was found of the job's topics just now. Lanes that are started again look themselves. */
   readonly topics?: ReadonlyMap<string, number>
+  /** What lanes share of their clocks, see `GroupClocks`. */
+  readonly clocks?: SharedArrayBuffer
   /** Clean stops that take longer are ended by force. */
   readonly stopWithinMs: number
   readonly restarts: RestartPolicy
@@ -187,6 +189,7 @@ const taskOf = (crew: Crew, unit: Unit, first: boolean): Omit<WorkerTask, "contr
   metrics: unit.metrics.buffer,
   digest: crew.digest,
   ...(first && crew.topics !== undefined ? { topics: crew.topics } : {}),
+  ...(unit.kind === "lane" && crew.clocks !== undefined ? { clocks: crew.clocks } : {}),
   ...(unit.kind === "lane" && isClosed(crew.admission) ? { waits: true } : {}),
   ...(unit.nodeId === undefined ? {} : { nodeId: unit.nodeId })
 })

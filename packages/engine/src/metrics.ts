@@ -19,6 +19,7 @@ const NAMES = [
   "lag",
   "watermark",
   "watermarkSkew",
+  "heldBack",
   "stateBytes",
   "stateBound",
   "bufferedBytes",

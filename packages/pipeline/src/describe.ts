@@ -61,7 +61,12 @@ const source = (node: SourceNode): string => {
     node.watermark === undefined
       ? `out of order by ${shortDuration(node.outOfOrdernessMs)}`
       : "watermarks in its records"
-  return `topic ${node.topic}, ${time}, ${order}, ${errors} undecodable records`
+  const { alignment } = node
+  const ahead =
+    alignment === undefined
+      ? ""
+      : `, at most ${shortDuration(alignment.maxDriftMs)} ahead of others in the alignment group ${alignment.group}`
+  return `topic ${node.topic}, ${time}, ${order}${ahead}, ${errors} undecodable records`
 }
 
 const asynchronous = ({ concurrency, deadLetters }: MapEffectNode): string =>

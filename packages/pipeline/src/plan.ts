@@ -25,6 +25,12 @@ interface Step extends Base {
   readonly input: string
 }
 
+/** Partitions of the sources of a group wait for each other: none is read that is further ahead, in event time ms. */
+export interface Alignment {
+  readonly group: string
+  readonly maxDriftMs: number
+}
+
 export interface SourceNode extends Base {
   readonly kind: "source"
   readonly topic: string
@@ -34,6 +40,8 @@ export interface SourceNode extends Base {
   readonly outOfOrdernessMs: number
   /** A partition without records for as long, in processing time, is not waited for by the next stage. Undefined: it is. */
   readonly idleTimeoutMs: number | undefined
+  /** The sources that wait for each other, and how far ahead of the others this one may be. Undefined: it waits for none. */
+  readonly alignment: Alignment | undefined
   /** The watermark that a record carries, in place of bounded disorder; undefined where it carries none. */
   readonly watermark: ((record: never, timestamp: number) => number | undefined) | undefined
   /** The field that holds the Kafka key: by it the topic is partitioned. Undefined: nobody said. */

@@ -1,7 +1,7 @@
 import type { Duration } from "effect"
 import { milliseconds, plainName, topicName } from "./check.ts"
 import type { DeadLetter } from "./deadLetter.ts"
-import type { SourceNode } from "./plan.ts"
+import type { Alignment, SourceNode } from "./plan.ts"
 import type { RecordSchema } from "./schema.ts"
 
 /** A topic to read, as typed records. */
@@ -22,6 +22,11 @@ export interface KafkaOptions<A> {
    */
   readonly idleTimeout?: Duration.Input
   /**
+   * Partitions that run ahead wait for the others: see `AlignmentOptions`. Default: each is read as fast as it goes, and what
+   * waits for the slower ones is kept as state.
+   */
+  readonly alignment?: AlignmentOptions
+  /**
    * The watermark that a record carries, in ms: nothing at or before it will come any more in its partition. Undefined for one
    * that carries none. In place of `outOfOrderness`; called once for each record, on a view. It never goes back.
    */
@@ -37,6 +42,18 @@ export interface KafkaOptions<A> {
   readonly onDecodeError?: "fail" | DeadLetter
   /** Default: `source:<topic>`. */
   readonly id?: string
+}
+
+/**
+ * A partition whose watermark is further ahead than `maxDrift` of the least one in its group is not read until that has
+ * followed. All partitions that lanes of one process read are compared; those without records for the `idleTimeout` (5
+ * seconds, if there is none) are not waited for. Results do not depend on it.
+ */
+export interface AlignmentOptions {
+  /** In event time. */
+  readonly maxDrift: Duration.Input
+  /** Sources of the same group wait for each other. Default: `default`. */
+  readonly group?: string
 }
 
 /**
@@ -66,10 +83,16 @@ export const kafka = <S extends RecordSchema>(
       options.idleTimeout === undefined
         ? undefined
         : milliseconds(`idleTimeout of source "${topic}"`, options.idleTimeout, 1),
+    alignment: options.alignment && alignmentOf(topic, options.alignment),
     watermark: options.watermark,
     key: options.key,
     onDecodeError: decodeErrors(options.onDecodeError)
   }
+})
+
+const alignmentOf = (topic: string, { maxDrift, group = "default" }: AlignmentOptions): Alignment => ({
+  group: plainName("an alignment group", group),
+  maxDriftMs: milliseconds(`the alignment's maxDrift of source "${topic}"`, maxDrift, 0)
 })
 
 const decodeErrors = (choice: "fail" | DeadLetter = "fail"): SourceNode["onDecodeError"] =>

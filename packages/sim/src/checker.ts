@@ -54,7 +54,7 @@ export const check = (world: World, plan: Plan, shape: Shape): readonly string[]
     checkEach(world, inputs, "parts", event => PARTS.map(part => ({ ...event, part })), report)
   const crosses = shape === "crossing" ? counts : () => true
   const stages = stagesOf(world, plan, crosses, eventsOf, OUT_OF_ORDERNESS_MS, report)
-  if (shape === "joined") checkPairs(world, stages, report)
+  if (shape === "joined" || shape === "aligned") checkPairs(world, stages, report)
   if (world.log.topics.has("totals"))
     checkWindows(world, stages.length > 0 ? stages : inputs.map(asRead), shape, report)
   world.warehouse?.check(report)

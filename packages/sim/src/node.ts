@@ -18,6 +18,7 @@ import { Effect, type Fiber, type Schema } from "effect"
 import type { Plan } from "headrace"
 import { eventDecoder, jsonDecoder, jsonEncoder } from "./codec.ts"
 import {
+  Alignment,
   type Command,
   type Event,
   exchangeOver,
@@ -154,6 +155,7 @@ export class Node {
       topic: id => inputTopics(plan, APP)[id]!,
       makeTask: (partition, outputs) => this.followers.take(partition, outputs) ?? fresh(partition, outputs),
       memory: parts.memory,
+      alignment: new Alignment(plan, slot, world.clocks),
       changelogTopic: topic => topics.indexOf(changelogName(APP, topic)),
       clock: parts.clock,
       metrics: parts.metrics
@@ -242,9 +244,11 @@ export class Node {
   /** A full disk ends the lane; anything else that is thrown, the process: nothing in these pipelines throws by itself. */
   private step(event: Event): readonly Command[] {
     const repeats = this.metrics.get("repeats")
+    const heldBack = this.metrics.get("heldBack")
     try {
       const commands = this.lane.step(event, this.world.now, this.world.now + this.skew)
       if (this.metrics.get("repeats") > repeats) this.world.inject("transactions repeated")
+      if (this.metrics.get("heldBack") > heldBack) this.world.inject("partition held back")
       if (event.type === "committed" && this.source.arriving) this.world.inject("committed beside a restore")
       return commands
     } catch (error) {

@@ -32,8 +32,9 @@ export const counts = (event: { readonly cents: number }): boolean => event.cent
 /** The asynchronous step's call; the simulation decides when it is answered. */
 export type Ask = <A extends object>(record: A, result: () => object) => Effect.Effect<object>
 
-const source = (topic = SOURCE) =>
+const source = (topic = SOURCE, options: Source.KafkaOptions<Event> = {}) =>
   Source.kafka(topic, EventSchema, {
+    ...options,
     eventTime: event => event.at,
     outOfOrderness: OUT_OF_ORDERNESS_MS,
     key: "account",
@@ -127,10 +128,12 @@ const crossing = () => {
 
 /** Records of both sides whose times are within this of each other. */
 export const PAIRED_MS = 1_000
+/** Of partitions that are aligned: less than the gaps between some records. */
+const DRIFT_MS = 1_000
 
 /** Two topics come together in one log, and records of both are paired there. */
-const joined = () => {
-  const side = (topic: string) => Pipeline.make("sim").from(source(topic)).keyBy(groupOf)
+const joined = (options: Source.KafkaOptions<Event> = {}) => {
+  const side = (topic: string) => Pipeline.make("sim").from(source(topic, options)).keyBy(groupOf)
   return side(SOURCE)
     .intervalJoin(
       side(OTHERS),
@@ -144,6 +147,9 @@ const joined = () => {
     )
     .to(Sink.kafka("pairs", Pair))
 }
+
+/** The same, and no partition of either topic may run far ahead of the others. */
+const aligned = () => joined({ alignment: { maxDrift: DRIFT_MS } })
 
 /** What is committed goes on into a table. */
 const table = () =>
@@ -237,11 +243,12 @@ export const SHAPES = [
   "alarms",
   "table",
   "crossing",
-  "joined"
+  "joined",
+  "aligned"
 ] as const
 export type Shape = (typeof SHAPES)[number]
 
 export const planOf = (shape: Shape, ask: Ask): Plan => {
-  const pipelines = { plain, prefix, beside, behind, twice, parts, process, alarms, table, crossing, joined }
-  return toPlan(pipelines[shape](ask))
+  const pipelines = { plain, prefix, beside, behind, twice, parts, process, alarms, table, crossing, aligned }
+  return toPlan(shape === "joined" ? joined() : pipelines[shape](ask))
 }

@@ -10,7 +10,7 @@ import type { Sabotage } from "./sabotage.ts"
 import type { SimSource } from "./source.ts"
 import { TableNode } from "./table-node.ts"
 import { type Warehouse, warehouseOf } from "./warehouse.ts"
-import { type Fault, NO_FAULTS, World } from "./world.ts"
+import { type Fault, MAX_LANES, NO_FAULTS, World } from "./world.ts"
 
 const TRANSACTION_TIMEOUT_MS = 10_000
 /** Steps with faults at most, and steps in which everything must have come to rest afterwards. */
@@ -77,7 +77,7 @@ class Simulation {
     this.plan = planOf(this.shape, askIn(this.world))
     this.world.open(this.plan)
     this.world.warehouse = warehouseOf(this.world, this.plan)
-    this.slots = Array.from({ length: random.int(1, 3) })
+    this.slots = Array.from({ length: random.int(1, MAX_LANES) })
     this.tables = Array.from({ length: this.world.warehouse === undefined ? 0 : random.int(1, 2) })
     this.inputs = new Inputs(this.world)
   }

@@ -1,4 +1,13 @@
-import { changelogName, exchangeTopics, inputTopics, type JobConfig, sinkTopics, sourceTopics } from "@headrace/engine"
+import {
+  alignmentGroups,
+  changelogName,
+  exchangeTopics,
+  GroupClocks,
+  inputTopics,
+  type JobConfig,
+  sinkTopics,
+  sourceTopics
+} from "@headrace/engine"
 import { type Cause, Random as Chance, Clock, Context, Duration, Effect, type Fiber, Logger, Scheduler } from "effect"
 import type { Plan } from "headrace"
 import { Disk } from "./disk.ts"
@@ -76,11 +85,13 @@ export const FAULTS = [
   "zombie refused",
   // No faults, but what has to happen under them.
   "transactions repeated",
-  "committed beside a restore"
+  "committed beside a restore",
+  "partition held back"
 ] as const
 export type Fault = (typeof FAULTS)[number]
 
 export const APP = "sim"
+export const MAX_LANES = 3
 const OUTPUT_PARTITIONS = 2
 const STAGE_PARTITIONS = 2
 const always = (): boolean => true
@@ -100,6 +111,8 @@ export class World {
   readonly standby: boolean
   /** Event time has come to its end in all stages: windows that were open are out. */
   drained = false
+  /** Lanes align by it, as those of one process do; where the plan has groups. */
+  clocks = GroupClocks.bufferOf(0, 0)
   /** Where the plan has a table. */
   warehouse: Warehouse | undefined
   readonly violations: string[] = []
@@ -153,6 +166,7 @@ export class World {
 
   /** Makes the topics of a plan, and lets the lanes' group read those that it reads. */
   open(plan: Plan): void {
+    this.clocks = GroupClocks.bufferOf(alignmentGroups(plan).length, MAX_LANES)
     const { log, group } = this
     for (const topic of sourceTopics(plan).filter(topic => topic !== SOURCE)) {
       log.create(topic, this.random.int(1, 3))

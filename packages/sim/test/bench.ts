@@ -6,12 +6,13 @@ import {
   outputTopics,
   STRIDE,
   sourceTopics,
+  type TopicPartition,
   transactionalIds
 } from "@headrace/engine"
 import { Effect } from "effect"
 import type { Plan } from "headrace"
 import { encodeEvent, type Event as Record } from "../src/codec.ts"
-import { type Command, type Event, Lane, makeTask, Pace, type Restored } from "../src/engine.ts"
+import { Alignment, type Command, type Event, Lane, makeTask, Pace, type Restored } from "../src/engine.ts"
 import { chainParts } from "../src/node.ts"
 import { type Ask, planOf, type Shape, SOURCE } from "../src/pipelines.ts"
 import { APP, World } from "../src/world.ts"
@@ -29,9 +30,10 @@ export class Bench {
   wallClock = 1_000_000
   private readonly lane: Lane
   private released = false
-  private offset = 0
+  /** The next one of each partition. */
+  private readonly offsets = new Map<number, number>()
 
-  constructor(shape: Shape | Plan, ask: Ask = (_, result) => Effect.succeed(result())) {
+  constructor(shape: Shape | Plan, ask: Ask = (_, result) => Effect.succeed(result()), clocks?: SharedArrayBuffer) {
     const plan = typeof shape === "string" ? planOf(shape, ask) : shape
     const topics = outputTopics(plan, APP)
     const parts = chainParts(plan, this.world, this, () => {
@@ -47,6 +49,7 @@ export class Bench {
       topic: () => sourceTopics(plan)[0]!,
       makeTask: (partition, outputs) => makeTask(parts, partition, outputs),
       memory: parts.memory,
+      alignment: new Alignment(plan, 0, clocks),
       changelogTopic: () => topics.length - 1,
       clock: parts.clock,
       metrics: parts.metrics
@@ -102,9 +105,9 @@ export class Bench {
     return command as Extract<Command, { type: T }>
   }
 
-  /** Answers a poll with these records. */
-  feed(records: readonly Record[]): void {
-    this.step(this.polled(records))
+  /** Answers a poll with these records of a partition. */
+  feed(records: readonly Record[], partition = 0): void {
+    this.step(this.polled(records, partition))
   }
 
   /** Answers the oldest command of this type as if it had succeeded. */
@@ -156,7 +159,7 @@ export class Bench {
         return {
           type: "restored",
           task: command.task,
-          at: this.positionOf(command.task.topic, command.task.partition)
+          at: this.positionOf(command.task)
         }
       case "take":
       case "pause":
@@ -174,26 +177,28 @@ export class Bench {
     }
   }
 
-  private positionOf(topic: string, partition: number): Restored {
-    return { topic, partition, offset: this.offset, committed: this.offset }
+  private positionOf({ topic, partition }: TopicPartition): Restored {
+    const offset = this.offsets.get(partition) ?? 0
+    return { topic, partition, offset, committed: offset }
   }
 
-  private polled(records: readonly Record[]): Extract<Event, { type: "polled" }> {
+  private polled(records: readonly Record[], partition = 0): Extract<Event, { type: "polled" }> {
     this.take("poll")
-    const batch = batchOf(records, this.offset)
-    this.offset += records.length
+    const offset = this.offsets.get(partition) ?? 0
+    const batch = batchOf(records, offset, partition)
+    this.offsets.set(partition, offset + records.length)
     return { type: "polled", batch, changes: [] }
   }
 }
 
-/** Records of partition 0 from `offset` on, keyed by account. */
-export const batchOf = (records: readonly Record[], offset: number) => {
+/** Records of a partition from `offset` on, keyed by account. */
+export const batchOf = (records: readonly Record[], offset: number, partition = 0) => {
   const index = new Int32Array(records.length * STRIDE)
   let at = 0
   const parts = records.flatMap((record, i) => {
     const key = Buffer.from(record.account)
     const value = encodeEvent(record)
-    index.set([0, 0, at, key.length, at + key.length, value.length, 0, 0], i * STRIDE)
+    index.set([0, partition, at, key.length, at + key.length, value.length, 0, 0], i * STRIDE)
     at += key.length + value.length
     return [key, value]
   })

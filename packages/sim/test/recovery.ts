@@ -282,6 +282,10 @@ class KeyValues implements Task {
     return 0
   }
   release(): void {}
+  nextOffset(): number {
+    return this.committable()
+  }
+  holdBack(): void {}
   committable(): number {
     return 0
   }

@@ -2,6 +2,7 @@ import type { Position, TopicPartition } from "../ports/log.ts"
 import type { Restored } from "../recovery/restore.ts"
 import type { StateMemory } from "../task/memory.ts"
 import type { Task } from "../task/task.ts"
+import type { Aligned } from "./alignment.ts"
 import { Arrivals } from "./arrivals.ts"
 import type { Command } from "./events.ts"
 import { Tasks } from "./tasks.ts"
@@ -9,7 +10,7 @@ import { Tasks } from "./tasks.ts"
 /**
  * The partitions that a lane has of its group: those that run, those that arrive, and those that the group wants back or
  * has taken. Answers with the commands that follow. Which client calls are under way is known here, so that nothing is
- * handed over, or begun anew, in the middle of one.
+ * handed over, aligned or begun anew in the middle of one.
  */
 export class Holdings {
   readonly tasks: Tasks
@@ -17,6 +18,8 @@ export class Holdings {
   private readonly makeTask: (partition: TopicPartition) => Task
   private leaving: readonly TopicPartition[] | undefined
   private placing = 0
+  /** Of those that run: not read for now. */
+  private readonly heldBack = new WeakSet<Task>()
 
   /** `topic`: the name behind a topic id in `Batch.index`. `memory`: of the state of all of them. */
   constructor(topic: (id: number) => string, memory: StateMemory, makeTask: (partition: TopicPartition) => Task) {
@@ -43,6 +46,9 @@ export class Holdings {
   /** Some of them run: what is open of theirs has to be committed first. */
   get owingRunning(): boolean {
     return this.leaving?.some(partition => this.tasks.of(partition) !== undefined) === true
+  }
+  isHeldBack(task: Task): boolean {
+    return this.heldBack.has(task)
   }
   awaits(task: Task): boolean {
     return this.arrivals.has(task)
@@ -90,12 +96,31 @@ export class Holdings {
     return [...commands, ...this.place({ type: "seek", positions })]
   }
 
+  /** Reads those that run ahead no further, and those that did from where they stand. Not while something moves. */
+  align({ ahead, caughtUp }: Aligned): readonly Command[] {
+    for (const task of ahead) this.heldBack.add(task)
+    for (const task of caughtUp) this.heldBack.delete(task)
+    for (const task of [...ahead, ...caughtUp]) task.holdBack(this.isHeldBack(task))
+    const positions = caughtUp.map(task => ({
+      topic: task.topic,
+      partition: task.partition,
+      offset: task.nextOffset()
+    }))
+    return [
+      ...(ahead.length === 0 ? [] : this.place({ type: "pause", tasks: ahead })),
+      ...(positions.length === 0 ? [] : this.place({ type: "seek", positions }))
+    ]
+  }
+
   /** Throws the state of all that runs away: it comes back from the log, but for what is to be given back. */
   renew(): readonly Command[] {
     this.tasks.remove(this.leaving ?? [])
     const running = [...this.tasks.all()]
     this.tasks.remove(running)
-    return running.length === 0 ? [] : this.place({ type: "pause", tasks: this.expect(running) })
+    // Of those that are held back nothing is read anyway.
+    this.arrivals.held(this.expect(running.filter(task => this.isHeldBack(task))))
+    const read = this.expect(running.filter(task => !this.isHeldBack(task)))
+    return read.length === 0 ? [] : this.place({ type: "pause", tasks: read })
   }
 
   restored(task: Task, at: Restored): void {

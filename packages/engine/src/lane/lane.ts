@@ -8,6 +8,7 @@ import {
   TRANSACTION_TIMEOUT_MS
 } from "../ports/log.ts"
 import { ChangelogWriter } from "../recovery/changelog.ts"
+import type { Task } from "../task/task.ts"
 import { Commits } from "./commits.ts"
 import type { Command, Event, Turn } from "./events.ts"
 import { Fences, sameName } from "./fences.ts"
@@ -72,6 +73,7 @@ export class Lane {
     this.take(event)
     this.pump()
     this.show()
+    if (this.phase === "running") this.options.alignment.repeat(wallClock)
     return this.commands
   }
 
@@ -87,6 +89,12 @@ export class Lane {
   /** What the group has given, whether it runs already or not. */
   get owned(): readonly TopicPartition[] {
     return this.holdings.all
+  }
+
+  /** Nothing is read of it for now, so that others may follow. */
+  isHeldBack(partition: TopicPartition): boolean {
+    const task = this.tasks.of(partition)
+    return task !== undefined && this.holdings.isHeldBack(task)
   }
 
   /** Something was processed that is not committed. */
@@ -238,6 +246,19 @@ export class Lane {
     const fired = this.tasks.fire(Math.max(this.options.resultsAtOnce, batch?.count ?? 0))
     this.options.metrics.add("recordsIn", batch?.count ?? 0)
     if (batch !== undefined || fired) this.commits.collect(this.now)
+    this.align()
+  }
+
+  /**
+   * Once for each poll, and behind it: what was held back at a look before stands still by then, whatever a poll that had been
+   * under way brought of it.
+   */
+  private align(): void {
+    const { alignment, clock, metrics } = this.options
+    const { tasks, holdings } = this
+    if (this.phase !== "running" || this.leaves || this.draining || holdings.moving) return
+    const isHeld = (task: Task) => holdings.isHeldBack(task)
+    this.emit(holdings.align(alignment.look(tasks.all(), isHeld, this.now, clock.now, metrics)))
   }
 
   /** Still true of a partition that stands where it stood, whatever happened since it was looked at. */

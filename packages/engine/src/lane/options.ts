@@ -4,6 +4,7 @@ import type { WallClock } from "../task/chain.ts"
 import type { StateMemory } from "../task/memory.ts"
 import type { Outputs } from "../task/outputs.ts"
 import type { Task } from "../task/task.ts"
+import type { Alignment } from "./alignment.ts"
 import type { Pace } from "./pace.ts"
 
 export interface LaneOptions {
@@ -27,6 +28,8 @@ export interface LaneOptions {
   readonly makeTask: (partition: TopicPartition, outputs: () => Outputs) => Task
   /** Bounds the state of all its tasks. */
   readonly memory: StateMemory
+  /** Which partitions wait for others. */
+  readonly alignment: Alignment
   /** The output topic id of a source topic's changelog. */
   readonly changelogTopic: (source: string) => number
   /** What operators see of the wall clock; the lane keeps it. */

@@ -18,7 +18,7 @@ export interface QuietParts {
  * Takes quiet partitions past the transaction markers that follow their last record. Retention removes those with it,
  * and an offset before them would then look like records that were lost. That nothing else stands there is proven by
  * reading it. Where it cannot be read, because a transaction of somebody else is open there, that is a lag which nobody
- * can work off yet: the gauge `blocked`.
+ * can work off yet, as is one that is held back for others to follow: the gauge `blocked`.
  */
 export const watchQuiet = (
   { lane, source, reader, metrics }: QuietParts,
@@ -32,7 +32,12 @@ export const watchQuiet = (
     let blocked = 0
     for (const position of positions) {
       const ahead = (source.knownEnd(position) ?? -1) - position.offset
-      if (!stands(position) || ahead <= 0) continue
+      if (ahead <= 0) continue
+      if (lane.isHeldBack(position)) {
+        blocked += ahead
+        continue
+      }
+      if (!stands(position)) continue
       const end = yield* endOfMarkers(reader, position)
       if (end === position.offset) blocked += ahead
       else if (end !== undefined) offer({ type: "passed", position, end })

@@ -8,6 +8,7 @@ export class IdleWatch implements Timed {
   private readonly clock: WallClock
   private readonly rest: () => void
   private said = false
+  private isHeld = false
 
   constructor(timeoutMs: number, clock: WallClock, rest: () => void) {
     this.idleness = new Idleness(timeoutMs)
@@ -21,8 +22,14 @@ export class IdleWatch implements Timed {
     this.said = false
   }
 
+  /** Nothing can come for the time being: that is no silence. */
+  holdBack(isHeld: boolean): void {
+    this.isHeld = isHeld
+  }
+
   /** The lane asks after each poll: these are the looks. */
   get pending(): boolean {
+    if (this.isHeld) this.idleness.observe()
     return !this.said && this.idleness.look(this.clock.now)
   }
 

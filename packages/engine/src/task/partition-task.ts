@@ -148,6 +148,12 @@ export abstract class PartitionTask implements Task {
     if (this.inFlight() !== before) this.isTouched = true
   }
 
+  nextOffset(): number {
+    return this.position
+  }
+
+  holdBack(_isHeld: boolean): void {}
+
   committable(): number {
     return this.position
   }

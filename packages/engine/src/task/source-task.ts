@@ -73,6 +73,10 @@ export class SourceTask extends PartitionTask {
     return oldest === undefined ? this.position : oldest.offset
   }
 
+  override holdBack(isHeld: boolean): void {
+    this.idle?.holdBack(isHeld)
+  }
+
   /** The clock goes to what the committed records made it, not to what records still under way did. */
   override delta(out: ByteWriter): void {
     const { maxTimestamp } = this.clock

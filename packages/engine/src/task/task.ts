@@ -18,6 +18,10 @@ export interface Task extends TopicPartition {
   readonly pass: (offset: number) => void
   /** Takes up what asynchronous steps finished since the last call. */
   readonly release: () => void
+  /** The next offset to read. */
+  readonly nextOffset: () => number
+  /** Nothing is read of it until further notice, though there may be something: then it is not idle. */
+  readonly holdBack: (isHeld: boolean) => void
   /** The next offset to commit: every record below it is done, and its outputs are in the outputs. */
   readonly committable: () => number
   /** Records whose asynchronous step has not finished. */

@@ -1,0 +1,93 @@
+/** Two lanes, a partition each: the one that is ahead in event time is paused at the broker until the other has followed. */
+import { afterAll, beforeAll, expect, test } from "bun:test"
+import { join } from "node:path"
+import { MessageChannel } from "node:worker_threads"
+import { alignmentGroups, GroupClocks, LaneMetrics } from "@headrace/engine"
+import { digest, toPlan } from "headrace"
+import runLane from "../../workers/lane.ts"
+import pipeline, { Tick } from "../fixtures/aligned.ts"
+import { type OrdersWorld, startOrders } from "../support/orders.ts"
+import { createTopic, receive, send } from "../support/records.ts"
+
+const LANES = 2
+/** More than some polls bring: 8,192 each, of which one is under way when the partition is paused. */
+const AHEAD = 60_000
+const SOME_POLLS = 4 * 8_192
+
+let world: OrdersWorld
+
+beforeAll(async () => {
+  world = await startOrders()
+  await createTopic(world.servers, "ticks", LANES)
+}, 60_000)
+
+afterAll(() => world?.stop(), 60_000)
+
+const plan = toPlan(pipeline)
+
+/** Runs both lanes until `done`, and then stops them. */
+const runUntil = async (done: (lanes: readonly LaneMetrics[]) => boolean): Promise<void> => {
+  const clocks = GroupClocks.bufferOf(alignmentGroups(plan).length, LANES)
+  const lanes = Array.from({ length: LANES }, (_, index) => {
+    const metrics = new LaneMetrics()
+    const { port1, port2 } = new MessageChannel()
+    const job = { ...world.job("aligned"), lanes: LANES, module: join(import.meta.dir, "../fixtures/aligned.ts") }
+    const task = {
+      kind: "lane",
+      job,
+      index,
+      metrics: metrics.buffer,
+      control: port2,
+      digest: digest(plan),
+      clocks
+    } as const
+    return { metrics, control: port1, ended: runLane(task) }
+  })
+  const early = Promise.race(lanes.map(({ ended }) => ended.then(() => "ended" as const)))
+  while (!done(lanes.map(({ metrics }) => metrics))) {
+    // Somebody else writes these figures, and says nothing when they change.
+    const state = await Promise.race([early, Bun.sleep(20).then(() => "running" as const)])
+    if (state === "ended") throw new Error("A lane ended by itself")
+  }
+  for (const { control } of lanes) control.postMessage({ type: "stop" })
+  await Promise.all(lanes.map(({ ended }) => ended))
+  for (const { control } of lanes) control.close()
+}
+
+const sum = (lanes: readonly LaneMetrics[], name: "heldBack" | "recordsIn") =>
+  lanes.reduce((all, metrics) => all + metrics.get(name), 0)
+
+const ticks = (partition: number, from: number, to: number, at: (i: number) => number) =>
+  Array.from({ length: to - from }, (_, i) => ({
+    key: "",
+    partition,
+    id: (from + i) * LANES + partition,
+    at: at(from + i)
+  }))
+
+test("a partition that is ahead waits for one in another lane, over a restart, and each record comes out once", async () => {
+  const seconds = (i: number) => i * 1000
+  await send(world.servers, "ticks", Tick, ticks(1, 0, AHEAD, seconds))
+  await send(world.servers, "ticks", Tick, ticks(0, 0, 5, seconds))
+  await runUntil(lanes => sum(lanes, "heldBack") === 1 && lanes.every(metrics => metrics.get("recordsIn") > 0))
+  const early = await receive(world.servers, "ticks.seen", Tick)
+  expect(early.length).toBeLessThan(SOME_POLLS)
+
+  // The one behind ends beyond the other: that one is waited for now, and does not have to wait.
+  await send(
+    world.servers,
+    "ticks",
+    Tick,
+    ticks(0, 5, AHEAD / 10 + 20, i => i * 10_000)
+  )
+  let held = 0
+  await runUntil(lanes => {
+    held = Math.max(held, sum(lanes, "heldBack"))
+    return sum(lanes, "recordsIn") === AHEAD + AHEAD / 10 + 20 - early.length
+  })
+  expect(held).toBeGreaterThan(0)
+  const seen = await receive(world.servers, "ticks.seen", Tick)
+  const ids = seen.map(({ value }) => Number(value.id)).toSorted((a, b) => a - b)
+  const sent = [...ticks(0, 0, AHEAD / 10 + 20, Number), ...ticks(1, 0, AHEAD, Number)].map(({ id }) => id)
+  expect(ids).toEqual(sent.toSorted((a, b) => a - b))
+}, 120_000)
