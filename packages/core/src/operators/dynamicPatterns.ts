@@ -1,0 +1,112 @@
+import { END_OF_TIME, type Input } from "../operator.ts"
+import { Agreement, type Heard, type PatternChange } from "../pattern/agreement.ts"
+import type { PatternOf } from "../pattern/set.ts"
+import { PatternMatch, type PatternMatchOptions } from "./patternMatch.ts"
+import { FIRST_STATE } from "./processLayout.ts"
+
+export interface DynamicPatternsOptions extends Omit<PatternMatchOptions, "patterns" | "beside"> {
+  /** Makes a pattern of what was said about it; undefined where it cannot be: then it is not looked for. */
+  readonly read: (change: PatternChange) => PatternOf | undefined
+  /** Which partition of how many this is: all of them take up a change at one event time. */
+  readonly place: { readonly partition: number; readonly partitions: number }
+  /** Reaches the `heard` of all partitions, this one as well. */
+  readonly tell: Input | undefined
+}
+
+/** Behind the state of PatternMatch. */
+const AGREEMENT = FIRST_STATE + 16
+
+/**
+ * Finds patterns that come, change, rest and go while it runs. A change that has come holds event time back until all partitions
+ * have said how far they had come: it takes effect behind the greatest of these times. What a pattern has under way goes on
+ * where it is the same, stays where it is paused (and is over when its time is), and is dropped, and counted, where it
+ * has changed or gone.
+ */
+export class DynamicPatterns extends PatternMatch {
+  /** What is said about patterns flows in here, and here what partitions have heard of it. Neither holds event time back. */
+  readonly changes: Input
+  readonly heard: Input
+  private readonly agreement: Agreement
+  private readonly read: DynamicPatternsOptions["read"]
+  private readonly tell: Input | undefined
+  /** The set is not what state says. */
+  private isStale = false
+
+  constructor(options: DynamicPatternsOptions) {
+    const agreement = new Agreement(options.id, AGREEMENT, options.place)
+    super({ ...options, patterns: [], beside: agreement.parts })
+    this.agreement = agreement
+    this.read = options.read
+    this.tell = options.tell
+    this.changes = {
+      next: (record, timestamp) => this.tell?.next(agreement.propose(record as PatternChange), timestamp),
+      watermark: () => {}
+    }
+    this.heard = { next: record => agreement.hear(record as Heard), watermark: () => {} }
+  }
+
+  override watermark(watermark: number): void {
+    const { agreement } = this
+    agreement.come = Math.max(agreement.come, watermark)
+    super.watermark(this.reach())
+  }
+
+  /** By how far event time has come, not by how far it may go: that depends on when the others were heard. */
+  protected override get horizon(): number {
+    return this.agreement.come
+  }
+
+  override get pending(): boolean {
+    return super.pending || this.isTurn
+  }
+
+  protected override perform(): void {
+    if (this.isStale) this.renew()
+    if (super.pending) return super.perform()
+    if (this.agreement.isDue(this.current)) this.turn()
+    else this.current = this.reach()
+  }
+
+  /** Nobody says anything behind the end of time. */
+  protected override handOn(): void {
+    super.handOn()
+    if (this.current === END_OF_TIME) this.tell?.watermark(END_OF_TIME)
+  }
+
+  protected override note(): void {
+    super.note()
+    this.agreement.keep()
+  }
+
+  protected override recall(): void {
+    super.recall()
+    this.agreement.recall()
+    this.isStale = true
+  }
+
+  /** Whether, once nothing else is due, the set changes, or event time may go on. */
+  private get isTurn(): boolean {
+    return this.agreement.isDue(this.current) || this.reach() > this.current
+  }
+
+  private reach(): number {
+    return Math.max(this.current, Math.min(this.agreement.come, this.agreement.limit))
+  }
+
+  private turn(): void {
+    for (const change of this.agreement.take(this.current)) this.apply(change)
+    this.set.arrange()
+  }
+
+  private apply(change: PatternChange): void {
+    const pattern = change.status === "removed" ? undefined : this.read(change)
+    if (pattern === undefined) this.set.remove(change.id)
+    else this.look(pattern, change.status === "paused")
+  }
+
+  private renew(): void {
+    this.isStale = false
+    for (const change of this.agreement.all()) this.apply(change)
+    this.set.arrange()
+  }
+}
