@@ -39,6 +39,8 @@ export const describe = (node: Node, plan: Plan): string => {
       return `${node.type} join of ${node.left} with the ${node.of === "stream" ? "table" : "changes of"} ${node.right}`
     case "pattern":
       return node.patterns.map(({ id, what }) => (id === node.id ? what : `${id}: ${what}`)).join("\n")
+    case "dynamicPattern":
+      return `patterns that come from ${node.right}, at one event time in all partitions`
     case "exchange":
       return `to ${node.to === "all" ? "all partitions" : "the partition of its key"}, through the topic ${plan.name}-exchange-${node.log}`
     case "side":

@@ -1,4 +1,5 @@
 import type { Schema } from "effect"
+import { Heard } from "./dynamicPatterns.ts"
 import { type ExchangeNode, inputsOf, type Node } from "./plan.ts"
 
 /** What is known of a stream at a place of the plan. */
@@ -30,7 +31,10 @@ export const withExchanges = (nodes: readonly Node[]): readonly Node[] => {
     return id
   }
   for (const node of nodes) {
-    const moved = moveOver(node, origins, exchange)
+    const moved =
+      node.kind === "dynamicPattern"
+        ? moveDynamic(node, one => placed.push(one), exchange)
+        : moveOver(node, origins, exchange)
     placed.push(moved)
     origins.set(moved.id, originOf(moved, origins))
   }
@@ -45,6 +49,19 @@ const moveBroadcast = (node: Extract<Node, { kind: "broadcast" }>, exchange: Exc
   left: exchange(`exchange:${node.id}/left`, node.left, logName(node.id)),
   right: exchange(`exchange:${node.id}/right`, node.right, logName(node.id), "all")
 })
+
+/** The patterns too, and what the partitions tell each other of them: by that they agree. */
+const moveDynamic = (
+  node: Extract<Node, { kind: "dynamicPattern" }>,
+  place: (node: ExchangeNode) => void,
+  exchange: Exchange
+) => {
+  const log = logName(node.id)
+  const left = exchange(`exchange:${node.id}/left`, node.left, log)
+  const right = exchange(`exchange:${node.id}/right`, node.right, log, "all")
+  place({ ...exchangeNode(node.heard, node.agreed, log, { schema: Heard }), to: "all" })
+  return { ...node, left, right }
+}
 
 const moveOver = (node: Node, origins: ReadonlyMap<string, Origin>, exchange: Exchange): Node => {
   if (node.kind === "broadcast") return moveBroadcast(node, exchange)
@@ -110,7 +127,7 @@ const originOf = (node: Node, origins: ReadonlyMap<string, Origin>): Origin => {
 const isAmong = (field: string | undefined, fields: readonly string[]): boolean =>
   field !== undefined && fields.includes(field)
 
-const exchangeNode = (id: string, input: string, log: string, { schema }: Origin): ExchangeNode => ({
+const exchangeNode = (id: string, input: string, log: string, { schema }: Pick<Origin, "schema">): ExchangeNode => ({
   kind: "exchange",
   id,
   input,

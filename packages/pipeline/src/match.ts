@@ -47,6 +47,17 @@ export const selected = <A, K, Names extends string, B extends object, T extends
   return { of } as unknown as Selected<A, K, B, T>
 }
 
+/** What a step that looks for patterns keeps of its events, and what stands beside it. */
+export const eventsOf = (input: Draft, id: string, { order, late, maxPartials }: EventOptions<never>) => {
+  const codec = keptCodec(input, id, "events")
+  check(
+    maxPartials === undefined || (Number.isInteger(maxPartials) && maxPartials > 0),
+    () => `maxPartials of ${id} is a whole number of at least 1, not ${maxPartials}`
+  )
+  const beside = late === undefined ? [] : [lateSink(late, id)]
+  return { codec, order, late: late?.id, maxPartials, beside }
+}
+
 /** `what` the step looks for; without it that may change from one run to the next. */
 export const matchDraft = (
   input: Draft,
@@ -57,28 +68,23 @@ export const matchDraft = (
 ): Draft => {
   plainName("an id", id)
   check(nearest(input, "keyBy") !== undefined, () => `${id} has no key: call keyBy before match`)
-  const codec = keptCodec(input, id, "events")
+  const { codec, order, late, maxPartials, beside } = eventsOf(input, id, options)
   const ids = patterns.map(one => one.id)
   const twice = ids.find((one, i) => ids.indexOf(one) < i)
   check(twice === undefined, () => `${id} looks for two patterns called "${twice}": give each an id of its own`)
   check(patterns.length > 0, () => `${id} looks for no pattern: give it at least one`)
-  const { order, late, maxPartials } = options
-  check(
-    maxPartials === undefined || (Number.isInteger(maxPartials) && maxPartials > 0),
-    () => `maxPartials of ${id} is a whole number of at least 1, not ${maxPartials}`
-  )
   return {
     id,
     fixed: true,
     inputs: [input],
-    beside: late === undefined ? [] : [lateSink(late, id)],
+    beside,
     spec: {
       kind: "pattern",
       patterns,
       what,
       codec,
       comparator: order,
-      late: late?.id,
+      late,
       maxPartials
     }
   }

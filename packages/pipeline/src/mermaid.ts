@@ -28,6 +28,7 @@ const STATEFUL: ReadonlySet<Node["kind"]> = new Set<Node["kind"]>([
   "process",
   "broadcast",
   "pattern",
+  "dynamicPattern",
   "deduplicate",
   "intervalJoin",
   "windowJoin",

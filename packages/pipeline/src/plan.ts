@@ -3,6 +3,7 @@ import type {
   Broadcast,
   Evictor,
   JoinType,
+  PatternChange,
   PatternOf,
   StateSpec,
   StoredCodec,
@@ -47,6 +48,8 @@ export interface SourceNode extends Base {
   /** The field that holds the Kafka key: by it the topic is partitioned. Undefined: nobody said. */
   readonly key: string | undefined
   readonly onDecodeError: OnDecodeError
+  /** The settings with which the topic is made where it is missing. Undefined: it is waited for. */
+  readonly made?: Readonly<Record<string, string>>
 }
 export interface FilterNode extends Step {
   readonly kind: "filter"
@@ -200,6 +203,18 @@ export interface PatternNode extends Step {
   /** How many partial matches each pattern may have in each key. */
   readonly maxPartials: number | undefined
 }
+/**
+ * Finds patterns that come as data on the right in the events of each key on the left. What its partitions tell each other of the
+ * patterns goes out by the side `agreed`, and comes back to all of them by the exchange `heard`.
+ */
+export interface DynamicPatternNode extends Base, Omit<PatternNode, "kind" | "input" | "patterns" | "what"> {
+  readonly kind: "dynamicPattern"
+  readonly left: string
+  readonly right: string
+  readonly heard: string
+  readonly agreed: string
+  readonly read: (change: PatternChange) => PatternOf | undefined
+}
 /** One of the side outputs of a step, its `input`: it gets none of the others, nor what the step emits. */
 export interface SideNode extends Step {
   readonly kind: "side"
@@ -242,6 +257,7 @@ export type Node =
   | ProcessNode
   | BroadcastNode
   | PatternNode
+  | DynamicPatternNode
   | SideNode
   | KafkaSinkNode
   | ClickHouseSinkNode
@@ -249,7 +265,7 @@ export type Node =
 /** The ids of the steps that a node reads, in its order. */
 export const inputsOf = (node: Node): readonly string[] => {
   if ("input" in node) return [node.input]
-  if ("left" in node) return [node.left, node.right]
+  if ("left" in node) return [node.left, node.right, ...("heard" in node ? [node.heard] : [])]
   return "inputs" in node ? node.inputs : []
 }
 

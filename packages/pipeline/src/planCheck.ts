@@ -48,7 +48,7 @@ const readTwice = (first: SourceNode): void =>
 
 /** Exchanges share a log where they are the two sides of a join, and nowhere else. */
 const checkLogs = (exchanges: readonly ExchangeNode[]): void => {
-  const owner = ({ id }: ExchangeNode) => id.replace(/\/(left|right)$/, "")
+  const owner = ({ id }: ExchangeNode) => id.replace(/\/(left|right|agreed)$/, "")
   for (const first of exchanges)
     for (const other of exchanges)
       if (first.log === other.log && owner(first) !== owner(other))

@@ -12,6 +12,7 @@ import {
 import { type DeadLetter, isDeadLetter } from "./deadLetter.ts"
 import { type Change, type DeduplicateOptions, deduplicateDraft } from "./deduplicate.ts"
 import { type Draft, rewrite, type Spec, step } from "./draft.ts"
+import { dynamicDraft } from "./dynamicPatterns.ts"
 import { check } from "./error.ts"
 import {
   type IntervalOptions,
@@ -30,6 +31,7 @@ import { keyField } from "./keyField.ts"
 import { type LookupOptions, lookupStep } from "./lookup.ts"
 import { type EventOptions, type MatchOptions, matchDraft, type Selected, selected } from "./match.ts"
 import type { Pattern } from "./pattern.ts"
+import type { Match as DynamicMatch, Topic } from "./patterns.ts"
 import { Pipeline } from "./pipeline.ts"
 import {
   type BroadcastProcess,
@@ -312,6 +314,18 @@ export class Stream<out A extends object, out K = never, out E = never, out R = 
   ): MatchedStream<B, K, E, R, T> {
     const all = patterns.map(one => one.of)
     return new MatchedStream(this.name, matchDraft(this.last, id as string, all, "patterns", options as never))
+  }
+
+  /**
+   * Finds patterns that come as data while the job runs: `Patterns.topic` says on which topic. All partitions take up a change
+   * at one event time. Events, and patterns, go through one log in any case, so that they have one order.
+   */
+  matchDynamic(
+    id: [K] extends [never] ? NotKeyedProcess : string,
+    patterns: Topic,
+    options: EventOptions<A> = {}
+  ): MatchedStream<DynamicMatch<A, K>, K, E, R, DynamicMatch<A, K>> {
+    return new MatchedStream(this.name, dynamicDraft(this.last, id as string, patterns, options as never))
   }
 
   /**

@@ -208,6 +208,7 @@ export class TestDriver {
       clock: this.clock,
       topicId: name => topics.indexOf(name),
       onFinished: () => this.wake?.(),
+      partitions: () => this.partitions,
       exchange: (node, { partition, key }) => this.send(node, this.channelOf(node, partition), key),
       metrics: { add: () => {} }
     }

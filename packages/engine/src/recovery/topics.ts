@@ -1,7 +1,7 @@
 import { Effect, Schedule } from "effect"
 import type { Plan } from "headrace"
 import type { JobConfig } from "../job.ts"
-import { changelogName, exchangeTopics, sinkTopics, sourceTopics } from "../names.ts"
+import { changelogName, exchangeTopics, of, sinkTopics, sourceTopics } from "../names.ts"
 import { type Admin, Clients, type NewTopic } from "../ports/clients.ts"
 import { LogError } from "../ports/log.ts"
 
@@ -20,6 +20,7 @@ export const prepareTopics = (
   Effect.scoped(
     Effect.gen(function* () {
       const admin = yield* Effect.flatMap(Clients, clients => clients.admin)
+      yield* makeSources(plan, job, admin)
       const sources = yield* sourcePartitions(admin, sourceTopics(plan))
       const most = Math.max(...sources.values())
       const stages = exchangeTopics(plan, job.app).map(topic => internalTopic(job, topic, most))
@@ -60,6 +61,15 @@ const internalTopic = ({ replication }: JobConfig, topic: string, partitions: nu
   partitions,
   replication,
   config: INTERNAL_SETTINGS
+})
+
+/** Topics that belong to the job, though others write to them: of one partition, unless somebody makes them first. */
+const makeSources = Effect.fnUntraced(function* (plan: Plan, { replication }: JobConfig, admin: Admin) {
+  const own = of(plan, "source").flatMap(({ topic, made }) =>
+    made === undefined ? [] : [{ topic, partitions: 1, replication, config: made }]
+  )
+  const there = yield* admin.partitions(own.map(({ topic }) => topic))
+  yield* admin.create(own.filter(({ topic }) => !there.has(topic)))
 })
 
 const sourcePartitions = (

@@ -20,6 +20,7 @@ import type { LaneMetrics } from "../metrics.ts"
 import { of } from "../names.ts"
 import type { TopicPartition } from "../ports/log.ts"
 import { AsyncStep } from "./async-step.ts"
+import type { PartitionCount } from "./channels.ts"
 import { RecordContext } from "./context.ts"
 import type { Crossing } from "./crossing.ts"
 import { deadLetter } from "./dead-letter.ts"
@@ -48,6 +49,8 @@ export interface ChainParts {
   readonly topicId: (name: string) => number
   /** An asynchronous step finished something. */
   readonly onFinished: () => void
+  /** How many partitions a topic has, or a log between two stages. */
+  readonly partitions: PartitionCount
   /** What a partition's records flow into that cross to the partitions of their key. */
   readonly exchange: (node: ExchangeNode, from: Leaving) => Crossing
   readonly metrics: Pick<LaneMetrics, "add">
@@ -294,7 +297,7 @@ class ChainBuilder {
 
   /** An operator with state, on its way in from `id`. A join is built when both of its sides have been reached. */
   private operate(node: StatefulNode, id: string, place: Place, after: boolean): Input {
-    const isBroadcast = node.kind === "broadcast" && node.right === id
+    const isBroadcast = (node.kind === "broadcast" || node.kind === "dynamicPattern") && node.left !== id
     if (place.keyed === undefined && !isBroadcast) throw new Error(`${node.id} has no keyed stream before it`)
     if (!after) this.effectOutsideStep = true
     const reached = this.reached.get(node.id) ?? inputsOf(node).map(() => undefined)
@@ -319,6 +322,7 @@ class ChainBuilder {
       output: behind,
       late: sink => this.late(node, sink, left, right, after),
       sides: asides,
+      place: { partition: this.partition.partition, partitions: this.parts.partitions(this.partition.topic) },
       clock: this.parts.clock
     })
     behind.input = this.behind(node.id, results(operator.outputKey), after)

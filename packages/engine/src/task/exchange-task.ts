@@ -1,4 +1,4 @@
-import { type Input, type Keyed, keyed, NO_WATERMARK, StageClock } from "@headrace/core"
+import { END_OF_TIME, type Input, type Keyed, keyed, NO_WATERMARK, StageClock } from "@headrace/core"
 import type { ExchangeNode } from "headrace"
 import type { PreparedDecoder } from "../ports/codecs.ts"
 import type { TopicPartition } from "../ports/log.ts"
@@ -35,9 +35,11 @@ export class ExchangeTask extends PartitionTask {
     this.build()
   }
 
-  /** Of the side that is behind. */
+  /** Of the side that is behind. What goes to all partitions holds nothing up; at the end all have to be there. */
   watermark(): number {
-    return Math.min(...this.sides.map(({ clock }) => clock.watermark))
+    const least = (sides: readonly Side[]) => Math.min(...sides.map(({ clock }) => clock.watermark))
+    const keyed = least(this.sides.filter(({ node }) => node.to === "key"))
+    return keyed === END_OF_TIME ? least(this.sides) : keyed
   }
 
   /** Event time ends here when the stage before says so. */

@@ -1,6 +1,7 @@
 import {
   aggregated,
   Deduplicate,
+  DynamicPatterns,
   eventTime,
   type GridAssigner,
   GridWindow,
@@ -43,6 +44,8 @@ export interface Surroundings {
   /** The side outputs that somebody reads, by name. */
   readonly sides: ReadonlyMap<string, Input>
   readonly clock: { readonly now: number }
+  /** Which partition of how many this is. */
+  readonly place: { readonly partition: number; readonly partitions: number }
 }
 
 type Kind<K extends Node["kind"]> = Extract<Node, { readonly kind: K }>
@@ -50,6 +53,7 @@ export type StatefulNode = Kind<
   | "window"
   | "process"
   | "pattern"
+  | "dynamicPattern"
   | "broadcast"
   | "deduplicate"
   | "intervalJoin"
@@ -62,6 +66,7 @@ const STATEFUL: ReadonlySet<string> = new Set<StatefulNode["kind"]>([
   "window",
   "process",
   "pattern",
+  "dynamicPattern",
   "broadcast",
   "deduplicate",
   "intervalJoin",
@@ -100,6 +105,17 @@ export const build = (node: StatefulNode, around: Surroundings): Built => {
       const timeouts = around.sides.get("timedOut")
       const operator = new PatternMatch({ ...node, key, output, atOnce, late: late(node.late), timeouts })
       return { operator, inputs: [operator], late: [operator.late] }
+    }
+    case "dynamicPattern": {
+      const { sides, place } = around
+      const [timeouts, tell] = [sides.get("timedOut"), sides.get("agreed")]
+      const what = "patterns that come as data"
+      const operator = new DynamicPatterns({
+        ...node,
+        ...{ what, key, output, atOnce, place, timeouts, tell },
+        late: late(node.late)
+      })
+      return { operator, inputs: [operator, operator.changes, operator.heard], late: [operator.late] }
     }
     case "deduplicate": {
       const operator = new Deduplicate({ ...node, key, output, atOnce, late: late(node.late) })
@@ -189,7 +205,8 @@ export const definitionOf = (node: StatefulNode): StateDefinition => {
     output: NOWHERE,
     late: () => undefined,
     sides: new Map(),
-    clock: { now: 0 }
+    clock: { now: 0 },
+    place: { partition: 0, partitions: 1 }
   })
   return (operator as unknown as { readonly definition: StateDefinition }).definition
 }

@@ -14,7 +14,6 @@ import {
 } from "../ports/log.ts"
 import type { StateRow } from "../state-sizes.ts"
 import type { Chain, ChainParts } from "./chain.ts"
-import type { PartitionCount } from "./channels.ts"
 import type { Resident, StateMemory } from "./memory.ts"
 import type { Timed } from "./operators.ts"
 import type { Outputs } from "./outputs.ts"
@@ -25,7 +24,6 @@ export interface TaskParts extends ChainParts {
   readonly app: string
   /** By the id of the source or exchange. */
   readonly decoders: ReadonlyMap<string, PreparedDecoder>
-  readonly partitions: PartitionCount
   readonly metrics: LaneMetrics
   /** What bounds the state of all partitions. */
   readonly memory: StateMemory

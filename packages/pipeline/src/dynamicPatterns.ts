@@ -1,0 +1,111 @@
+import type { PatternChange, PatternOf } from "@headrace/core"
+import { Schema } from "effect"
+import { plainName } from "./check.ts"
+import { type Draft, nearest, schemaAt, step } from "./draft.ts"
+import { check } from "./error.ts"
+import { type EventOptions, eventsOf } from "./match.ts"
+import { decide, Known } from "./patternControl.ts"
+import { patternOf, readSpec } from "./patternReader.ts"
+import { type Control, type Match, Reply, type Topic } from "./patterns.ts"
+import type { Node } from "./plan.ts"
+import { processDraft, sideDraft } from "./process.ts"
+import { kafka as kafkaSink } from "./sink.ts"
+import { value } from "./state.ts"
+
+/** What goes to all partitions of the step. */
+const Change = Schema.Struct({
+  id: Schema.String,
+  turn: Schema.Int,
+  version: Schema.Int,
+  status: Schema.Literals(["active", "paused", "removed"]),
+  spec: Schema.String
+}).annotate({ identifier: "PatternChange" })
+
+/** What its partitions tell each other. */
+export const Heard = Schema.Struct({
+  change: Schema.String,
+  partition: Schema.Int,
+  watermark: Schema.Number
+}).annotate({ identifier: "PatternHeard" })
+
+/** Two steps: one for each control record, which accepts or refuses it, and the one that looks for patterns. */
+export const dynamicDraft = (input: Draft, id: string, topic: Topic, options: EventOptions<never>): Draft => {
+  plainName("an id", id)
+  check(nearest(input, "keyBy") !== undefined, () => `${id} has no key: call keyBy before matchDynamic`)
+  const { codec, maxPartials, order, late, beside } = eventsOf(input, id, options)
+  const agreed: Node = { kind: "side", id: `${id}/agreed`, input: id, name: "agreed", schema: Heard }
+  return {
+    id,
+    fixed: true,
+    inputs: [input, acceptDraft(id, topic, schemaAt(input))],
+    beside: [...beside, agreed],
+    spec: {
+      kind: "dynamicPattern",
+      heard: `exchange:${id}/agreed`,
+      agreed: agreed.id,
+      read,
+      codec,
+      comparator: order,
+      late,
+      maxPartials
+    }
+  }
+}
+
+/** Reads the control topic, in the partition of a pattern's id: what it lets pass is in order for each pattern. */
+const acceptDraft = (id: string, { control, replies }: Topic, events: Schema.Top | undefined): Draft => {
+  const source: Draft = { ...control, fixed: true, inputs: [], beside: [] }
+  const key = (record: Control) => record.id
+  const keyed = step(source, "keyBy:id", { kind: "keyBy", key, field: "id" })
+  const accept = processDraft(keyed, `${id}/accept`, {
+    emits: Change,
+    sides: { replies: Reply },
+    state: { known: value(Known) },
+    onRecord: (record: Control, context: Accepting) => {
+      const { version, request } = record
+      const decision = decide(record, context.state.known.get(), events)
+      if (decision.change !== undefined) {
+        const { id: _, ...known } = decision.change
+        context.state.known.set(known)
+        context.emit(decision.change)
+      }
+      const refused = decision.change === undefined ? decision.refused : undefined
+      context.emitTo("replies", {
+        id: record.id,
+        version,
+        request,
+        accepted: refused === undefined,
+        reason: refused ?? ""
+      })
+    }
+  })
+  const side = sideDraft(accept, "replies", Reply)
+  const { key: byId, ...sink } = kafkaSink(replies, Reply, { key: reply => reply.id })
+  const beside: readonly Node[] = [
+    { ...side.spec, id: side.id, input: accept.id } as Node,
+    { kind: "kafkaSink", id: sink.id, input: side.id, topic: sink.topic, schema: sink.schema, key: byId }
+  ]
+  return { ...accept, beside }
+}
+
+interface Accepting {
+  readonly state: { readonly known: { readonly get: () => Known | undefined; readonly set: (known: Known) => void } }
+  readonly emit: (change: PatternChange) => void
+  readonly emitTo: (side: "replies", reply: typeof Reply.Encoded) => void
+}
+
+/** It was let pass, perhaps by an earlier version of the pipeline: what cannot be read any more is not looked for. */
+const read = ({ id, version, spec }: PatternChange): PatternOf | undefined => {
+  const select = (match: Readonly<Record<string, readonly object[]>>, key: string): Match<object, string> => ({
+    pattern: id,
+    version,
+    key,
+    steps: Object.entries(match).map(([name, events]) => ({ step: name, events }))
+  })
+  try {
+    const pattern = patternOf(readSpec(JSON.parse(spec))).done()
+    return { id, pattern, what: `${version} ${spec}`, select, selectTimeout: select }
+  } catch {
+    return undefined
+  }
+}

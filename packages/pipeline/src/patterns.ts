@@ -1,0 +1,73 @@
+import { Schema } from "effect"
+import { topicName } from "./check.ts"
+import * as DeadLetter from "./deadLetter.ts"
+import { kafka, type Source } from "./source.ts"
+
+/**
+ * What is said about a pattern on a control topic, as its last word: the topic is compacted, and keyed by the pattern's id. A
+ * pattern that rests or goes is said so by another record of the same version; a changed one has a greater version.
+ */
+export class Control extends Schema.Class<Control>("PatternControl")({
+  id: Schema.String,
+  version: Schema.Int,
+  /** `active`, `paused` or `removed`. */
+  status: Schema.String,
+  /** The pattern, as JSON: see `Pattern.Spec`. Empty where it is removed. */
+  spec: Schema.String,
+  /** Stands in the reply, for whoever waits for it. */
+  request: Schema.String
+}) {}
+
+/** What became of a record of the control topic. */
+export class Reply extends Schema.Class<Reply>("PatternReply")({
+  id: Schema.String,
+  version: Schema.Int,
+  request: Schema.String,
+  accepted: Schema.Boolean,
+  /** Why it was refused; else empty. */
+  reason: Schema.String
+}) {}
+
+/** Where patterns come from, and where what became of them is said. */
+export interface Topic {
+  readonly control: Source<Control>
+  readonly replies: string
+}
+
+/** A match of a pattern that came as data. */
+export interface Match<A, K> {
+  readonly pattern: string
+  readonly version: number
+  readonly key: K
+  /** Its steps in the order of their first events, each with its events in the order in which they were taken. */
+  readonly steps: readonly { readonly step: string; readonly events: readonly A[] }[]
+}
+
+/** The schema of matches, by that of the events and of the key. */
+export const matchOf = <A, AE, K extends string | number | bigint = string, KE = string>(
+  event: Schema.Codec<A, AE>,
+  key: Schema.Codec<K, KE> = Schema.String as never
+): Schema.Codec<Match<A, K>, Match<AE, KE>> =>
+  Schema.Struct({
+    pattern: Schema.String,
+    version: Schema.Int,
+    key,
+    steps: Schema.Array(Schema.Struct({ step: Schema.String, events: Schema.Array(event) }))
+  }).annotate({ identifier: "PatternMatch" }) as never
+
+export interface TopicOptions {
+  /** Where it is said what became of each record. Default: `<topic>.replies`. */
+  readonly replies?: string
+  /** Where records go that are no `Control`. Default: `<topic>.undecodable`. */
+  readonly undecodable?: string
+}
+
+/** The control topic of `matchDynamic`. It is made, compacted, where it is missing. */
+export const topic = (name: string, options: TopicOptions = {}): Topic => {
+  const { replies = `${name}.replies`, undecodable = `${name}.undecodable` } = options
+  const control = kafka(name, Control, { key: "id", onDecodeError: DeadLetter.to(undecodable) })
+  return {
+    control: { ...control, spec: { ...control.spec, made: { "cleanup.policy": "compact" } } },
+    replies: topicName(replies)
+  }
+}

@@ -1,0 +1,156 @@
+import { describe, expect, test } from "bun:test"
+import { Schema } from "effect"
+import { Patterns, Pipeline, Sink, Source } from "headrace"
+import { TestDriver } from "../src/driver.ts"
+
+const Payment = Schema.Struct({
+  account: Schema.String,
+  country: Schema.String,
+  cents: Schema.Number,
+  at: Schema.Number
+})
+const payments = Source.kafka("payments", Payment, { key: "account", eventTime: p => p.at })
+const patterns = Patterns.topic("fraud.patterns")
+
+const matched = Pipeline.make("fraud")
+  .from(payments)
+  .keyBy(p => p.account)
+  .matchDynamic("fraud", patterns)
+const pipeline = Pipeline.all(
+  matched.to(Sink.kafka("alerts", Patterns.matchOf(Payment))),
+  matched.timedOut.to(Sink.kafka("missed", Patterns.matchOf(Payment)))
+)
+
+const small = { name: "small", where: { field: "cents", op: "<", value: 100 } }
+const large = (value: number) => ({
+  name: "large",
+  contiguity: "followedBy",
+  where: { field: "cents", op: ">=", value }
+})
+const trial = (value: number) => ({ pattern: [small, large(value)], within: { ms: 60_000, type: "first-and-last" } })
+
+let requests = 0
+const control = (id: string, version: number, spec: object | string, status = "active") => ({
+  id,
+  version,
+  status,
+  spec: typeof spec === "string" ? spec : JSON.stringify(spec),
+  request: `r${requests++}`
+})
+
+const driving = () => {
+  const driver = new TestDriver(pipeline, { partitions: 3 })
+  let at = 0
+  const pay = (account: string, cents: number, country = "DE") => {
+    at += 1000
+    driver.push(payments, { account, cents, country, at })
+    driver.watermark(at)
+  }
+  const say = (...all: readonly ReturnType<typeof control>[]) => {
+    driver.push(patterns.control, ...all.map(one => new Patterns.Control(one)))
+    return driver
+      .values<Patterns.Reply>(patterns.replies)
+      .map(({ accepted, reason }) => (accepted ? "accepted" : reason))
+  }
+  const alerts = () =>
+    driver
+      .values<Patterns.Match<typeof Payment.Type, string>>("alerts")
+      .map(({ pattern, version, key, steps }) => [
+        `${pattern}:${version}`,
+        key,
+        ...steps.map(({ step, events }) => `${step} ${events.map(({ cents }) => cents).join()}`)
+      ])
+  return { driver, pay, say, alerts }
+}
+
+describe("patterns on a control topic", () => {
+  test("are looked for once they are accepted, and matches say which version found them", () => {
+    const { pay, say, alerts } = driving()
+    pay("a", 1)
+    expect(say(control("trial", 1, trial(5000)))).toEqual(["accepted"])
+    pay("a", 2)
+    pay("a", 9000)
+    expect(alerts()).toEqual([["trial:1", "a", "small 2", "large 9000"]])
+    expect(say(control("trial", 2, trial(10_000)))).toEqual(["accepted"])
+    pay("b", 3)
+    pay("b", 9000)
+    pay("b", 10_000)
+    expect(alerts()).toEqual([["trial:2", "b", "small 3", "large 10000"]])
+  })
+
+  test("rest, go on and go, also across a restore", () => {
+    const { driver, pay, say, alerts } = driving()
+    say(control("trial", 1, trial(5000)))
+    pay("a", 1)
+    say(control("trial", 1, trial(5000), "paused"))
+    driver.restore()
+    pay("a", 9000)
+    expect(alerts()).toEqual([])
+    say(control("trial", 1, trial(5000)))
+    driver.restore()
+    pay("a", 8000)
+    expect(alerts()).toEqual([["trial:1", "a", "small 1", "large 8000"]])
+    pay("a", 2)
+    say(control("trial", 1, "", "removed"))
+    driver.restore()
+    pay("a", 8000)
+    driver.watermark("end")
+    expect(alerts()).toEqual([])
+  })
+
+  test("what is refused says why, names the step and the field, and changes nothing", () => {
+    const { pay, say, alerts } = driving()
+    say(control("trial", 2, trial(5000)))
+    const cents = (where: object) => ({ pattern: [{ name: "small", where }] })
+    expect(
+      say(
+        control("x", 1, "{"),
+        control("x", 1, { pattern: [] }),
+        control("x", 1, cents({ feild: "cents", op: "<", value: 1 })),
+        control("x", 1, cents({ field: "cent", op: "<", value: 1 })),
+        control("x", 1, cents({ field: "cents", op: "<", value: "1" })),
+        control("x", 1, cents({ and: [{ field: "cents", op: "like", value: 1 }] })),
+        control("x", 1, { pattern: [small, { name: "large" }] }),
+        control("x", 1, { pattern: [small, { ...large(1), contiguity: "notFollowedBy" }] }),
+        control("x", 1, cents({ iterative: { count: ["large"], op: ">", value: 1 } })),
+        control("x y", 1, trial(1)),
+        control("x", 0, trial(1)),
+        control("x", 1, trial(1), "gone"),
+        control("trial", 1, trial(1)),
+        control("trial", 2, trial(1))
+      )
+    ).toEqual([
+      expect.stringMatching(/^its spec is no JSON: /),
+      "the pattern, pattern: Expected a value with a length of at least 1",
+      'step "small", where.feild: Expected no excess property',
+      'step "small", where.field: "cent" is no field of the events, which have account, country, cents, at',
+      'step "small", where: "cents" holds a number, and it is compared with "1"',
+      'step "small", where.and[0].op: Expected "==" | "!=" | "<" | "<=" | ">" | ">=" | "in"',
+      '"large" does not say how it follows: give it a contiguity',
+      '"large" is not to follow, and the pattern ends with it: say within what time, by within(…)',
+      'step "small", where.iterative.count: the pattern has no step "large", it has small',
+      '"x y" cannot be a pattern\'s id: it is empty or contains blanks',
+      "its version is 0: make it 1 or more",
+      'its status is "gone": make it active, paused, removed',
+      "its version 1 is over: 2 has come already",
+      "its version 2 is another pattern already: give it a greater one"
+    ])
+    pay("a", 1)
+    pay("a", 9000)
+    expect(alerts()).toEqual([["trial:2", "a", "small 1", "large 9000"]])
+  })
+
+  test("look at fields of events that were taken before, and what timed out goes to its own stream", () => {
+    const { driver, pay, say, alerts } = driving()
+    const elsewhere = { iterative: { last: "first", field: "country", op: "!=", than: "previous" } }
+    const pattern = [{ name: "first" }, { name: "second", contiguity: "next", where: elsewhere }]
+    say(control("two", 1, { pattern, within: { ms: 5000, type: "first-and-last" }, skip: { type: "past-last" } }))
+    pay("a", 1, "DE")
+    pay("a", 2, "DE")
+    pay("a", 3, "FR")
+    expect(alerts()).toEqual([["two:1", "a", "first 2", "second 3"]])
+    pay("b", 4)
+    driver.watermark(1_000_000)
+    expect(driver.values("missed")).toMatchObject([{ pattern: "two", key: "b" }])
+  })
+})
