@@ -136,7 +136,8 @@ function run([program, ...args], output, read) {
 /** What the file's report says. A run that failed without a failed test (a crash, a syntax error) counts as one. */
 function countsOf(report, code) {
   const { tests, failures, skipped } = readReport(report)
-  const failed = code === 0 ? failures : Math.max(1, failures)
+  // One that says nothing of any test has not run them.
+  const failed = code === 0 && tests > 0 ? failures : Math.max(1, failures)
   return { passed: Math.max(0, tests - failures - skipped), failed, skipped }
 }
 

@@ -11,6 +11,7 @@ import { runChaos, type Stage } from "./run.ts"
  * `npm run chaos -- --for 10m --seed 1 --report chaos.json`: real processes on real servers under load, one fault after
  * the other, and an audit that trusts none of it. Exit code 1 when anything was lost, doubled, out of order or did not
  * recover; 130 when it was interrupted, after the audit of what there was. `--brokers 1` or `3`: one of its parts only.
+ * `--protocol consumer`: with KIP-848 groups.
  */
 const { values: flags } = parseArgs({
   options: {
@@ -20,6 +21,7 @@ const { values: flags } = parseArgs({
     rate: { type: "string", default: "3000" },
     accounts: { type: "string", default: "1000000" },
     session: { type: "string", default: "10s" },
+    protocol: { type: "string", default: "classic" },
     brokers: { type: "string" },
     only: { type: "string" }
   }
@@ -61,6 +63,7 @@ const show = (report: ChaosReport): void => {
   for (const problem of [...report.problems, ...report.open_transactions.map(one => `open transaction: ${one}`)]) {
     console.log(problem)
   }
+  for (const one of report.missed) console.log(`missed once: ${one}`)
   console.log(report.passed ? "passed" : "FAILED")
 }
 
@@ -86,6 +89,11 @@ const binary = async (): Promise<string> => {
 /** The usual rounds, or one fault again and again. */
 const planned = (seed: number) => (flags.only === undefined ? plan(seed) : planOfOne(flags.only, seed))
 
+const protocolOf = (text: string) => {
+  if (text !== "classic" && text !== "consumer") throw new Error(`--protocol ${text}: expected classic or consumer`)
+  return text
+}
+
 const seed = whole("seed", flags.seed)
 const forMs = millis("for", flags.for)
 const accounts = whole("accounts", flags.accounts)
@@ -104,6 +112,7 @@ const report = await runChaos({
   stages: [alone, ofThree].filter(stage => stage.forMs > 0),
   rate: whole("rate", flags.rate),
   sessionMs: millis("session", flags.session),
+  protocol: protocolOf(flags.protocol),
   say,
   signal: interrupted.signal
 })

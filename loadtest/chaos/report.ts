@@ -11,6 +11,12 @@ export interface Injection {
   readonly recoveryMs: number | undefined
 }
 
+/** One that could not be injected. */
+export interface Missed {
+  readonly fault: Fault
+  readonly why: string
+}
+
 /** What of an audit is wrong, as ids of events. */
 export interface Wrong {
   readonly lost: readonly number[]
@@ -79,7 +85,7 @@ export interface Findings {
   readonly clickhouse: TableAudit
   readonly open: readonly string[]
   readonly problems: readonly string[]
-  readonly missed: readonly string[]
+  readonly missed: readonly Missed[]
 }
 
 export const reportOf = (found: Findings): ChaosReport => {
@@ -94,6 +100,7 @@ export const reportOf = (found: Findings): ChaosReport => {
     duplicated: sum(place => place.duplicated),
     disordered: sum(place => place.disordered)
   }
+  const problems = [...found.problems, ...neverInjected(found)]
   const wrong = counts.lost + counts.duplicated + counts.disordered + sum(place => place.wrong_state)
   return {
     seed: found.seed,
@@ -108,10 +115,17 @@ export const reportOf = (found: Findings): ChaosReport => {
     totals: totalsOf(found.injections),
     faults,
     open_transactions: found.open,
-    problems: found.problems,
-    missed: found.missed,
-    passed: wrong === 0 && unrecovered === 0 && found.open.length === 0 && found.problems.length === 0
+    problems,
+    missed: found.missed.map(({ fault, why }) => `${fault.name}: ${why}`),
+    passed: wrong === 0 && unrecovered === 0 && found.open.length === 0 && problems.length === 0
   }
+}
+
+/** A run in which a fault was to come, and never came, says nothing about it. */
+const neverInjected = ({ injections, missed }: Findings): readonly string[] => {
+  const injected = new Set(injections.map(({ fault }) => fault.name))
+  const never = missed.filter(({ fault }) => !injected.has(fault.name))
+  return [...new Map(never.map(({ fault, why }) => [fault.name, `never injected: ${fault.name} (${why})`])).values()]
 }
 
 /** Of the stages of one run, which have no fault in common but kills and zombies. */

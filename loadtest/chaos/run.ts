@@ -7,8 +7,8 @@ import { Random } from "../src/generator/random.ts"
 import { Clocks, Disk } from "./machine.ts"
 import { fromSources, job as usualJob } from "./place.ts"
 import type { Planned } from "./plan.ts"
-import { type ChaosReport, type Injection, reportOf, sumOf } from "./report.ts"
-import { World } from "./world.ts"
+import { type ChaosReport, type Injection, type Missed, reportOf, sumOf } from "./report.ts"
+import { type GroupProtocol, World } from "./world.ts"
 
 const PATIENCE_MS = 90_000
 
@@ -18,6 +18,8 @@ export interface ChaosOptions {
   /** Events a second. */
   readonly rate: number
   readonly sessionMs: number
+  /** Of the group; classic. */
+  readonly protocol?: GroupProtocol
   /** How long a fault may take to recover, and the end to come out; 90 s. */
   readonly patienceMs?: number
   /** Headrace itself, if not run from its sources. */
@@ -67,8 +69,8 @@ const judge = async (options: ChaosOptions, stage: Stage, machine: Machine): Pro
   const startedAt = Date.now()
   const { seed, rate, sessionMs, say, signal } = options
   const { accounts, brokers } = stage
-  const { program = fromSources, job = usualJob, patienceMs = PATIENCE_MS } = options
-  const how = { program, job, accounts, brokers, rate, seed, sessionMs, patienceMs }
+  const { program = fromSources, job = usualJob, protocol = "classic", patienceMs = PATIENCE_MS } = options
+  const how = { program, job, accounts, brokers, rate, seed, sessionMs, protocol, patienceMs }
   const world = await World.start({ ...how, say, signal, ...machine })
   try {
     const found = await injectAll(world, stage.plan, startedAt + stage.forMs)
@@ -98,7 +100,7 @@ interface Machine {
 const injectAll = async (world: World, plan: Iterable<Planned>, until: number) => {
   const { signal, say } = world.options
   const injections: Injection[] = []
-  const missed: string[] = []
+  const missed: Missed[] = []
   for (const planned of plan) {
     if (signal.aborted || Date.now() >= until) break
     try {
@@ -108,8 +110,9 @@ const injectAll = async (world: World, plan: Iterable<Planned>, until: number) =
     } catch (error) {
       if (signal.aborted) break
       world.follower.check()
-      missed.push(`${planned.fault.name}: ${error instanceof Error ? error.message : error}`)
-      say(`missed: ${missed.at(-1)}`)
+      const why = error instanceof Error ? error.message : String(error)
+      missed.push({ fault: planned.fault, why })
+      say(`missed: ${planned.fault.name}: ${why}`)
     }
   }
   return { injections, missed }

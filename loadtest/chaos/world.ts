@@ -8,6 +8,8 @@ import { TOPICS } from "./job/movement.ts"
 import type { Clocks, Disk } from "./machine.ts"
 import { type Servers, startServers } from "./servers.ts"
 
+export type GroupProtocol = "classic" | "consumer"
+
 export interface WorldOptions {
   /** Headrace itself; see `place.ts`. */
   readonly program: readonly string[]
@@ -19,6 +21,8 @@ export interface WorldOptions {
   readonly rate: number
   readonly seed: number
   readonly sessionMs: number
+  /** Of the group. With `consumer` (KIP-848) the session is the broker's. */
+  readonly protocol: GroupProtocol
   /** A fault that is not over by then is a failure, and so is what has not come out so long after the last event. */
   readonly patienceMs: number
   /** For logs and configuration. */
@@ -179,11 +183,11 @@ const openInstance = async (name: string, options: WorldOptions, servers: Server
   })
 }
 
-const configOf = ({ job, sessionMs, brokers }: WorldOptions) => ({
+const configOf = ({ job, sessionMs, brokers, protocol }: WorldOptions) => ({
   pipeline: job,
   topics: { replication: brokers },
   session: { timeout: `${sessionMs} millis` },
-  clusters: { kafka: { settings: { "socket.timeout.ms": "5000" } } }
+  clusters: { kafka: { settings: { "socket.timeout.ms": "5000", "group.protocol": protocol } } }
 })
 
 const tail = (text: string): string => text.trimEnd().split("\n").slice(-12).join("\n")

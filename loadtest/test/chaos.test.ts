@@ -1,6 +1,7 @@
 /** The parts of the chaos run that need no servers. */
 import { expect, test } from "bun:test"
 import { namedKills } from "../chaos/faults/kill.ts"
+import { lateEndTxn } from "../chaos/faults/late.ts"
 import { networkFaults } from "../chaos/faults/network.ts"
 import { zombie } from "../chaos/faults/zombie.ts"
 import { Line } from "../chaos/net/pipe.ts"
@@ -111,7 +112,8 @@ test.each([
   ],
   ["a fault that did not recover", { injections: [injection(0, 9, undefined)] }],
   ["an open transaction", { open: ["balances/0"] }],
-  ["a process that gave up", { problems: ["a gave up"] }]
+  ["a process that gave up", { problems: ["a gave up"] }],
+  ["a fault that was never injected", { missed: [{ fault: lateEndTxn, why: "none came by" }] }]
 ])("a run does not pass with %s", (_, changes) => {
   const whole = reportOf(found({}))
   expect(whole.passed).toBe(true)

@@ -27,6 +27,8 @@ export class Headrace {
   log = ""
   private readonly child: Subprocess<"pipe", "pipe", "pipe">
   private readonly drained: Promise<unknown>
+  /** Somebody here ends it: that it does not answer is no failure. */
+  private ending = false
 
   constructor(pipeline: string, { clusters, checkpoints, instance = "test", flags = [] }: RunOptions) {
     const { kafka, registry, clickhouse } = clusters
@@ -73,17 +75,24 @@ export class Headrace {
     return /health and metrics at (\S+?),/.exec(this.log)?.[1]
   }
 
-  /** The sum of a metric over all units whose labels contain `unit`, from /metrics; 0 before it serves. */
+  /**
+   * The sum of a metric over all units whose labels contain `unit`, from /metrics. 0 before it serves, and once it was killed or
+   * stopped from here; fails when it does not answer, or has no such metric.
+   */
   async metric(name: string, unit = ""): Promise<number> {
     const { url } = this
     if (url === undefined) return 0
-    // It may have been killed between two questions.
     const text = await fetch(`${url}/metrics`).then(
       response => response.text(),
-      () => ""
+      error => {
+        // It may have been ended between two questions.
+        if (!this.ending) throw new Error(`${url}/metrics does not answer (${error}):\n${this.log}`)
+      }
     )
-    const lines = text.split("\n").filter(line => line.startsWith(name) && line.includes(unit))
-    return lines.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0)
+    if (text === undefined) return 0
+    const lines = text.split("\n").filter(line => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
+    if (lines.length === 0) throw new Error(`${url}/metrics has no ${name}`)
+    return lines.filter(line => line.includes(unit)).reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0)
   }
 
   /** Waits until a metric of the lanes is at least this. */
@@ -95,12 +104,14 @@ export class Headrace {
 
   /** `kill -9`; settles when it has ended. */
   async kill(): Promise<void> {
+    this.ending = true
     this.child.kill("SIGKILL")
     await this.ended()
   }
 
   /** A clean stop; answers with the exit code. */
   async stop(): Promise<number> {
+    this.ending = true
     this.child.kill("SIGTERM")
     return this.ended()
   }
