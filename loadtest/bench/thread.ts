@@ -50,7 +50,7 @@ const fill = async (task: Extract<BenchTask, { role: "fill" }>): Promise<BenchAn
     "queue.buffering.max.messages": "200000"
   })
   const accounts = new Accounts(ACCOUNTS, task.partitions)
-  const outbox = new ArenaOutbox(producer, producer.topicId(TOPICS.events), encoder, accounts)
+  const outbox = new ArenaOutbox(producer, producer.topicId(TOPICS.events), encoder)
   const options = { seed: 1, disorderMs: 2_000, lateFraction: 0, eventTimeShiftMs: 0 }
   const maker = new EventMaker(0, 0, options, accounts, new Zipf(ACCOUNTS, 0), new Tally(task.partitions))
   // From now on: records of long ago would be removed by the topic's retention in mid-run.

@@ -49,7 +49,7 @@ export class Feed {
     const encoder = await openEncoder({ url: options.registry }, MovementSchema, TOPICS.movements)
     const producer = Producer.open(settings(options.bootstrap))
     const accounts = new Accounts(options.accounts, options.partitions)
-    const outbox = new ArenaOutbox(producer, producer.topicId(TOPICS.movements), encoder, accounts)
+    const outbox = new ArenaOutbox(producer, producer.topicId(TOPICS.movements), encoder)
     return new Feed(options, producer, outbox, accounts)
   }
 

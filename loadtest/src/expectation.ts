@@ -1,5 +1,6 @@
 import { totalsOf, WindowSum, type WindowTotals } from "./measure/checksum.ts"
 import type { GeneratorResult } from "./messages.ts"
+import type { AlertName } from "./scenarios/payments/due.ts"
 
 /** What all generator threads together sent: what has to come out. */
 export interface Expectation {
@@ -9,6 +10,9 @@ export interface Expectation {
   readonly unacknowledged: number
   readonly late: number
   readonly windows: WindowTotals
+  /** Scripts that were planted, and the alerts that are due for them. */
+  readonly scripts: number
+  readonly alerts: readonly AlertName[]
   readonly maxAt: number
   readonly behindMs: number
   readonly queueFull: number
@@ -20,6 +24,8 @@ export const expectationOf = (results: readonly GeneratorResult[]): Expectation 
   unacknowledged: sum(results, r => r.unacknowledged),
   late: sum(results, r => r.late),
   windows: totalsOf(results.reduce((total, r) => total.plus(r.windows), new WindowSum())),
+  scripts: sum(results, r => r.scripts),
+  alerts: results.flatMap(r => r.alerts),
   maxAt: Math.max(0, ...results.map(r => r.maxAt)),
   behindMs: Math.max(0, ...results.map(r => r.behindMaxMs)),
   queueFull: sum(results, r => r.queueFull)

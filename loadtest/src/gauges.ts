@@ -29,6 +29,7 @@ export const METER = [
   "windows",
   "payments",
   "late",
+  "alerts",
   "p50",
   "p99",
   "recentP50",

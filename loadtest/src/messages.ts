@@ -1,9 +1,11 @@
 import type { EventOptions } from "./generator/events.ts"
 import type { Burst } from "./generator/schedule.ts"
+import type { Alerts } from "./measure/alerts.ts"
 import type { AuditScope } from "./measure/audit.ts"
 import type { WindowTotals } from "./measure/checksum.ts"
 import type { KafkaAccess, RegistryAccess } from "./options.ts"
 import type { Quantiles } from "./report.ts"
+import type { AlertName } from "./scenarios/payments/due.ts"
 
 /** What a generator thread is started with. */
 export interface GeneratorTask {
@@ -60,6 +62,9 @@ export interface GeneratorResult {
   readonly unacknowledged: number
   readonly late: number
   readonly windows: WindowTotals
+  /** Scripts that it began, and the alerts that are due for what of them it sent. */
+  readonly scripts: number
+  readonly alerts: readonly AlertName[]
   readonly maxAt: number
   readonly perPartition: readonly number[]
   readonly behindMaxMs: number
@@ -79,6 +84,7 @@ export interface MeterResult {
   readonly windows: WindowTotals
   readonly spent: { readonly payments: number; readonly cents: number }
   readonly late: number
+  readonly alerts: Alerts
   readonly lastAt: number
   readonly latency: Quantiles
 }

@@ -27,7 +27,11 @@ export class Progress {
   /** A number that grows as long as anything still comes out. */
   get arrived(): number {
     return (
-      this.meter.get("received") + this.meter.get("payments") + this.meter.get("windows") + (this.tables?.rows ?? 0)
+      this.meter.get("received") +
+      this.meter.get("payments") +
+      this.meter.get("windows") +
+      this.meter.get("alerts") +
+      (this.tables?.rows ?? 0)
     )
   }
 
@@ -49,6 +53,7 @@ export class Progress {
       ...rates,
       windows: meter.get("windows"),
       late: meter.get("late"),
+      alerts: meter.get("alerts"),
       behindMs: Math.max(...this.generators.map(gauges => gauges.get("behindMs"))),
       recent: { p50: meter.get("recentP50"), p99: meter.get("recentP99") },
       whole: { p50: meter.get("p50"), p99: meter.get("p99") },

@@ -1,3 +1,5 @@
+import type { AlertCounts, AlertsByRule } from "./measure/alerts.ts"
+
 /** Quantiles in ms. */
 export interface Quantiles {
   readonly p50: number
@@ -25,11 +27,19 @@ export interface WindowAudit {
   readonly exact: boolean
 }
 
+/** The alerts that came, against those that are due for what was planted. */
+export interface PatternAudit extends AlertCounts {
+  /** Sequences that were planted, those included that only nearly match. */
+  readonly planted: number
+  readonly byRule: AlertsByRule
+}
+
 export interface ClickHouseAudit extends Counts {
   /** From the intended send time until a query sees the row: an upper bound, by polling. */
   readonly latencyMs: Quantiles
   /** Rows of the spend table and the payments in them; undefined if it is not audited. */
   readonly spend: { readonly rows: number; readonly payments: number; readonly exact: boolean } | undefined
+  readonly patterns: AlertCounts
 }
 
 /** What a run of the load showed. All of it measured outside the engine. */
@@ -55,6 +65,7 @@ export interface LoadReport {
   readonly warmupMs: number
   readonly late: { readonly planted: number; readonly seen: number }
   readonly windows: WindowAudit
+  readonly patterns: PatternAudit
   readonly clickhouse: ClickHouseAudit | undefined
   /** How far the generator was behind its schedule at worst, and how often its queue was full. */
   readonly behindMs: number
@@ -87,6 +98,8 @@ export interface Summary {
   readonly lanes: number
   readonly exactly_once: boolean
   readonly clickhouse?: Counts
+  /** Of the patterns that were planted; in ClickHouse under `details`. */
+  readonly patterns: AlertCounts
   /** How it was measured, and what else was found. */
   readonly details: Details
 }
@@ -107,9 +120,11 @@ export interface Details {
     readonly expected_payments: number
     readonly exact: boolean
   }
+  readonly patterns: { readonly planted: number } & AlertsByRule
   readonly clickhouse?: {
     readonly latency_ms: Quantiles
     readonly spend?: { readonly rows: number; readonly payments: number; readonly exact: boolean }
+    readonly patterns: AlertCounts
   }
   readonly generator: { readonly threads: number; readonly behind_ms: number; readonly queue_full: number }
   readonly drain_ms: number
@@ -130,10 +145,13 @@ export const summarise = (report: LoadReport, engine: EngineFigures): Summary =>
   lanes: engine.lanes,
   exactly_once: report.problems.length === 0,
   ...(report.clickhouse === undefined ? {} : { clickhouse: countsOf(report.clickhouse) }),
+  patterns: alertsOf(report.patterns),
   details: detailsOf(report)
 })
 
 const countsOf = ({ rows, lost, duplicated }: Counts): Counts => ({ rows, lost, duplicated })
+
+const alertsOf = ({ found, missed, false: wrong }: AlertCounts): AlertCounts => ({ found, missed, false: wrong })
 
 const detailsOf = (report: LoadReport): Details => ({
   run: report.run,
@@ -145,15 +163,17 @@ const detailsOf = (report: LoadReport): Details => ({
   unacknowledged: report.unacknowledged,
   late: report.late,
   windows: windowsPart(report.windows),
+  patterns: { planted: report.patterns.planted, ...report.patterns.byRule },
   ...(report.clickhouse === undefined ? {} : { clickhouse: clickhousePart(report.clickhouse) }),
   generator: { threads: report.threads, behind_ms: round(report.behindMs), queue_full: report.queueFull },
   drain_ms: round(report.drainMs),
   problems: report.problems
 })
 
-const clickhousePart = ({ latencyMs, spend }: ClickHouseAudit): NonNullable<Details["clickhouse"]> => ({
+const clickhousePart = ({ latencyMs, spend, patterns }: ClickHouseAudit): NonNullable<Details["clickhouse"]> => ({
   latency_ms: roundAll(latencyMs),
-  ...(spend === undefined ? {} : { spend })
+  ...(spend === undefined ? {} : { spend }),
+  patterns
 })
 
 const windowsPart = (audit: WindowAudit): Details["windows"] => ({
@@ -184,6 +204,8 @@ export const problemsOf = (report: Omit<LoadReport, "problems">): readonly strin
     report.unacknowledged > 0 &&
       `${report.unacknowledged} events were never acknowledged by Kafka: the input is incomplete`,
     ...windowProblems(report.windows),
+    ...alertProblems("Kafka", report.patterns),
+    ...(report.clickhouse === undefined ? [] : alertProblems("ClickHouse", report.clickhouse.patterns)),
     report.late.seen < report.late.planted &&
       `${report.late.planted} late events were planted, ${report.late.seen} came out as late`,
     report.clickhouse?.spend?.exact === false && "the windows in ClickHouse do not add up to the payments sent"
@@ -192,6 +214,11 @@ export const problemsOf = (report: Omit<LoadReport, "problems">): readonly strin
 const counted = (place: string, { lost, duplicated }: Pick<Counts, "lost" | "duplicated">) => [
   lost > 0 && `${lost} events are missing in ${place}`,
   duplicated > 0 && `${duplicated} events are more than once in ${place}`
+]
+
+const alertProblems = (place: string, { missed, false: wrong }: AlertCounts) => [
+  missed > 0 && `${missed} alerts are missing in ${place}`,
+  wrong > 0 && `${wrong} alerts in ${place} are false, or there more than once`
 ]
 
 const windowProblems = (audit: WindowAudit) => [

@@ -2,6 +2,8 @@ import { Effect, Schedule, type Scope } from "effect"
 import { now } from "./clock.ts"
 import { LoadError, loadError } from "./error.ts"
 import { type Expectation, expectationOf } from "./expectation.ts"
+import { plantedAccounts } from "./generator/plants.ts"
+import { judge, judgeByRule } from "./measure/alerts.ts"
 import { WindowSum } from "./measure/checksum.ts"
 import { Tables } from "./measure/tables.ts"
 import type { GeneratorTask, MeterResult } from "./messages.ts"
@@ -9,6 +11,7 @@ import type { LoadOptions } from "./options.ts"
 import { Progress } from "./progress.ts"
 import { type ClickHouseAudit, type LoadReport, problemsOf } from "./report.ts"
 import { MAX_THREADS, RUNS } from "./scenarios/payments/ids.ts"
+import { SILENCE_MS } from "./scenarios/payments/limits.ts"
 import { BOUND_MS, WINDOW_MS, windowStart } from "./scenarios/payments/windows.ts"
 import { openThread, type Thread } from "./thread.ts"
 import { readPartitions } from "./topics.ts"
@@ -51,6 +54,7 @@ const load = Effect.fnUntraced(function* (options: LoadOptions) {
     threads: options.threads,
     partitions: run.partitions,
     accounts: options.accounts,
+    planted: plantedAccounts(options.forMs, options.threads),
     firstWindow,
     windowMs: WINDOW_MS,
     latencyFrom
@@ -122,7 +126,8 @@ const send = Effect.fnUntraced(function* (run: Run, startAt: number, eventTimeSh
   )
   const expected = expectationOf(results)
   run.progress.phase = "draining"
-  yield* run.generators[0]!.ask("close", { at: expected.maxAt + WINDOW_MS + BOUND_MS + 1_000 })
+  // Beyond the end of every window, and of every silence.
+  yield* run.generators[0]!.ask("close", { at: expected.maxAt + Math.max(WINDOW_MS, SILENCE_MS) + BOUND_MS + 1_000 })
   return expected
 })
 
@@ -153,8 +158,11 @@ const drain = Effect.fnUntraced(function* (run: Run, expected: Expectation) {
 const isComplete = Effect.fnUntraced(function* (run: Run, expected: Expectation) {
   const { meter, tables } = run.progress
   if (meter.get("received") < expected.sent || meter.get("payments") < expected.windows.payments) return false
+  if (meter.get("alerts") < expected.alerts.length) return false
   if (tables === undefined) return true
   if (tables.rows < expected.sent) return false
+  const alerts = yield* patiently(run, "read the table of alerts", () => tables.alerts())
+  if (alerts.size < expected.alerts.length) return false
   const spend = yield* patiently(run, "read the spend table", () => tables.spend())
   return spend.rows >= meter.get("windows")
 })
@@ -205,8 +213,11 @@ const report = Effect.fnUntraced(function* (run: Run, expected: Expectation, sta
 })
 
 /** The spend table has to hold the very windows that the topic holds; late events are in no window. */
-const auditTables = (tables: Tables, expected: Expectation, found: MeterResult): Promise<ClickHouseAudit> =>
-  tables.audit(expected.sentBy, { rows: found.windowCount, payments: found.spent.payments, cents: found.spent.cents })
+const auditTables = async (tables: Tables, expected: Expectation, found: MeterResult): Promise<ClickHouseAudit> => {
+  const spent = { rows: found.windowCount, payments: found.spent.payments, cents: found.spent.cents }
+  const events = await tables.audit(expected.sentBy, spent)
+  return { ...events, patterns: judge(expected.alerts, await tables.alerts()) }
+}
 
 const reportOf = (
   { options, id }: Run,
@@ -239,6 +250,11 @@ const reportOf = (
       payments: found.windows.payments,
       expectedPayments: expected.windows.payments,
       exact: new WindowSum().plus(expected.windows).equals(found.windows)
+    },
+    patterns: {
+      ...judge(expected.alerts, found.alerts),
+      planted: expected.scripts,
+      byRule: judgeByRule(expected.alerts, found.alerts)
     },
     clickhouse,
     behindMs: expected.behindMs,

@@ -24,6 +24,7 @@ export interface LoadSnapshot {
   readonly receivedEps: number
   readonly windows: number
   readonly late: number
+  readonly alerts: number
   readonly behindMs: number
   /** Latency in ms over the last two seconds, and since the warm-up. */
   readonly recent: { readonly p50: number; readonly p99: number }

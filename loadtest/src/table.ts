@@ -1,3 +1,4 @@
+import type { AlertCounts } from "./measure/alerts.ts"
 import type { Counts, Details, Quantiles, Summary } from "./report.ts"
 import { bold, count, dim, green, megabytes, ms, red, visibleLength } from "./text.ts"
 
@@ -32,6 +33,11 @@ const rows = ({ details: d, ...s }: Summary): readonly Row[] => [
     good: d.windows.exact && d.windows.duplicated === 0
   },
   {
+    name: "patterns",
+    value: alerts(s.patterns, d.patterns.planted),
+    good: s.patterns.missed + s.patterns.false === 0
+  },
+  {
     name: "late events",
     value: `${count(d.late.seen)} of ${count(d.late.planted)} planted`,
     good: d.late.seen >= d.late.planted
@@ -54,8 +60,17 @@ const clickhouseRows = (counts: Counts, found: Details["clickhouse"]): readonly 
     value: `${count(counts.rows)}, lost ${count(counts.lost)}, duplicated ${count(counts.duplicated)}`,
     good: counts.lost + counts.duplicated === 0
   },
-  ...(found === undefined ? [] : [...spendRows(found.spend), latencyRow(found.latency_ms)])
+  ...(found === undefined ? [] : [...spendRows(found.spend), alertRow(found.patterns), latencyRow(found.latency_ms)])
 ]
+
+const alerts = ({ found, missed, false: wrong }: AlertCounts, planted?: number): string =>
+  `${count(found)} found${planted === undefined ? "" : ` in ${count(planted)} planted sequences`}, missed ${count(missed)}, false ${count(wrong)}`
+
+const alertRow = (found: AlertCounts): Row => ({
+  name: "ClickHouse patterns",
+  value: alerts(found),
+  good: found.missed + found.false === 0
+})
 
 const spendRows = (spend: NonNullable<Details["clickhouse"]>["spend"]): readonly Row[] =>
   spend === undefined

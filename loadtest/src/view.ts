@@ -100,7 +100,7 @@ const rows = (s: LoadSnapshot): readonly (readonly [string, string])[] => [
     "latency",
     `${dim("p50")} ${ms(s.recent.p50)}  ${dim("p99")} ${latency(s.recent.p99)}   ${dim("whole run p50")} ${ms(s.whole.p50)}  ${dim("p99")} ${latency(s.whole.p99)}`
   ],
-  ["windows", `${count(s.windows)}   ${dim("late events")} ${count(s.late)}`],
+  ["windows", `${count(s.windows)}   ${dim("late events")} ${count(s.late)}   ${dim("alerts")} ${count(s.alerts)}`],
   ...(s.clickhouse === undefined ? [] : [clickhouseRow(s.clickhouse)]),
   ...(s.engine === undefined ? [] : engineRows(s.engine)),
   ["duplicates", s.duplicated === 0 ? green("0") : red(count(s.duplicated))]

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import fc from "fast-check"
+import { accountIndex, MAX_ACCOUNTS, plantedName } from "../src/generator/accounts.ts"
 import { Audit } from "../src/measure/audit.ts"
 import { WindowSum } from "../src/measure/checksum.ts"
 import { Latency } from "../src/measure/latency.ts"
@@ -12,6 +13,7 @@ const scope = {
   threads: 2,
   partitions: 4,
   accounts: 100,
+  planted: 10,
   firstWindow: FIRST,
   windowMs: 10_000,
   latencyFrom: 1_000
@@ -154,10 +156,34 @@ describe("the audit of windows", () => {
     expect(audit.spent).toEqual({ payments: 5, cents: 107 })
   })
 
+  test("tells accounts of planted scripts from all others", () => {
+    const audit = new Audit(scope)
+    for (const account of [0, 99, MAX_ACCOUNTS, MAX_ACCOUNTS + 9]) {
+      audit.window(account, FIRST, 1, 5)
+      audit.window(account, FIRST + 10_000, 1, 5)
+    }
+    for (const account of [100, MAX_ACCOUNTS - 1, MAX_ACCOUNTS + 10, Number.NaN]) audit.window(account, FIRST, 1, 5)
+    expect([audit.windowCount, audit.windowsDuplicated]).toEqual([8, 0])
+    const name = plantedName(5, 9)
+    expect(accountIndex(name.name)).toBe(name.index)
+  })
+
   test("passes over windows from before the run", () => {
     const audit = new Audit(scope)
     audit.window(3, FIRST - 10_000, 2, 50)
     expect(audit.windowCount).toBe(0)
+  })
+})
+
+describe("the audit of alerts", () => {
+  test("takes those of its run, each as often as it came", () => {
+    const audit = new Audit(scope)
+    const [firstOf, lastOf] = [firstId(5, 1) + 3, firstId(5, 1) + 9]
+    audit.alert({ rule: "trial", firstId: firstOf, lastId: lastOf })
+    audit.alert({ rule: "trial", firstId: firstOf, lastId: lastOf })
+    audit.alert({ rule: "trial", firstId: firstId(4, 0), lastId: firstId(4, 0) + 1 })
+    expect(audit.alertCount).toBe(2)
+    expect([...audit.alerts]).toEqual([[`trial ${firstOf} ${lastOf}`, 2]])
   })
 })
 

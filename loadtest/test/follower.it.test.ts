@@ -33,7 +33,7 @@ type Record = readonly [number, number, number]
 const write = async (records: readonly Record[], commit: boolean): Promise<Producer> => {
   const producer = Producer.open({ "bootstrap.servers": kafka.bootstrap, "transactional.id": `test-${commit}` })
   const encoder = await openEncoder({ url: registry.url }, Balance, TOPICS.balances)
-  const outbox = new ArenaOutbox(producer, producer.topicId(TOPICS.balances), encoder, accounts)
+  const outbox = new ArenaOutbox(producer, producer.topicId(TOPICS.balances), encoder)
   await producer.initTransactions(CALL_MS)
   producer.begin()
   for (const [id, account, movements] of records) {

@@ -2,8 +2,9 @@ import { ByteWriter } from "@headrace/core"
 import { Arena, Consumer, Producer } from "@headrace/kafka"
 import { learn, openDecoder, openEncoder } from "../src/codecs.ts"
 import type { KafkaAccess, RegistryAccess } from "../src/options.ts"
+import { alertsDue } from "../src/scenarios/payments/due.ts"
 import { riskOf } from "../src/scenarios/payments/risk.ts"
-import { AccountEvent, ScoredEvent, Spend } from "../src/scenarios/payments/schemas.ts"
+import { AccountEvent, Alert, ScoredEvent, Spend } from "../src/scenarios/payments/schemas.ts"
 import { TOPICS } from "../src/scenarios/payments/topics.ts"
 import { BOUND_MS, WINDOW_MS, windowStart } from "../src/scenarios/payments/windows.ts"
 
@@ -15,6 +16,9 @@ export interface Faults {
   readonly double?: (n: number) => boolean
   /** Leaves a payment out of its window. */
   readonly forget?: (n: number) => boolean
+  /** Says nothing of an alert, or invents one beside it: by its number. */
+  readonly overlook?: (n: number) => boolean
+  readonly invent?: (n: number) => boolean
 }
 
 interface Window {
@@ -58,6 +62,8 @@ export const startNaive = async (
 
   const watermarks = new Float64Array(partitions).fill(Number.NEGATIVE_INFINITY)
   const windows = Array.from({ length: partitions }, () => new Map<string, Window>())
+  const deeds = Array.from({ length: partitions }, () => new Map<string, AccountEvent[]>())
+  let alerted = 0
   let n = 0
 
   const take = (event: AccountEvent, partition: number) => {
@@ -65,6 +71,8 @@ export const startNaive = async (
     if (!faults.drop?.(n)) outputs.scored(event.account, scored, partition)
     if (faults.double?.(n)) outputs.scored(event.account, scored, partition)
     if (event.kind === "payment") pay(event, partition)
+    if (event.kind === "heartbeat") alert(partition)
+    else if (event.at > watermarks[partition]!) remember(event, partition)
     n++
     watermarks[partition] = Math.max(watermarks[partition]!, event.at - BOUND_MS - 1)
   }
@@ -86,6 +94,22 @@ export const startNaive = async (
     window.payments++
     window.largest = Math.max(window.largest, event.cents)
     windows[partition]!.set(name, window)
+  }
+  const remember = (event: AccountEvent, partition: number) => {
+    const others = deeds[partition]!.get(event.account)
+    if (others === undefined) deeds[partition]!.set(event.account, [event])
+    else others.push(event)
+  }
+  /** All at once, when the closing event comes. */
+  const alert = (partition: number) => {
+    for (const [key, events] of deeds[partition]!)
+      for (const [rule, first, last] of alertsDue(events).map(name => name.split(" "))) {
+        const found = { rule, key, firstId: Number(first), lastId: Number(last), at: 0 }
+        if (!faults.overlook?.(alerted)) outputs.alerts(key, found, partition)
+        if (faults.invent?.(alerted)) outputs.alerts(key, { ...found, lastId: found.lastId + 1 }, partition)
+        alerted++
+      }
+    deeds[partition]!.clear()
   }
   const fire = (partition: number) => {
     for (const [name, window] of windows[partition]!) {
@@ -124,10 +148,11 @@ export const startNaive = async (
 }
 
 const openOutputs = async (producer: Producer, registry: RegistryAccess) => {
-  const [scored, spend, late] = [
+  const [scored, spend, late, alerts] = [
     await openEncoder(registry, ScoredEvent, TOPICS.scored),
     await openEncoder(registry, Spend, TOPICS.spend),
-    await openEncoder(registry, AccountEvent, TOPICS.late)
+    await openEncoder(registry, AccountEvent, TOPICS.late),
+    await openEncoder(registry, Alert, TOPICS.alerts)
   ]
   const out = new ByteWriter(1 << 20)
   const rows: number[] = []
@@ -153,5 +178,11 @@ const openOutputs = async (producer: Producer, registry: RegistryAccess) => {
     rows.length = 0
     out.clear()
   }
-  return { scored: put(TOPICS.scored, scored), spend: put(TOPICS.spend, spend), late: put(TOPICS.late, late), send }
+  return {
+    scored: put(TOPICS.scored, scored),
+    spend: put(TOPICS.spend, spend),
+    late: put(TOPICS.late, late),
+    alerts: put(TOPICS.alerts, alerts),
+    send
+  }
 }

@@ -6,6 +6,8 @@ import { colouredFor, visibleLength } from "../src/text.ts"
 import { renderLine, renderView, terminalView } from "../src/view.ts"
 
 const latencyMs = { p50: 61.04, p90: 90, p99: 143.26, p999: 200, max: 260 }
+const alerts = { found: 40, missed: 0, false: 0 }
+const none = { found: 0, missed: 0, false: 0 }
 const good: LoadReport = {
   run: 3,
   rate: 60_000,
@@ -23,12 +25,14 @@ const good: LoadReport = {
   warmupMs: 0,
   late: { planted: 12, seen: 12 },
   windows: { windows: 5_000, duplicated: 0, payments: 510_000, expectedPayments: 510_000, exact: true },
+  patterns: { ...alerts, planted: 70, byRule: { trial: alerts, guess: none, travel: none, silence: none } },
   clickhouse: {
     rows: 600_000,
     lost: 0,
     duplicated: 0,
     latencyMs: { p50: 400, p90: 600, p99: 900, p999: 1_000, max: 1_100 },
-    spend: { rows: 5_000, payments: 509_988, exact: true }
+    spend: { rows: 5_000, payments: 509_988, exact: true },
+    patterns: alerts
   },
   behindMs: 4,
   queueFull: 0,
@@ -57,7 +61,8 @@ describe("the summary", () => {
       startup_ms: 900,
       lanes: 2,
       exactly_once: true,
-      clickhouse: { rows: 600_000, lost: 0, duplicated: 0 }
+      clickhouse: { rows: 600_000, lost: 0, duplicated: 0 },
+      patterns: { found: 40, missed: 0, false: 0 }
     })
   })
 
@@ -77,6 +82,10 @@ describe("the summary", () => {
     ["emitted more than once", { windows: { ...good.windows, duplicated: 1 } }],
     ["ClickHouse", { clickhouse: { ...good.clickhouse!, lost: 1 } }],
     ["ClickHouse", { clickhouse: { ...good.clickhouse!, duplicated: 1 } }],
+    ["alerts are missing in Kafka", { patterns: { ...good.patterns, missed: 1 } }],
+    ["false", { patterns: { ...good.patterns, false: 1 } }],
+    ["alerts are missing in ClickHouse", { clickhouse: { ...good.clickhouse!, patterns: { ...alerts, missed: 1 } } }],
+    ["alerts in ClickHouse are false", { clickhouse: { ...good.clickhouse!, patterns: { ...alerts, false: 1 } } }],
     ["windows in ClickHouse", { clickhouse: { ...good.clickhouse!, spend: { rows: 1, payments: 1, exact: false } } }]
   ]
   test.each(wrong)("is not exactly once, because: %s", (words, changes) => {
@@ -114,6 +123,7 @@ const snapshot: LoadSnapshot = {
   receivedEps: 59_900,
   windows: 12_000,
   late: 40,
+  alerts: 51,
   behindMs: 2,
   recent: { p50: 60, p99: 140 },
   whole: { p50: 62, p99: 150 },
@@ -124,7 +134,17 @@ const snapshot: LoadSnapshot = {
 describe("the view", () => {
   test("shows rates, lag, latency, commits and memory", () => {
     const text = renderView(snapshot, 100).join("\n")
-    for (const part of ["60,000/s", "59,900/s", "5,000", "140 ms", "38/s", "400 MB", "1,700,000", "30 s of 60 s"]) {
+    for (const part of [
+      "60,000/s",
+      "59,900/s",
+      "5,000",
+      "140 ms",
+      "38/s",
+      "400 MB",
+      "1,700,000",
+      "51",
+      "30 s of 60 s"
+    ]) {
       expect(text).toContain(part)
     }
   })

@@ -59,6 +59,8 @@ describe("a load through a pipeline on a real broker", () => {
     expect(report.windows.windows).toBeGreaterThan(2_000)
     expect(report.late.planted).toBeGreaterThan(100)
     expect(report.late.seen).toBe(report.late.planted)
+    expect(report.patterns).toMatchObject({ missed: 0, false: 0 })
+    expect(report.patterns.found).toBeGreaterThan(20)
     expect(report.latencyMs.p50).toBeGreaterThan(0)
     expect(snapshots.at(-1)!.received).toBeGreaterThan(90_000)
     const found = await auditIndependently({ ...places(), topic: TOPICS.scored, sent: [50_000, 50_000] })
@@ -88,6 +90,14 @@ describe("a load through a pipeline on a real broker", () => {
     const found = await auditIndependently({ ...places(), topic: TOPICS.scored, sent: [10_000], run })
     expect(found).toMatchObject({ records: 10_000, distinct: 9_999, duplicated: 1, missing: 1 })
     expect(report.problems).toHaveLength(3)
+  }, 120_000)
+
+  test("finds an alert that is missing and one that is false", async () => {
+    const faults = { overlook: (n: number) => n === 2, invent: (n: number) => n === 4 }
+    const report = await measure(optionsOf({ rate: 2_000, forMs: 6_000 }), faults)
+    expect(report.patterns).toMatchObject({ missed: 1, false: 1 })
+    expect(report.patterns.found).toBeGreaterThan(3)
+    expect(report.problems).toHaveLength(2)
   }, 120_000)
 
   test("ends early when told to, and audits what was sent", async () => {

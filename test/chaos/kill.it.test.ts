@@ -97,7 +97,7 @@ const loadOptions = (stop: AbortSignal) => ({
   stop
 })
 
-test(`${KILLS} times kill -9 under load: nothing lost, doubled or out of order, windows exact`, async () => {
+test(`${KILLS} times kill -9 under load: nothing lost, doubled or out of order, windows and alerts exact`, async () => {
   const enough = new AbortController()
   const options = loadOptions(enough.signal)
   await Effect.runPromise(ensureTopics(options))
@@ -110,7 +110,9 @@ test(`${KILLS} times kill -9 under load: nothing lost, doubled or out of order, 
     const { pipeline, recoveries } = await killOften(first, randomFrom(seed)).finally(() => enough.abort())
     last = pipeline
     report = await load
-    console.log(`seed ${seed}: ${report.sent} events; ms from exec to the next commit: ${recoveries.join(", ")}`)
+    console.log(
+      `seed ${seed}: ${report.sent} events, ${report.patterns.found} alerts; ms from exec to the next commit: ${recoveries.join(", ")}`
+    )
   } finally {
     enough.abort()
     console.log(
@@ -124,6 +126,9 @@ test(`${KILLS} times kill -9 under load: nothing lost, doubled or out of order, 
   expect(report).toMatchObject({ processed: report.sent, lost: 0, duplicated: 0, disordered: 0, unacknowledged: 0 })
   expect(report.windows).toMatchObject({ duplicated: 0, payments: report.windows.expectedPayments, exact: true })
   expect(report.late.seen).toBeGreaterThan(0)
+  expect(report.patterns).toMatchObject({ missed: 0, false: 0 })
+  expect(report.clickhouse!.patterns).toEqual({ found: report.patterns.found, missed: 0, false: 0 })
+  for (const { found } of Object.values(report.patterns.byRule)) expect(found).toBeGreaterThan(0)
   await checkIndependently(report.sent)
   await checkTables(report.sent)
   expect((await readdir(join(checkpoints, "payments", "payments"))).length).toBeGreaterThan(0)

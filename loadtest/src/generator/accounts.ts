@@ -2,15 +2,25 @@ import { partitionOf } from "@headrace/core"
 
 const PREFIX = "acct"
 const DIGITS = 6
+const PLANTED = "plnt"
+const RUN_DIGITS = 4
 
 /** The most accounts that fit the ten characters of a name. */
 export const MAX_ACCOUNTS = 10 ** DIGITS
 
 export const accountName = (index: number): string => PREFIX + String(index).padStart(DIGITS, "0")
 
+/** An account of which only one run knows: its index is beyond those of all others. */
+export const plantedName = (run: number, number: number): { readonly name: string; readonly index: number } => ({
+  name: PLANTED + String(run).padStart(RUN_DIGITS, "0") + String(number).padStart(DIGITS, "0"),
+  index: MAX_ACCOUNTS + number
+})
+
 /** The index in a name; NaN for any other string. */
-export const accountIndex = (name: string): number =>
-  name.length === PREFIX.length + DIGITS && name.startsWith(PREFIX) ? Number(name.slice(PREFIX.length)) : Number.NaN
+export const accountIndex = (name: string): number => {
+  if (name.length === PREFIX.length + DIGITS && name.startsWith(PREFIX)) return Number(name.slice(PREFIX.length))
+  return name.startsWith(PLANTED) ? MAX_ACCOUNTS + Number(name.slice(PLANTED.length + RUN_DIGITS)) : Number.NaN
+}
 
 /** The accounts of a run: each name, its bytes as a Kafka key, and its partition, made once. */
 export class Accounts {

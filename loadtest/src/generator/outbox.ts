@@ -1,5 +1,4 @@
 import { ByteWriter, type RecordEncoder } from "@headrace/core"
-import type { Accounts } from "./accounts.ts"
 import type { EventMaker } from "./events.ts"
 import type { Outbox } from "./load.ts"
 
@@ -27,21 +26,19 @@ export class ArenaOutbox implements Outbox {
   private count = 0
   private taken = 0
 
-  constructor(sender: Sender, topicId: number, encoder: RecordEncoder, accounts: Accounts) {
+  constructor(sender: Sender, topicId: number, encoder: RecordEncoder) {
     this.sender = sender
     this.topicId = topicId
     this.encoder = encoder
-    this.accounts = accounts
   }
   private readonly sender: Sender
   private readonly topicId: number
   private readonly encoder: RecordEncoder
-  private readonly accounts: Accounts
 
   readonly hasRoom = (): boolean => this.count < CAPACITY
 
   readonly add = (maker: EventMaker, partition: number): void => {
-    this.put(this.accounts.keys[maker.account]!, maker.event, partition)
+    this.put(maker.key, maker.event, partition)
   }
 
   /** Appends any event that the encoder knows under a key. */

@@ -12,6 +12,8 @@ import { Accounts } from "./accounts.ts"
 import { EventMaker, heartbeat } from "./events.ts"
 import { Load } from "./load.ts"
 import { ArenaOutbox } from "./outbox.ts"
+import { Plants } from "./plants.ts"
+import { Random, threadSeed } from "./random.ts"
 import { makeSchedule } from "./schedule.ts"
 import { Tally } from "./tally.ts"
 import { Zipf } from "./zipf.ts"
@@ -57,12 +59,7 @@ const openGenerator = async (task: GeneratorTask): Promise<Generator> => {
   const encoder = await openEncoder(task.registry, AccountEvent, TOPICS.events)
   const producer = Producer.open(settingsOf(task))
   const accounts = new Accounts(task.accounts, task.partitions)
-  return new Generator(
-    task,
-    producer,
-    new ArenaOutbox(producer, producer.topicId(TOPICS.events), encoder, accounts),
-    accounts
-  )
+  return new Generator(task, producer, new ArenaOutbox(producer, producer.topicId(TOPICS.events), encoder), accounts)
 }
 
 class Generator {
@@ -88,14 +85,15 @@ class Generator {
   private readonly accounts: Accounts
 
   async send({ startAt, eventTimeShiftMs }: Requests["send"]["ask"]): Promise<GeneratorResult> {
-    const load = this.loadFrom(startAt, eventTimeShiftMs)
+    const plants = this.plantsFrom(startAt, eventTimeShiftMs)
+    const load = this.loadFrom(startAt, eventTimeShiftMs, plants)
     while (!load.finished && !this.ending) {
       if (this.stopping) load.stop()
       load.tick(now())
       this.gauges.set(load.gauge)
       await sleep(TICK_MS)
     }
-    return this.result(load, await this.flushed())
+    return this.result(load, plants, await this.flushed())
   }
 
   async stop(): Promise<null> {
@@ -123,12 +121,19 @@ class Generator {
     return null
   }
 
-  private loadFrom(startAt: number, eventTimeShiftMs: number): Load {
-    const { task } = this
+  private loadFrom(startAt: number, eventTimeShiftMs: number, plants: Plants): Load {
+    const { task, accounts, zipf, tally } = this
     const { thread, threads } = task
     const options = { ...task.events, eventTimeShiftMs }
-    const maker = new EventMaker(thread, firstId(task.run, thread), options, this.accounts, this.zipf, this.tally)
+    const maker = new EventMaker(thread, firstId(task.run, thread), options, accounts, zipf, tally, plants)
     return new Load(makeSchedule(task.rate, task.forMs, task.burst), { thread, threads, startAt }, maker, this.outbox)
+  }
+
+  private plantsFrom(startAt: number, eventTimeShiftMs: number): Plants {
+    const { run, thread, threads, partitions, forMs, events } = this.task
+    const { disorderMs, seed } = events
+    const options = { run, thread, threads, partitions, disorderMs, eventTimeShiftMs, endAt: startAt + forMs }
+    return new Plants(options, new Random(~threadSeed(seed, thread)))
   }
 
   /** Waits until everything is acknowledged, for as long as that takes, unless the thread is to end. */
@@ -137,13 +142,15 @@ class Generator {
     return this.producer.pending
   }
 
-  private result(load: Load, unacknowledged: number): GeneratorResult {
+  private result(load: Load, plants: Plants, unacknowledged: number): GeneratorResult {
     const { tally } = this
     return {
       sent: load.gauge.sent,
       unacknowledged,
       late: tally.late,
       windows: totalsOf(tally.windows),
+      scripts: plants.begun,
+      alerts: plants.alerts(),
       maxAt: tally.maxAt,
       perPartition: [...tally.perPartition],
       behindMaxMs: load.gauge.behindMaxMs,

@@ -1,4 +1,7 @@
+import { MAX_ACCOUNTS } from "../generator/accounts.ts"
+import { type AlertName, alertName } from "../scenarios/payments/due.ts"
 import { CLOSING_THREAD, runOf, sequenceOf, threadOf } from "../scenarios/payments/ids.ts"
+import type { Alert } from "../scenarios/payments/schemas.ts"
 import { WindowSum } from "./checksum.ts"
 import { Latency } from "./latency.ts"
 import { BitSet } from "./seen.ts"
@@ -9,6 +12,8 @@ export interface AuditScope {
   readonly threads: number
   readonly partitions: number
   readonly accounts: number
+  /** The number of accounts that it may plant scripts on. */
+  readonly planted: number
   /** The first window of this run; earlier ones belong to somebody else. */
   readonly firstWindow: number
   readonly windowMs: number
@@ -31,6 +36,9 @@ export class Audit {
   windowCount = 0
   windowsDuplicated = 0
   lateCount = 0
+  /** Alerts, also those that came before; and what they are. */
+  alertCount = 0
+  readonly alerts = new Map<AlertName, number>()
   /** Distinct events, and when the last new one came. */
   received = 0
   lastAt = 0
@@ -64,12 +72,14 @@ export class Audit {
 
   /** A window's result. */
   window(account: number, windowStart: number, payments: number, cents: number): void {
-    const index = (windowStart - this.scope.firstWindow) / this.scope.windowMs
-    if (index < 0 || !(account < this.scope.accounts)) return
+    const { firstWindow, windowMs, accounts, planted } = this.scope
+    const index = (windowStart - firstWindow) / windowMs
+    const place = this.placeOf(account)
+    if (index < 0 || place < 0) return
     this.windowCount++
     this.spent.payments += payments
     this.spent.cents += cents
-    if (!this.windowSeen.add(index * this.scope.accounts + account)) this.windowsDuplicated++
+    if (!this.windowSeen.add(index * (accounts + planted) + place)) this.windowsDuplicated++
     this.windows.add(account, windowStart, payments, cents)
   }
 
@@ -79,6 +89,14 @@ export class Audit {
     if (thread < 0) return
     if (this.lateSeen[thread]!.add(sequenceOf(id))) this.lateCount++
     this.windows.add(account, windowStart, 1, cents)
+  }
+
+  /** A pattern that was found. */
+  alert(alert: Pick<Alert, "rule" | "firstId" | "lastId">): void {
+    if (runOf(alert.firstId) !== this.scope.run) return
+    const name = alertName(alert)
+    this.alertCount++
+    this.alerts.set(name, (this.alerts.get(name) ?? 0) + 1)
   }
 
   /** How many distinct events of a thread there are below the number that it sent. */
@@ -92,6 +110,13 @@ export class Audit {
     const missing: number[] = []
     for (let n = 0; n < sent && missing.length < limit; n++) if (!this.seen[thread]!.has(n)) missing.push(n)
     return missing
+  }
+
+  /** An account's place among those of the run, planted ones last; -1 if it is none of them. */
+  private placeOf(account: number): number {
+    const { accounts, planted } = this.scope
+    if (account < accounts) return account
+    return account >= MAX_ACCOUNTS && account < MAX_ACCOUNTS + planted ? accounts + account - MAX_ACCOUNTS : -1
   }
 
   private inOrder(lane: number, sequence: number): void {

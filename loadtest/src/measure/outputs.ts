@@ -3,6 +3,7 @@ import { Schema } from "effect"
 import { learn, openDecoder } from "../codecs.ts"
 import { accountIndex } from "../generator/accounts.ts"
 import type { RegistryAccess } from "../options.ts"
+import { RULES } from "../scenarios/payments/schemas.ts"
 import { TOPICS } from "../scenarios/payments/topics.ts"
 import { windowStart } from "../scenarios/payments/windows.ts"
 import type { Audit } from "./audit.ts"
@@ -24,6 +25,11 @@ const Late = Schema.Struct({
   at: Schema.Int,
   cents: Schema.Int
 }).annotate({ identifier: "AccountEvent" })
+const AlertPart = Schema.Struct({
+  rule: Schema.Literals(RULES),
+  firstId: Schema.Int,
+  lastId: Schema.Int
+}).annotate({ identifier: "Alert" })
 
 /** Hands each record of a batch to the audit. */
 export interface OutputReader {
@@ -35,7 +41,8 @@ export const openOutputReader = async (registry: RegistryAccess, audit: Audit): 
   const outputs = new Map<string, Output>([
     [TOPICS.scored, { decoder: await openDecoder(registry, Scored, TOPICS.scored), take: takeScored(audit) }],
     [TOPICS.spend, { decoder: await openDecoder(registry, SpendPart, TOPICS.spend), take: takeSpend(audit) }],
-    [TOPICS.late, { decoder: await openDecoder(registry, Late, TOPICS.late), take: takeLate(audit) }]
+    [TOPICS.late, { decoder: await openDecoder(registry, Late, TOPICS.late), take: takeLate(audit) }],
+    [TOPICS.alerts, { decoder: await openDecoder(registry, AlertPart, TOPICS.alerts), take: takeAlert(audit) }]
   ])
   return { take: (batch, now) => takeAll(outputs, batch, now) }
 }
@@ -89,3 +96,5 @@ const takeLate = (audit: Audit) => (view: object) => {
   const late = view as typeof Late.Type
   audit.late(late.id, accountIndex(late.account), windowStart(late.at), late.cents)
 }
+
+const takeAlert = (audit: Audit) => (view: object) => audit.alert(view as typeof AlertPart.Type)

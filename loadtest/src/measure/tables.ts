@@ -4,6 +4,7 @@ import type { ClickHouseAccess } from "../options.ts"
 import type { ClickHouseAudit, Quantiles } from "../report.ts"
 import { CLOSING_THREAD, firstId } from "../scenarios/payments/ids.ts"
 import { TABLES, TOPICS } from "../scenarios/payments/topics.ts"
+import type { Alerts } from "./alerts.ts"
 import { Latency } from "./latency.ts"
 
 /** What the rows of a run are recognised by. */
@@ -67,7 +68,7 @@ export class Tables {
   }
 
   /** Counts each event id of the run: `sent` events of each thread should be there once. */
-  async audit(sent: readonly number[], expected: SpendTotals): Promise<ClickHouseAudit> {
+  async audit(sent: readonly number[], expected: SpendTotals): Promise<Omit<ClickHouseAudit, "patterns">> {
     const threads = await this.ask(`
       SELECT intDiv(id - ${firstId(this.scope.run, 0)}, ${firstId(0, 1)}) AS thread, count() AS rows, uniqExact(id) AS ids
       FROM ${TABLES.scored} WHERE ${this.ofRun()} GROUP BY thread`)
@@ -81,6 +82,15 @@ export class Tables {
       latencyMs: this.latency.quantiles(),
       spend: { rows: spend.rows, payments: spend.payments, exact: same(spend, expected) }
     }
+  }
+
+  /** What the table of alerts holds of this run. */
+  async alerts(): Promise<Alerts> {
+    const rows = await this.ask(`
+      SELECT rule, firstId, lastId, count() AS times FROM ${TABLES.alerts}
+      WHERE firstId >= ${firstId(this.scope.run, 0)} AND firstId < ${firstId(this.scope.run + 1, 0)}
+      GROUP BY rule, firstId, lastId`)
+    return new Map(rows.map(row => [`${row.rule} ${row.firstId} ${row.lastId}`, Number(row.times)]))
   }
 
   recent(): Quantiles {

@@ -46,7 +46,8 @@ class Meter {
 
   async positions({ partitions }: Requests["positions"]["ask"]): Promise<Requests["positions"]["answer"]> {
     const consumer = this.open()
-    this.starts = await endsOf(consumer, [TOPICS.scored, TOPICS.spend, TOPICS.late], partitions)
+    const { scored, spend, late, alerts } = TOPICS
+    this.starts = await endsOf(consumer, [scored, spend, late, alerts], partitions)
     return { lastAt: await lastEventTime(consumer, this.task.registry, partitions) }
   }
 
@@ -80,6 +81,7 @@ class Meter {
       windows: totalsOf(audit.windows),
       spent: audit.spent,
       late: audit.lateCount,
+      alerts: audit.alerts,
       lastAt: audit.lastAt,
       latency: audit.latency.quantiles()
     }
@@ -132,6 +134,7 @@ class Pulse {
       windows: audit.windowCount,
       payments: audit.windows.payments,
       late: audit.lateCount,
+      alerts: audit.alertCount,
       p50: whole.p50,
       p99: whole.p99,
       recentP50: recent.p50,

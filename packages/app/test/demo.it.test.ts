@@ -79,9 +79,16 @@ test("a whole run audits everything, writes the report and leaves nothing behind
     startup_ms: number,
     lanes: 2,
     exactly_once: true,
-    clickhouse: { rows: 10_000, lost: 0, duplicated: 0 }
+    clickhouse: { rows: 10_000, lost: 0, duplicated: 0 },
+    patterns: { found: number, missed: 0, false: 0 }
   })
-  for (const figure of [report.rss_mb, report.startup_ms, report.commit_ms.p50, report.latency_ms.p99]) {
+  for (const figure of [
+    report.rss_mb,
+    report.startup_ms,
+    report.commit_ms.p50,
+    report.latency_ms.p99,
+    report.patterns.found
+  ]) {
     expect(figure).toBeGreaterThan(0)
   }
   expect(details).toMatchObject({ warmup_ms: 5000, generator: { threads: 2 }, problems: [] })

@@ -1,6 +1,7 @@
 import { Agg, Pipeline, Sink, Source, Window } from "headrace"
+import { isWatched, patterns } from "./fraud.ts"
 import { riskOf } from "./risk.ts"
-import { AccountEvent, ScoredEvent, Spend } from "./schemas.ts"
+import { AccountEvent, Alert, ScoredEvent, Spend } from "./schemas.ts"
 
 /** The events, before anything is done with them. */
 export const events = Pipeline.make("payments").from(
@@ -21,5 +22,12 @@ export const spend = events
   )
   .to(Sink.kafka("payments.spend", Spend), Sink.clickhouse("spend"))
 
-/** Scores every event, and sums up what each account spends in 10 s. */
-export default Pipeline.all(scored, spend)
+/** Events of one time in the order of their ids: what is found does not depend on how they came. */
+export const alerts = events
+  .filter(isWatched)
+  .keyBy(e => e.account)
+  .matchAll("fraud", patterns, { order: (a, b) => a.id - b.id })
+  .to(Sink.kafka("payments.alerts", Alert), Sink.clickhouse("alerts"))
+
+/** Scores every event, sums up what each account spends in 10 s, and looks for four patterns of fraud. */
+export default Pipeline.all(scored, spend, alerts)

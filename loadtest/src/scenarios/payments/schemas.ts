@@ -1,6 +1,6 @@
 import { Schema } from "effect"
 
-export const KINDS = ["payment", "login", "transfer", "heartbeat"] as const
+export const KINDS = ["payment", "login", "transfer", "terminal", "heartbeat"] as const
 export const CURRENCIES = ["EUR", "USD", "GBP", "JPY", "CHF"] as const
 export const CHANNELS = ["card", "app", "web", "atm"] as const
 
@@ -22,7 +22,10 @@ const event = {
   ok: Schema.Boolean
 }
 
-/** What happens to an account: a payment, a login … About 80 bytes in Avro. */
+/**
+ * What happens to an account: a payment, a login … About 80 bytes in Avro. `terminal`: one of the merchant whose account it is
+ * says that it is up, or (not `ok`) that it is going to be switched off.
+ */
 export const AccountEvent = Schema.Struct(event).annotate({ identifier: "AccountEvent" })
 export type AccountEvent = typeof AccountEvent.Type
 
@@ -40,3 +43,17 @@ export const Spend = Schema.Struct({
   largest: Schema.Int
 }).annotate({ identifier: "Spend" })
 export type Spend = typeof Spend.Type
+
+export const RULES = ["trial", "guess", "travel", "silence"] as const
+
+/** A pattern that was found, and the first and last event of it. */
+export const Alert = Schema.Struct({
+  rule: Schema.Literals(RULES),
+  /** The account. */
+  key: Schema.String,
+  firstId: Schema.Int,
+  lastId: Schema.Int,
+  /** Event time of the last event. */
+  at: Schema.Int
+}).annotate({ identifier: "Alert" })
+export type Alert = typeof Alert.Type

@@ -3,8 +3,9 @@ export const TOPICS = {
   events: "payments",
   scored: "payments.scored",
   spend: "payments.spend",
-  late: "payments.late"
+  late: "payments.late",
+  alerts: "payments.alerts"
 } as const
 
 /** Its tables in ClickHouse. */
-export const TABLES = { scored: "scored", spend: "spend" } as const
+export const TABLES = { scored: "scored", spend: "spend", alerts: "alerts" } as const
