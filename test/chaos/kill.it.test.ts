@@ -6,7 +6,7 @@ import { type ClickHouse, type Kafka, type Registry, startClickHouse, startKafka
 import { defaults, ensureTopics, type LoadReport, paymentsModule, runLoad } from "@headrace/loadtest"
 import { Effect } from "effect"
 import { Headrace } from "../support/headrace.ts"
-import { auditTopic, auditWindows, ensureIndependentClient } from "../support/independent.ts"
+import { auditAlerts, auditTopic, auditWindows, ensureIndependentClient } from "../support/independent.ts"
 import { rowsOf } from "../support/sql.ts"
 
 const KILLS = 10
@@ -129,7 +129,7 @@ test(`${KILLS} times kill -9 under load: nothing lost, doubled or out of order, 
   expect(report.patterns).toMatchObject({ missed: 0, false: 0 })
   expect(report.clickhouse!.patterns).toEqual({ found: report.patterns.found, missed: 0, false: 0 })
   for (const { found } of Object.values(report.patterns.byRule)) expect(found).toBeGreaterThan(0)
-  await checkIndependently(report.sent)
+  await checkIndependently(report.sent, report.patterns.found)
   await checkTables(report.sent)
   expect((await readdir(join(checkpoints, "payments", "payments"))).length).toBeGreaterThan(0)
   expect(await last.stop()).toBe(0)
@@ -138,13 +138,15 @@ test(`${KILLS} times kill -9 under load: nothing lost, doubled or out of order, 
 let windows: Awaited<ReturnType<typeof auditWindows>>
 
 /** By Confluent's client and avsc, which share no code with what is tested. */
-const checkIndependently = async (sent: number): Promise<void> => {
+const checkIndependently = async (sent: number, alerts: number): Promise<void> => {
   const where = { bootstrap: kafka.bootstrap, registry: registry.url }
   const scored = await auditTopic({ ...where, topic: "payments.scored", sent: String(sent) })
   expect(scored).toMatchObject({ distinct: sent, duplicated: 0, disordered: 0, missing: 0, unreadable: 0 })
   windows = await auditWindows(where)
   expect(windows.wrong).toEqual([])
   expect(windows.windows).toBeGreaterThan(0)
+  // Also of all that was not planted.
+  expect(await auditAlerts(where)).toEqual({ found: alerts, missed: 0, false: 0 })
 }
 
 /** ClickHouse holds every event once, and the very windows that the topic holds. */

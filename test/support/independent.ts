@@ -1,11 +1,15 @@
 import { fileURLToPath } from "node:url"
 import { auditNode } from "../../loadtest/src/audit/node.ts"
+import { type AlertCounts, judge } from "../../loadtest/src/measure/alerts.ts"
+import { alertName, alertsDue, type Deed } from "../../loadtest/src/scenarios/payments/due.ts"
+import type { Alert } from "../../loadtest/src/scenarios/payments/schemas.ts"
 
 export { ensureIndependentClient } from "../../loadtest/src/audit/node.ts"
 
 const root = fileURLToPath(new URL("../../", import.meta.url))
 const audit = fileURLToPath(new URL("../../loadtest/src/audit/independent.mjs", import.meta.url))
 const windows = fileURLToPath(new URL("./windows.mjs", import.meta.url))
+const alerts = fileURLToPath(new URL("./alerts.mjs", import.meta.url))
 
 /** What independent.mjs prints. */
 export interface TopicAudit {
@@ -43,6 +47,23 @@ export const auditWindows = async (args: {
   /** Topics that are one stream, one after the other, with commas between them. */
   readonly sources?: string
 }): Promise<WindowsAudit> => JSON.parse(await node([windows, ...flagsOf(args)])) as WindowsAudit
+
+/** Holds the alerts of the payments pipeline against those that are due for all that is in its source topic. */
+export const auditAlerts = async (args: {
+  readonly bootstrap: string
+  readonly registry: string
+}): Promise<AlertCounts> => {
+  const { deeds, alerts: came } = JSON.parse(await node([alerts, ...flagsOf(args)])) as AlertsRead
+  const due = [...Map.groupBy(deeds, ({ account }) => account).values()].flatMap(alertsDue)
+  const byName = Map.groupBy(came, alertName)
+  return judge(due, new Map([...byName].map(([name, same]) => [name, same.length])))
+}
+
+/** What alerts.mjs prints. */
+interface AlertsRead {
+  readonly deeds: readonly (Deed & { readonly account: string })[]
+  readonly alerts: readonly Pick<Alert, "rule" | "firstId" | "lastId">[]
+}
 
 const flagsOf = (args: Readonly<Record<string, string | undefined>>): string[] =>
   Object.entries(args).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]))

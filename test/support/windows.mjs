@@ -6,12 +6,8 @@
 // Several source topics are one stream, one after the other.
 // An event that stands in payments.late counts as late, and must have been: its window had ended for the newest event
 // before it in its partition. Every other payment belongs to one window. Prints one JSON object, see independent.ts.
-import { createRequire } from "node:module"
 import { parseArgs } from "node:util"
-
-const require = createRequire(import.meta.url)
-const { KafkaConsumer } = require("@confluentinc/kafka-javascript")
-const avro = require("avsc")
+import { reader } from "./topics.mjs"
 
 const WINDOW_MS = 10_000
 const BOUND_MS = 20_000
@@ -24,49 +20,7 @@ const { values: flags } = parseArgs({
   }
 })
 
-const types = new Map()
-const decode = async value => {
-  const id = value.readUInt32BE(1)
-  if (!types.has(id)) {
-    const answer = await fetch(`${flags.registry}/schemas/ids/${id}`)
-    types.set(id, avro.Type.forSchema(JSON.parse((await answer.json()).schema)))
-  }
-  return types.get(id).fromBuffer(value.subarray(5))
-}
-
-const connect = () =>
-  new Promise((resolve, reject) => {
-    const settings = {
-      "bootstrap.servers": flags.bootstrap,
-      "group.id": `headrace-windows-audit-${process.pid}`,
-      "isolation.level": "read_committed",
-      "enable.auto.commit": false,
-      "enable.partition.eof": true
-    }
-    const consumer = new KafkaConsumer(settings, { "auto.offset.reset": "earliest" })
-    consumer.connect({ timeout: 10_000 }, (error, metadata) =>
-      error ? reject(error) : resolve({ consumer, metadata })
-    )
-  })
-
-const take = consumer =>
-  new Promise((resolve, reject) =>
-    consumer.consume(10_000, (error, messages) => (error ? reject(error) : resolve(messages)))
-  )
-
-/** Every record of a topic up to its end as it is now, in order within each partition. */
-const readAll = async (topic, visit) => {
-  const { consumer, metadata } = await connect()
-  const { partitions } = metadata.topics.find(({ name }) => name === topic)
-  const open = new Set(partitions.map(({ id }) => id))
-  consumer.on("partition.eof", ({ partition }) => open.delete(partition))
-  consumer.assign(partitions.map(({ id }) => ({ topic, partition: id, offset: 0 })))
-  while (open.size > 0) {
-    for (const { partition, key, value } of await take(consumer)) visit(await decode(value), partition, String(key))
-  }
-  await new Promise(resolve => consumer.disconnect(resolve))
-}
-
+const readAll = reader(flags)
 const late = new Set()
 const wrong = []
 const blame = text => {
