@@ -60,6 +60,11 @@ export const SCRIPTS: readonly Script[] = [
   { what: "not small enough", alerts: 0, cues: [{ after: 0, cents: SMALL_CENTS }, large(2_000)] },
   { what: "small here, large there", alerts: 0, cues: [small(0), { ...large(2_000), elsewhere: true }] },
   { what: "right in between", alerts: 0, cues: [failed(0), failed(600), right(1_200), failed(1_900), online(2_600)] },
+  {
+    what: "right before the last two",
+    alerts: 0,
+    cues: [failed(0), right(600), failed(1_200), failed(1_900), online(2_600)]
+  },
   { what: "paid before the wrong logins", alerts: 0, cues: [online(0), failed(600), failed(1_200), failed(1_900)] },
   { what: "paid in the app", alerts: 0, cues: [failed(0), failed(600), failed(1_200), usual(2_000)] },
   {
