@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Kafka, type Registry, startKafka, startRegistry } from "@headrace/dev"
-import { Delays, Sale, Shipment, Shipped, Sold } from "../fixtures/sales.ts"
+import { Delays, Sale, Shipment, Shipped, Sold, Turnover } from "../fixtures/sales.ts"
 import { Headrace, headrace, poll } from "../support/headrace.ts"
 import { auditTopic, ensureIndependentClient } from "../support/independent.ts"
 import { createTopic, receive, type Servers, send } from "../support/records.ts"
@@ -76,6 +76,13 @@ const expectedSold = windowed(
   sales.map(({ account, at, cents }) => ({ account, at, value: cents })),
   10_000
 )
+/** Each ten seconds count in two windows over all accounts. */
+const expectedTurnover = new Map<string, readonly number[]>()
+for (const { at, cents } of sales)
+  for (const start of [0, 10_000].map(back => Math.floor(at / 10_000) * 10_000 - back)) {
+    const [sum = 0, count = 0] = expectedTurnover.get(`undefined/${start}`) ?? []
+    expectedTurnover.set(`undefined/${start}`, [sum + cents, count + 1])
+  }
 const pairs = sales.filter(({ id }) => isShipped(id) && tookMs(id) <= 60_000)
 const expectedDelays = windowed(
   pairs.map(({ id, account, at }) => ({ account, at: at + tookMs(id), value: tookMs(id) })),
@@ -145,6 +152,9 @@ test("by another field, and two topics joined: each window and each pair once, t
   const sold = await values("sales.sold", Sold)
   expect(found(sold, "cents", "sales")).toEqual(expectedSold)
   expect(before(sold)).toHaveLength(expectedSold.size)
+  const turnover = await values("sales.turnover", Turnover)
+  expect(found(turnover, "cents", "sales")).toEqual(expectedTurnover)
+  expect(before(turnover)).toHaveLength(expectedTurnover.size)
   const delays = await values("sales.delays", Delays)
   expect(found(delays, "tookMs", "parcels")).toEqual(expectedDelays)
   expect(before(delays)).toHaveLength(expectedDelays.size)

@@ -2,6 +2,7 @@ import { type Aggregate, widthOf } from "./aggregate.ts"
 import { ByteWriter } from "./bytes.ts"
 import type { ValueCodec } from "./codec.ts"
 import type { GroupLayout } from "./state/group.ts"
+import { ValueReader, writeNumber } from "./state/number.ts"
 
 const COUNT = 0
 const SUM = 1
@@ -30,6 +31,12 @@ type Of = (record: object) => unknown
 /** A row of numbers somewhere: a column store's, or an array of its own. */
 export type Numbers = Float64Array | number[]
 
+/** What some events of a window come to: how many there are, and their row as `Aggregation.write` has it. */
+export interface Part {
+  readonly size: number
+  readonly row: Uint8Array
+}
+
 /** The distinct values of the key and window that stand in turn. */
 export interface Distinct {
   /** Adds a value to a set; false if it was there. */
@@ -56,8 +63,11 @@ export class Aggregation {
   private readonly setOf: Int32Array
   private readonly inputs: readonly Of[]
   private readonly customs: readonly Custom[]
+  /** Of parts: what has been read of one. */
+  private readonly part: { readonly numbers: number[]; readonly values: unknown[][] } | undefined
 
-  constructor(aggregates: Readonly<Record<string, Aggregate>>) {
+  /** `ofParts`: records are `Part`s, written by another one of the same aggregates. Not for distinct counts: make sets of them. */
+  constructor(aggregates: Readonly<Record<string, Aggregate>>, ofParts = false) {
     const entries = Object.entries(aggregates)
     const kinds = entries.map(([name, aggregate]) => foldable(name, aggregate))
     this.names = entries.map(([name]) => name)
@@ -71,6 +81,7 @@ export class Aggregation {
     this.setOf = Int32Array.from(kinds, (_, i) => countOf(kinds.slice(0, i), "distinctCount"))
     const codecs: readonly ValueCodec<unknown>[] = this.customs.map(({ codec }) => codec)
     this.layout = { numbers: sum(widths), codecs, sets: countOf(kinds, "distinctCount") }
+    this.part = ofParts ? { numbers: [], values: codecs.map(() => [undefined]) } : undefined
   }
 
   /** Makes a row an empty one, whatever it was. */
@@ -101,6 +112,7 @@ export class Aggregation {
     distinct: Distinct
   ): void {
     const { codes, places, inputs } = this
+    if (this.part !== undefined) return this.addPart(numbers, base, values, slot, record as Part)
     for (let i = 0; i < codes.length; i++) {
       const at = base + places[i]!
       switch (codes[i]) {
@@ -177,6 +189,29 @@ export class Aggregation {
     }
   }
 
+  /** Writes a row: its numbers, then what is not a number, each with its length. */
+  write(numbers: Numbers, base: number, values: unknown[][], slot: number, out: ByteWriter): void {
+    for (let i = 0; i < this.layout.numbers; i++) writeNumber(out, numbers[base + i]!)
+    this.layout.codecs.forEach((codec, i) => {
+      scratch.clear()
+      codec.write(values[i]![slot], scratch)
+      out.varint(scratch.length)
+      out.copy(scratch.bytes, 0, scratch.length)
+    })
+  }
+
+  /** Reads what `write` wrote. */
+  read(row: Uint8Array, numbers: Numbers, base: number, values: unknown[][], slot: number): void {
+    reader.reset(row)
+    for (let i = 0; i < this.layout.numbers; i++) numbers[base + i] = reader.number()
+    this.layout.codecs.forEach((codec, i) => {
+      const length = reader.varint()
+      const at = reader.skip(length)
+      values[i]![slot] = codec.read(row, at, at + length)
+    })
+    reader.end()
+  }
+
   /** Puts the results of a row into `result`, in the order of the aggregates. */
   results(numbers: Numbers, base: number, values: unknown[][], slot: number, result: Record<string, unknown>): void {
     for (let i = 0; i < this.names.length; i++) result[this.names[i]!] = this.result(numbers, base, values, slot, i)
@@ -190,6 +225,12 @@ export class Aggregation {
     if (code === AVERAGE) return value / numbers[base + place + 1]!
     if (code === DEVIATION) return Math.sqrt(numbers[base + place + 2]! / value)
     return code === SAMPLE ? Math.sqrt(numbers[base + place + 2]! / (value - 1)) : value
+  }
+
+  private addPart(numbers: Numbers, base: number, values: unknown[][], slot: number, { row }: Part): void {
+    const part = this.part!
+    this.read(row, part.numbers, 0, part.values, 0)
+    this.merge(numbers, base, values, slot, part.numbers, 0, part.values, 0)
   }
 
   private isNew(i: number, record: object, distinct: Distinct): boolean {
@@ -235,6 +276,7 @@ const mergeDeviation = (into: Numbers, at: number, from: Numbers, other: number)
 }
 
 const scratch = new ByteWriter(64)
+const reader = new ValueReader()
 
 const copyOf = (codec: ValueCodec<unknown>, value: unknown): unknown => {
   scratch.clear()

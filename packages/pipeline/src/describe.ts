@@ -1,5 +1,6 @@
 import { type Aggregate, type StateSpec, showAssigner, type WindowAssigner } from "@headrace/core"
 import {
+  type ExchangeNode,
   lateSinksOf,
   type MapEffectNode,
   type Node,
@@ -42,7 +43,7 @@ export const describe = (node: Node, plan: Plan): string => {
     case "dynamicPattern":
       return `patterns that come from ${node.right}, at one event time in all partitions`
     case "exchange":
-      return `to ${node.to === "all" ? "all partitions" : "the partition of its key"}, through the topic ${plan.name}-exchange-${node.log}`
+      return exchanged(node, plan)
     case "side":
       return `what goes to the side ${node.name}`
     case "kafkaSink":
@@ -78,7 +79,15 @@ const windowed = (node: WindowNode): string => {
   const names = Object.entries(node.aggregates).map(([name, { kind }]: [string, Aggregate]) => `${name}: ${kind}`)
   const trigger = node.trigger === undefined ? "" : `, ${node.trigger.name}`
   const evictor = node.evictor === undefined ? "" : `, keeps ${node.evictor.name}`
-  return `${shown(node.assigner)}${trigger}${evictor}${lateBy(node)}, state { ${names.join(", ")} }`
+  const updates = node.updates === "retract" ? ", takes back what it replaces" : ""
+  const all = node.all === undefined ? "" : `, over all keys${node.all === "parts" ? " in two phases" : ""}`
+  return `${shown(node.assigner)}${trigger}${evictor}${lateBy(node)}${updates}${all}, state { ${names.join(", ")} }`
+}
+
+const exchanged = (node: ExchangeNode, plan: Plan): string => {
+  const parts = node.parts === undefined ? "" : "what a transaction brings of each pane, folded, "
+  const to = node.to === "all" ? "all partitions" : "the partition of its key"
+  return `${parts}to ${to}, through the topic ${plan.name}-exchange-${node.log}`
 }
 
 const lateBy = ({ allowedLatenessMs }: { readonly allowedLatenessMs: number }): string =>

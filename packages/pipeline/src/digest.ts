@@ -17,14 +17,16 @@ const describe = (name: string, value: unknown): unknown => {
   if (value === undefined) return null
   if (name === "schema" || name === "emits") return shape((value as Schema.Top).ast, 0)
   if (typeof value === "function") return "function"
-  if (name === "aggregates") return kinds(value as Readonly<Record<string, { readonly kind: string }>>)
+  if (name === "parts") return kinds((value as { readonly aggregates: Aggregates }).aggregates)
+  if (name === "aggregates") return kinds(value as Aggregates)
   if (name === "state") return states(value as Readonly<Record<string, StateSpec>>)
   if (name === "fields") return Object.keys(value as object)
   return value
 }
 
-const kinds = (aggregates: Readonly<Record<string, { readonly kind: string }>>) =>
-  Object.entries(aggregates).map(([name, { kind }]) => [name, kind])
+type Aggregates = Readonly<Record<string, { readonly kind: string }>>
+
+const kinds = (aggregates: Aggregates) => Object.entries(aggregates).map(([name, { kind }]) => [name, kind])
 
 const states = (state: Readonly<Record<string, StateSpec>>) =>
   Object.entries(state).map(([name, { kind, ttlMs }]) => [name, kind, ttlMs ?? null])

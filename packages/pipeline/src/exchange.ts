@@ -1,6 +1,8 @@
+import type { GridAssigner } from "@headrace/core"
 import type { Schema } from "effect"
 import { Heard } from "./dynamicPatterns.ts"
-import { type ExchangeNode, inputsOf, type Node } from "./plan.ts"
+import { type ExchangeNode, inputsOf, type Node, type WindowNode } from "./plan.ts"
+import { WindowPart } from "./windowAll.ts"
 
 /** What is known of a stream at a place of the plan. */
 interface Origin {
@@ -21,9 +23,9 @@ export const withExchanges = (nodes: readonly Node[]): readonly Node[] => {
   const origins = new Map<string, Origin>()
   const placed: Node[] = []
   const exchanges = new Map<string, ExchangeNode>()
-  const exchange: Exchange = (id, input, log, to): string => {
+  const exchange: Exchange = (id, input, log, how = {}): string => {
     if (!exchanges.has(id)) {
-      const node: ExchangeNode = { ...exchangeNode(id, input, log, origins.get(input)!), to: to ?? "key" }
+      const node: ExchangeNode = { ...exchangeNode(id, input, log, origins.get(input)!), ...how }
       exchanges.set(id, node)
       placed.push(node)
       origins.set(id, { logs: [log], together: true, fields: [], schema: node.schema })
@@ -41,13 +43,18 @@ export const withExchanges = (nodes: readonly Node[]): readonly Node[] => {
   return placed
 }
 
-type Exchange = (id: string, input: string, log: string, to?: "all") => string
+type Exchange = (
+  id: string,
+  input: string,
+  log: string,
+  how?: Partial<Pick<ExchangeNode, "to" | "schema" | "parts">>
+) => string
 
 /** What keys see of a broadcast has its place in the order of their records: both come through one log. */
 const moveBroadcast = (node: Extract<Node, { kind: "broadcast" }>, exchange: Exchange): Node => ({
   ...node,
   left: exchange(`exchange:${node.id}/left`, node.left, logName(node.id)),
-  right: exchange(`exchange:${node.id}/right`, node.right, logName(node.id), "all")
+  right: exchange(`exchange:${node.id}/right`, node.right, logName(node.id), { to: "all" })
 })
 
 /** The patterns too, and what the partitions tell each other of them: by that they agree. */
@@ -58,7 +65,7 @@ const moveDynamic = (
 ) => {
   const log = logName(node.id)
   const left = exchange(`exchange:${node.id}/left`, node.left, log)
-  const right = exchange(`exchange:${node.id}/right`, node.right, log, "all")
+  const right = exchange(`exchange:${node.id}/right`, node.right, log, { to: "all" })
   place({ ...exchangeNode(node.heard, node.agreed, log, { schema: Heard }), to: "all" })
   return { ...node, left, right }
 }
@@ -73,10 +80,18 @@ const moveOver = (node: Node, origins: ReadonlyMap<string, Origin>, exchange: Ex
     const left = exchange(`exchange:${node.id}/left`, node.left, log)
     return { ...node, left, right: exchange(`exchange:${node.id}/right`, node.right, log) }
   }
+  if (node.kind === "window" && node.all === "parts") return moveParts(node, exchange)
   if (!isKeyedStep(node)) return node
   const { logs, together } = origins.get(node.input)!
   if (logs.length === 1 && together) return node
   return { ...node, input: exchange(`exchange:${node.input}`, node.input, logName(node.input)) }
+}
+
+/** A window over all keys comes together in one partition: what crosses is as little as it can be. */
+const moveParts = (node: WindowNode, exchange: Exchange): Node => {
+  const parts = { assigner: node.assigner as GridAssigner, aggregates: node.aggregates }
+  const input = exchange(`exchange:${node.input}`, node.input, logName(node.input), { schema: WindowPart, parts })
+  return { ...node, input }
 }
 
 /** As part of a topic's name. Steps whose names then are the same are refused by `checkNodes`. */
@@ -112,7 +127,7 @@ const originOf = (node: Node, origins: ReadonlyMap<string, Origin>): Origin => {
     case "extend":
       return { ...first, schema: undefined }
     case "window":
-      return { ...first, together: true, fields: ["key"], schema: undefined }
+      return { ...first, together: true, fields: node.updates === "upsert" ? ["key"] : [], schema: undefined }
     case "process":
     case "broadcast":
       return { ...first, fields: [], schema: node.emits }
@@ -133,5 +148,6 @@ const exchangeNode = (id: string, input: string, log: string, { schema }: Pick<O
   input,
   log,
   schema,
-  to: "key"
+  to: "key",
+  parts: undefined
 })

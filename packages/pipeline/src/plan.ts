@@ -2,6 +2,7 @@ import type {
   Aggregate,
   Broadcast,
   Evictor,
+  GridAssigner,
   JoinType,
   PatternChange,
   PatternOf,
@@ -100,6 +101,10 @@ export interface WindowNode extends Step {
   readonly element: StoredCodec | undefined
   /** The id of the KafkaSinkNode that late events go to; without it they are counted and dropped. */
   readonly late: string | undefined
+  /** `retract`: emits `{ op, record }`, and takes back what it replaces. */
+  readonly updates: "upsert" | "retract"
+  /** Over all keys. `parts`: what comes in has been folded by pane, where it came from, by the exchange before it. */
+  readonly all: "parts" | "events" | undefined
 }
 /** Of each key one record. Emits `{ op, record }`, or with `once` the record. Its input is keyed. */
 export interface DeduplicateNode extends Step {
@@ -159,6 +164,8 @@ export interface ExchangeNode extends Step {
   readonly schema: Schema.Top | undefined
   /** `all`: each record goes to every partition, and need not be keyed. */
   readonly to: "key" | "all"
+  /** What crosses are parts of a window over all keys: the events of a transaction, folded by pane. */
+  readonly parts: (Pick<WindowNode, "aggregates"> & { readonly assigner: GridAssigner }) | undefined
 }
 /** The latest row of each key, of one side (`stream`: the left one is a stream of events) or of both. */
 export interface TableJoinNode extends JoinStep {

@@ -45,6 +45,7 @@ import {
 import type { ClickHouseSink, KafkaSink } from "./sink.ts"
 import { sinkDrafts } from "./sinkDraft.ts"
 import type { Windowing } from "./window.ts"
+import { windowAllDraft } from "./windowAll.ts"
 import { windowDraft } from "./windowDraft.ts"
 
 /** What a stream without a handled error channel asks for in place of a sink: unreadable types are no help. */
@@ -65,11 +66,19 @@ export interface FieldExists<Name> {
 type Fields<A> = Readonly<Record<string, (record: A) => unknown>>
 type Extended<A, F extends Fields<A>> = A & { readonly [N in keyof F]: ReturnType<F[N]> }
 type NewFields<A> = { readonly [N in keyof A]?: FieldExists<N> }
-export type Windowed<K, Aggs> = {
-  readonly key: K
-  readonly windowStart: number
-  readonly windowEnd: number
-} & Results<Aggs>
+export type WindowedAll<Aggs> = { readonly windowStart: number; readonly windowEnd: number } & Results<Aggs>
+export type Windowed<K, Aggs> = { readonly key: K } & WindowedAll<Aggs>
+/**
+ * How a window says that a result takes the place of an earlier one, after late records or an early firing: `upsert`, by the
+ * result itself, to be found by key and window; `retract`, as `Change`s: the earlier one is taken back before it comes.
+ */
+export type Updates = "upsert" | "retract"
+type Updated<U extends Updates, A extends object> = U extends "retract" ? Change<A> : A
+export interface WindowResults<in A, U extends Updates> {
+  readonly late?: KafkaSink<A>
+  /** Default: `upsert`. */
+  readonly updates?: U
+}
 /** What a handler gives in place of the failed result: a record, or an Effect of one. */
 type Replaced<Out extends Replacement> = Out extends Effect.Effect<infer A extends object, infer _E, infer _R> ? A : Out
 type ReplacedError<Out> = Out extends Effect.Effect<infer _A, infer E, infer _R> ? E : never
@@ -171,12 +180,29 @@ export class Stream<out A extends object, out K = never, out E = never, out R = 
    * Folds the records of each key and window, and emits `{ key, windowStart, windowEnd, ...aggregates }` when the
    * watermark passes the window's end. Late records go to `late`; without it they are counted and dropped.
    */
-  window<const Aggs extends Readonly<Record<string, Agg<A, unknown>>>>(
+  window<const Aggs extends Readonly<Record<string, Agg<A, unknown>>>, const U extends Updates = "upsert">(
     window: [K] extends [never] ? NotKeyed : Windowing<A>,
     aggregates: Aggs,
-    options: { readonly late?: KafkaSink<A> } = {}
-  ): Stream<Windowed<K, Aggs>, K, E, R> {
-    return new Stream(this.name, windowDraft(this.last, window as Windowing<never>, aggregates, options.late))
+    options: WindowResults<A, U> = {}
+  ): Stream<Updated<U, Windowed<K, Aggs>>, K, E, R> {
+    const { late, updates = "upsert" } = options
+    return new Stream(this.name, windowDraft(this.last, window as Windowing<never>, { aggregates, late, updates }))
+  }
+
+  /**
+   * Folds the records of all keys of each window, wherever they are, and emits `{ windowStart, windowEnd, ...aggregates }`: what a
+   * `keyBy` of one key would give, without sending each record to one partition. What came in a transaction is folded
+   * first, where it came from, and only that crosses. (Not for sessions, triggers, evictors, lists, custom aggregates without
+   * a `merge`, and with a sink for late records: these see each record. `explain` says so.) Sums of fractions are
+   * rounded in another order.
+   */
+  windowAll<const Aggs extends Readonly<Record<string, Agg<A, unknown>>>, const U extends Updates = "upsert">(
+    window: Windowing<A>,
+    aggregates: Aggs,
+    options: WindowResults<A, U> = {}
+  ): Stream<Updated<U, WindowedAll<Aggs>>, never, E, R> {
+    const { late, updates = "upsert" } = options
+    return new Stream(this.name, windowAllDraft(this.last, window as Windowing<never>, { aggregates, late, updates }))
   }
 
   /**

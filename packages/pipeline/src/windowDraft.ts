@@ -2,6 +2,7 @@ import type { WindowAssigner } from "@headrace/core"
 import type { Agg } from "./agg.ts"
 import { type Draft, nearest } from "./draft.ts"
 import { check } from "./error.ts"
+import type { WindowNode } from "./plan.ts"
 import type { KafkaSink } from "./sink.ts"
 import { lateSink } from "./sinkDraft.ts"
 import { keptCodec } from "./stateCodec.ts"
@@ -10,14 +11,23 @@ import type { Windowing } from "./window.ts"
 type Aggregates = Readonly<Record<string, Agg<never, unknown>>>
 const OWN_FIELDS: readonly string[] = ["key", "windowStart", "windowEnd"]
 
+export interface WindowDraftOptions {
+  readonly aggregates: Aggregates
+  readonly late: KafkaSink<never> | undefined
+  readonly updates: WindowNode["updates"]
+}
+
 export const windowDraft = (
   input: Draft,
   window: Windowing<never>,
-  aggregates: Aggregates,
-  late: KafkaSink<never> | undefined
+  { aggregates, late, updates }: WindowDraftOptions
 ): Draft => {
   const id = window.id ?? windowId(input, window)
   checkWindow(id, input, window, aggregates)
+  check(
+    updates === "upsert" || (window.evictor === undefined && !collects(aggregates)),
+    () => `${id} takes results back, and keeps its records for an evictor or a list: leave these out, or take upserts`
+  )
   const { assigner, trigger, evictor, allowedLatenessMs } = window
   return {
     id,
@@ -32,7 +42,9 @@ export const windowDraft = (
       allowedLatenessMs,
       aggregates: Object.fromEntries(Object.entries(aggregates).map(([name, agg]) => [name, agg.aggregate])),
       element: elementOf(id, input, window, aggregates),
-      late: late?.id
+      late: late?.id,
+      updates,
+      all: undefined
     }
   }
 }
@@ -48,6 +60,9 @@ const keepsRecords = ({ evictor }: Windowing<never>, aggregates: Aggregates): bo
   const kinds = Object.values(aggregates).map(({ aggregate }) => aggregate.kind)
   return (evictor !== undefined || kinds.includes("collect")) && kinds.includes("custom")
 }
+
+const collects = (aggregates: Aggregates): boolean =>
+  Object.values(aggregates).some(({ aggregate }) => aggregate.kind === "collect")
 
 const windowId = (input: Draft, { assigner }: Windowing<never>): string => {
   const names = [nearest(input, "source")?.topic, nearest(input, "keyBy")?.field, extent(assigner)]

@@ -77,7 +77,9 @@ export const jsonDecoder = (fields: readonly string[]): PreparedDecoder => {
     schemaId: () => -1,
     knows: () => true,
     view: (bytes, offset, length) => {
-      current = JSON.parse(text.decode(bytes.subarray(offset, offset + length)))
+      current = JSON.parse(text.decode(bytes.subarray(offset, offset + length)), (_, value) =>
+        value?.bytes === undefined ? value : Uint8Array.from(value.bytes)
+      )
       return current
     },
     materialise: () => current,
@@ -87,12 +89,14 @@ export const jsonDecoder = (fields: readonly string[]): PreparedDecoder => {
   }
 }
 
+const plain = (value: unknown): unknown => (value instanceof Uint8Array ? { bytes: [...value] } : value)
+
 /** Outputs are JSON of the schema's fields, in its order. */
 export const jsonEncoder = (fields: readonly string[]): RecordEncoder => {
   const encoder: RecordEncoder = {
     encode: (record, out: ByteWriter) => {
       const values = record as Record<string, unknown>
-      const bytes = utf8.encode(JSON.stringify(Object.fromEntries(fields.map(field => [field, values[field]]))))
+      const bytes = utf8.encode(JSON.stringify(Object.fromEntries(fields.map(field => [field, plain(values[field])]))))
       out.copy(bytes, 0, bytes.length)
     },
     from: () => encoder

@@ -14,15 +14,26 @@ const IDLE_AFTER_MS = 1_000
 const PARTITIONS = 2
 const Total = Schema.Struct({ key: Schema.String, windowStart: Schema.Int, windowEnd: Schema.Int, n: Schema.Int })
 
-const plan: Plan = toPlan(
+const keyed: Plan = toPlan(
   Pipeline.make("sim")
     .from(Source.kafka(SOURCE, EventSchema, { eventTime: one => one.at, key: "account", idleTimeout: IDLE_AFTER_MS }))
     .keyBy(groupOf)
     .window(Window.tumbling("1 second"), { n: Agg.count() })
     .to(Sink.kafka("totals", Total))
 )
-const [STAGE] = exchangeTopics(plan, APP) as readonly [string]
-const TOPICS = outputTopics(plan, APP)
+/** Over all keys, in two phases. */
+const folded: Plan = toPlan(
+  Pipeline.make("sim")
+    .from(Source.kafka(SOURCE, EventSchema, { eventTime: one => one.at, key: "account", idleTimeout: IDLE_AFTER_MS }))
+    .windowAll(Window.tumbling("1 second"), { n: Agg.count() })
+    .to(
+      Sink.kafka(
+        "totals",
+        Total.mapFields(({ key: _, ...fields }) => fields)
+      )
+    )
+)
+const stageOf = (plan: Plan): string => exchangeTopics(plan, APP)[0]!
 const event = (id: number, at: number, cents = 5) => ({ id, account: `a${id}`, cents, at })
 const text = new TextDecoder()
 
@@ -35,19 +46,26 @@ class Stages {
   readonly changes = [new ByteWriter(), new ByteWriter()]
   /** Watermarks and the like that have been sent. */
   signals = 0
+  /** Records that have crossed. */
+  crossed = 0
   /** Windows that came out, as `key@start`. */
   readonly totals: string[] = []
   private readonly outputs = new Outputs()
   private readonly offsets = new Map<Task, number>()
 
-  constructor() {
+  private readonly stage: string
+  private readonly topics: readonly string[]
+
+  constructor(plan: Plan = keyed) {
+    this.stage = stageOf(plan)
+    this.topics = outputTopics(plan, APP)
     const parts = {
       ...chainParts(plan, new World(1, undefined, undefined), this, () => {}),
       partitions: () => PARTITIONS
     }
     this.parts = { ...parts, exchange: exchangeOver(parts) }
     this.sources = this.tasks(SOURCE)
-    this.stages = this.tasks(STAGE)
+    this.stages = this.tasks(this.stage)
   }
 
   tasks(topic: string): readonly Task[] {
@@ -95,10 +113,11 @@ class Stages {
     const bytes = data.bytes.slice(0, data.length)
     for (let at = 0; at < count * OUTPUT_STRIDE; at += OUTPUT_STRIDE) {
       const [topic, partition, keyStart, keyLength, valueStart, valueLength] = index.subarray(at, at + 6)
-      if (TOPICS[topic!] === "totals")
+      if (this.topics[topic!] === "totals")
         this.total(JSON.parse(text.decode(bytes.subarray(valueStart, valueStart! + valueLength!))))
-      if (TOPICS[topic!] !== STAGE) continue
+      if (this.topics[topic!] !== this.stage) continue
       if (keyLength === -1) this.signals++
+      else this.crossed++
       const task = this.stages[partition!]!
       const record = Int32Array.of(0, partition!, keyStart!, keyLength!, valueStart!, valueLength!, 0, 0)
       expect(record.length).toBe(STRIDE)
@@ -109,7 +128,7 @@ class Stages {
     this.outputs.clear()
   }
 
-  private total({ key, windowStart, n }: { key: string; windowStart: number; n: number }): void {
+  private total({ key = "all", windowStart, n }: { key?: string; windowStart: number; n: number }): void {
     this.totals.push(`${key}@${windowStart}: ${n}`)
   }
 
@@ -172,7 +191,7 @@ test("how far each partition before it has come is state of the stage", () => {
   all.feed(0, event(1, 500), event(2, 5_000))
   all.feed(1, event(3, 2_000))
   expect(all.watermarks).toEqual([1_999, 1_999])
-  all.stages = all.tasks(STAGE).map((task, i) => {
+  all.stages = all.tasks(stageOf(keyed)).map((task, i) => {
     task.apply(all.changes[i]!.written())
     task.start({ offset: 0, committed: 0 })
     return task
@@ -192,4 +211,26 @@ test("a source whose key is not the field that it says stops the job, at the fir
   keyless.index[KEY_LENGTH] = -1
   expect(() => all.sources[0]!.process(keyless, 0, 2)).toThrow("has no key, but account is")
   all.sources[0]!.process(right, 0, 2)
+})
+
+test("over all keys one record a pane crosses at the end of a transaction, before the watermark behind it", () => {
+  const all = new Stages(folded)
+  for (const [i, at] of [100, 200, 300, 1_500, 1_600].entries()) all.run(0, event(i, at))
+  all.commit()
+  expect(all.crossed).toBe(2)
+  all.feed(1, event(5, 400), event(6, 1_700), event(7, 2_500))
+  expect(all.crossed).toBe(5)
+  expect(all.totals).toEqual(["all@0: 4"])
+})
+
+test("over all keys nothing stays behind in a partition that has gone quiet", () => {
+  const all = new Stages(folded)
+  all.feed(0, event(1, 500))
+  all.feed(1, event(2, 600), event(3, 5_000))
+  // The first look sees the records, the second one silence.
+  all.look()
+  all.look()
+  all.parts.clock.now += IDLE_AFTER_MS + 1
+  all.look()
+  expect(all.totals).toEqual(["all@0: 2"])
 })

@@ -49,6 +49,7 @@ abstract class Partition {
   proceed(): boolean {
     let some = false
     for (const step of this.chain.asyncSteps) step.release()
+    for (const crossing of this.chain.crossings) crossing.settle()
     for (const one of this.chain.timed) if (one.pending) some = one.proceed(Number.MAX_SAFE_INTEGER) > 0 || some
     return some
   }

@@ -148,9 +148,10 @@ export class LateEvents {
     this.output = output
   }
 
-  take(record: object, timestamp: number): void {
-    this.count++
-    if (this.output === undefined) this.dropped++
+  /** `size`: how many events it stands for. */
+  take(record: object, timestamp: number, size = 1): void {
+    this.count += size
+    if (this.output === undefined) this.dropped += size
     else this.output.next(record, timestamp)
   }
 

@@ -1,5 +1,5 @@
 import type { Aggregate } from "../aggregate.ts"
-import { Aggregation } from "../aggregation.ts"
+import { Aggregation, type Part } from "../aggregation.ts"
 import { KeyError, type Keyed, keyed, readKey } from "../key.ts"
 import { type Input, NO_WATERMARK } from "../operator.ts"
 import { FIRST_NUMBER } from "../state/group.ts"
@@ -24,6 +24,8 @@ export interface GridWindowOptions {
   readonly allowedLatenessMs: number
   /** Where windows are of several panes, custom ones need a `merge`. */
   readonly aggregates: Readonly<Record<string, Aggregate>>
+  /** What comes in are the parts that a `Combiner` of the same aggregates hands on. */
+  readonly ofParts?: boolean
   /** The key of the incoming records. */
   readonly key: Keyed
   readonly output: Input
@@ -64,6 +66,7 @@ export class GridWindow extends NotedState implements Input {
   private readonly merging: Merging | undefined
   private readonly distinct: GroupedDistinct
   private readonly atOnce: number
+  private readonly ofParts: boolean
   private readonly progress: ValueState<Progress>
   protected readonly state: OperatorState
   /** The watermark: what belongs to a window before it is late. */
@@ -84,8 +87,10 @@ export class GridWindow extends NotedState implements Input {
     this.output = options.output
     this.late = new LateEvents(options.late)
     this.atOnce = options.atOnce ?? Number.POSITIVE_INFINITY
-    const aggregates = this.grid.panes === 1 ? options.aggregates : withoutSets(options.aggregates)
-    this.aggregation = new Aggregation(aggregates)
+    this.ofParts = options.ofParts === true
+    const ofOnePane = this.grid.panes === 1 && !this.ofParts
+    const aggregates = ofOnePane ? options.aggregates : withoutSets(options.aggregates)
+    this.aggregation = new Aggregation(aggregates, this.ofParts)
     this.progress = new ValueState(options.id, 1, progressCodec, START)
     this.contents = new GroupedState(options.id, this.aggregation.layout)
     this.panes = new Panes(this.grid, this.contents, options.allowedLatenessMs)
@@ -278,8 +283,9 @@ export class GridWindow extends NotedState implements Input {
   }
 
   private refuse(record: object, timestamp: number): void {
-    if (timestamp + this.allowedLatenessMs <= this.current) this.late.take(record, timestamp)
-    else this.late.between++
+    const size = this.ofParts ? (record as Part).size : 1
+    if (timestamp + this.allowedLatenessMs <= this.current) this.late.take(record, timestamp, size)
+    else this.late.between += size
   }
 
   private cleanup(window: number): number {

@@ -24,6 +24,7 @@ import type { PartitionCount } from "./channels.ts"
 import { RecordContext } from "./context.ts"
 import type { Crossing } from "./crossing.ts"
 import { deadLetter } from "./dead-letter.ts"
+import { FoldedCrossing } from "./folded-crossing.ts"
 import { build, type StatefulNode, type Timed } from "./operators.ts"
 import type { Outputs } from "./outputs.ts"
 import { Deferred, ExtendObject, ExtendView, FanOut, Materialise } from "./shapes.ts"
@@ -363,9 +364,11 @@ class ChainBuilder {
     if (!after) this.effectOutsideStep = true
     const { shape, keyed: key } = place
     if (key === undefined && node.to === "key") throw new Error(`${node.id} has no keyed stream before it`)
-    const crossing = this.parts.exchange(node, { partition: this.partition, shape, key, outputs: this.outputs })
-    this.crossings.push(crossing)
-    return crossing
+    const leaves = node.parts === undefined ? shape : OBJECT
+    const crossing = this.parts.exchange(node, { partition: this.partition, shape: leaves, key, outputs: this.outputs })
+    const folded = node.parts === undefined ? crossing : new FoldedCrossing(crossing, node.parts)
+    this.crossings.push(folded)
+    return folded
   }
 
   private sinkNode(id: string): KafkaSinkNode {
@@ -396,6 +399,8 @@ class ChainBuilder {
     deadLetter(this.outputs(), this.parts.topicId(topic), this.partition, this.context, error)
   }
 }
+
+const OBJECT: Shape = { kind: "object" }
 
 /** Behind an operator with state. */
 const results = (key: Keyed): Place => ({ shape: { kind: "object" }, keyed: key, stateful: true })

@@ -127,7 +127,9 @@ export const build = (node: StatefulNode, around: Surroundings): Built => {
 }
 
 const windowOf = (node: Kind<"window">, { key, output, late }: Surroundings): Built => {
-  const options = { ...node, key, output, atOnce, late: late(node.late) }
+  const ofParts = node.all === "parts"
+  const retracts = node.updates === "retract"
+  const options = { ...node, ofParts, key, output, atOnce, late: late(node.late) }
   const assigner = gridOf(node)
   const operator =
     assigner !== undefined
@@ -135,15 +137,15 @@ const windowOf = (node: Kind<"window">, { key, output, late }: Surroundings): Bu
       : new KeyedWindow({
           ...options,
           trigger: triggerOf(node),
-          contents: aggregated(node),
-          what: showAggregates(node.aggregates)
+          contents: aggregated({ ...node, ofParts, retracts }),
+          what: `${showAggregates(node.aggregates)}${retracts ? ", taken back when replaced" : ""}`
         })
   return { operator, inputs: [operator], late: [operator.late] }
 }
 
 /** Windows that all keys share, in columns: the fast way. Those of several panes have to be merged. */
-const gridOf = ({ assigner, trigger, evictor, aggregates }: Kind<"window">): GridAssigner | undefined => {
-  if (trigger !== undefined || evictor !== undefined) return undefined
+const gridOf = ({ assigner, trigger, evictor, aggregates, updates }: Kind<"window">): GridAssigner | undefined => {
+  if (trigger !== undefined || evictor !== undefined || updates === "retract") return undefined
   if (assigner.kind === "session" || assigner.kind === "global") return undefined
   const isPlain = Object.values(aggregates).every(
     one => one.kind !== "collect" && (one.kind !== "custom" || one.merge !== undefined || isOfOnePane(assigner))

@@ -18,15 +18,22 @@ export interface AggregatedOptions {
   readonly evictor?: Evictor | undefined
   /** How a whole record becomes bytes: an aggregate of one's own needs it where elements are kept. */
   readonly element?: StoredCodec | undefined
+  /** What comes in are the parts that a `Combiner` hands on. Not with evictors or lists. */
+  readonly ofParts?: boolean
+  /** Results that take another one's place come with that one taken back, as changes. Not with evictors or lists. */
+  readonly retracts?: boolean
 }
 
 /**
  * What windows of these aggregates hold: what the aggregates make of the events, or the events themselves where an evictor
  * or a list has to see all of them. Then no more of each event is kept than the aggregates take of it.
  */
-export const aggregated = ({ id, aggregates, evictor, element }: AggregatedOptions): Contents => {
+export const aggregated = (options: AggregatedOptions): Contents => {
+  const { id, aggregates, evictor, element } = options
   const collects = Object.values(aggregates).some(({ kind }) => kind === "collect")
-  if (evictor === undefined && !collects) return new Folded(id, aggregates)
+  if (evictor === undefined && !collects) return new Folded(options)
+  if (options.ofParts || options.retracts)
+    throw new Error(`${id} keeps elements: it neither takes parts nor takes back`)
   if (element !== undefined)
     return new Elements({ id, take: record => record, codec: element, evictor, finish: folding(aggregates) })
   const inputs = Object.entries(aggregates).map(([name, one]) => inputOf(name, one))

@@ -5,23 +5,34 @@ import type { Key } from "../../key.ts"
 import { Cells } from "../../state/cells.ts"
 import { keyedPart } from "../eventTime.ts"
 import { FIRST_STATE } from "../processLayout.ts"
+import type { Span } from "./assigner.ts"
 import type { Contents } from "./contents.ts"
 import { distinctSet } from "./distinctSet.ts"
+import { Given } from "./given.ts"
 import { type KeyWindow, windowCodec } from "./window.ts"
 
 /** Sets of distinct values are values of their windows here. */
 export const NO_SETS: Distinct = { isNew: () => false }
+
+export interface FoldedOptions {
+  readonly id: string
+  readonly aggregates: Readonly<Record<string, Aggregate>>
+  readonly ofParts?: boolean
+  readonly retracts?: boolean
+}
 
 /** Windows that keep no events, only what their aggregates make of them. */
 export class Folded implements Contents {
   readonly windows: Cells<KeyWindow>
   readonly parts
   private readonly aggregation: Aggregation
+  private readonly given: Given | undefined
 
-  constructor(id: string, aggregates: Readonly<Record<string, Aggregate>>) {
-    this.aggregation = new Aggregation(withoutSets(aggregates))
+  constructor({ id, aggregates, ofParts, retracts }: FoldedOptions) {
+    this.aggregation = new Aggregation(withoutSets(aggregates), ofParts)
+    this.given = retracts ? new Given(this.aggregation) : undefined
     const { numbers, codecs } = this.aggregation.layout
-    const codec = windowCodec(numbers, codecs, new ByteWriter(64))
+    const codec = windowCodec(numbers, codecs, new ByteWriter(64), retracts)
     this.windows = new Cells<KeyWindow>({ id, handle: FIRST_STATE, codec, timed: true })
     this.parts = [keyedPart("windows", "map", true, this.windows)]
   }
@@ -42,13 +53,16 @@ export class Folded implements Contents {
   }
 
   merge(into: KeyWindow, from: readonly KeyWindow[]): void {
+    into.given = from.flatMap(one => one.given)
     for (const one of from) {
       into.size += one.size
       this.aggregation.merge(into.numbers, 0, into.values, 0, one.numbers, 0, one.values, 0)
     }
   }
 
+  /** What has been given out stands: the next result is of other events. */
   purge(_: Key, window: KeyWindow): void {
+    window.given = []
     this.begin(window)
   }
 
@@ -56,6 +70,7 @@ export class Folded implements Contents {
 
   fire(key: Key, window: KeyWindow, emit: (record: object) => void): void {
     if (window.size === 0) return
+    if (this.given !== undefined) return this.given.fire(key, window, emit)
     const result = begun(key, window)
     this.aggregation.results(window.numbers, 0, window.values, 0, result)
     emit(result)
@@ -63,7 +78,7 @@ export class Folded implements Contents {
 }
 
 /** With what each result begins. The global window has no times. */
-export const begun = (key: Key, { start, end }: KeyWindow): Record<string, unknown> =>
+export const begun = (key: Key, { start, end }: Span): Record<string, unknown> =>
   end === Number.POSITIVE_INFINITY ? { key } : { key, windowStart: start, windowEnd: end }
 
 export const withoutSets = (aggregates: Readonly<Record<string, Aggregate>>): Readonly<Record<string, Aggregate>> =>

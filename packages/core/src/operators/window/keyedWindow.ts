@@ -1,3 +1,4 @@
+import type { Part } from "../../aggregation.ts"
 import { type Key, type Keyed, readKey } from "../../key.ts"
 import { END_OF_TIME, type Input } from "../../operator.ts"
 import type { Cell } from "../../state/cells.ts"
@@ -12,6 +13,8 @@ export interface KeyedWindowOptions extends EventTimeOptions {
   readonly trigger: Trigger
   readonly allowedLatenessMs: number
   readonly contents: Contents
+  /** What comes in are the parts that a `Combiner` hands on, and its contents are made for them. */
+  readonly ofParts?: boolean
   /** What the windows make of what they hold, as a person reads it. */
   readonly what: string
   /** The key of the incoming records. */
@@ -33,6 +36,7 @@ export class KeyedWindow extends EventTimeOperator implements Input {
   private readonly trigger: Trigger
   private readonly allowedLatenessMs: number
   private readonly contents: Contents
+  private readonly ofParts: boolean
   private readonly view = new TriggerView()
 
   constructor(options: KeyedWindowOptions) {
@@ -44,6 +48,7 @@ export class KeyedWindow extends EventTimeOperator implements Input {
     this.trigger = trigger
     this.allowedLatenessMs = options.allowedLatenessMs
     this.contents = contents
+    this.ofParts = options.ofParts === true
     this.view.allowedLatenessMs = options.allowedLatenessMs
     this.late = new LateEvents(options.late)
   }
@@ -173,8 +178,9 @@ export class KeyedWindow extends EventTimeOperator implements Input {
   }
 
   private refuse(record: object, timestamp: number): void {
-    if (timestamp + this.allowedLatenessMs <= this.current) this.late.take(record, timestamp)
-    else this.late.between++
+    const size = this.ofParts ? (record as Part).size : 1
+    if (timestamp + this.allowedLatenessMs <= this.current) this.late.take(record, timestamp, size)
+    else this.late.between += size
   }
 }
 

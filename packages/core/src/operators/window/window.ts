@@ -2,6 +2,7 @@ import type { ByteWriter } from "../../bytes.ts"
 import type { ValueCodec } from "../../codec.ts"
 import { ValueReader, writeNumber } from "../../state/number.ts"
 import type { Span } from "./assigner.ts"
+import type { GivenRow } from "./given.ts"
 import type { TriggerWindow } from "./trigger.ts"
 
 /** A window of one key, as it is kept. Its numbers and values are those of its aggregates, unless it keeps elements. */
@@ -17,6 +18,8 @@ export interface KeyWindow extends Span {
   gone: readonly number[]
   numbers: number[]
   values: unknown[][]
+  /** What it has given out and would take back, where windows do that. */
+  given: readonly GivenRow[]
 }
 
 /** One for all that have none: there may be millions of windows. */
@@ -32,7 +35,8 @@ export const openWindow = ({ start, end }: Span, numbers: number): KeyWindow => 
   from: 0,
   gone: NONE,
   numbers: numbers === 0 ? NONE : new Array(numbers).fill(0),
-  values: NONE
+  values: NONE,
+  given: NONE
 })
 
 /** The last ms that belongs to it; Infinity for the global one. */
@@ -70,8 +74,16 @@ export class TriggerView implements TriggerWindow {
   }
 }
 
-/** `start · length · timer · count · mark · size · from · gone · numbers`, then each value with its length. */
-export const windowCodec = (numbers: number, codecs: readonly ValueCodec<unknown>[], scratch: ByteWriter) => {
+/**
+ * `start · length · timer · count · mark · size · from · gone · numbers`, then each value with its length; and, where it
+ * `retracts`, what has been given out: how many, and of each `start · end · length · row`.
+ */
+export const windowCodec = (
+  numbers: number,
+  codecs: readonly ValueCodec<unknown>[],
+  scratch: ByteWriter,
+  retracts = false
+) => {
   const reader = new ValueReader()
   const codec: ValueCodec<KeyWindow> = {
     write: (window, out) => {
@@ -91,6 +103,7 @@ export const windowCodec = (numbers: number, codecs: readonly ValueCodec<unknown
         out.varint(scratch.length)
         out.copy(scratch.bytes, 0, scratch.length)
       })
+      if (retracts) writeGiven(window.given, out)
     },
     read: (bytes, start, end) => {
       const own = bytes.subarray(start, end)
@@ -111,9 +124,27 @@ export const windowCodec = (numbers: number, codecs: readonly ValueCodec<unknown
           const at = reader.skip(length)
           return [one.read(own, at, at + length)]
         })
+      if (retracts) window.given = readGiven(reader, own)
       reader.end()
       return window
     }
   }
   return codec
 }
+
+const writeGiven = (given: readonly GivenRow[], out: ByteWriter): void => {
+  out.varint(given.length)
+  for (const { start, end, row } of given) {
+    writeNumber(out, start)
+    writeNumber(out, end)
+    out.varint(row.length)
+    out.copy(row, 0, row.length)
+  }
+}
+
+const readGiven = (reader: ValueReader, bytes: Uint8Array): readonly GivenRow[] =>
+  Array.from({ length: reader.varint() }, () => {
+    const [start, end, length] = [reader.number(), reader.number(), reader.varint()]
+    const at = reader.skip(length)
+    return { start, end, row: bytes.slice(at, at + length) }
+  })

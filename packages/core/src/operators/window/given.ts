@@ -1,0 +1,53 @@
+import type { Aggregation } from "../../aggregation.ts"
+import { ByteWriter } from "../../bytes.ts"
+import type { Key } from "../../key.ts"
+import type { Op } from "../deduplicate.ts"
+import { Accumulator } from "./accumulator.ts"
+import type { Span } from "./assigner.ts"
+import { begun } from "./folded.ts"
+import type { KeyWindow } from "./window.ts"
+
+/** A result that a window has given out, as its row: what there was to see of it is made of that again. */
+export interface GivenRow extends Span {
+  readonly row: Uint8Array
+}
+
+/**
+ * Results as changes: the first one of a window is an insert; one that comes in its place takes it back (`-U`) before it
+ * comes (`+U`). Of sessions that have become one all results are taken back, the last of them as updated, those before it
+ * as deleted (`-D`). A result that says the same again is not given out.
+ */
+export class Given {
+  private readonly aggregation: Aggregation
+  private readonly before: Accumulator
+  private readonly bytes = new ByteWriter(64)
+
+  constructor(aggregation: Aggregation) {
+    this.aggregation = aggregation
+    this.before = new Accumulator(aggregation)
+  }
+
+  fire(key: Key, window: KeyWindow, emit: (record: object) => void): void {
+    const { bytes, before } = this
+    const { start, end, numbers, values } = window
+    bytes.clear()
+    this.aggregation.write(numbers, 0, values, 0, bytes)
+    const now: GivenRow = { start, end, row: bytes.written().slice() }
+    const { given } = window
+    if (given.length === 1 && isSame(given[0]!, now)) return
+    const change = (op: Op, span: Span, place: Pick<KeyWindow, "numbers" | "values">): void => {
+      const record = begun(key, span)
+      this.aggregation.results(place.numbers, 0, place.values, 0, record)
+      emit({ op, record })
+    }
+    for (const [i, one] of given.entries()) {
+      this.aggregation.read(one.row, before.numbers, 0, before.values, 0)
+      change(i < given.length - 1 ? "-D" : "-U", one, before)
+    }
+    change(given.length === 0 ? "+I" : "+U", window, window)
+    window.given = [now]
+  }
+}
+
+const isSame = (a: GivenRow, b: GivenRow): boolean =>
+  a.start === b.start && a.end === b.end && a.row.length === b.row.length && a.row.every((byte, i) => byte === b.row[i])
