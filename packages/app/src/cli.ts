@@ -6,6 +6,7 @@ import { ConfigError, loadSettings, SETTINGS } from "./config.ts"
 import { demoCommand } from "./demoCommand.ts"
 import { loadtestCommand } from "./loadtestCommand.ts"
 import { loadPipeline } from "./module.ts"
+import { patternCommand } from "./pattern/command.ts"
 import { pipelineFile } from "./place.ts"
 import { run } from "./run.ts"
 import { savepointCommand } from "./savepoint/command.ts"
@@ -156,7 +157,15 @@ const versionCommand = Command.make("version", {}, () => Console.log(version)).p
 
 const root = Command.make("headrace").pipe(
   Command.withDescription("Stream processing in TypeScript: Kafka to Kafka and ClickHouse, exactly once"),
-  Command.withSubcommands([runCommand, explainCommand, savepointCommand, loadtestCommand, demoCommand, versionCommand])
+  Command.withSubcommands([
+    runCommand,
+    explainCommand,
+    savepointCommand,
+    patternCommand,
+    loadtestCommand,
+    demoCommand,
+    versionCommand
+  ])
 )
 
 export const cli = Command.run(root, { version })

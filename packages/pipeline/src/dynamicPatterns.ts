@@ -9,7 +9,6 @@ import { patternOf, readSpec } from "./patternReader.ts"
 import { type Control, type Match, Reply, type Topic } from "./patterns.ts"
 import type { Node } from "./plan.ts"
 import { processDraft, sideDraft } from "./process.ts"
-import { kafka as kafkaSink } from "./sink.ts"
 import { value } from "./state.ts"
 
 /** What goes to all partitions of the step. */
@@ -18,7 +17,9 @@ const Change = Schema.Struct({
   turn: Schema.Int,
   version: Schema.Int,
   status: Schema.Literals(["active", "paused", "removed"]),
-  spec: Schema.String
+  spec: Schema.String,
+  request: Schema.String,
+  said: Schema.Number
 }).annotate({ identifier: "PatternChange" })
 
 /** What its partitions tell each other. */
@@ -34,11 +35,13 @@ export const dynamicDraft = (input: Draft, id: string, topic: Topic, options: Ev
   check(nearest(input, "keyBy") !== undefined, () => `${id} has no key: call keyBy before matchDynamic`)
   const { codec, maxPartials, order, late, beside } = eventsOf(input, id, options)
   const agreed: Node = { kind: "side", id: `${id}/agreed`, input: id, name: "agreed", schema: Heard }
+  const applied: Node = { kind: "side", id: `${id}/applied`, input: id, name: "applied", schema: undefined }
+  const answer: Node = { kind: "map", id: `${id}/answer`, input: applied.id, map: answerOf }
   return {
     id,
     fixed: true,
     inputs: [input, acceptDraft(id, topic, schemaAt(input))],
-    beside: [...beside, agreed],
+    beside: [...beside, agreed, applied, answer, replySink(topic, answer.id, `kafka:${topic.replies}/applied`)],
     spec: {
       kind: "dynamicPattern",
       heard: `exchange:${id}/agreed`,
@@ -53,8 +56,8 @@ export const dynamicDraft = (input: Draft, id: string, topic: Topic, options: Ev
 }
 
 /** Reads the control topic, in the partition of a pattern's id: what it lets pass is in order for each pattern. */
-const acceptDraft = (id: string, { control, replies }: Topic, events: Schema.Top | undefined): Draft => {
-  const source: Draft = { ...control, fixed: true, inputs: [], beside: [] }
+const acceptDraft = (id: string, topic: Topic, events: Schema.Top | undefined): Draft => {
+  const source: Draft = { ...topic.control, fixed: true, inputs: [], beside: [] }
   const key = (record: Control) => record.id
   const keyed = step(source, "keyBy:id", { kind: "keyBy", key, field: "id" })
   const accept = processDraft(keyed, `${id}/accept`, {
@@ -62,33 +65,45 @@ const acceptDraft = (id: string, { control, replies }: Topic, events: Schema.Top
     sides: { replies: Reply },
     state: { known: value(Known) },
     onRecord: (record: Control, context: Accepting) => {
-      const { version, request } = record
-      const decision = decide(record, context.state.known.get(), events)
+      const { id, version, request } = record
+      const decision = decide(record, context.timestamp, context.state.known.get(), events)
       if (decision.change !== undefined) {
-        const { id: _, ...known } = decision.change
-        context.state.known.set(known)
+        const { turn, version, status, spec } = decision.change
+        context.state.known.set({ turn, version, status, spec })
         context.emit(decision.change)
       }
       const refused = decision.change === undefined ? decision.refused : undefined
       context.emitTo("replies", {
-        id: record.id,
-        version,
-        request,
-        accepted: refused === undefined,
-        reason: refused ?? ""
+        ...{ id, version, request, from: null },
+        ...{ accepted: refused === undefined, reason: refused ?? "" }
       })
     }
   })
   const side = sideDraft(accept, "replies", Reply)
-  const { key: byId, ...sink } = kafkaSink(replies, Reply, { key: reply => reply.id })
-  const beside: readonly Node[] = [
-    { ...side.spec, id: side.id, input: accept.id } as Node,
-    { kind: "kafkaSink", id: sink.id, input: side.id, topic: sink.topic, schema: sink.schema, key: byId }
-  ]
-  return { ...accept, beside }
+  const replies = replySink(topic, side.id, `kafka:${topic.replies}`)
+  return { ...accept, beside: [{ ...side.spec, id: side.id, input: accept.id } as Node, replies] }
 }
 
+const replySink = ({ replies }: Topic, input: string, id: string): Node => ({
+  kind: "kafkaSink",
+  id,
+  input,
+  topic: replies,
+  schema: Reply,
+  key: (reply: Reply) => reply.id
+})
+
+const answerOf = ({ change, from }: { readonly change: PatternChange; readonly from: number }): typeof Reply.Encoded => ({
+  id: change.id,
+  version: change.version,
+  request: change.request,
+  accepted: true,
+  reason: "",
+  from
+})
+
 interface Accepting {
+  readonly timestamp: number
   readonly state: { readonly known: { readonly get: () => Known | undefined; readonly set: (known: Known) => void } }
   readonly emit: (change: PatternChange) => void
   readonly emitTo: (side: "replies", reply: typeof Reply.Encoded) => void

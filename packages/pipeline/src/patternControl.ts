@@ -19,13 +19,18 @@ export type Decision =
   | { readonly change: undefined; readonly refused: string | undefined }
 
 /** `events`: the schema of what patterns look at. */
-export const decide = (control: Control, known: Known | undefined, events: Schema.Top | undefined): Decision => {
+export const decide = (
+  control: Control,
+  said: number,
+  known: Known | undefined,
+  events: Schema.Top | undefined
+): Decision => {
   try {
     const wanted = wantedOf(control, events)
     checkVersion(wanted, known)
     const isSame = known !== undefined && known.status === wanted.status && known.version === wanted.version
     if (isSame) return { change: undefined, refused: undefined }
-    return { change: { ...wanted, turn: (known?.turn ?? 0) + 1 } }
+    return { change: { ...wanted, turn: (known?.turn ?? 0) + 1, request: control.request, said } }
   } catch (error) {
     if (error instanceof PatternError || error instanceof PipelineError)
       return { change: undefined, refused: error.message }
@@ -33,7 +38,7 @@ export const decide = (control: Control, known: Known | undefined, events: Schem
   }
 }
 
-type Wanted = Omit<PatternChange, "turn">
+type Wanted = Pick<PatternChange, "id" | "version" | "status" | "spec">
 
 const refuse = (message: string): never => {
   throw new PatternError(message)

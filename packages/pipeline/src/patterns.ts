@@ -3,6 +3,8 @@ import { topicName } from "./check.ts"
 import * as DeadLetter from "./deadLetter.ts"
 import { kafka, type Source } from "./source.ts"
 
+export { checkedSpec } from "./patternControl.ts"
+
 /**
  * What is said about a pattern on a control topic, as its last word: the topic is compacted, and keyed by the pattern's id. A
  * pattern that rests or goes is said so by another record of the same version; a changed one has a greater version.
@@ -25,7 +27,9 @@ export class Reply extends Schema.Class<Reply>("PatternReply")({
   request: Schema.String,
   accepted: Schema.Boolean,
   /** Why it was refused; else empty. */
-  reason: Schema.String
+  reason: Schema.String,
+  /** The event time behind which it holds: of a second reply, once it does. */
+  from: Schema.NullOr(Schema.Number)
 }) {}
 
 /** Where patterns come from, and where what became of them is said. */
@@ -62,12 +66,15 @@ export interface TopicOptions {
   readonly undecodable?: string
 }
 
+/** With these a control topic is made where it is missing: the last word on each pattern stays. */
+export const TOPIC_SETTINGS = { "cleanup.policy": "compact" }
+
 /** The control topic of `matchDynamic`. It is made, compacted, where it is missing. */
 export const topic = (name: string, options: TopicOptions = {}): Topic => {
   const { replies = `${name}.replies`, undecodable = `${name}.undecodable` } = options
   const control = kafka(name, Control, { key: "id", onDecodeError: DeadLetter.to(undecodable) })
   return {
-    control: { ...control, spec: { ...control.spec, made: { "cleanup.policy": "compact" } } },
+    control: { ...control, spec: { ...control.spec, made: TOPIC_SETTINGS } },
     replies: topicName(replies)
   }
 }

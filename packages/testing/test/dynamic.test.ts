@@ -50,7 +50,7 @@ const driving = () => {
     driver.push(patterns.control, ...all.map(one => new Patterns.Control(one)))
     return driver
       .values<Patterns.Reply>(patterns.replies)
-      .map(({ accepted, reason }) => (accepted ? "accepted" : reason))
+      .map(({ accepted, reason, from }) => (from !== null ? from : accepted ? "accepted" : reason))
   }
   const alerts = () =>
     driver
@@ -67,11 +67,11 @@ describe("patterns on a control topic", () => {
   test("are looked for once they are accepted, and matches say which version found them", () => {
     const { pay, say, alerts } = driving()
     pay("a", 1)
-    expect(say(control("trial", 1, trial(5000)))).toEqual(["accepted"])
+    expect(say(control("trial", 1, trial(5000)))).toEqual(["accepted", 1000])
     pay("a", 2)
     pay("a", 9000)
     expect(alerts()).toEqual([["trial:1", "a", "small 2", "large 9000"]])
-    expect(say(control("trial", 2, trial(10_000)))).toEqual(["accepted"])
+    expect(say(control("trial", 2, trial(10_000)))).toEqual(["accepted", 3000])
     pay("b", 3)
     pay("b", 9000)
     pay("b", 10_000)

@@ -11,6 +11,8 @@ export interface DynamicPatternsOptions extends Omit<PatternMatchOptions, "patte
   readonly place: { readonly partition: number; readonly partitions: number }
   /** Reaches the `heard` of all partitions, this one as well. */
   readonly tell: Input | undefined
+  /** Hears once of each change that took effect, as `{ change, from }`: from the first partition. */
+  readonly applied: Input | undefined
 }
 
 /** Behind the state of PatternMatch. */
@@ -29,6 +31,7 @@ export class DynamicPatterns extends PatternMatch {
   private readonly agreement: Agreement
   private readonly read: DynamicPatternsOptions["read"]
   private readonly tell: Input | undefined
+  private readonly applied: Input | undefined
   /** The set is not what state says. */
   private isStale = false
 
@@ -38,6 +41,7 @@ export class DynamicPatterns extends PatternMatch {
     this.agreement = agreement
     this.read = options.read
     this.tell = options.tell
+    this.applied = options.place.partition === 0 ? options.applied : undefined
     this.changes = {
       next: (record, timestamp) => this.tell?.next(agreement.propose(record as PatternChange), timestamp),
       watermark: () => {}
@@ -94,7 +98,10 @@ export class DynamicPatterns extends PatternMatch {
   }
 
   private turn(): void {
-    for (const change of this.agreement.take(this.current)) this.apply(change)
+    for (const { change, from } of this.agreement.take(this.current)) {
+      this.apply(change)
+      this.applied?.next({ change, from }, change.said)
+    }
     this.set.arrange()
   }
 

@@ -13,6 +13,9 @@ export interface PatternChange {
   readonly status: "active" | "paused" | "removed"
   /** The pattern as text; empty where it is removed. */
   readonly spec: string
+  /** Who said it, for an answer; and when, in ms of processing time. */
+  readonly request: string
+  readonly said: number
 }
 
 /** A partition says how far its event time had come when it heard of a change, and that it goes no further before all have said so. */
@@ -30,7 +33,7 @@ interface Proposed {
 }
 
 /** A change on which all agree: it takes effect behind the events at or before `from`. */
-interface Decided {
+export interface Decided {
   readonly name: string
   readonly change: PatternChange
   readonly from: number
@@ -106,7 +109,7 @@ export class Agreement {
   }
 
   /** The changes that take effect at this time, in their order: they are in force from now on. */
-  take(time: number): readonly PatternChange[] {
+  take(time: number): readonly Decided[] {
     this.refresh()
     const until = Math.min(time, this.held)
     const due = this.decided.filter(({ from }) => from <= until)
@@ -116,7 +119,7 @@ export class Agreement {
       else this.forget(change.id)
     }
     this.isStale = true
-    return due.map(({ change }) => change)
+    return due
   }
 
   /** What holds now, by the ids of the patterns. */

@@ -83,6 +83,7 @@ class Partition {
       late: undefined,
       atOnce: 0,
       output: { next: record => void this.found.push(record as Found), watermark: () => {} },
+      applied: undefined,
       tell: { next: record => this.told(record as Heard), watermark: () => {} }
     })
     this.head = keyBy((event: Event) => event.key, key, this.operator)
@@ -120,6 +121,8 @@ const change = (id: string, turn: number, more: Partial<PatternChange> = {}): Pa
   version: turn,
   status: "active",
   spec: "5",
+  request: `r${turn}`,
+  said: 0,
   ...more
 })
 

@@ -108,11 +108,11 @@ export const build = (node: StatefulNode, around: Surroundings): Built => {
     }
     case "dynamicPattern": {
       const { sides, place } = around
-      const [timeouts, tell] = [sides.get("timedOut"), sides.get("agreed")]
+      const [timeouts, tell, applied] = ["timedOut", "agreed", "applied"].map(name => sides.get(name))
       const what = "patterns that come as data"
       const operator = new DynamicPatterns({
         ...node,
-        ...{ what, key, output, atOnce, place, timeouts, tell },
+        ...{ what, key, output, atOnce, place, timeouts, tell, applied },
         late: late(node.late)
       })
       return { operator, inputs: [operator, operator.changes, operator.heard], late: [operator.late] }

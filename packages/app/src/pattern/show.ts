@@ -1,0 +1,26 @@
+import type { Listed } from "./control.ts"
+import type { TrialOutput } from "./trial.ts"
+
+/** A table for people. */
+export const showPatterns = (listed: readonly Listed[]): string => {
+  if (listed.length === 0) return "no patterns"
+  const rows = listed.map(({ id, version, status, reply }) => [id, `version ${version}`, status, outcome(reply)])
+  const widths = [0, 1, 2].map(i => Math.max(...rows.map(row => row[i]!.length)))
+  return rows.map(row => row.map((text, i) => text.padEnd(widths[i] ?? 0)).join("  ")).join("\n")
+}
+
+const outcome = (reply: Listed["reply"]): string => {
+  if (reply === undefined) return "no reply yet"
+  if (!reply.accepted) return `refused: ${reply.reason}`
+  if (reply.from === null) return "accepted"
+  return Number.isFinite(reply.from) ? `in force from ${new Date(reply.from).toISOString()}` : "in force"
+}
+
+const WORDS = { match: "match", timedOut: "timed out", late: "late" } as const
+
+/** `match of a at 3000: small 1000 2000, large 3000`, events by their times. */
+export const showTrial = ({ kind, key, at, steps }: TrialOutput, time: string): string => {
+  const times = (events: readonly object[]) => events.map(event => (event as Record<string, unknown>)[time]).join(" ")
+  if (kind === "late") return `${WORDS[kind]} of ${key} at ${at}`
+  return `${WORDS[kind]} of ${key} at ${at}: ${steps.map(({ step, events }) => `${step} ${times(events)}`).join(", ")}`
+}
