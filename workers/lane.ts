@@ -1,6 +1,7 @@
 import {
   beating,
   LaneMetrics,
+  type LaneQuestion,
   refuseHalfRestored,
   runLaneJob,
   type WorkerMessage,
@@ -17,8 +18,11 @@ export default async (task: WorkerTask): Promise<void> => {
   const stopped = Deferred.makeUnsafe<void>()
   // What is said before the lane listens is kept, unless it waits: then there is nothing to end.
   const early: WorkerMessage[] = []
+  /** Before it runs a lane has nothing to tell. */
+  const ask = ({ answer }: LaneQuestion) => answer.postMessage([])
   let offer = (message: WorkerMessage): void => {
-    if (message.type === "join") Deferred.doneUnsafe(admitted, Effect.void)
+    if (message.type === "ask") ask(message)
+    else if (message.type === "join") Deferred.doneUnsafe(admitted, Effect.void)
     else if (waits && !Deferred.isDoneUnsafe(admitted)) Deferred.doneUnsafe(stopped, Effect.void)
     else early.push(message)
   }
@@ -31,6 +35,10 @@ export default async (task: WorkerTask): Promise<void> => {
   const run = runLaneJob({ plan, job, lane: task.index, metrics, ...known, ...shared, ...waiting }, handle => {
     offer = message => {
       if (message.type === "stop") handle.offer(message)
+      else if (message.type === "ask") {
+        const { key, answer } = message
+        handle.offer({ type: "asked", key, answer: found => answer.postMessage(found) })
+      }
     }
     for (const message of early.splice(0)) offer(message)
   })

@@ -170,6 +170,7 @@ test("added, changed, paused, resumed and removed at one event time in all lanes
   const [trialAt, otherAt] = [await times("trial"), await times("other")]
   expect([trialAt.length, otherAt.length]).toEqual([4, 2])
   const all = [...expected("trial", with_(trial, trialAt)), ...expected("other", with_(other, otherAt))]
+  console.log(BEGIN, trialAt, otherAt, all.length)
   expect(all.filter(one => one.startsWith("trial 1")).length).toBeGreaterThan(10)
   expect(all.filter(one => one.startsWith("trial 2")).length).toBeGreaterThan(10)
   await poll(

@@ -18,6 +18,7 @@ import { ConfigError, jobOf, type Settings, savepointsIn, storeText } from "./co
 import { Handover, identityOf } from "./handover.ts"
 import { holdInstance } from "./instance.ts"
 import { loadPipeline } from "./module.ts"
+import { Questions } from "./pattern/questions.ts"
 import { compiled } from "./place.ts"
 import { awaitNeeds, awayOf, serversOf } from "./preflight.ts"
 import { endWhenDone } from "./savepoint/bounded.ts"
@@ -64,7 +65,8 @@ export const run = Effect.fnUntraced(function* (settings: Settings, how: HowToRu
   const store = savepointsIn(settings.savepoint.store, settings.checkpoint.s3)
   const savepoints = new Savepoints({ plan, digest, job, store }, status)
   const handover = new Handover(identity, status)
-  const port = yield* serve(status, savepoints, handover, settings.http.host, settings.http.port)
+  const questions = new Questions()
+  const port = yield* serve(status, savepoints, handover, questions, settings.http.host, settings.http.port)
   yield* Effect.logInfo(`${job.app} as ${job.instance}: ${settings.lanes} lanes, ${tables.length} tables`)
   yield* Effect.logInfo(
     `health and metrics at http://${settings.http.host}:${port}, checkpoints in ${storeText(job.checkpoint.store)}`
@@ -74,7 +76,7 @@ export const run = Effect.fnUntraced(function* (settings: Settings, how: HowToRu
       "checkpoints in a directory are for one machine: give --checkpoints s3://bucket/prefix before other machines join"
     )
   const settle = (exit: Exit.Exit<void, unknown>) => (Exit.hasInterrupts(exit) ? stopped(status) : Effect.void)
-  const whole = work({ job, plan, digest, status, settings, savepoints, store, how, handover })
+  const whole = work({ job, plan, digest, status, settings, savepoints, store, how, handover, questions })
   const handedOver = Effect.andThen(handover.requested, Effect.logInfo("another process takes this one's place"))
   yield* Effect.onExit(Effect.raceFirst(whole, handedOver), settle)
   yield* handover.finished
@@ -91,6 +93,7 @@ interface Work {
   readonly store: CheckpointStore
   readonly how: HowToRun
   readonly handover: Handover
+  readonly questions: Questions
 }
 
 /** Waits for what the job needs, then runs it. */
@@ -108,6 +111,7 @@ const work = Effect.fnUntraced(function* (all: Work) {
   yield* Effect.forkScoped(announce(status))
   yield* Effect.forkScoped(warnOfState(status, job.state.directory))
   const supervised = supervise({
+    questions: all.questions,
     ...(predecessor === undefined ? {} : { admission }),
     job,
     digest,

@@ -4,6 +4,8 @@ import { Effect, Layer, Schema } from "effect"
 import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { type Handover, Identity, obstacle } from "./handover.ts"
 import { renderMetrics } from "./metrics.ts"
+import type { Questions } from "./pattern/questions.ts"
+import { patternRoute } from "./pattern/route.ts"
 import type { Savepoints } from "./savepoint/ending.ts"
 import { savepointRoute } from "./savepoint/route.ts"
 import { statesOf } from "./states.ts"
@@ -16,21 +18,26 @@ export class ServerError extends Schema.TaggedError<ServerError>()("ServerError"
  * Serves health and metrics for as long as the scope lives, and returns the port. `/health` and `/health/ready` answer
  * 200 while every unit runs, else 503 with the reasons; `/health/live` answers 200 while the process does, and
  * names the units that are stalled: they are the watchdog's business. `/status` answers 200 in any case, and has the
- * state of each operator and partition beside it. `POST /savepoints` takes a savepoint. `POST /takeover` stops the job in
+ * state of each operator and partition beside it. `POST /savepoints` takes a savepoint. `GET /patterns/open?key=…`
+ * says what patterns have under way in a key. `POST /takeover` stops the job in
  * favour of the process that asks, and answers when the lanes have left.
  */
 export const serve = Effect.fnUntraced(function* (
   status: Status,
   savepoints: Savepoints,
   handover: Handover,
+  questions: Questions,
   host: string,
   port: number
 ) {
   const server = NodeHttpServer.layer(createServer, { host, port, gracefulShutdownTimeout: 500 })
-  const layer = HttpRouter.serve(Layer.merge(routes(status, handover), savepointRoute(savepoints)), {
-    disableLogger: true,
-    disableListenLog: true
-  })
+  const layer = HttpRouter.serve(
+    Layer.mergeAll(routes(status, handover), savepointRoute(savepoints), patternRoute(questions)),
+    {
+      disableLogger: true,
+      disableListenLog: true
+    }
+  )
   const context = yield* Layer.build(Layer.provideMerge(layer, server)).pipe(
     Effect.mapError(error => new ServerError({ message: explain(host, port, error.cause) }))
   )

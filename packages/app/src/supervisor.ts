@@ -11,6 +11,7 @@ import {
 } from "@headrace/engine"
 import { Clock, Deferred, Effect, Result, Schema } from "effect"
 import type { Piscina } from "piscina"
+import type { Questions } from "./pattern/questions.ts"
 import { workerFile } from "./place.ts"
 import { threads } from "./threads.ts"
 import { type Watchdog, watchdog } from "./watchdog.ts"
@@ -80,6 +81,8 @@ export interface Supervised {
   readonly ending: Effect.Effect<{ readonly drain: boolean }>
   /** Without it everything begins at once. */
   readonly admission?: Admission
+  /** Where lanes can be asked; without it nobody asks them. */
+  readonly questions?: Questions
   /** Told of each restart and of each stop by force. */
   readonly onEvent: (event: "restart" | "forced", unit: string) => void
   /** The file that a thread runs, if not workers/task.ts. */
@@ -213,6 +216,7 @@ const runTask = (
 ) =>
   Effect.suspend(() => {
     const { port1: control, port2 } = new MessageChannel()
+    if (task.kind === "lane") crew.questions?.open(name, control)
     const abort = new AbortController()
     const done: Promise<void> = crew.pool.run(
       { ...task, control: port2 },
@@ -230,7 +234,12 @@ const runTask = (
     )
     return Effect.raceAllFirst([ended, killed, told, Effect.andThen(join, Effect.never)]).pipe(
       Effect.onInterrupt(() => stop(crew, name, hasStarted(task.metrics), done, control, abort)),
-      Effect.ensuring(Effect.sync(() => control.close()))
+      Effect.ensuring(
+        Effect.sync(() => {
+          if (task.kind === "lane") crew.questions?.close(name)
+          control.close()
+        })
+      )
     )
   })
 

@@ -3,6 +3,7 @@ import { afterAll, expect, test } from "bun:test"
 import { Effect, Fiber, Schema } from "effect"
 import { Agg, Pipeline, Sink, Source, State, toPlan, Window } from "headrace"
 import { Handover, Identity, identityOf, obstacle } from "../src/handover.ts"
+import { Questions } from "../src/pattern/questions.ts"
 import type { Savepoints } from "../src/savepoint/ending.ts"
 import { serve } from "../src/server.ts"
 import { Status } from "../src/status.ts"
@@ -117,7 +118,7 @@ test("who runs refuses as well, whatever it is asked by, and does not stop for i
     const status = new Status("spend", [])
     const handover = new Handover(running, status)
     const stops = yield* Effect.forkChild(handover.requested, { startImmediately: true })
-    const port = yield* serve(status, {} as Savepoints, handover, "127.0.0.1", 0)
+    const port = yield* serve(status, {} as Savepoints, handover, new Questions(), "127.0.0.1", 0)
     const post = (identity: Identity) =>
       Effect.promise(async () => {
         const headers = { "content-type": "application/json" }

@@ -30,11 +30,21 @@ export interface WorkerTask {
   readonly nodeId?: string
 }
 
+/** What is asked of a lane: what patterns have under way in a key. The answer comes as one message, an array of `TaskMatch`. */
+export interface LaneQuestion {
+  readonly type: "ask"
+  readonly key: string
+  readonly answer: MessagePort
+}
+
 /**
  * `stop`: commit, leave the group, resolve; with `drain` event time ends first, so that all windows and timers fire.
  * `join`: a lane that waits outside of its group enters it.
  */
-export type WorkerMessage = { readonly type: "stop"; readonly drain?: boolean } | { readonly type: "join" }
+export type WorkerMessage =
+  | LaneQuestion
+  | { readonly type: "stop"; readonly drain?: boolean }
+  | { readonly type: "join" }
 
 const FATAL = "fatal: "
 

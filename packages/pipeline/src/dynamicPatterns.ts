@@ -93,7 +93,13 @@ const replySink = ({ replies }: Topic, input: string, id: string): Node => ({
   key: (reply: Reply) => reply.id
 })
 
-const answerOf = ({ change, from }: { readonly change: PatternChange; readonly from: number }): typeof Reply.Encoded => ({
+const answerOf = ({
+  change,
+  from
+}: {
+  readonly change: PatternChange
+  readonly from: number
+}): typeof Reply.Encoded => ({
   id: change.id,
   version: change.version,
   request: change.request,

@@ -301,6 +301,9 @@ class KeyValues implements Task {
   touched(): boolean {
     return true
   }
+  openMatches(): readonly [] {
+    return []
+  }
   sizes(): readonly [] {
     return []
   }

@@ -9,7 +9,8 @@ import { userErrors } from "../userErrors.ts"
 import { parseDuration } from "../value.ts"
 import { applyPattern, type ControlPlace, listPatterns, setStatus } from "./control.ts"
 import { patternFile } from "./file.ts"
-import { showPatterns, showTrial } from "./show.ts"
+import { requestOpen } from "./request.ts"
+import { showOpen, showPatterns, showTrial } from "./show.ts"
 import { tryPattern } from "./trial.ts"
 
 const file = Argument.String("file").pipe(Argument.withDescription("A pattern as JSON: see headrace pattern schema"))
@@ -166,6 +167,29 @@ const testCommand = Command.make(
   ])
 )
 
+const explainCommand = Command.make(
+  "explain",
+  {
+    key: Flag.String("key").pipe(
+      Flag.withMetavar("key"),
+      Flag.withDescription("The key, as the pipeline's keyBy says")
+    ),
+    url: Flag.String("url").pipe(
+      Flag.withMetavar("http://host:port"),
+      Flag.withDescription("A running process of the job, by the address that it logs (several: ask each)"),
+      Flag.withDefault("http://127.0.0.1:7400")
+    ),
+    json
+  },
+  Effect.fnUntraced(
+    function* ({ key, url, json: asJson }) {
+      const found = yield* requestOpen(url, key)
+      yield* Console.log(asJson ? JSON.stringify(found, null, 2) : showOpen(key, found))
+    },
+    effect => userErrors(effect)
+  )
+).pipe(Command.withDescription("Says what patterns have under way in a key: what was taken, and what they wait for"))
+
 const schemaCommand = Command.make("schema", {}, () => Console.log(JSON.stringify(Pattern.jsonSchema(), null, 2))).pipe(
   Command.withDescription("Prints the JSON schema of patterns")
 )
@@ -190,6 +214,7 @@ export const patternCommand = Command.make("pattern").pipe(
     statusCommand("pause", "paused", "Lets a pattern rest: it looks at no events, and what it has under way expires"),
     statusCommand("resume", "active", "Lets a pattern go on that was paused"),
     statusCommand("remove", "removed", "Takes a pattern away, with what it has under way"),
+    explainCommand,
     testCommand,
     schemaCommand,
     drawCommand

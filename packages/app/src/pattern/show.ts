@@ -1,4 +1,5 @@
 import type { Listed } from "./control.ts"
+import type { Open } from "./request.ts"
 import type { TrialOutput } from "./trial.ts"
 
 /** A table for people. */
@@ -14,6 +15,19 @@ const outcome = (reply: Listed["reply"]): string => {
   if (!reply.accepted) return `refused: ${reply.reason}`
   if (reply.from === null) return "accepted"
   return Number.isFinite(reply.from) ? `in force from ${new Date(reply.from).toISOString()}` : "in force"
+}
+
+/** A paragraph for each match that is under way. */
+export const showOpen = (key: string, found: readonly Open[]): string => {
+  if (found.length === 0) return `nothing is under way in the key ${key} in this process`
+  return found
+    .map(({ node, pattern, path, waitsFor, until }) => {
+      const ends = until === null ? "" : `, until ${until}`
+      const waits = waitsFor.length === 0 ? "complete, held back" : `waits for ${waitsFor.join(" or ")}${ends}`
+      const taken = path.map(({ step, at, event }) => `  ${step} at ${at}: ${JSON.stringify(event)}`)
+      return [`${pattern}${node === pattern ? "" : ` (${node})`} ${waits}`, ...taken].join("\n")
+    })
+    .join("\n")
 }
 
 const WORDS = { match: "match", timedOut: "timed out", late: "late" } as const

@@ -2,6 +2,7 @@ import type { StoredCodec, ValueCodec } from "../codec.ts"
 import { type Key, type Keyed, readKey } from "../key.ts"
 import { END_OF_TIME, type Input } from "../operator.ts"
 import { Matches, type Output, type Seen } from "../pattern/matching.ts"
+import type { OpenMatch } from "../pattern/open.ts"
 import { Kept, keptCodec } from "../pattern/saved.ts"
 import { type Member, type PatternCounts, type PatternOf, PatternSet } from "../pattern/set.ts"
 import { type Cell, Cells } from "../state/cells.ts"
@@ -121,6 +122,18 @@ export class PatternMatch extends EventTimeOperator implements Input {
     const event = this.events.isDue(this.current) ? this.events.first() : undefined
     const kept = this.kept.isDue(this.current) ? this.kept.first() : undefined
     this.run((event !== undefined && (kept === undefined || event.due <= kept.due) ? event : kept!).key)
+  }
+
+  /** What the patterns have under way in a key, in their order. */
+  openMatches(key: Key): readonly OpenMatch[] {
+    const cells = this.events.all(key)
+    return this.kept.some(key).flatMap(({ sub, value }) => {
+      const member = this.set.members.get(sub as string)
+      if (member?.version !== value.version) return []
+      const { of, matcher } = member
+      const matches = value.matches(matcher.automaton, number => eventOf(cells, number))
+      return matcher.open(matches).map(one => ({ pattern: of.id, ...one }))
+    })
   }
 
   protected override handOn(): void {

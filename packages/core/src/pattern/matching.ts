@@ -1,4 +1,5 @@
 import type { Automaton, Edge, State, Tests } from "./automaton.ts"
+import type { OpenMatch } from "./open.ts"
 import type { Pattern, Taken } from "./spec.ts"
 
 /** An event as patterns see it: in the order in which the events of its key are processed. */
@@ -142,6 +143,16 @@ export class Matcher {
       if (partial.state.kind !== "pending") output.timeout(this.eventsOf(partial), this.endOf(partial))
   }
 
+  /** What is under way, and what is held back, for people. */
+  open({ partials, held }: Matches): readonly Omit<OpenMatch, "pattern">[] {
+    const shown = (waits: boolean) => (partial: Partial) => ({
+      waitsFor: waits ? awaited(partial.state) : [],
+      until: this.endOf(partial),
+      path: linksOf(partial).map(({ step, event }) => ({ step, at: event.timestamp, event: event.record }))
+    })
+    return [...partials.map(shown(true)), ...held.map(shown(false))]
+  }
+
   private dueOf({ partials }: Matches): number {
     let first = Number.POSITIVE_INFINITY
     for (const partial of partials) first = Math.min(first, this.endOf(partial))
@@ -247,13 +258,29 @@ export class Matcher {
     return numbers.reverse()
   }
 
-  private eventsOf({ last }: Partial): Match {
-    const links: Link[] = []
-    for (let link: Link | undefined = last; link !== undefined; link = link.before) links.push(link)
+  private eventsOf(partial: Partial): Match {
     const match: Record<string, object[]> = {}
-    for (const { step, event } of links.reverse()) (match[step] ??= []).push(event.record)
+    for (const { step, event } of linksOf(partial)) (match[step] ??= []).push(event.record)
     return match
   }
+}
+
+/** What a partial match has taken, in that order. */
+const linksOf = ({ last }: Partial): readonly Link[] => {
+  const links: Link[] = []
+  for (let link: Link | undefined = last; link !== undefined; link = link.before) links.push(link)
+  return links.reverse()
+}
+
+/** The steps that may take an event from a state, whatever the conditions on the way. */
+const awaited = (state: State): readonly string[] => {
+  const [seen, steps] = [new Set([state]), new Set<string>()]
+  for (const at of seen)
+    for (const { action, target } of at.edges) {
+      if (action === "take" && target.kind !== "stop") steps.add(at.step)
+      if (action === "proceed") seen.add(target)
+    }
+  return [...steps]
 }
 
 const ignored = (partial: Partial, state: State): Partial =>

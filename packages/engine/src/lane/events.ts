@@ -1,7 +1,7 @@
 import type { Batch, GroupChange, LogError, Position, TopicPartition } from "../ports/log.ts"
 import type { Restored } from "../recovery/restore.ts"
 import type { Outputs } from "../task/outputs.ts"
-import type { Task } from "../task/task.ts"
+import type { Task, TaskMatch } from "../task/task.ts"
 
 /** Which of the lane's two producers, used in turn. */
 export type Turn = 0 | 1
@@ -31,6 +31,8 @@ export type Event =
       readonly error: LogError
     }
   | { readonly type: "stop"; readonly drain?: boolean }
+  /** Somebody wants to know what patterns have under way in a key. */
+  | { readonly type: "asked"; readonly key: string; readonly answer: (found: readonly TaskMatch[]) => void }
 
 /** What the lane wants done. Commands of one step are begun in order; each but `abandon` completes with one event. */
 export type Command =

@@ -146,6 +146,8 @@ export class Lane {
         return this.passed(event.position, event.end)
       case "released":
         return this.released()
+      case "asked":
+        return event.answer(this.tasks.openMatches(event.key))
       case "failed":
         return this.failed(event)
       case "stop":

@@ -2,7 +2,7 @@ import { END_OF_TIME } from "@headrace/core"
 import type { LaneMetrics } from "../metrics.ts"
 import { type Batch, PARTITION, type Position, STRIDE, TOPIC, type TopicPartition } from "../ports/log.ts"
 import type { StateMemory } from "../task/memory.ts"
-import type { Task } from "../task/task.ts"
+import type { Task, TaskMatch } from "../task/task.ts"
 
 /** The tasks of the partitions that a lane owns, as one: what a batch runs through. */
 export class Tasks {
@@ -80,6 +80,11 @@ export class Tasks {
     metrics.set("stateBytes", bytes)
     metrics.set("stateBound", this.memory.boundBytes)
     metrics.states.write(Array.from(this.all(), task => task.sizes()).flat())
+  }
+
+  /** What pattern steps have under way in a key. */
+  openMatches(key: string): readonly TaskMatch[] {
+    return Array.from(this.all(), task => task.openMatches(key)).flat()
   }
 
   /** Emits up to `limit` results that wait; false if there were none. */

@@ -1,4 +1,4 @@
-import { type ByteWriter, PartitionState, SpillError, type Stateful } from "@headrace/core"
+import { type ByteWriter, keysOf, PartitionState, SpillError, type Stateful } from "@headrace/core"
 import { type LaneMetrics, NO_RECORD } from "../metrics.ts"
 import { inputTopics } from "../names.ts"
 import type { PreparedDecoder } from "../ports/codecs.ts"
@@ -17,7 +17,7 @@ import type { Chain, ChainParts } from "./chain.ts"
 import type { Resident, StateMemory } from "./memory.ts"
 import type { Timed } from "./operators.ts"
 import type { Outputs } from "./outputs.ts"
-import type { Task } from "./task.ts"
+import type { Task, TaskMatch } from "./task.ts"
 
 /** What the tasks of a lane are made with. */
 export interface TaskParts extends ChainParts {
@@ -192,6 +192,15 @@ export abstract class PartitionTask implements Task {
   sizes(): readonly StateRow[] {
     const { number: source, partition } = this
     return this.chain.stateful.map(({ memory }, i) => ({ source, partition, node: this.nodes[i]!, ...memory.size() }))
+  }
+
+  openMatches(key: string): readonly TaskMatch[] {
+    const { topic, partition } = this
+    return this.chain.patterns.flatMap(operator =>
+      keysOf(key).flatMap(one =>
+        operator.openMatches(one).map(match => ({ node: operator.id, topic, partition, key, ...match }))
+      )
+    )
   }
 
   interrupt(): void {

@@ -1,6 +1,13 @@
-import type { ByteWriter } from "@headrace/core"
+import type { ByteWriter, OpenMatch } from "@headrace/core"
 import type { Batch, TopicPartition } from "../ports/log.ts"
 import type { StateRow } from "../state-sizes.ts"
+
+/** What a step has under way in a partition of its log. */
+export interface TaskMatch extends OpenMatch, TopicPartition {
+  /** The step's id. */
+  readonly node: string
+  readonly key: string
+}
 
 /** The operator chain and the state of one source partition. Made when the partition is assigned, dropped when it goes. */
 export interface Task extends TopicPartition {
@@ -44,6 +51,8 @@ export interface Task extends TopicPartition {
   readonly startedAt: () => number
   /** How much state each operator has. */
   readonly sizes: () => readonly StateRow[]
+  /** What the pattern steps have under way in a key. */
+  readonly openMatches: (key: string) => readonly TaskMatch[]
   /** Event time in ms, -Infinity before the first record. */
   readonly watermark: () => number
   /**
