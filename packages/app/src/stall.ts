@@ -64,8 +64,8 @@ export const seen = ({ now, alive, settled, moved }: Watched, sample: Sample): W
 
 const LIFE = ["beats", "restored", "recordsIn", "source", "partition", "offset"] as const
 
-/** Phases in which a unit waits for others, knows it and says it. A lane without partitions is `joining`. */
-const AT_REST: ReadonlySet<Phase> = new Set(["joining", "waiting", "following", "failed", "stopped"])
+/** Phases in which a unit waits for others, knows it and says it. A unit that the group gives nothing is `spare`. */
+const AT_REST: ReadonlySet<Phase> = new Set(["joining", "spare", "waiting", "following", "failed", "stopped"])
 
 const idle = ({ phase, lag, blocked, bufferedBytes, inFlight }: Sample): boolean =>
   AT_REST.has(phase) || (phase === "running" && lag <= blocked && bufferedBytes === 0 && inFlight === 0)

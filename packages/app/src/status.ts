@@ -7,6 +7,9 @@ export interface PlanNames {
   readonly nodes: readonly string[]
 }
 
+/** Also with nothing to do: a lane more than there are partitions is `spare`, and takes over when another one goes. */
+const READY: ReadonlySet<Phase> = new Set(["running", "spare"])
+
 /** What the main thread knows about the run, for health and metrics. Written by `run`, read by the server. */
 export class Status {
   readonly app: string
@@ -39,7 +42,7 @@ export class Status {
   reasons(): string[] {
     const waiting = [...this.waiting].map(([name, reason]) => `${name}: ${reason}`)
     const idle = this.units
-      .filter(unit => this.phase(unit) !== "running")
+      .filter(unit => !READY.has(this.phase(unit)))
       .map(unit => `${unit.name} is ${this.phase(unit)}`)
     return [...waiting, ...this.stalls(), ...idle]
   }

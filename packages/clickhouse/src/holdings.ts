@@ -56,6 +56,11 @@ export class Holdings {
     this.gauge()
   }
 
+  /** The group gives this sink nothing at the moment. */
+  get none(): boolean {
+    return this.intake.owned.size === 0 && this.pending.size === 0
+  }
+
   /** The group may hold the block's plan from here on: nothing may be written over it. */
   planning(block: Block): void {
     this.uncertain = block

@@ -98,13 +98,10 @@ export class Reader {
   private changed(change: GroupChange): Effect.Effect<void, Stop> {
     const { holdings, log, patience } = this.parts
     const partitions = change.partitions.map(({ partition }) => partition)
-    if (change.type === "assign") {
-      holdings.give(partitions, "assign")
-      // Nothing more, or nothing at all: the group waits for an answer to that, too.
-      return partitions.length === 0 ? patience.withLog(log.assign([])) : Effect.void
-    }
-    for (const partition of partitions) holdings.forget(partition)
-    return patience.withLog(log.unassign(change.partitions))
+    if (change.type === "assign") holdings.give(partitions, "assign")
+    else for (const partition of partitions) holdings.forget(partition)
+    if (holdings.none) patience.phase(change.type === "lost" ? "joining" : "spare")
+    return change.type === "assign" ? Effect.void : patience.withLog(log.unassign(change.partitions))
   }
 
   private take = Effect.fnUntraced(function* (this: Reader, { batch }: Polled): Effect.fn.Return<void, Stop> {

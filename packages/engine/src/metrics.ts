@@ -58,7 +58,8 @@ export const PHASES = [
   "stopping",
   "failed",
   "stopped",
-  "following"
+  "following",
+  "spare"
 ] as const
 export type Phase = (typeof PHASES)[number]
 

@@ -13,7 +13,7 @@ import { committedOf } from "./committed.ts"
 import { Consumer, type ConsumerEvent } from "./consumer.ts"
 import { groupSettings, SOURCE_DEFAULTS } from "./defaults.ts"
 import { KafkaError } from "./error.ts"
-import { polledOf, polling } from "./polling.ts"
+import { memberPolling, polling } from "./polling.ts"
 import { attempt, attemptSync, letGo } from "./port-error.ts"
 import { rangeOf } from "./range.ts"
 import type { FoundOffset } from "./request.ts"
@@ -38,7 +38,8 @@ export const openCommittedLog = (
 ): Effect.Effect<CommittedLog, LogError, Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
-    const consumer = yield* openConsumer(config, sinkSettings(config, options))
+    const settings = sinkSettings(config, options)
+    const consumer = yield* openConsumer(config, settings)
     yield* attempt(`subscribe to ${options.topic}`, () => consumer.subscribe([options.topic]))
     const one = yield* Semaphore.make(1)
     const whenAsked = (settings: Record<string, string>) =>
@@ -46,7 +47,7 @@ export const openCommittedLog = (
     const openReader = yield* whenAsked(readerSettings(config))
     const openEverything = yield* whenAsked(everythingSettings(config))
     return {
-      ...member(consumer),
+      ...member(consumer, memberPolling(consumer, ARENA_RECORDS, settings)),
       range: partition => Effect.flatMap(openEverything, everything => rangeOf(everything, consumer, partition)),
       read: (from, last, visit) =>
         one.withPermit(Effect.flatMap(openReader, reader => readRange(reader, from, from.offset, last, visit)))
@@ -91,23 +92,20 @@ export const everythingSettings = (config: Config): Record<string, string> => ({
   "isolation.level": "read_uncommitted"
 })
 
-const member = (consumer: Consumer): Omit<CommittedLog, "read" | "range"> => {
-  const poll = polling(consumer, ARENA_RECORDS)
-  return {
-    poll: (maxRecords, timeoutMs) => Effect.map(poll("poll", maxRecords, timeoutMs), polledOf),
-    assign: positions => attempt("assign partitions", () => consumer.assign(positions)),
-    unassign: partitions => attempt("give partitions back", () => consumer.unassign(partitions)),
-    seek: positions => attempt("seek", () => consumer.seek(positions, CALL_TIMEOUT_MS)),
-    pause: partitions => attempt("pause partitions", () => consumer.pause(partitions)),
-    resume: partitions => attempt("resume partitions", () => consumer.resume(partitions)),
-    committed: partitions =>
-      Effect.flatMap(
-        attempt("read committed offsets", () => consumer.committed(partitions, CALL_TIMEOUT_MS)),
-        marksOf
-      ),
-    commit: marks => commit(consumer, marks)
-  }
-}
+const member = (consumer: Consumer, poll: CommittedLog["poll"]): Omit<CommittedLog, "read" | "range"> => ({
+  poll,
+  assign: positions => attempt("assign partitions", () => consumer.assign(positions)),
+  unassign: partitions => attempt("give partitions back", () => consumer.unassign(partitions)),
+  seek: positions => attempt("seek", () => consumer.seek(positions, CALL_TIMEOUT_MS)),
+  pause: partitions => attempt("pause partitions", () => consumer.pause(partitions)),
+  resume: partitions => attempt("resume partitions", () => consumer.resume(partitions)),
+  committed: partitions =>
+    Effect.flatMap(
+      attempt("read committed offsets", () => consumer.committed(partitions, CALL_TIMEOUT_MS)),
+      marksOf
+    ),
+  commit: marks => commit(consumer, marks)
+})
 
 const marksOf = (found: readonly FoundOffset[]): Effect.Effect<readonly (Mark | undefined)[], LogError> =>
   Effect.map(committedOf(found), all => all.map(one => (one === undefined ? undefined : markOf(one))))

@@ -197,6 +197,11 @@ export class Consumer {
     return attemptNow("look at the assignment", () => native.consumerAssignmentLost(this.#handle))
   }
 
+  /** The member's epoch (classic protocol: generation); 0 or less before the group has answered that it has joined. */
+  epoch(): Promise<number> {
+    return this.#ask("read the member's epoch", id => native.consumerEpoch(this.#handle, id)).then(({ a }) => a)
+  }
+
   memberId(): string {
     return attemptNow("read the member id", () => native.consumerMemberId(this.#handle))
   }

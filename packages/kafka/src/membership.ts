@@ -3,7 +3,7 @@ import { Effect, Schedule, type Scope } from "effect"
 import { committedOf } from "./committed.ts"
 import { Consumer } from "./consumer.ts"
 import { groupSettings, SOURCE_DEFAULTS } from "./defaults.ts"
-import { polledOf, polling } from "./polling.ts"
+import { memberPolling } from "./polling.ts"
 import { attempt, attemptSync, letGo } from "./port-error.ts"
 import { fullRangeOf } from "./range.ts"
 import { clusterSettings, signIn } from "./sign-in.ts"
@@ -25,8 +25,9 @@ export const openMembership = (
   options: SourceOptions
 ): Effect.Effect<Membership, LogError, Scope.Scope> =>
   Effect.gen(function* () {
+    const settings = memberSettings(config, options)
     const consumer = yield* Effect.acquireRelease(
-      attemptSync("open a consumer", () => Consumer.open(memberSettings(config, options), signIn(config))),
+      attemptSync("open a consumer", () => Consumer.open(settings, signIn(config))),
       leave
     )
     yield* attempt(`subscribe to ${options.topics.join(", ")}`, () => consumer.subscribe(options.topics))
@@ -36,7 +37,7 @@ export const openMembership = (
         opened => letGo("close a consumer", () => opened.close(CALL_TIMEOUT_MS))
       )
     // They connect, and find the group's coordinator, while the member joins.
-    return membership(consumer, {
+    return membership(consumer, memberPolling(consumer, ARENA_RECORDS, settings), {
       read_committed: yield* asker("read_committed"),
       read_uncommitted: yield* asker("read_uncommitted")
     })
@@ -74,9 +75,7 @@ type Askers = Readonly<Record<Isolation, Consumer>>
 const leave = (consumer: Consumer): Effect.Effect<void> =>
   letGo("leave the group", () => consumer.close(CALL_TIMEOUT_MS))
 
-const membership = (consumer: Consumer, askers: Askers): Membership => {
-  const poll = polling(consumer, ARENA_RECORDS)
-
+const membership = (consumer: Consumer, poll: Membership["poll"], askers: Askers): Membership => {
   const committed = (partitions: readonly TopicPartition[]) =>
     attempt("read committed offsets", () => askers.read_committed.committed(partitions, STABLE_TIMEOUT_MS)).pipe(
       Effect.flatMap(committedOf),
@@ -88,7 +87,7 @@ const membership = (consumer: Consumer, askers: Askers): Membership => {
 
   return {
     topic: id => consumer.topic(id),
-    poll: (maxRecords, timeoutMs) => Effect.map(poll("poll", maxRecords, timeoutMs), polledOf),
+    poll,
     take: partitions => attempt("take partitions", () => consumer.take(partitions)),
     pause: partitions => attempt("pause partitions", () => consumer.pause(partitions)),
     seek: positions =>

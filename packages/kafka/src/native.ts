@@ -55,6 +55,7 @@ export interface Native {
   readonly consumerCommit: Ask<[Places, timeoutMs: number]>
   readonly consumerOffsetsForTimes: Ask<[Places, timeoutMs: number]>
   readonly consumerWatermarks: Ask<[topic: string, partition: number, timeoutMs: number]>
+  readonly consumerEpoch: Ask<[]>
   readonly consumerKnownEnd: (handle: NativeHandle, topic: string, partition: number) => number
   readonly consumerClose: Ask<[timeoutMs: number]>
   readonly consumerPosition: (handle: NativeHandle, places: Places) => string

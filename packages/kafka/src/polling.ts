@@ -41,8 +41,38 @@ export const polling = (consumer: Pick<Consumer, "poll">, arenaRecords: number) 
     )
 }
 
-/** What the group did, as the engine takes it. */
-export const polledOf = ({ batch, events }: Fetched): Polled => ({ batch, changes: events.flatMap(changeOf) })
+/**
+ * Polls a member of a group, and says what the group did as the engine takes it. A member that is given nothing hears so by
+ * the classic protocol, and has to answer; by KIP-848 it hears nothing, and is known to have joined by its epoch.
+ */
+export const memberPolling = (
+  consumer: Pick<Consumer, "poll" | "assign" | "epoch">,
+  arenaRecords: number,
+  settings: Readonly<Record<string, string>>
+) => {
+  const poll = polling(consumer, arenaRecords)
+  const tellsAll = settings["group.protocol"] !== "consumer"
+  let joined = false
+  const unsaid = Effect.suspend(() =>
+    joined || tellsAll
+      ? Effect.succeed(false)
+      : attempt("read the member's epoch", async () => (await consumer.epoch()) > 0)
+  )
+  return (maxRecords: number, timeoutMs: number): Effect.Effect<Polled, LogError> =>
+    Effect.gen(function* () {
+      const { batch, events } = yield* poll("poll", maxRecords, timeoutMs)
+      const heard = events.flatMap(changeOf)
+      const changes = heard.length === 0 && (yield* unsaid) ? NOTHING_GIVEN : heard
+      for (const { type, partitions } of changes) {
+        joined = type !== "lost"
+        if (type === "assign" && partitions.length === 0 && changes === heard)
+          yield* attempt("assign partitions", () => consumer.assign([]))
+      }
+      return { batch, changes }
+    })
+}
+
+const NOTHING_GIVEN: Polled["changes"] = [{ type: "assign", partitions: [] }]
 
 const changeOf = (event: ConsumerEvent): Polled["changes"] =>
   event.type === "assign" || event.type === "revoke" || event.type === "lost"

@@ -41,6 +41,7 @@ test("a closed consumer refuses everything and stays closed", async () => {
     () => consumer.position([at]),
     () => consumer.assignment(),
     () => consumer.groupMetadata(),
+    () => consumer.epoch(),
     () => consumer.assignmentLost(),
     () => consumer.memberId(),
     () => consumer.fatalError()

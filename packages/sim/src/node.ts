@@ -10,6 +10,7 @@ import {
   type Outputs,
   of,
   outputTopics,
+  PHASES,
   type PreparedDecoder,
   type TopicPartition,
   transactionalIds
@@ -166,6 +167,12 @@ export class Node {
   /** The partitions whose records it processes. */
   running(): readonly string[] {
     return this.lane.positions().map(({ topic, partition }) => `${topic}/${partition}`)
+  }
+
+  /** It says that it does its part: with partitions, or as a spare. */
+  get ready(): boolean {
+    const phase = PHASES[this.metrics.get("phase")]
+    return phase === (this.running().length > 0 ? "running" : "spare")
   }
 
   /** Nothing is processed that is not committed, and no results of windows wait to be emitted. */

@@ -112,11 +112,12 @@ class Simulation {
     })
   }
 
-  /** Every partition runs somewhere, and its lane has nothing left to do. */
+  /** Every partition runs somewhere, its lane has nothing left to do, and all that live say that they do their part. */
   private quiet(): boolean {
     const alive = this.slots.filter(node => node?.alive)
     const running = new Set(alive.flatMap(node => node!.running()))
-    return running.size === this.world.consumed().length && alive.every(node => node!.idle)
+    const ready = [...alive, ...this.tables.filter(table => table?.alive)].every(one => one!.ready)
+    return ready && running.size === this.world.consumed().length && alive.every(node => node!.idle)
   }
 
   /** Outputs that have not left the lanes yet show in transactions that are still open. */

@@ -54,6 +54,8 @@ export class SimSource {
   /** By partition, what this process knows to be committed. */
   readonly committed = new Map<string, number>()
   private joined = false
+  /** The member has heard what it was given, or that it is nothing so far. */
+  private told = false
   /** A change that the lane has not answered: the client tells of no other one. */
   private unanswered: GroupChange | undefined
   private batches: Batch[] = []
@@ -86,7 +88,7 @@ export class SimSource {
     const batch = this.fetch(maxRecords)
     this.batches.push(batch)
     const change = this.change()
-    if (change !== undefined) this.unanswered = change
+    if (change !== undefined && (change.type !== "assign" || change.partitions.length > 0)) this.unanswered = change
     return { batch, changes: change === undefined ? [] : [change] }
   }
 
@@ -106,7 +108,8 @@ export class SimSource {
     const given = group.toAssign(member).filter(() => random.chance(0.8))
     for (const one of given) member.owned.add(nameOf(one))
     const assigned = given.filter(one => !this.held.has(nameOf(one)))
-    if (assigned.length === 0) return undefined
+    if (assigned.length === 0 && this.told) return undefined
+    this.told = true
     for (const { topic, partition } of assigned) this.held.set(nameOf({ topic, partition }), { topic, partition })
     return { type: "assign", partitions: assigned.map(({ topic, partition }) => ({ topic, partition })) }
   }
@@ -119,6 +122,7 @@ export class SimSource {
       return { type: "lost", partitions: [...this.held.values()] }
     }
     this.joined = true
+    this.told = false
     this.group.join(this.name, this.incarnation)
     return undefined
   }

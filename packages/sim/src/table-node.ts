@@ -1,4 +1,4 @@
-import { type JobConfig, LaneMetrics, laneName } from "@headrace/engine"
+import { type JobConfig, LaneMetrics, laneName, PHASES } from "@headrace/engine"
 import { Effect, type Fiber, type Schema } from "effect"
 import {
   appendWith,
@@ -25,6 +25,7 @@ export class TableNode {
   readonly name: string
   readonly source: SimSource
   alive = true
+  private readonly metrics = new LaneMetrics()
   private readonly world: World
   private readonly fiber: Fiber.Fiber<never, ClickHouseError>
 
@@ -42,7 +43,7 @@ export class TableNode {
     const table = { name: node.table, sql: `\`sim\`.\`${node.table}\``, identity: node.table }
     const options = { blockBytes: BLOCK_BYTES, intervalMs: INTERVAL_MS, pollRecords: POLL_RECORDS }
     const target = Effect.retry(makeTarget(server.connect(this), table, columns, node.topic), patiently)
-    const metrics = new LaneMetrics()
+    const { metrics } = this
     const sink = Effect.orDie(target).pipe(
       Effect.flatMap(target =>
         runSink({ topic: node.topic, table: node.table, log, target, decoder, append, metrics, options })
@@ -56,6 +57,12 @@ export class TableNode {
       () => {},
       error => this.ended(error)
     )
+  }
+
+  /** It says that it does its part: with partitions, or as a spare. */
+  get ready(): boolean {
+    const phase = PHASES[this.metrics.get("phase")]
+    return phase === (this.metrics.get("partitions") > 0 ? "running" : "spare")
   }
 
   stop(): void {

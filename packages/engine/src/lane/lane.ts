@@ -38,6 +38,8 @@ export class Lane {
   private readonly holdings: Holdings
   private readonly tasks: Tasks
   private readonly fences = new Fences()
+  /** The group has it, whether with partitions or without. */
+  private member = false
   private polling = false
   private inbox: Batch | undefined
   private stopping = false
@@ -172,14 +174,16 @@ export class Lane {
     if (this.phase !== "running") return SHOWN[this.phase]
     if (this.leaves) return "stopping"
     if (this.holdings.arriving) return "restoring"
-    return this.tasks.size === 0 ? "joining" : "running"
+    if (this.tasks.size > 0) return "running"
+    return this.member ? "spare" : "joining"
   }
 
   // ── the group ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   private changed({ type, partitions }: GroupChange): void {
+    this.member = type !== "lost"
     if (type !== "assign") this.emit(this.holdings.owe(partitions))
-    else if (!this.stops) this.emit(this.holdings.take(partitions))
+    else if (!this.stops && partitions.length > 0) this.emit(this.holdings.take(partitions))
     if (type === "lost") this.lost(partitions)
   }
 

@@ -35,7 +35,8 @@ export interface Position extends TopicPartition {
 
 /**
  * What the group did to the lane, in the order in which the client said it: always a part of what it has, never all anew.
- * There is no other change before it was answered, by `take` or `unassign`.
+ * There is no other change before it was answered, by `take` or `unassign`. An `assign` of nothing has no answer: the lane
+ * is a member and was given nothing so far.
  */
 export type GroupChange = {
   readonly type: "assign" | "revoke" | "lost"
@@ -71,7 +72,7 @@ export interface Source {
   readonly topic: (id: number) => string
   /** Answers with what is there, at the latest after `timeoutMs` with nothing. Two batches are valid at a time. */
   readonly poll: (maxRecords: number, timeoutMs: number) => Effect.Effect<Polled, LogError>
-  /** Takes what the group gives (perhaps nothing), which waits for that: nothing is read of it before `seek`. */
+  /** Takes what the group gives, which waits for that: nothing is read of it before `seek`. */
   readonly take: (partitions: readonly TopicPartition[]) => Effect.Effect<void, LogError>
   /** Nothing more is read of partitions that were being read, before the next `seek`; what was fetched is dropped. */
   readonly pause: (partitions: readonly TopicPartition[]) => Effect.Effect<void, LogError>

@@ -207,6 +207,19 @@ impl Consumer {
     Ok(Answer { a: low as f64, b: high as f64, text: None })
   }
 
+  /// The member's epoch, or generation; 0 or less before the group has answered.
+  pub fn epoch(&mut self) -> Outcome {
+    unsafe {
+      let metadata = rd_kafka_consumer_group_metadata(self.raw.rk);
+      if metadata.is_null() {
+        return Err(Fault::invalid("the consumer has no group: set group.id"));
+      }
+      let epoch = rd_kafka_consumer_group_metadata_generation_id(metadata);
+      rd_kafka_consumer_group_metadata_destroy(metadata);
+      Ok(Answer { a: epoch as f64, b: 0.0, text: None })
+    }
+  }
+
   /// The plain commit call would wait without end for a coordinator; a queue of its own has a time limit.
   pub fn commit(&mut self, places: &Places, timeout_ms: i32) -> Outcome {
     unsafe {

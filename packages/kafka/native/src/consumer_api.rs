@@ -119,6 +119,11 @@ pub fn consumer_offsets_for_times(consumer: Handled, id: u32, places: Vec<Place>
 }
 
 #[napi]
+pub fn consumer_epoch(consumer: Handled, id: u32) {
+  consumer.0.request(id, Consumer::epoch);
+}
+
+#[napi]
 pub fn consumer_watermarks(consumer: Handled, id: u32, topic: String, partition: i32, timeout_ms: i32) {
   consumer.0.request(id, move |desk| desk.watermarks(&topic, partition, timeout_ms));
 }
