@@ -48,21 +48,33 @@ export class Adoption {
   }
 
   run = Effect.fnUntraced(function* (this: Adoption): Effect.fn.Return<void, Stop> {
-    const { reader, metrics, patience } = this.parts
+    const { reader, metrics, patience, holdings } = this.parts
     patience.phase("restoring")
     const starts = yield* this.agreed()
     for (const plan of openPlans(starts)) yield* this.recover(plan)
     yield* reader.onLog(this.begin(starts))
     for (const start of starts) yield* this.leaveBehind(start)
     metrics.add("restores", 1)
-    patience.phase("running")
+    // All that was given may have been taken away again meanwhile; the reader has said so.
+    if (!holdings.none) patience.phase("running")
   }).bind(this)
 
   /**
    * A contradiction may pass: a coordinator that has not read its whole log answers with older offsets, or none
    * (docs/guarantees.md, Brokers that forget). So all are asked again for a while, of what is still to be taken up.
    */
-  private agreed = Effect.fnUntraced(function* (this: Adoption): Effect.fn.Return<readonly Adopted[], Stop> {
+  private agreed(): Effect.Effect<readonly Adopted[], Stop> {
+    const doubt = {}
+    return Effect.ensuring(
+      this.asked(doubt),
+      Effect.sync(() => this.parts.patience.gotOn(doubt))
+    )
+  }
+
+  private asked = Effect.fnUntraced(function* (
+    this: Adoption,
+    doubt: object
+  ): Effect.fn.Return<readonly Adopted[], Stop> {
     const { holdings, patience, doubtMs } = this.parts
     const deadline = (yield* nowMs) + doubtMs
     for (;;) {
@@ -70,7 +82,7 @@ export class Adoption {
       const last = (yield* nowMs) > deadline
       const starts = yield* this.startsOf(new Map(holdings.pending)).pipe(
         Effect.catchTag("Diverged", error =>
-          last ? Effect.fail(error) : Effect.as(patience.waiting(error), undefined)
+          last ? Effect.fail(error) : Effect.as(patience.waiting(doubt, error), undefined)
         )
       )
       if (starts !== undefined) return starts

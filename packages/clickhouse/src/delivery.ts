@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { type Block, blockOf, describe, type PartitionRows, type Plan, planText, rowsOf } from "./block.ts"
 import type { Stop } from "./errors.ts"
 import type { Holdings } from "./holdings.ts"
-import { type Patience, passes, patiently, stopped } from "./patience.ts"
+import { type Patience, passes, stopped } from "./patience.ts"
 import type { Reader } from "./reader.ts"
 import type { Target } from "./target.ts"
 
@@ -82,9 +82,7 @@ export class Delivery {
         holdings.planBroken ? Effect.succeed(false) : Effect.as(log.commit(this.marks(block)), true)
       )
     )
-    return attempt.pipe(
-      Effect.tapError(error => (passes(error) ? patience.waiting(error) : Effect.void)),
-      Effect.retry({ schedule: patiently, while: passes }),
+    return patience.repeated(attempt, passes).pipe(
       Effect.catch(error => (error.failure === "Fenced" ? Effect.succeed(false) : Effect.fail(stopped(error)))),
       Effect.ensuring(Effect.sync(() => holdings.planned()))
     )
@@ -96,13 +94,12 @@ export class Delivery {
   }
 
   private finish = Effect.fnUntraced(function* (this: Delivery, block: Block): Effect.fn.Return<void, Stop> {
-    const { metrics, holdings, patience } = this.parts
+    const { metrics, holdings } = this.parts
     const started = yield* nowMs
     yield* this.insert(block)
     this.finishedAt = yield* nowMs
     metrics.add("recordsOut", rowsOf(block))
     metrics.commitTook(this.finishedAt - started)
-    patience.phase("running")
     holdings.finished(block)
   }).bind(this)
 

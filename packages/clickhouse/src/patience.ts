@@ -18,29 +18,35 @@ export const stopped = (error: LogError): LogStopped | LogGone => {
   return error.failure === "Gone" || error.failure === "Fenced" ? new LogGone(reason) : new LogStopped(reason)
 }
 
+interface Said {
+  readonly message: string
+}
+
 /** Repeats calls while that may help, and shows meanwhile that the sink waits. */
 export class Patience {
   private readonly table: string
   private readonly metrics: LaneMetrics
+  /** What the sink does while no call waits. */
+  private own: Phase = "starting"
+  /** Calls that failed and are made again. */
+  private readonly failing = new Set<object>()
 
   constructor(table: string, metrics: LaneMetrics) {
     this.table = table
     this.metrics = metrics
   }
 
-  withLog<A, E>(call: Effect.Effect<A, E | LogError>): Effect.Effect<A, Exclude<E, LogError> | LogStopped | LogGone> {
-    return call.pipe(
-      Effect.tapError(error => (isLogError(error) && passes(error) ? this.waiting(error) : Effect.void)),
-      Effect.retry({ schedule: patiently, while: error => isLogError(error) && passes(error) }),
+  withLog<A, E extends Said>(
+    call: Effect.Effect<A, E | LogError>
+  ): Effect.Effect<A, Exclude<E, LogError> | LogStopped | LogGone> {
+    return this.repeated(call, error => isLogError(error) && passes(error)).pipe(
       Effect.mapError(error => (isLogError(error) ? stopped(error) : (error as Exclude<E, LogError>)))
     )
   }
 
   /** For ever, while the server may come back. */
   withServer<A>(call: Effect.Effect<A, CallError>, what: string): Effect.Effect<A, Refused> {
-    return call.pipe(
-      Effect.tapError(error => (error._tag === "Unavailable" ? this.waiting(error) : Effect.void)),
-      Effect.retry({ schedule: patiently, while: error => error._tag === "Unavailable" }),
+    return this.repeated(call, error => error._tag === "Unavailable").pipe(
       Effect.mapError(
         error =>
           new Refused({
@@ -52,13 +58,37 @@ export class Patience {
     )
   }
 
-  waiting(error: { readonly message: string }): Effect.Effect<void> {
-    this.phase("waiting")
-    return Effect.logWarning(`${this.table}: waiting and trying again: ${error.message}`)
+  /** The sink is shown as waiting from the first failure that repeating may mend until the call ends, whichever way. */
+  repeated<A, E extends Said, R>(call: Effect.Effect<A, E, R>, mends: (error: E) => boolean): Effect.Effect<A, E, R> {
+    return Effect.suspend(() => {
+      const one = {}
+      return call.pipe(
+        Effect.tapError(error => (mends(error) ? this.waiting(one, error) : Effect.void)),
+        Effect.retry({ schedule: patiently, while: mends }),
+        Effect.ensuring(Effect.sync(() => this.gotOn(one)))
+      )
+    })
+  }
+
+  /** `one` waits until it has got on. */
+  waiting(one: object, { message }: Said): Effect.Effect<void> {
+    this.failing.add(one)
+    this.show()
+    return Effect.logWarning(`${this.table}: waiting and trying again: ${message}`)
+  }
+
+  gotOn(one: object): void {
+    this.failing.delete(one)
+    this.show()
   }
 
   phase(phase: Phase): void {
-    this.metrics.set("phase", PHASES.indexOf(phase))
+    this.own = phase
+    this.show()
+  }
+
+  private show(): void {
+    this.metrics.set("phase", PHASES.indexOf(this.failing.size > 0 ? "waiting" : this.own))
   }
 }
 

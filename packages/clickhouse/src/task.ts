@@ -6,13 +6,14 @@ import {
   type LogError,
   type PreparedDecoder
 } from "@headrace/engine"
-import { Effect, Schedule, type Scope } from "effect"
+import { Effect, type Scope } from "effect"
 import type { ClickHouseSinkNode } from "headrace"
 import { type Column, columnsOf } from "./columns.ts"
 import { ClickHouseError, LogStopped } from "./errors.ts"
 import { appendWith } from "./intake.ts"
+import { Patience } from "./patience.ts"
 import { compileRows } from "./rows.ts"
-import { type CallError, connect, type ServerConfig, type ServerShape } from "./server.ts"
+import { connect, type ServerConfig, type ServerShape } from "./server.ts"
 import { runSink, type SinkOptions } from "./sink.ts"
 import { prepareTable, type TableOptions } from "./tables.ts"
 import { makeTarget, type Target } from "./target.ts"
@@ -90,9 +91,12 @@ const prepareTarget = (
   columns: readonly Column[]
 ): Effect.Effect<Target, ClickHouseError, Scope.Scope> =>
   Effect.gen(function* () {
-    const server = yield* onceUp(metrics, node.table, connect(config))
-    return yield* onceUp(metrics, node.table, makeReady(server, node, columns, options))
+    const patience = new Patience(node.table, metrics)
+    const server = yield* patience.repeated(connect(config), isAway)
+    return yield* patience.repeated(makeReady(server, node, columns, options), isAway)
   }).pipe(Effect.mapError(reason => new ClickHouseError({ table: node.table, reason })))
+
+const isAway = ({ _tag }: { readonly _tag: string }): boolean => _tag === "Unavailable"
 
 const makeReady = (
   server: ServerShape,
@@ -102,23 +106,4 @@ const makeReady = (
 ) =>
   Effect.flatMap(prepareTable(server, node.table, columns, options), table =>
     makeTarget(server, table, columns, node.topic)
-  )
-
-/** Repeats while the server is away. */
-const onceUp = <A, E extends { readonly _tag: string; readonly message: string }, R>(
-  metrics: LaneMetrics,
-  table: string,
-  effect: Effect.Effect<A, E | CallError, R>
-) =>
-  effect.pipe(
-    Effect.tapError(error => {
-      metrics.set("phase", 4)
-      return error._tag === "Unavailable"
-        ? Effect.logWarning(`${table}: waiting for ClickHouse: ${error.message}`)
-        : Effect.void
-    }),
-    Effect.retry({
-      schedule: Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")]),
-      while: error => error._tag === "Unavailable"
-    })
   )
