@@ -1,29 +1,34 @@
 import { ByteWriter } from "../bytes.ts"
 import { type Key, type Keyed, keyed, writeKey } from "../key.ts"
 import { type Input, NO_WATERMARK } from "../operator.ts"
-import type { Cells } from "../state/cells.ts"
 import { NotedState } from "../state/noted.ts"
-import { OperatorState } from "../state/operator.ts"
+import { OperatorState, type StateHandle } from "../state/operator.ts"
 import { type NamedStateSchema, type StateDefinition, stepDefinition } from "../state/schema.ts"
 import type { Shape } from "../state/shape.ts"
 import { ValueState } from "../state/value.ts"
 import { timeCodec } from "../time/sourceClock.ts"
 import { WATERMARK } from "./processLayout.ts"
 
-/** State by key of an operator: cells, and how a savepoint is told about them. */
-export interface KeyedPart {
-  readonly schema: NamedStateSchema
-  readonly cells: Cells<unknown>
+/** What is kept by key, and may become due. */
+export interface KeyedState extends StateHandle {
+  /** Whether there is something that is due by the time. At the end of time all is that has one. */
+  readonly isDue: (time: number) => boolean
 }
 
-/** What is kept by key under a name. `timed`: each of it is due at some time. */
-export const keyedPart = <V>(
+/** State by key of an operator, and how a savepoint is told about it. */
+export interface KeyedPart {
+  readonly schema: NamedStateSchema
+  readonly cells: KeyedState
+}
+
+/** What is kept by key under a name. `timed`: each of it is due at some time, which stands in its entries. */
+export const keyedPart = (
   name: string,
   kind: NamedStateSchema["kind"],
   timed: boolean,
-  cells: Cells<V>,
+  cells: KeyedState,
   shape: Shape = "any"
-): KeyedPart => ({ schema: { name, kind, ttl: timed, shape }, cells: cells as Cells<unknown> })
+): KeyedPart => ({ schema: { name, kind, ttl: timed, shape }, cells })
 
 export interface EventTimeOptions {
   readonly id: string
@@ -50,7 +55,7 @@ export abstract class EventTimeOperator extends NotedState {
   /** The watermark. */
   protected current = NO_WATERMARK
   private readonly atOnce: number
-  private readonly timed: readonly Cells<unknown>[]
+  private readonly timed: readonly KeyedState[]
   private readonly progress: ValueState<number>
   protected readonly state: OperatorState
   private readonly written = new ByteWriter(64)

@@ -1,12 +1,16 @@
-import type { StoredCodec, ValueCodec } from "../codec.ts"
-import { type Key, type Keyed, readKey } from "../key.ts"
+import { ByteWriter } from "../bytes.ts"
+import type { StoredCodec } from "../codec.ts"
+import { type Key, type Keyed, keyed, readKey, writeKey } from "../key.ts"
 import { END_OF_TIME, type Input } from "../operator.ts"
-import { Matches, type Output, type Seen } from "../pattern/matching.ts"
+import { Matches, Seen } from "../pattern/matches.ts"
+import type { Output } from "../pattern/matching.ts"
 import type { OpenMatch } from "../pattern/open.ts"
-import { Kept, keptCodec } from "../pattern/saved.ts"
+import { type Numbers, savedCodec } from "../pattern/saved.ts"
 import { type Member, type PatternCounts, type PatternOf, PatternSet } from "../pattern/set.ts"
-import { type Cell, Cells } from "../state/cells.ts"
-import { ValueReader, writeNumber } from "../state/number.ts"
+import { KeyMatches, UnderWay } from "../pattern/underWay.ts"
+import type { KeyArena } from "../state/keyArena.ts"
+import { type Row, Rows } from "../state/rows.ts"
+import { Waiting } from "../state/waiting.ts"
 import { EventTimeOperator, type EventTimeOptions, type KeyedPart, keyedPart, LateEvents } from "./eventTime.ts"
 import { FIRST_STATE } from "./processLayout.ts"
 
@@ -35,15 +39,6 @@ export interface PatternMatchOptions extends EventTimeOptions {
   readonly beside?: readonly KeyedPart[]
 }
 
-/** An event of a key. One that waits for its time has no number yet. */
-interface Waiting {
-  readonly timestamp: number
-  readonly number: number
-  readonly record: object
-}
-
-const UNNUMBERED = -1
-
 /**
  * Finds patterns in the events of each key, by Flink's rules: they wait until the watermark has reached their time and are then
  * taken in its order, by all patterns. An event at or before the watermark is late. Partial matches share their events, which
@@ -54,32 +49,35 @@ const UNNUMBERED = -1
 export class PatternMatch extends EventTimeOperator implements Input {
   readonly late: LateEvents
   private readonly key: Keyed
-  private readonly events: Cells<Waiting>
-  private readonly kept: Cells<Kept>
+  private readonly waiting: Waiting
+  private readonly rows: Rows<KeyMatches>
   protected readonly set: PatternSet
-  private readonly comparator: ((a: object, b: object) => number) | undefined
   private readonly timeouts: Input | undefined
+  private readonly numbers: Numbers
   /** The key that is looked at. */
-  private at: Key = ""
+  private readonly at: Keyed = keyed()
+  /** For a pattern that an event may begin: taken where it does. */
+  private spare = new Matches()
 
   /** Throws PatternError where a pattern is malformed. */
   constructor(options: PatternMatchOptions) {
-    const { id, patterns, what, codec, maxPartials = MAX_PARTIALS } = options
+    const { id, patterns, what, codec, comparator, maxPartials = MAX_PARTIALS } = options
     const set = new PatternSet(maxPartials)
-    const events = new Cells<Waiting>({ id, handle: FIRST_STATE, codec: waitingCodec(codec), timed: true })
-    const kept = new Cells<Kept>({ id, handle: FIRST_STATE + 1, codec: keptCodec(), timed: true })
+    const numbers = { next: 0 }
+    const waiting = new Waiting({ id, handle: FIRST_STATE, codec, comparator })
+    const rows = new Rows<KeyMatches>({ id, handle: FIRST_STATE + 1, codec: savedCodec(codec, numbers) })
     super(options, `pattern ${what}`, [
-      keyedPart("events", "list", true, events, codec.shape),
-      keyedPart("matches", "map", true, kept),
+      keyedPart("events", "list", false, waiting, codec.shape),
+      keyedPart("matches", "value", true, rows, codec.shape),
       ...(options.beside ?? [])
     ])
     this.key = options.key
-    this.events = events
-    this.kept = kept
+    this.waiting = waiting
+    this.rows = rows
     this.set = set
+    this.numbers = numbers
     for (const pattern of patterns) this.look(pattern, false)
     if (set.members.size < patterns.length) throw new RangeError("Two patterns of one step have the same id")
-    this.comparator = options.comparator as typeof this.comparator
     this.timeouts = options.timeouts
     this.late = new LateEvents(options.late)
   }
@@ -94,6 +92,10 @@ export class PatternMatch extends EventTimeOperator implements Input {
     return this.set.totals
   }
 
+  override get pending(): boolean {
+    return this.waiting.isDue(this.current) || this.rows.isDue(this.current)
+  }
+
   /** Looks for a pattern from now on, in place of one with the same id. Throws PatternError where it is malformed. */
   protected look(pattern: PatternOf, paused: boolean): void {
     const counts = this.set.countsOf(pattern.id)
@@ -106,10 +108,8 @@ export class PatternMatch extends EventTimeOperator implements Input {
   }
 
   next(record: object, timestamp: number): void {
-    if (this.time(timestamp) <= this.horizon) return this.late.take(record, timestamp)
-    const { bytes, start, end, kind } = this.key
-    const key = readKey(bytes, start, end, kind)
-    this.events.put(key, this.events.next(key), { record, timestamp, number: UNNUMBERED }, timestamp)
+    if (this.time(timestamp) <= this.horizon) this.late.take(record, timestamp)
+    else this.waiting.add(this.key, record, timestamp)
   }
 
   watermark(watermark: number): void {
@@ -117,22 +117,21 @@ export class PatternMatch extends EventTimeOperator implements Input {
     this.advance(watermark)
   }
 
-  /** All that has become due of the key that is due first. */
+  /** Takes the first event whose time has come; where there is none, a key whose partial matches are over. */
   protected perform(): void {
-    const event = this.events.isDue(this.current) ? this.events.first() : undefined
-    const kept = this.kept.isDue(this.current) ? this.kept.first() : undefined
-    this.run((event !== undefined && (kept === undefined || event.due <= kept.due) ? event : kept!).key)
+    if (this.waiting.isDue(this.current)) this.take(this.waiting.first())
+    else this.expire(this.rows.first())
   }
 
   /** What the patterns have under way in a key, in their order. */
   openMatches(key: Key): readonly OpenMatch[] {
-    const cells = this.events.all(key)
-    return this.kept.some(key).flatMap(({ sub, value }) => {
-      const member = this.set.members.get(sub as string)
-      if (member?.version !== value.version) return []
-      const { of, matcher } = member
-      const matches = value.matches(matcher.automaton, number => eventOf(cells, number))
-      return matcher.open(matches).map(one => ({ pattern: of.id, ...one }))
+    const written = new ByteWriter(64)
+    const kind = writeKey(written, key)
+    const row = this.rows.find({ kind, bytes: written.bytes, start: 0, end: written.length })
+    return (row?.value.all ?? []).flatMap(({ id, version, matches }) => {
+      const member = this.set.members.get(id)
+      if (member?.version !== version) return []
+      return member.matcher.open(matches).map(one => ({ pattern: id, ...one }))
     })
   }
 
@@ -141,125 +140,117 @@ export class PatternMatch extends EventTimeOperator implements Input {
     this.timeouts?.watermark(this.current)
   }
 
-  private run(key: Key): void {
-    this.at = key
-    const cells = this.events.all(key)
-    const rows = this.kept.some(key)
-    const matches = this.matchesOf(rows, cells)
-    for (const event of this.numbered(cells)) this.take(event, matches)
-    for (const [{ matcher, output }, own] of matches) matcher.advance(own, this.current, output)
-    this.keep(key, matches, cells)
-  }
-
-  /** The events whose time has come, in the order in which they are taken: they have their numbers by it from now on. */
-  private numbered(cells: readonly Cell<Waiting>[]): readonly Seen[] {
-    let number = 0
-    const due: Cell<Waiting>[] = []
-    for (const cell of cells) {
-      if (cell.value.number !== UNNUMBERED) number = Math.max(number, cell.value.number + 1)
-      else if (cell.value.timestamp <= this.current) due.push(cell)
+  /** Takes an event through the patterns that have something under way in its key, then through those that it may begin. */
+  private take(slot: number): void {
+    const { waiting, rows, at, set, numbers } = this
+    this.turnTo(waiting.keys, slot)
+    // What comes back from the store with the row has its numbers before the event.
+    const row = rows.find(at)
+    const event = new Seen(numbers.next++, waiting.timeOf(slot), waiting.recordOf(slot))
+    set.answers.about(event.record)
+    let dropped = false
+    if (row !== undefined) {
+      dropped = row.value.lookUp(set)
+      this.goOn(row.value, event)
     }
-    if (due.length > 1) due.sort((a, b) => this.compare(a.value, b.value))
-    return due.map(cell => {
-      const { timestamp, record } = cell.value
-      cell.value = { timestamp, record, number: number++ }
-      return cell.value
-    })
+    const value = this.begin(row?.value, event)
+    waiting.remove(slot)
+    if (row !== undefined) this.keep(row, dropped)
+    else if (value !== undefined) {
+      value.settle()
+      rows.add(at, value, value.due)
+    }
   }
 
-  private compare(a: Waiting, b: Waiting): number {
-    const apart = a.timestamp - b.timestamp
-    return apart !== 0 || this.comparator === undefined ? apart : this.comparator(a.record, b.record)
+  private goOn({ all }: KeyMatches, event: Seen): void {
+    for (let i = 0; i < all.length; i++) {
+      const { matches } = all[i]!
+      const member = all[i]!.member!
+      member.shown = event.number
+      member.matcher.advance(matches, event.timestamp, member.output)
+      if (!member.paused) member.matcher.process(matches, event, member.output)
+    }
   }
 
-  /** What is under way, by pattern, in the order of the patterns: in state it may stand in any. */
-  private matchesOf(rows: readonly Cell<Kept>[], cells: readonly Cell<Waiting>[]): Map<Member, Matches> {
-    const found: [Member, Matches][] = []
-    for (const row of rows) {
-      const member = this.set.members.get(row.sub as string)
-      if (member?.version === row.value.version)
-        found.push([member, row.value.matches(member.matcher.automaton, number => eventOf(cells, number))])
-      else {
-        this.set.countsOf(row.sub as string).dropped += row.value.size
-        this.set.totals.dropped += row.value.size
-        this.kept.remove(row)
+  /** What is under way in the key then. `known`: what is so far. */
+  private begin(known: KeyMatches | undefined, event: Seen): KeyMatches | undefined {
+    const { set } = this
+    const { beginnings } = set
+    let value = known
+    for (let i = 0; i < beginnings.length; i++) {
+      const beginning = beginnings[i]!
+      if (!set.mayBegin(beginning)) continue
+      for (let j = 0; j < beginning.members.length; j++) {
+        const member = beginning.members[j]!
+        if (member.shown === event.number) continue
+        const begun = this.begun(member, event)
+        if (begun === undefined) continue
+        value ??= new KeyMatches([], set)
+        value.add(begun)
       }
     }
-    return new Map(found.length > 1 ? found.sort(([a], [b]) => a.place - b.place) : found)
+    return value
   }
 
-  /** Takes an event through the patterns that have something under way, then through those that it may begin. */
-  private take(event: Seen, matches: Map<Member, Matches>): void {
-    this.set.answers.about(event.record)
-    for (const [{ matcher, output, paused }, own] of matches) {
-      matcher.advance(own, event.timestamp, output)
-      if (!paused) matcher.process(own, event, output)
-    }
-    this.set.begun(member => {
-      if (matches.has(member)) return
-      const own = new Matches()
-      member.matcher.process(own, event, member.output)
-      if (!own.isEmpty) matches.set(member, own)
-    })
+  private begun(member: Member, event: Seen): UnderWay | undefined {
+    const { spare } = this
+    member.matcher.process(spare, event, member.output)
+    if (spare.isEmpty) return undefined
+    this.spare = new Matches()
+    return new UnderWay(member.of.id, member.version, spare, member)
   }
 
-  /** Keeps what is under way, and the events that are part of it. At the end of time nothing is. */
-  private keep(key: Key, matches: ReadonlyMap<Member, Matches>, cells: readonly Cell<Waiting>[]): void {
-    const used = new Set<number>()
-    for (const [member, own] of matches) {
-      const { id } = member.of
-      if (own.isEmpty || this.current === END_OF_TIME) {
-        const cell = this.kept.find(key, id)
-        if (cell !== undefined) this.kept.remove(cell)
-        continue
-      }
-      own.addEvents(used)
-      if (own.changed) this.kept.put(key, id, Kept.of(member.version, own, member.matcher.automaton), own.due)
-      own.changed = false
-    }
-    for (const cell of cells) {
-      const { number } = cell.value
-      if (number === UNNUMBERED) continue
-      if (!used.has(number)) this.events.remove(cell)
-      else if (cell.due !== Number.POSITIVE_INFINITY)
-        this.events.put(key, cell.sub, cell.value, Number.POSITIVE_INFINITY)
-    }
+  /** Time goes on for all of a key. */
+  private expire(row: Row<KeyMatches>): void {
+    const { value } = row
+    this.turnTo(this.rows.keys, row.slot)
+    const dropped = value.lookUp(this.set)
+    for (const { member, matches } of value.all) member!.matcher.advance(matches, this.current, member!.output)
+    // At the end of time, when all events were taken, nothing is under way any more.
+    if (this.current === END_OF_TIME) this.rows.remove(row)
+    else this.keep(row, dropped)
+  }
+
+  private keep(row: Row<KeyMatches>, dropped: boolean): void {
+    const { value } = row
+    const changed = value.settle()
+    if (value.all.length === 0) this.rows.remove(row)
+    else if (changed || dropped) this.rows.put(row, value.due)
+    else this.rows.wait(row, value.due)
+  }
+
+  /** What follows is of the key in a slot. */
+  private turnTo({ bytes, starts, lengths, kinds }: KeyArena, slot: number): void {
+    const { at } = this
+    at.bytes = bytes
+    at.start = starts[slot]!
+    at.end = at.start + lengths[slot]!
+    at.kind = kinds[slot]!
+  }
+
+  /** The key that is looked at, under which the next result is handed on. */
+  private name(): Key {
+    const { at, outputKey } = this
+    outputKey.bytes = at.bytes
+    outputKey.start = at.start
+    outputKey.end = at.end
+    outputKey.kind = at.kind
+    return readKey(at.bytes, at.start, at.end, at.kind)
   }
 
   private outputOf({ select, selectTimeout }: PatternOf, counts: PatternCounts): Output {
     const make = select as (match: object, key: Key) => object
     const makeTimeout = selectTimeout as ((partial: object, key: Key) => object) | undefined
     return {
-      match: (match, timestamp) => this.emit(this.at, make(match, this.at), timestamp),
+      match: (match, timestamp) => this.output.next(make(match, this.name()), timestamp),
       timeout: (partial, timestamp) => {
         if (this.timeouts === undefined || makeTimeout === undefined) return
-        this.under(this.at)
-        this.timeouts.next(makeTimeout(partial, this.at), timestamp)
+        this.timeouts.next(makeTimeout(partial, this.name()), timestamp)
       },
       overflow: count => {
         counts.overflowed += count
         this.set.totals.overflowed += count
       }
-    }
-  }
-}
-
-const eventOf = (cells: readonly Cell<Waiting>[], number: number): Seen =>
-  cells.find(({ value }) => value.number === number)!.value
-
-/** `time · number · record`. */
-const waitingCodec = (record: StoredCodec): ValueCodec<Waiting> => {
-  const reader = new ValueReader()
-  return {
-    write: (event, out) => {
-      writeNumber(out, event.timestamp)
-      writeNumber(out, event.number)
-      record.write(event.record, out)
-    },
-    read: (bytes, start, end) => {
-      reader.reset(bytes.subarray(start, end))
-      const [timestamp, number] = [reader.number(), reader.number()]
-      return { timestamp, number, record: record.read(bytes, start + reader.at, end) as object }
     }
   }
 }

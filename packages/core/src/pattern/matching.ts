@@ -1,27 +1,9 @@
-import type { Automaton, Edge, State, Tests } from "./automaton.ts"
+import type { Answers } from "./answers.ts"
+import type { Automaton, State } from "./automaton.ts"
+import { Link, type Matches, Partial, type Seen } from "./matches.ts"
 import type { OpenMatch } from "./open.ts"
-import type { Pattern, Taken } from "./spec.ts"
-
-/** An event as patterns see it: in the order in which the events of its key are processed. */
-export interface Seen {
-  readonly number: number
-  readonly timestamp: number
-  readonly record: object
-}
-
-/** What a partial match has taken last, and before that. What matches have in common they share. */
-export interface Link {
-  readonly before: Link | undefined
-  readonly step: string
-  readonly event: Seen
-}
-
-/** The way of a match so far: where it is, and what it has taken. The one that has taken nothing is in each key, and not kept. */
-export interface Partial {
-  readonly state: State
-  readonly last: Link
-  readonly first: Seen
-}
+import type { Pattern } from "./spec.ts"
+import { Way } from "./way.ts"
 
 /** Events by the steps that took them, in the order of their first one. */
 export type Match = Readonly<Record<string, readonly object[]>>
@@ -35,58 +17,6 @@ export interface Output {
   readonly overflow: (count: number) => void
 }
 
-/** What is known of one pattern in one key. */
-export class Matches {
-  partials: readonly Partial[] = []
-  /** Complete, and held back: one that began earlier is still under way. */
-  held: readonly Partial[] = []
-  /** When the first partial match is over, if nothing comes; not known of what was just restored. */
-  due = Number.NEGATIVE_INFINITY
-  /** Whether they are not what is kept of them. */
-  changed = true
-
-  get isEmpty(): boolean {
-    return this.partials.length === 0 && this.held.length === 0
-  }
-
-  /** Adds the numbers of the events that they are made of. */
-  addEvents(numbers: Set<number>): void {
-    const seen = new Set<Link>()
-    for (const matches of [this.partials, this.held])
-      for (const { last } of matches)
-        for (let link: Link | undefined = last; link !== undefined && !seen.has(link); link = link.before) {
-          seen.add(link)
-          numbers.add(link.event.number)
-        }
-  }
-}
-
-/** Asks each test of an event once, whoever wants to know. */
-export class Answers {
-  private readonly tests: Tests
-  private known: Int8Array
-  private event: object | undefined
-
-  constructor(tests: Tests) {
-    this.tests = tests
-    this.known = new Int8Array(tests.all.length)
-  }
-
-  about(event: object): void {
-    this.event = event
-    if (this.known.length < this.tests.all.length) this.known = new Int8Array(this.tests.all.length)
-    else this.known.fill(0)
-  }
-
-  holds(test: number): boolean {
-    const answer = this.known[test]
-    if (answer !== 0) return answer === 1
-    const holds = this.tests.all[test]!(this.event!)
-    this.known[test] = holds ? 1 : -1
-    return holds
-  }
-}
-
 /**
  * Takes the events of a key through the automaton of a pattern, by Flink's rules. Of matches that began with the same event
  * those come first that took the way that was there first: into a step before around it, on before out of a loop.
@@ -97,31 +27,42 @@ export class Matcher {
   /** How long a match may take, in ms. */
   private readonly withinMs: number
   private readonly maxPartials: number
-  private readonly answers: Answers
-  private readonly way = new Way()
-  /** What one event makes of the partial matches. */
-  private next: Partial[] = []
+  private readonly way: Way
+  /** By the number of a state that of its step. */
+  private readonly steps: readonly number[]
+  /** What one event makes of the partial matches, once that is something else: until then the first `same` of them stay. */
+  private next: Partial[] | undefined
+  private before: readonly Partial[] = []
+  private same = 0
   private found: Partial[] = []
+  /** Scratch: states to go on from without an event, and what comes of one partial match. */
+  private readonly states: State[] = []
+  private readonly results: Partial[] = []
 
   /** `maxPartials`: how many partial matches, and complete ones held back, a key may have. */
   constructor(pattern: Pattern, automaton: Automaton, answers: Answers, maxPartials = Number.POSITIVE_INFINITY) {
     this.pattern = pattern
     this.automaton = automaton
-    this.answers = answers
     this.maxPartials = maxPartials
+    this.way = new Way(automaton, answers)
+    this.steps = automaton.states.map(({ step }) => automaton.stepNumbers.get(step)!)
     const { withinMs } = pattern
     this.withinMs = withinMs !== undefined && withinMs > 0 ? withinMs : Number.POSITIVE_INFINITY
   }
 
-  /** One event, which `answers` is about. Time has been advanced to its own before. */
+  /** One event, which the answers are about. Time has been advanced to its own before. */
   process(matches: Matches, event: Seen, output: Output): void {
-    this.next = []
-    this.found = []
-    for (const partial of matches.partials) this.step(partial.state, partial, event)
-    this.step(this.automaton.start, undefined, event)
-    const { next, found } = this
-    if (found.length === 0 && areSame(next, matches.partials)) return
-    this.replace(matches, next)
+    const { partials } = matches
+    const { states, start } = this.automaton
+    this.next = undefined
+    this.before = partials
+    this.same = 0
+    this.found = NOTHING
+    for (let i = 0; i < partials.length; i++) this.step(states[partials[i]!.state]!, partials[i], event)
+    this.step(start, undefined, event)
+    const isSame = this.next === undefined && this.same === partials.length
+    if (isSame && this.found.length === 0) return
+    if (!isSame) this.replace(matches, this.next ?? partials.slice(0, this.same))
     this.complete(matches, event.timestamp, output)
     this.limit(matches, event.timestamp, output)
     matches.due = this.dueOf(matches)
@@ -134,28 +75,33 @@ export class Matcher {
     if (over.length > 0)
       this.replace(
         matches,
-        matches.partials.filter(partial => !this.isOver(partial, time))
+        over.length === matches.partials.length ? [] : matches.partials.filter(partial => !this.isOver(partial, time))
       )
-    this.found = over.filter(({ state }) => state.kind === "pending")
+    this.found = over.filter(({ state }) => this.isPending(state))
     this.complete(matches, time, output)
     matches.due = this.dueOf(matches)
     for (const partial of over)
-      if (partial.state.kind !== "pending") output.timeout(this.eventsOf(partial), this.endOf(partial))
+      if (!this.isPending(partial.state)) output.timeout(this.eventsOf(partial), this.endOf(partial))
   }
 
   /** What is under way, and what is held back, for people. */
   open({ partials, held }: Matches): readonly Omit<OpenMatch, "pattern">[] {
+    const { states, steps } = this.automaton
     const shown = (waits: boolean) => (partial: Partial) => ({
-      waitsFor: waits ? awaited(partial.state) : [],
+      waitsFor: waits ? awaited(states[partial.state]!) : [],
       until: this.endOf(partial),
-      path: linksOf(partial).map(({ step, event }) => ({ step, at: event.timestamp, event: event.record }))
+      path: linksOf(partial).map(({ step, event }) => ({
+        step: steps[step]!,
+        at: event.timestamp,
+        event: event.record
+      }))
     })
     return [...partials.map(shown(true)), ...held.map(shown(false))]
   }
 
   private dueOf({ partials }: Matches): number {
     let first = Number.POSITIVE_INFINITY
-    for (const partial of partials) first = Math.min(first, this.endOf(partial))
+    for (let i = 0; i < partials.length; i++) first = Math.min(first, this.endOf(partials[i]!))
     return first
   }
 
@@ -166,12 +112,12 @@ export class Matcher {
 
   /** Gives up what began earliest where there are too many: what waited for that is free then. */
   private limit(matches: Matches, timestamp: number, output: Output): void {
-    const over = matches.partials.length + matches.held.length - this.maxPartials
+    const over = matches.size - this.maxPartials
     if (over <= 0) return
     const given = Math.min(over, matches.partials.length)
     this.replace(matches, matches.partials.slice(given))
     output.overflow(given)
-    this.found = []
+    this.found = NOTHING
     this.complete(matches, timestamp, output)
   }
 
@@ -182,88 +128,140 @@ export class Matcher {
   }
 
   private endOf({ state, first, last }: Partial): number {
-    return Math.min(first.timestamp + this.withinMs, last.event.timestamp + state.gapMs)
+    return Math.min(first.timestamp + this.withinMs, last.event.timestamp + this.automaton.states[state]!.gapMs)
   }
 
-  /** Where an event leads from a state. `partial`: undefined where nothing has been taken yet. */
+  private isPending(state: number): boolean {
+    return this.automaton.states[state]!.kind === "pending"
+  }
+
+  // ── one partial match and one event ────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Where an event leads from a state, and from all that this goes on to without one. `partial`: undefined where nothing has
+   * been taken yet.
+   */
   private step(state: State, partial: Partial | undefined, event: Seen): void {
-    const { way, answers } = this
-    way.at(partial?.last, event, answers)
-    const edges = way.edges(state)
-    const results: Partial[] = []
+    const { way, states, results } = this
+    way.at(partial?.last, event)
+    let count = 0
     let stopped = false
-    for (const { edge, from } of edges) {
-      if (edge.action === "ignore" && partial === undefined) continue
-      const result =
-        edge.action === "ignore" ? ignored(partial!, edge.target) : taken(partial, edge.target, from, event)
-      if (edge.target.kind === "final") this.found.push(result)
-      else if (edge.target.kind === "stop") stopped = true
-      else {
-        results.push(result)
-        if (edge.action === "take" && way.reachesEnd(edge.target)) this.found.push(result)
+    states[0] = state
+    for (let size = 1; size > 0; ) {
+      const from = states[--size]!
+      const { edges } = from
+      for (let i = 0; i < edges.length; i++) {
+        const { action, target, guard } = edges[i]!
+        if (!guard(way)) continue
+        if (action === "proceed") states[size++] = target
+        else if (target.kind === "stop") stopped = true
+        else if (action === "take") {
+          const result = this.taken(partial, from, target, event)
+          if (target.kind !== "final") results[count++] = result
+          if (target.kind === "final" || way.reachesEnd(target)) this.completed(result)
+        } else if (partial !== undefined) {
+          const result =
+            partial.state === target.number ? partial : new Partial(target.number, partial.last, partial.first)
+          if (target.kind !== "final") results[count++] = result
+          else this.completed(result)
+        }
       }
     }
-    if (!stopped) this.next.push(...results)
+    if (!stopped) for (let i = 0; i < count; i++) this.add(results[i]!)
+  }
+
+  private taken(partial: Partial | undefined, from: State, target: State, event: Seen): Partial {
+    return new Partial(target.number, new Link(partial?.last, this.steps[from.number]!, event), partial?.first ?? event)
+  }
+
+  private add(result: Partial): void {
+    const { before, same } = this
+    if (this.next === undefined) {
+      if (result === before[same]) {
+        this.same++
+        return
+      }
+      this.next = before.slice(0, same)
+    }
+    this.next.push(result)
+  }
+
+  private completed(result: Partial): void {
+    if (this.found === NOTHING) this.found = [result]
+    else this.found.push(result)
   }
 
   // ── complete matches, and which of them go ─────────────────────────────────────────────────────────────────────
 
   /** Gives out what is complete, the earliest first, and drops what the skip strategy says. */
   private complete(matches: Matches, timestamp: number, output: Output): void {
-    if (this.found.length === 0 && matches.held.length === 0) return
-    const { skip } = this.pattern
+    const { found } = this
+    if (found.length === 0 && matches.held.length === 0) return
+    const waits = this.pattern.skip.kind !== "none"
     matches.changed = true
-    let waiting = [...matches.held, ...this.found].sort((a, b) => a.first.number - b.first.number)
+    let waiting = matches.held.length === 0 ? found : matches.held.concat(found)
+    if (waiting.length > 1) waiting = waiting.toSorted((a, b) => a.first.number - b.first.number)
     let { partials } = matches
-    while (waiting.length > 0) {
-      const match = waiting[0]!
-      if (skip.kind !== "none" && partials.some(({ first }) => first.number < match.first.number)) break
-      waiting = waiting.slice(1)
-      const dropped = this.dropping(match)
-      partials = partials.filter(one => !dropped(one))
-      waiting = waiting.filter(one => !dropped(one))
+    let given = 0
+    while (given < waiting.length) {
+      const match = waiting[given]!
+      if (waits && partials.some(({ first }) => first.number < match.first.number)) break
+      given++
+      if (waits) {
+        const from = this.keepFrom(match)
+        partials = partials.filter(({ first }) => first.number >= from)
+        waiting = waiting.slice(given).filter(({ first }) => first.number >= from)
+        given = 0
+      }
       output.match(this.eventsOf(match), this.timeOf(match, timestamp))
     }
     matches.partials = partials
-    matches.held = waiting
+    matches.held = given === waiting.length ? NOTHING : waiting.slice(given)
   }
 
   /** A match by absence is one when its time is over; any other when it is given out. */
   private timeOf(match: Partial, now: number): number {
-    if (match.state.kind === "pending") return this.endOf(match)
+    if (this.isPending(match.state)) return this.endOf(match)
     return now === Number.POSITIVE_INFINITY ? match.last.event.timestamp : now
   }
 
-  /** Which others a match takes with it, when it is given out. */
-  private dropping(match: Partial): (other: Partial) => boolean {
+  /** A match that is given out takes those with it that began before the event of this number. */
+  private keepFrom(match: Partial): number {
     const { skip } = this.pattern
     switch (skip.kind) {
       case "none":
-        return () => false
+        return Number.NEGATIVE_INFINITY
       case "toNext":
-        return ({ first }) => first.number <= match.first.number
+        return match.first.number + 1
       case "pastLast":
-        return ({ first }) => first.number <= match.last.event.number
-      default: {
-        const at = this.numbersOf(match, skip.step).at(skip.kind === "toFirst" ? 0 : -1)
-        return ({ first }) => at !== undefined && first.number < at
-      }
+        return match.last.event.number + 1
+      default:
+        return this.numbersOf(match, skip.step).at(skip.kind === "toFirst" ? 0 : -1) ?? Number.NEGATIVE_INFINITY
     }
   }
 
   private numbersOf({ last }: Partial, step: string): readonly number[] {
+    const number = this.automaton.stepNumbers.get(step)
     const numbers: number[] = []
     for (let link: Link | undefined = last; link !== undefined; link = link.before)
-      if (link.step === step) numbers.push(link.event.number)
+      if (link.step === number) numbers.push(link.event.number)
     return numbers.reverse()
   }
 
   private eventsOf(partial: Partial): Match {
+    const { steps } = this.automaton
     const match: Record<string, object[]> = {}
-    for (const { step, event } of linksOf(partial)) (match[step] ??= []).push(event.record)
+    for (const { step, event } of linksOf(partial)) {
+      const events = match[steps[step]!]
+      if (events === undefined) match[steps[step]!] = [event.record]
+      else events.push(event.record)
+    }
     return match
   }
 }
+
+/** Never written to. */
+const NOTHING: Partial[] = []
 
 /** What a partial match has taken, in that order. */
 const linksOf = ({ last }: Partial): readonly Link[] => {
@@ -281,68 +279,4 @@ const awaited = (state: State): readonly string[] => {
       if (action === "proceed") seen.add(target)
     }
   return [...steps]
-}
-
-const ignored = (partial: Partial, state: State): Partial =>
-  partial.state === state ? partial : { state, last: partial.last, first: partial.first }
-
-const taken = (partial: Partial | undefined, state: State, { step }: State, event: Seen): Partial => ({
-  state,
-  last: { before: partial?.last, step, event },
-  first: partial?.first ?? event
-})
-
-const areSame = (a: readonly Partial[], b: readonly Partial[]): boolean =>
-  a.length === b.length && a.every((one, i) => one === b[i])
-
-/** The conditions of one partial match and event, and where they lead. One object for all. */
-class Way implements Taken {
-  event: object = {}
-  readonly taken = this
-  gapMs = 0
-  private last: Link | undefined
-  private answers!: Answers
-
-  at(last: Link | undefined, event: Seen, answers: Answers): void {
-    this.last = last
-    this.event = event.record
-    this.answers = answers
-    this.gapMs = last === undefined ? 0 : event.timestamp - last.event.timestamp
-  }
-
-  holds(test: number): boolean {
-    return this.answers.holds(test)
-  }
-
-  of(step: string): readonly object[] {
-    const events: object[] = []
-    for (let link = this.last; link !== undefined; link = link.before)
-      if (link.step === step) events.push(link.event.record)
-    return events.reverse()
-  }
-
-  /** The edges that take or ignore the event, from a state and from all that it goes on to without one. */
-  edges(state: State): readonly { readonly edge: Edge; readonly from: State }[] {
-    const found: { readonly edge: Edge; readonly from: State }[] = []
-    const open = [state]
-    for (let from = open.pop(); from !== undefined; from = open.pop())
-      for (const edge of from.edges) {
-        if (!edge.guard(this)) continue
-        if (edge.action === "proceed") open.push(edge.target)
-        else found.push({ edge, from })
-      }
-    return found
-  }
-
-  /** Whether nothing more has to come. */
-  reachesEnd(state: State): boolean {
-    const open = [state]
-    for (let from = open.pop(); from !== undefined; from = open.pop())
-      for (const edge of from.edges) {
-        if (edge.action !== "proceed" || !edge.guard(this)) continue
-        if (edge.target.kind === "final") return true
-        open.push(edge.target)
-      }
-    return false
-  }
 }

@@ -1,130 +1,178 @@
-import type { ByteWriter } from "../bytes.ts"
-import type { ValueCodec } from "../codec.ts"
+import { ByteWriter } from "../bytes.ts"
+import type { StoredCodec, ValueCodec } from "../codec.ts"
+import { readKey, STRING_KEY, writeKey } from "../key.ts"
 import { ValueReader, writeNumber } from "../state/number.ts"
-import type { Automaton } from "./automaton.ts"
-import { type Link, Matches, type Partial, type Seen } from "./matching.ts"
+import { Link, Matches, Partial, Seen } from "./matches.ts"
+import { KeyMatches, UnderWay } from "./underWay.ts"
 
-/** Matches as they are kept: links and events by number, so that what several have in common stands there once. */
-interface Saved {
-  /** `before` is a place in this list, or -1. */
-  readonly links: readonly { readonly before: number; readonly step: number; readonly event: number }[]
-  readonly partials: readonly { readonly state: number; readonly last: number; readonly first: number }[]
-  /** How many of `partials`, at the end, are held back. */
-  readonly held: number
+/** Gives the events of a partition their numbers. */
+export interface Numbers {
+  next: number
 }
 
 /**
- * What a cell holds: the matches of one version of a pattern. Read from state it is `saved` until somebody needs it, since its
- * events may come later.
+ * What is under way in a key, with its events; links and events by their places, so that what several have in common stands there
+ * once. Each list begins with its length.
+ *   events    time · length · record, in the order in which they were processed
+ *   links     place of the one before + 1 · step · place of the event
+ *   patterns  id · version · how many are held back · partial matches: state · place of the last link
  */
-export class Kept {
-  /** The pattern's `what`, as a number. */
-  readonly version: number
-  private saved: Saved | undefined
-  private made: { readonly matches: Matches; readonly automaton: Automaton } | undefined
-
-  private constructor(version: number, saved: Saved | undefined, made: Kept["made"]) {
-    this.version = version
-    this.saved = saved
-    this.made = made
-  }
-
-  static of(version: number, matches: Matches, automaton: Automaton): Kept {
-    return new Kept(version, undefined, { matches, automaton })
-  }
-
-  static read(version: number, saved: Saved): Kept {
-    return new Kept(version, saved, undefined)
-  }
-
-  /** How many partial matches, and complete ones held back, it has. */
-  get size(): number {
-    return this.saved?.partials.length ?? this.made!.matches.partials.length + this.made!.matches.held.length
-  }
-
-  /** `event`: one of the key, by its number. `automaton`: that of this version. */
-  matches(automaton: Automaton, event: (number: number) => Seen): Matches {
-    this.made ??= { matches: restored(this.saved!, automaton, event), automaton }
-    this.saved = undefined
-    return this.made.matches
-  }
-
-  save(): Saved {
-    return this.saved ?? saved(this.made!.matches, this.made!.automaton)
-  }
-}
-
-const saved = ({ partials, held }: Matches, { stepNumbers }: Automaton): Saved => {
-  const places = new Map<Link, number>()
-  const links: { before: number; step: number; event: number }[] = []
-  const place = (link: Link | undefined): number => {
-    if (link === undefined) return -1
-    const known = places.get(link)
-    if (known !== undefined) return known
-    const before = place(link.before)
-    const at = links.push({ before, step: stepNumbers.get(link.step)!, event: link.event.number }) - 1
-    places.set(link, at)
-    return at
-  }
-  const all = [...partials, ...held].map(({ state, last, first }) => ({
-    state: state.number,
-    last: place(last),
-    first: first.number
-  }))
-  return { links, partials: all, held: held.length }
-}
-
-const restored = ({ links, partials, held }: Saved, automaton: Automaton, event: (number: number) => Seen): Matches => {
-  const made: Link[] = []
-  for (const link of links)
-    made.push({ before: made[link.before], step: automaton.steps[link.step]!, event: event(link.event) })
-  const all = partials.map(
-    ({ state, last, first }): Partial => ({
-      state: automaton.states[state]!,
-      last: made[last]!,
-      first: event(first)
-    })
-  )
-  const matches = new Matches()
-  matches.partials = all.slice(0, all.length - held)
-  matches.held = all.slice(all.length - held)
-  matches.changed = false
-  return matches
-}
-
-/** Numbers only: the version, links, matches, and how many of them are held back. */
-export const keptCodec = (): ValueCodec<Kept> => {
-  const reader = new ValueReader()
+export const savedCodec = (record: StoredCodec, numbers: Numbers): ValueCodec<KeyMatches> => {
+  const writing = new Writing(record)
+  const reading = new Reading(record, numbers)
   return {
-    write: (kept, out) => {
-      const { links, partials, held } = kept.save()
-      writeNumber(out, kept.version)
-      writeNumbers(
-        out,
-        links.flatMap(({ before, step, event }) => [before, step, event])
-      )
-      writeNumbers(
-        out,
-        partials.flatMap(({ state, last, first }) => [state, last, first])
-      )
-      writeNumber(out, held)
-    },
-    read: (bytes, start, end) => {
-      reader.reset(bytes.subarray(start, end))
-      const version = reader.number()
-      const links = triples(reader).map(([before, step, event]) => ({ before, step, event }))
-      const partials = triples(reader).map(([state, last, first]) => ({ state, last, first }))
-      const held = reader.number()
-      reader.end()
-      return Kept.read(version, { links, partials, held })
+    write: (matches, out) => writing.write(matches, out),
+    read: (bytes, start, end) => reading.read(bytes.subarray(start, end))
+  }
+}
+
+class Writing {
+  private readonly record: StoredCodec
+  /** Which of all that were written this one is: links and events that bear its number have their places. */
+  private number = 0
+  private links: Link[] = []
+  private events: Seen[] = []
+  private readonly chain: Link[] = []
+  private readonly scratch = new ByteWriter(256)
+
+  constructor(record: StoredCodec) {
+    this.record = record
+  }
+
+  write({ all }: KeyMatches, out: ByteWriter): void {
+    this.number++
+    this.links = []
+    this.events = []
+    for (const { matches } of all) {
+      this.place(matches.partials)
+      this.place(matches.held)
+    }
+    this.writeEvents(out)
+    out.varint(this.links.length)
+    for (const { before, step, event } of this.links) {
+      out.varint(before === undefined ? 0 : before.place + 1)
+      out.varint(step)
+      out.varint(event.place)
+    }
+    out.varint(all.length)
+    for (const one of all) this.writePattern(one, out)
+  }
+
+  /** Gives links their places, each behind the one before it. */
+  private place(partials: readonly Partial[]): void {
+    const { chain, number } = this
+    for (let i = 0; i < partials.length; i++) {
+      let size = 0
+      for (let link: Link | undefined = partials[i]!.last; link !== undefined; link = link.before) {
+        if (link.writing === number) break
+        chain[size++] = link
+      }
+      while (size > 0) this.placeLink(chain[--size]!)
     }
   }
+
+  private placeLink(link: Link): void {
+    const { event } = link
+    link.writing = this.number
+    link.place = this.links.length
+    this.links.push(link)
+    if (event.writing === this.number) return
+    event.writing = this.number
+    this.events.push(event)
+  }
+
+  private writeEvents(out: ByteWriter): void {
+    const { events, scratch } = this
+    if (!isInOrder(events)) events.sort((a, b) => a.number - b.number)
+    out.varint(events.length)
+    for (let i = 0; i < events.length; i++) {
+      const event = events[i]!
+      event.place = i
+      writeNumber(out, event.timestamp)
+      scratch.clear()
+      this.record.write(event.record, scratch)
+      out.varint(scratch.length)
+      out.copy(scratch.bytes, 0, scratch.length)
+    }
+  }
+
+  private writePattern({ id, version, matches: { partials, held } }: UnderWay, out: ByteWriter): void {
+    const { scratch } = this
+    scratch.clear()
+    writeKey(scratch, id)
+    out.varint(scratch.length)
+    out.copy(scratch.bytes, 0, scratch.length)
+    out.varint(version)
+    out.varint(held.length)
+    out.varint(partials.length + held.length)
+    for (const all of [partials, held])
+      for (const { state, last } of all) {
+        out.varint(state)
+        out.varint(last.place)
+      }
+  }
 }
 
-const writeNumbers = (out: ByteWriter, numbers: readonly number[]): void => {
-  writeNumber(out, numbers.length)
-  for (const number of numbers) writeNumber(out, number)
+const isInOrder = (events: readonly Seen[]): boolean => {
+  for (let i = 1; i < events.length; i++) if (events[i - 1]!.number > events[i]!.number) return false
+  return true
 }
 
-const triples = (reader: ValueReader): readonly (readonly [number, number, number])[] =>
-  Array.from({ length: reader.number() / 3 }, () => [reader.number(), reader.number(), reader.number()] as const)
+class Reading {
+  private readonly record: StoredCodec
+  private readonly numbers: Numbers
+  private readonly reader = new ValueReader()
+
+  constructor(record: StoredCodec, numbers: Numbers) {
+    this.record = record
+    this.numbers = numbers
+  }
+
+  read(bytes: Uint8Array): KeyMatches {
+    const { reader } = this
+    reader.reset(bytes)
+    const events = this.list(() => this.event(bytes))
+    const links: Link[] = []
+    const firsts: Seen[] = []
+    for (let left = reader.varint(); left > 0; left--) {
+      const before = reader.varint() - 1
+      const link = new Link(links[before], reader.varint(), events[reader.varint()]!)
+      links.push(link)
+      firsts.push(before < 0 ? link.event : firsts[before]!)
+    }
+    const all = this.list(() => this.pattern(bytes, links, firsts))
+    reader.end()
+    return new KeyMatches(all)
+  }
+
+  private list<A>(read: () => A): A[] {
+    const all: A[] = []
+    for (let left = this.reader.varint(); left > 0; left--) all.push(read())
+    return all
+  }
+
+  private event(bytes: Uint8Array): Seen {
+    const timestamp = this.reader.number()
+    const length = this.reader.varint()
+    const start = this.reader.skip(length)
+    return new Seen(this.numbers.next++, timestamp, this.record.read(bytes, start, start + length) as object)
+  }
+
+  private pattern(bytes: Uint8Array, links: readonly Link[], firsts: readonly Seen[]): UnderWay {
+    const { reader } = this
+    const length = reader.varint()
+    const start = reader.skip(length)
+    const id = readKey(bytes, start, start + length, STRING_KEY) as string
+    const version = reader.varint()
+    const held = reader.varint()
+    const partials = this.list(() => {
+      const state = reader.varint()
+      const last = reader.varint()
+      return new Partial(state, links[last]!, firsts[last]!)
+    })
+    const matches = new Matches()
+    matches.partials = partials.slice(0, partials.length - held)
+    matches.held = partials.slice(partials.length - held)
+    return new UnderWay(id, version, matches)
+  }
+}

@@ -1,9 +1,11 @@
 import { operatorHash } from "../state/order.ts"
+import { Answers } from "./answers.ts"
 import { Tests } from "./automaton.ts"
 import { checkPattern } from "./check.ts"
 import { compilePattern } from "./compile.ts"
-import { Answers, Matcher, type Output } from "./matching.ts"
+import { Matcher, type Output } from "./matching.ts"
 import { type Condition, canBePassed, isNot, type Pattern, type Step } from "./spec.ts"
+import type { UnderWay } from "./underWay.ts"
 
 /** One of the patterns that are looked for in the same events. */
 export interface PatternOf {
@@ -30,6 +32,8 @@ export interface Member {
   readonly paused: boolean
   /** Where its matches go. */
   readonly output: Output
+  /** The number of the event that it was shown last. */
+  shown: number
 }
 
 /** What became of the partial matches of a pattern, in this process. */
@@ -42,7 +46,7 @@ export interface PatternCounts {
 }
 
 /** Patterns that begin with an event for which one of the tests holds; with any event, if there are none. */
-interface Beginning {
+export interface Beginning {
   readonly tests: readonly number[] | undefined
   readonly members: Member[]
 }
@@ -59,7 +63,9 @@ export class PatternSet {
   private readonly known = new Map<string, Member>()
   private readonly counted = new Map<string, PatternCounts>()
   private readonly maxPartials: number
-  private beginnings: readonly Beginning[] | undefined
+  private begin: readonly Beginning[] | undefined
+  /** How often the patterns have changed. */
+  changes = 0
 
   constructor(maxPartials: number) {
     this.maxPartials = maxPartials
@@ -93,8 +99,8 @@ export class PatternSet {
     const place = before?.place ?? this.known.size
     const matcher = before?.version === version ? before.matcher : this.matcherOf(of.pattern)
     if (before !== undefined && matcher !== before.matcher) this.tests.release(testsOf(before.matcher.pattern.steps))
-    this.known.set(of.id, { of, version, place, paused, matcher, output })
-    this.beginnings = undefined
+    this.known.set(of.id, { of, version, place, paused, matcher, output, shown: NEVER })
+    this.change()
   }
 
   private matcherOf(pattern: Pattern): Matcher {
@@ -108,7 +114,7 @@ export class PatternSet {
     if (member === undefined) return
     this.tests.release(testsOf(member.matcher.pattern.steps))
     this.known.delete(id)
-    this.beginnings = undefined
+    this.change()
   }
 
   /** Patterns come in the order of their ids, in whichever they were added. */
@@ -116,19 +122,43 @@ export class PatternSet {
     const all = [...this.known.values()].sort((a, b) => (a.of.id < b.of.id ? -1 : 1))
     this.known.clear()
     for (const [place, member] of all.entries()) this.known.set(member.of.id, { ...member, place })
-    this.beginnings = undefined
+    this.change()
   }
 
-  /** Calls `visit` for each pattern that the event that `answers` is about may begin; in the same order for the same event. */
-  begun(visit: (member: Member) => void): void {
-    this.beginnings ??= beginningsOf(
+  /** What an event may begin, in an order that stays while the patterns do. */
+  get beginnings(): readonly Beginning[] {
+    this.begin ??= beginningsOf(
       [...this.known.values()].filter(({ paused }) => !paused),
       this.tests
     )
-    for (const { tests, members } of this.beginnings)
-      if (tests === undefined || tests.some(test => this.answers.holds(test))) for (const one of members) visit(one)
+    return this.begin
+  }
+
+  /** Whether the event that `answers` is about may begin these patterns. */
+  mayBegin({ tests }: Beginning): boolean {
+    if (tests === undefined) return true
+    for (let i = 0; i < tests.length; i++) if (this.answers.holds(tests[i]!)) return true
+    return false
+  }
+
+  /** Finds the pattern that something under way is of; false if there is none of its version: then it is counted as dropped. */
+  find(one: UnderWay): boolean {
+    one.member = this.known.get(one.id)
+    if (one.member?.version === one.version) return true
+    const { size } = one.matches
+    this.countsOf(one.id).dropped += size
+    this.totals.dropped += size
+    return false
+  }
+
+  private change(): void {
+    this.begin = undefined
+    this.changes++
   }
 }
+
+/** In `shown`. */
+const NEVER = -1
 
 const beginningsOf = (members: readonly Member[], tests: Tests): readonly Beginning[] => {
   const found = new Map<string, Beginning>()

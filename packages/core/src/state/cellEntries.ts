@@ -32,17 +32,24 @@ export class CellEntries<V> {
   readonly key = new ByteWriter(64)
   readonly value = new ByteWriter(64)
   private readonly operator: number
+  private readonly prefix: Uint8Array
   private readonly scratch = new ByteWriter(64)
   private readonly reader = new ValueReader()
 
   constructor(layout: CellLayout<V>) {
     this.layout = layout
     this.operator = operatorHash(layout.id)
+    writeStateKey(this.key, this.operator, NO_NAMESPACE, layout.handle)
+    this.prefix = this.key.written().slice()
   }
 
   /** Key and value of a cell. */
   write(cell: Cell<V>): void {
     this.writeKey(cell)
+    this.writeValue(cell)
+  }
+
+  writeValue(cell: Pick<Cell<V>, "due" | "order" | "value" | "bytes">): void {
     this.value.clear()
     if (this.layout.timed) {
       writeNumber(this.value, cell.due)
@@ -64,6 +71,14 @@ export class CellEntries<V> {
     this.writePart(key, true)
   }
 
+  /** The same, where the key stands as bytes. */
+  writeRowBytes(kind: number, bytes: Uint8Array, start: number, end: number): void {
+    this.writePrefix()
+    this.key.u8(kind)
+    this.key.varint(end - start)
+    this.key.copy(bytes, start, end)
+  }
+
   /** The key of an entry by what stands behind the prefix. */
   nameRest(rest: Uint8Array): void {
     this.writePrefix()
@@ -82,7 +97,7 @@ export class CellEntries<V> {
   /** With what the keys of all entries begin. */
   writePrefix(): void {
     this.key.clear()
-    writeStateKey(this.key, this.operator, NO_NAMESPACE, this.layout.handle)
+    this.key.copy(this.prefix, 0, HANDLE_BYTES)
   }
 
   /** Its place among all that are due, and what stands there: its key. */

@@ -1,10 +1,12 @@
 /** Against a matcher that tries every way to give events to steps, and keeps those that the words of the rules allow. */
 import { expect, test } from "bun:test"
 import fc from "fast-check"
+import { Answers } from "../../src/pattern/answers.ts"
 import { Tests } from "../../src/pattern/automaton.ts"
 import { checkPattern, PatternError } from "../../src/pattern/check.ts"
 import { compilePattern } from "../../src/pattern/compile.ts"
-import { Answers, type Match, Matcher, Matches } from "../../src/pattern/matching.ts"
+import { Matches, Seen } from "../../src/pattern/matches.ts"
+import { type Match, Matcher } from "../../src/pattern/matching.ts"
 import {
   type Condition,
   canBePassed,
@@ -126,7 +128,7 @@ const matchesOf = (pattern: Pattern, events: readonly Event[]): readonly string[
   for (const [number, record] of events.entries()) {
     matcher.advance(matches, record.at, output)
     answers.about(record)
-    matcher.process(matches, { number, timestamp: record.at, record }, output)
+    matcher.process(matches, new Seen(number, record.at, record), output)
   }
   return [...found].sort()
 }

@@ -1,0 +1,135 @@
+const NOWHERE = -1
+
+/**
+ * Slots by a time, earliest first, and of one time in an order of their own: a heap in typed columns, four below each, so that
+ * a hundred thousand of them stay within the processor's cache. Each slot knows its place, so that one that goes leaves
+ * nothing behind.
+ */
+export class TimeHeap {
+  size = 0
+  /** By place. */
+  private times = new Float64Array(16)
+  private slots = new Int32Array(16)
+  /** By slot. */
+  private places = new Int32Array(16).fill(NOWHERE)
+  private orders = new Float64Array(16)
+  private readonly compare: ((a: number, b: number) => number) | undefined
+
+  /** `compare`: two slots of one time; those that are alike by it, and all without it, stand by their orders. */
+  constructor(compare?: (a: number, b: number) => number) {
+    this.compare = compare
+  }
+
+  get byteSize(): number {
+    const { times, slots, places, orders } = this
+    return times.byteLength + slots.byteLength + places.byteLength + orders.byteLength
+  }
+
+  isDue(time: number): boolean {
+    return this.size > 0 && this.times[0]! <= time
+  }
+
+  /** The earliest slot; only while there is one. */
+  get first(): number {
+    return this.slots[0]!
+  }
+
+  /** The earliest time; only while there is one. */
+  get firstTime(): number {
+    return this.times[0]!
+  }
+
+  /** When a slot that stands here is due. */
+  timeOf(slot: number): number {
+    return this.times[this.places[slot]!]!
+  }
+
+  orderOf(slot: number): number {
+    return this.orders[slot]!
+  }
+
+  /** Puts a slot in, or where it belongs by another time. */
+  put(slot: number, time: number, order: number): void {
+    this.makeRoom(slot)
+    this.orders[slot] = order
+    const place = this.places[slot]!
+    if (place === NOWHERE) this.rise(this.size++, slot, time)
+    else if (time < this.times[place]!) this.rise(place, slot, time)
+    else this.sink(place, slot, time)
+  }
+
+  remove(slot: number): void {
+    const place = this.places[slot]!
+    this.places[slot] = NOWHERE
+    const last = --this.size
+    if (place === last) return
+    const [moved, time] = [this.slots[last]!, this.times[last]!]
+    if (place > 0 && this.isBefore(moved, time, (place - 1) >> 2)) this.rise(place, moved, time)
+    else this.sink(place, moved, time)
+  }
+
+  /** Whether a slot of a time comes before what stands at a place. */
+  private isBefore(slot: number, time: number, place: number): boolean {
+    const other = this.times[place]!
+    return time === other ? this.isFirst(slot, this.slots[place]!) : time < other
+  }
+
+  private isFirst(a: number, b: number): boolean {
+    const apart = this.compare === undefined ? 0 : this.compare(a, b)
+    return apart === 0 ? this.orders[a]! < this.orders[b]! : apart < 0
+  }
+
+  private rise(from: number, slot: number, time: number): void {
+    let place = from
+    while (place > 0) {
+      const above = (place - 1) >> 2
+      if (!this.isBefore(slot, time, above)) break
+      this.set(place, this.slots[above]!, this.times[above]!)
+      place = above
+    }
+    this.set(place, slot, time)
+  }
+
+  private sink(from: number, slot: number, time: number): void {
+    let place = from
+    for (;;) {
+      const below = this.firstBelow(place)
+      if (below >= this.size || this.isBefore(slot, time, below)) break
+      this.set(place, this.slots[below]!, this.times[below]!)
+      place = below
+    }
+    this.set(place, slot, time)
+  }
+
+  /** Of the four places below one the first in the order; beyond all of them, if there are none. */
+  private firstBelow(place: number): number {
+    const begin = place * 4 + 1
+    const end = Math.min(begin + 4, this.size)
+    let first = begin
+    for (let i = begin + 1; i < end; i++) if (this.isBefore(this.slots[i]!, this.times[i]!, first)) first = i
+    return first
+  }
+
+  private set(place: number, slot: number, time: number): void {
+    this.times[place] = time
+    this.slots[place] = slot
+    this.places[slot] = place
+  }
+
+  private makeRoom(slot: number): void {
+    if (this.size === this.times.length) {
+      this.times = grown(this.times, new Float64Array(this.size * 2))
+      this.slots = grown(this.slots, new Int32Array(this.size * 2))
+    }
+    const { length } = this.places
+    if (slot < length) return
+    const size = Math.max(slot + 1, length * 2)
+    this.places = grown(this.places, new Int32Array(size).fill(NOWHERE))
+    this.orders = grown(this.orders, new Float64Array(size))
+  }
+}
+
+const grown = <A extends Float64Array | Int32Array>(from: A, to: A): A => {
+  to.set(from)
+  return to
+}
