@@ -114,6 +114,14 @@ const alerts = async () =>
     return `${id} ${version} ${steps.flatMap(({ events }) => events.map(event => event.id)).join(" ")}`
   })
 
+/** Matches of a version come out: event time goes on. */
+const finds = (version: string, running: Headrace) =>
+  poll(
+    async () => (await alerts()).filter(one => one.startsWith(version)).length > 10,
+    60_000,
+    () => `alerts of ${version}; log:\n${running.log}`
+  )
+
 test("added, changed, paused, resumed and removed at one event time in all lanes, through kill -9", async () => {
   const [first, second] = [start("first"), start("second")]
   await Promise.all([first.reaches("headrace_partitions", 1), second.reaches("headrace_partitions", 1)])
@@ -121,11 +129,14 @@ test("added, changed, paused, resumed and removed at one event time in all lanes
   expect(await apply("trial", 60, 40)).toMatchObject({ code: 0, out: "trial version 1 accepted\n" })
   expect(await apply("other", 90, 20)).toMatchObject({ code: 0, out: "other version 1 accepted\n" })
   await pay(600)
+  await finds("trial 1", first)
+  await pay(200)
   await second.kill()
   // What comes now is accepted by whoever has the control topic's partition by then.
   const third = start("second")
   expect(await apply("trial", 50, 30)).toMatchObject({ code: 0, out: "trial version 2 accepted\n" })
   await pay(600)
+  await finds("trial 2", third)
   expect(await pattern("pause", "trial")).toMatchObject({ code: 0, out: "trial version 2 paused\n" })
   await pay(600)
   await first.kill()
@@ -150,10 +161,12 @@ test("added, changed, paused, resumed and removed at one event time in all lanes
   await pay(600)
 
   // Far behind all others: event time goes on past every change and match.
-  const end = Array.from({ length: PARTITIONS }, (_, partition) => ({
-    ...{ partition, key: `end-${partition}`, account: `end-${partition}`, id: -1, cents: 45, at: BEGIN + 3_600_000 }
-  }))
-  await send(servers, "fraud.payments", Payment, end)
+  const end = (cents: number, at: number) =>
+    Array.from({ length: PARTITIONS }, (_, partition) => {
+      const account = `end-${partition}`
+      return { partition, key: account, account, id: -1, cents, at: BEGIN + at }
+    })
+  await send(servers, "fraud.payments", Payment, [...end(70, 3_600_000), ...end(45, 3_700_000)])
   const from = async (id: string) => (await replies()).filter(one => one.id === id && one.from !== null)
   await poll(
     async () => (await from("trial")).length >= 4 && (await from("other")).length >= 2,
@@ -170,7 +183,6 @@ test("added, changed, paused, resumed and removed at one event time in all lanes
   const [trialAt, otherAt] = [await times("trial"), await times("other")]
   expect([trialAt.length, otherAt.length]).toEqual([4, 2])
   const all = [...expected("trial", with_(trial, trialAt)), ...expected("other", with_(other, otherAt))]
-  console.log(BEGIN, trialAt, otherAt, all.length)
   expect(all.filter(one => one.startsWith("trial 1")).length).toBeGreaterThan(10)
   expect(all.filter(one => one.startsWith("trial 2")).length).toBeGreaterThan(10)
   await poll(
@@ -181,6 +193,15 @@ test("added, changed, paused, resumed and removed at one event time in all lanes
   expect((await alerts()).toSorted()).toEqual(all.toSorted())
   const audit = await auditTopic({ bootstrap: servers.bootstrap, registry: servers.registry, topic: "fraud.alerts" })
   expect(audit).toMatchObject({ duplicated: 0, unreadable: 0 })
+
+  const explained = await Promise.all(
+    [fourth, fifth].map(one => headrace("pattern", "explain", "--key", "end-0", "--url", one.url!))
+  )
+  const [under, ...others] = explained.map(one => one.out).filter(one => !one.startsWith("nothing is under way"))
+  expect(others).toEqual([])
+  expect(under).toStartWith(
+    `trial (fraud) waits for small, until ${BEGIN + 7_200_000}\n  large at ${BEGIN + 3_600_000}: {`
+  )
 
   const { out } = await pattern("list")
   expect(out).toMatch(/^other {2}version 1 {2}removed {2}in force from 2.*\ntrial {2}version 2 {2}active {3}accepted/)

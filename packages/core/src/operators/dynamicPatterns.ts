@@ -1,4 +1,4 @@
-import { END_OF_TIME, type Input } from "../operator.ts"
+import { END_OF_TIME, type Input, NO_WATERMARK } from "../operator.ts"
 import { Agreement, type Heard, type PatternChange } from "../pattern/agreement.ts"
 import type { PatternOf } from "../pattern/set.ts"
 import { PatternMatch, type PatternMatchOptions } from "./patternMatch.ts"
@@ -16,7 +16,7 @@ export interface DynamicPatternsOptions extends Omit<PatternMatchOptions, "patte
 }
 
 /** Behind the state of PatternMatch. */
-const AGREEMENT = FIRST_STATE + 16
+const AGREEMENT = FIRST_STATE + 2
 
 /**
  * Finds patterns that come, change, rest and go while it runs. A change that has come holds event time back until all partitions
@@ -60,6 +60,11 @@ export class DynamicPatterns extends PatternMatch {
     return this.agreement.come
   }
 
+  /** It may not go as far yet. */
+  protected override get reached(): number {
+    return this.agreement.come
+  }
+
   override get pending(): boolean {
     return super.pending || this.isTurn
   }
@@ -77,14 +82,12 @@ export class DynamicPatterns extends PatternMatch {
     if (this.current === END_OF_TIME) this.tell?.watermark(END_OF_TIME)
   }
 
-  protected override note(): void {
-    super.note()
-    this.agreement.keep()
-  }
-
   protected override recall(): void {
     super.recall()
     this.agreement.recall()
+    this.agreement.come = this.current
+    // How far it may go follows from the state: it goes there before anything else.
+    this.current = NO_WATERMARK
     this.isStale = true
   }
 

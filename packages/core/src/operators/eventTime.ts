@@ -130,8 +130,13 @@ export abstract class EventTimeOperator extends NotedState {
     throw new RangeError(`"${this.id}": an event's timestamp is not a time in ms (${timestamp})`)
   }
 
+  /** How far event time has come: what is kept of it. */
+  protected get reached(): number {
+    return this.current
+  }
+
   protected note(): void {
-    if (this.progress.get() !== this.current) this.progress.set(this.current)
+    if (this.progress.get() !== this.reached) this.progress.set(this.reached)
   }
 
   protected recall(): void {

@@ -30,6 +30,8 @@ interface Proposed {
   readonly change: PatternChange | undefined
   /** By partition; as text, since a time may be infinite. */
   readonly heard: Readonly<Record<number, string>>
+  /** Once all have said so. */
+  readonly from?: string
 }
 
 /** A change on which all agree: it takes effect behind the events at or before `from`. */
@@ -49,8 +51,6 @@ const nameOf = ({ id, turn }: PatternChange): string => `${id}/${turn}`
  */
 export class Agreement {
   private readonly proposed: Cells<Proposed>
-  /** How far event time has come in, which may be further than it may go. */
-  private readonly progress: Cells<string>
   /** What holds, by the ids of the patterns. */
   private readonly inForce: Cells<PatternChange>
   private readonly partition: number
@@ -60,24 +60,21 @@ export class Agreement {
   /** How far this partition may go while others have not said how far they had come. */
   private held = Number.POSITIVE_INFINITY
   private isStale = false
-  /** How far event time has come in. */
+  /** How far event time has come in, which may be further than it may go. */
   come = NO_WATERMARK
 
   constructor(id: string, handle: number, place: { readonly partition: number; readonly partitions: number }) {
     this.proposed = new Cells<Proposed>({ id, handle, codec: json(), timed: false })
     this.inForce = new Cells<PatternChange>({ id, handle: handle + 1, codec: json(), timed: false })
-    this.progress = new Cells<string>({ id, handle: handle + 2, codec: json(), timed: false })
     this.partition = place.partition
     this.partitions = place.partitions
   }
 
-  /** The state that it has. */
+  /** The state that it has: under two handles. */
   get parts(): readonly KeyedPart[] {
-    return [
-      keyedPart("proposed", "map", false, this.proposed),
-      keyedPart("in force", "map", false, this.inForce),
-      keyedPart("event time", "value", false, this.progress)
-    ]
+    return [keyedPart("proposed", "map", false, this.proposed), keyedPart("in force", "map", false, this.inForce)].map(
+      ({ schema, cells }) => ({ schema: { ...schema, shared: true }, cells })
+    )
   }
 
   /** A change has come. What it answers has to be told to all partitions, this one as well. */
@@ -127,17 +124,9 @@ export class Agreement {
     return this.inForce.all(ALL).map(({ value }) => value)
   }
 
-  /** Writes what is not written yet. */
-  keep(): void {
-    const come = String(this.come)
-    if (this.progress.find(ALL, undefined)?.value !== come)
-      this.progress.put(ALL, undefined, come, Number.POSITIVE_INFINITY)
-  }
-
   /** State has come back. */
   recall(): void {
     this.isStale = true
-    this.come = Number(this.progress.find(ALL, undefined)?.value ?? NO_WATERMARK)
   }
 
   private forget(id: string): void {
@@ -150,7 +139,10 @@ export class Agreement {
   }
 
   private note(name: string, proposed: Proposed): void {
-    this.proposed.put(ALL, name, proposed, Number.POSITIVE_INFINITY)
+    const times = Object.values(proposed.heard).map(Number)
+    const isDecided = proposed.change !== undefined && times.length === this.partitions
+    const value = isDecided ? { ...proposed, from: String(Math.max(...times)) } : proposed
+    this.proposed.put(ALL, name, value, Number.POSITIVE_INFINITY)
     this.isStale = true
   }
 
@@ -160,11 +152,10 @@ export class Agreement {
     const decided: Decided[] = []
     this.held = Number.POSITIVE_INFINITY
     for (const { sub, value } of this.proposed.all(ALL)) {
-      const { change, heard } = value
+      const { change, heard, from } = value
       if (change === undefined) continue
-      const times = Object.values(heard).map(Number)
-      if (times.length < this.partitions) this.held = Math.min(this.held, Number(heard[this.partition]))
-      else decided.push({ name: sub as string, change, from: Math.max(...times) })
+      if (from === undefined) this.held = Math.min(this.held, Number(heard[this.partition]))
+      else decided.push({ name: sub as string, change, from: Number(from) })
     }
     this.decided = decided.sort((a, b) => a.from - b.from || compare(a.change, b.change))
   }
