@@ -11,6 +11,8 @@ import { APP, World } from "../src/world.ts"
 import { batchOf } from "./bench.ts"
 
 const IDLE_AFTER_MS = 1_000
+/** The least time between two watermarks. */
+const INTERVAL_MS = 100
 const PARTITIONS = 2
 const Total = Schema.Struct({ key: Schema.String, windowStart: Schema.Int, windowEnd: Schema.Int, n: Schema.Int })
 
@@ -155,6 +157,26 @@ test("a watermark goes out once a transaction, to all partitions, and only if it
   expect(all.signals).toBe(PARTITIONS)
 })
 
+test("watermarks keep their distance, and the last one goes out without a further record", () => {
+  const all = new Stages()
+  all.feed(0, event(1, 500))
+  all.feed(1, event(2, 500))
+  expect(all.signals).toBe(2 * PARTITIONS)
+  for (let at = 600; at < 700; at++) all.feed(0, event(at, at))
+  expect(all.signals).toBe(2 * PARTITIONS)
+  expect(all.sources.map(task => task.pending())).toEqual([false, false])
+  all.parts.clock.now += INTERVAL_MS
+  expect(all.sources.map(task => task.pending())).toEqual([true, false])
+  all.look()
+  expect(all.signals).toBe(3 * PARTITIONS)
+  all.feed(1, event(1_000, 5_000))
+  expect(all.watermarks).toEqual([698, 698])
+  // A clock that was set back does not silence it.
+  all.parts.clock.now = -1_000_000
+  all.feed(0, event(1_001, 5_000))
+  expect(all.signals).toBe(5 * PARTITIONS)
+})
+
 test("a partition that has no records for a while is not waited for, until it has one", () => {
   const all = new Stages()
   all.feed(0, event(1, 500), event(2, 5_000))
@@ -171,6 +193,7 @@ test("a partition that has no records for a while is not waited for, until it ha
   all.feed(1, event(3, 900))
   all.feed(0, event(4, 7_000))
   expect(all.watermarks).toEqual([6_999, 6_999])
+  all.parts.clock.now += INTERVAL_MS
   all.feed(1, event(5, 8_000))
   all.feed(0, event(6, 20_000))
   expect(all.watermarks).toEqual([7_999, 7_999])
@@ -198,6 +221,7 @@ test("how far each partition before it has come is state of the stage", () => {
   })
   expect(all.watermarks).toEqual([1_999, 1_999])
   // Partition 0 stood at 4,999 before: it need not say so again.
+  all.parts.clock.now += INTERVAL_MS
   all.feed(1, event(4, 4_000))
   expect(all.watermarks).toEqual([3_999, 3_999])
 })

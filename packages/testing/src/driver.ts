@@ -255,7 +255,10 @@ export class TestDriver {
         for (const target of targets()) target.watermark(number, from, watermark)
       },
       rest: () => {},
-      settle: () => {}
+      settle: () => {},
+      // Nothing waits here: event time is told at once.
+      pending: false,
+      proceed: () => 0
     }
   }
 }

@@ -368,6 +368,7 @@ class ChainBuilder {
     const crossing = this.parts.exchange(node, { partition: this.partition, shape: leaves, key, outputs: this.outputs })
     const folded = node.parts === undefined ? crossing : new FoldedCrossing(crossing, node.parts)
     this.crossings.push(folded)
+    this.timed.push(folded)
     return folded
   }
 

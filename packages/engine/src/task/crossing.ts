@@ -1,7 +1,11 @@
 import type { Input } from "@headrace/core"
+import type { Timed } from "./operators.ts"
 
-/** Where records leave a stage: what flows in goes to the partition of its key, event time to all partitions. */
-export interface Crossing extends Input {
+/**
+ * Where records leave a stage: what flows in goes to the partition of its key, event time to all partitions.
+ * `pending`: the next stage has not heard of event time for a while, and a transaction is to be made to tell it.
+ */
+export interface Crossing extends Input, Timed {
   /** Nothing comes for the time being: the next stage is not to wait. Ends by itself with the next record or watermark. */
   readonly rest: () => void
   /** Tells the next stage where event time stands. Called once a transaction, before it is sealed. */

@@ -1,6 +1,6 @@
-import { type Keyed, NO_WATERMARK, partitionOf, type RecordEncoder } from "@headrace/core"
+import { END_OF_TIME, type Keyed, NO_WATERMARK, partitionOf, type RecordEncoder } from "@headrace/core"
 import { exchangeName, exchangesOf } from "../names.ts"
-import type { ChainParts } from "./chain.ts"
+import type { ChainParts, WallClock } from "./chain.ts"
 import { Channels } from "./channels.ts"
 import type { Crossing } from "./crossing.ts"
 import { writeEnvelope, writeIdle, writeWatermark } from "./envelope.ts"
@@ -19,7 +19,11 @@ export interface ExchangeOptions {
   /** Undefined: records go to all partitions. */
   readonly key: Keyed | undefined
   readonly outputs: () => Outputs
+  readonly clock: WallClock
 }
+
+/** The least time between two watermarks, in ms: each costs a record in every partition, of every partition before (rule 7). */
+const INTERVAL_MS = 100
 
 /** librdkafka's word for the time of producing. */
 const NOW = -1
@@ -27,15 +31,17 @@ const NO_KEY = -1
 const NO_KIND = 0
 
 /**
- * A crossing over a topic. A watermark goes out at the end of the transaction, behind all its records, and only if it has
- * advanced: each costs a record in every partition.
+ * A crossing over a topic. A watermark goes out at the end of a transaction, behind all its records, and only if it has
+ * advanced and the one before is old enough. The end of event time waits for nothing.
  */
 export class ExchangeSink implements Crossing {
   private readonly options: ExchangeOptions
   private watermarkNow = NO_WATERMARK
   private resting = false
   /** What the next stage has heard. */
-  private said = { watermark: NO_WATERMARK, resting: false }
+  private said = { watermark: NO_WATERMARK, resting: false, at: Number.NEGATIVE_INFINITY }
+  /** A transaction is made to tell the next stage. */
+  private settling = false
 
   constructor(options: ExchangeOptions) {
     this.options = options
@@ -60,17 +66,34 @@ export class ExchangeSink implements Crossing {
     this.resting = true
   }
 
+  get pending(): boolean {
+    return !this.settling && this.watermarkNow > this.said.watermark && this.mayTell
+  }
+
+  proceed(): number {
+    this.settling = true
+    return 1
+  }
+
   settle(): void {
     const { said, watermarkNow, resting } = this
-    const { exchange, channel } = this.options
-    if (watermarkNow > said.watermark || (said.resting && !resting)) {
+    const { exchange, channel, clock } = this.options
+    this.settling = false
+    const changes = said.resting !== resting
+    if ((watermarkNow > said.watermark && (this.mayTell || changes)) || (said.resting && !resting)) {
       this.toAll(outputs => writeWatermark(outputs.data, exchange, channel, watermarkNow))
-      this.said = { watermark: watermarkNow, resting: false }
+      this.said = { watermark: watermarkNow, resting: false, at: clock.now }
     }
     if (resting && !this.said.resting) {
       this.toAll(outputs => writeIdle(outputs.data, exchange, channel))
       this.said.resting = true
     }
+  }
+
+  /** A clock that was set back holds nothing up. */
+  private get mayTell(): boolean {
+    const since = this.options.clock.now - this.said.at
+    return since >= INTERVAL_MS || since < 0 || this.watermarkNow === END_OF_TIME
   }
 
   private toOne(key: Keyed, record: object, timestamp: number): void {
@@ -99,9 +122,9 @@ export class ExchangeSink implements Crossing {
 
 /** How records of a lane cross, over the topics that exchanges have. */
 export const exchangeOver =
-  (parts: Pick<TaskParts, "plan" | "app" | "encoders" | "topicId" | "partitions">): ChainParts["exchange"] =>
+  (parts: Pick<TaskParts, "plan" | "app" | "encoders" | "topicId" | "partitions" | "clock">): ChainParts["exchange"] =>
   (node, { partition, shape, key, outputs }) => {
-    const { plan, app, partitions } = parts
+    const { plan, app, partitions, clock } = parts
     const topic = exchangeName(app, node.log)
     const encoder = parts.encoders.get(node.id)
     if (encoder === undefined) throw new Error(`No encoder was made for ${node.id}`)
@@ -112,6 +135,7 @@ export const exchangeOver =
       channel: new Channels(plan, app, node, partitions).numberOf(partition),
       encoder: shape.kind === "view" ? encoder.from(shape.decoder, shape.names) : encoder,
       key: node.to === "all" ? undefined : key,
-      outputs
+      outputs,
+      clock
     })
   }

@@ -26,6 +26,14 @@ export class FoldedCrossing implements Crossing {
     this.crossing.rest()
   }
 
+  get pending(): boolean {
+    return this.crossing.pending
+  }
+
+  proceed(limit: number): number {
+    return this.crossing.proceed(limit)
+  }
+
   settle(): void {
     this.combiner.flush()
     this.crossing.settle()
