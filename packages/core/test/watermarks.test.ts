@@ -44,15 +44,22 @@ const listening = (said: Said[]): TimeOutput => ({
 
 const combinedCase = ({ spec, steps }: Case): void => {
   const said: Said[] = []
-  const combiner = new WatermarkCombiner(listening(said))
-  const clock = () => new SourceClock("source", spec.delay)
-  const idleness = () => (spec.idleTimeout === undefined ? undefined : new Idleness(spec.idleTimeout))
-  for (let i = 0; i < spec.partitions; i++) combiner.add(i, clock(), idleness())
+  const combiner = new WatermarkCombiner<number>(listening(said))
+  const clocks = new Map<number, SourceClock>()
+  const add = (partition: number) => {
+    const clock = new SourceClock("source", spec.delay)
+    clocks.set(partition, clock)
+    combiner.add(partition, clock, spec.idleTimeout === undefined ? undefined : new Idleness(spec.idleTimeout))
+  }
+  for (let i = 0; i < spec.partitions; i++) add(i)
   let now = 0
   for (const step of steps) {
-    if (step.event !== undefined) combiner.observe(step.event.partition, step.event.ts)
+    if (step.event !== undefined) {
+      clocks.get(step.event.partition)!.observe(step.event.ts)
+      combiner.observe(step.event.partition)
+    }
     if (step.idle !== undefined) combiner.idle(step.idle.partition)
-    if (step.add !== undefined) combiner.add(step.add.partition, clock(), idleness())
+    if (step.add !== undefined) add(step.add.partition)
     if (step.remove !== undefined) combiner.remove(step.remove.partition)
     if (step.advance !== undefined) now += step.advance
     if (step.periodic === true) combiner.periodic(now)

@@ -2,6 +2,7 @@ import {
   END_OF_TIME,
   Idleness,
   SourceClock,
+  StageClock,
   type TimeOutput,
   WatermarkCombiner,
   WatermarkValve
@@ -39,23 +40,74 @@ const compared = (steps: readonly Step[], said: Row[], take: (step: Step) => voi
   return undefined
 }
 
-/** Partitions of a source, with or without a time-out after which one is idle. */
+/** What a source's partitions are to a lane: a clock each, and whether it has gone quiet. */
+class Partition {
+  readonly clock: SourceClock
+  readonly idleness: Idleness | undefined
+
+  constructor({ name, spec }: Parameters<Runner>[0]) {
+    const { delay, idleTimeout } = spec as Readonly<Record<string, number>>
+    this.clock = new SourceClock(name, delay!)
+    this.idleness = idleTimeout === undefined ? undefined : new Idleness(idleTimeout)
+  }
+}
+
+/**
+ * Partitions of a source, with or without a time-out after which one is idle: as lanes compare them to align. Where none is
+ * ever idle, gone or new, also as the stage behind them sees them (what comes of idle ones there is another rule of Flink's,
+ * and the cases of `aligned`).
+ */
 export const combined: Runner = one => {
-  const { delay, partitions, idleTimeout } = one.spec as Readonly<Record<string, number>>
+  const steps = one.steps as unknown as readonly Step[]
+  return together(one, steps) ?? (steps.some(({ add, remove, idle }) => add ?? remove ?? idle) ? undefined : staged(one, steps))
+}
+
+const together = (one: Parameters<Runner>[0], steps: readonly Step[]): string | undefined => {
   const said: Row[] = []
-  const combiner = new WatermarkCombiner(listening(said))
-  const add = (partition: number) =>
-    combiner.add(partition, new SourceClock(one.name, delay!), idleTimeout === undefined ? undefined : new Idleness(idleTimeout))
-  for (let i = 0; i < partitions!; i++) add(i)
+  const combiner = new WatermarkCombiner<number>(listening(said))
+  const clocks = new Map<number, SourceClock>()
+  const add = (number: number) => {
+    const { clock, idleness } = new Partition(one)
+    clocks.set(number, clock)
+    combiner.add(number, clock, idleness)
+  }
+  for (let i = 0; i < (one.spec as { readonly partitions: number }).partitions; i++) add(i)
   let now = 0
-  return compared(one.steps as unknown as readonly Step[], said, step => {
-    if (step.event !== undefined) combiner.observe(step.event.partition, step.event.ts)
+  return compared(steps, said, step => {
+    if (step.event !== undefined) {
+      clocks.get(step.event.partition)!.observe(step.event.ts)
+      combiner.observe(step.event.partition)
+    }
     if (step.idle !== undefined) combiner.idle(step.idle.partition)
     if (step.add !== undefined) add(step.add.partition)
     if (step.remove !== undefined) combiner.remove(step.remove.partition)
     if (step.advance !== undefined) now += step.advance
     if (step.periodic === true) combiner.periodic(now)
   })
+}
+
+/** Each `periodic` is the end of a transaction of each partition, in which it says its watermark to the stage behind it. */
+const staged = (one: Parameters<Runner>[0], steps: readonly Step[]): string | undefined => {
+  const said: Row[] = []
+  const partitions = Array.from({ length: (one.spec as { readonly partitions: number }).partitions }, () => new Partition(one))
+  const stage = new StageClock(one.name, partitions.length, listening(said))
+  let now = 0
+  let wasIdle = false
+  const wrong = compared(steps, said, ({ event, advance, periodic }) => {
+    if (wasIdle) return
+    if (event !== undefined) {
+      partitions[event.partition]!.clock.observe(event.ts)
+      partitions[event.partition]!.idleness?.observe()
+    }
+    if (advance !== undefined) now += advance
+    if (periodic !== true) return
+    wasIdle = partitions.some(({ idleness }) => idleness?.look(now) === true)
+    if (wasIdle) return
+    for (const [i, { clock }] of partitions.entries()) stage.advance(i, clock.watermark())
+    // They say it one after the other: what counts is where the stage stands behind the last one.
+    said.splice(0, said.length - 1)
+  })
+  return wasIdle ? undefined : wrong
 }
 
 /** Inputs of an operator. */

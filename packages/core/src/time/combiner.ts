@@ -5,7 +5,7 @@ import type { SourceClock } from "./sourceClock.ts"
 
 /** A partition as the combiner sees it. */
 interface Part {
-  readonly clock: SourceClock
+  readonly clock: Pick<SourceClock, "watermark">
   readonly idleness: Idleness | undefined
   watermark: number
   /** As of the last `periodic`. */
@@ -15,12 +15,12 @@ interface Part {
 }
 
 /**
- * Event time of a source with several partitions, by the rules of Flink's `WatermarkOutputMultiplexer`: the minimum
- * over the partitions that are not idle, looked at in `periodic` and nowhere else. A partition that has had no event
+ * How far several partitions P of sources have come together, by the rules of Flink's `WatermarkOutputMultiplexer`: the minimum
+ * over those that are not idle, looked at in `periodic` and nowhere else. A partition that has had no event
  * holds the others back until it has one, is idle, or is removed. Nothing ever goes back.
  */
-export class WatermarkCombiner {
-  private readonly parts = new Map<number, Part>()
+export class WatermarkCombiner<P> {
+  private readonly parts = new Map<P, Part>()
   private readonly output: TimeOutput
   private emitted = NO_WATERMARK
   private isIdle = false
@@ -29,25 +29,30 @@ export class WatermarkCombiner {
     this.output = output
   }
 
-  add(partition: number, clock: SourceClock, idleness?: Idleness): void {
+  /** The partitions that were added, and not removed since. */
+  get partitions(): readonly P[] {
+    return [...this.parts.keys()]
+  }
+
+  /** `clock`: asked at each `periodic`. */
+  add(partition: P, clock: Pick<SourceClock, "watermark">, idleness?: Idleness): void {
     this.parts.set(partition, { clock, idleness, watermark: NO_WATERMARK, idle: false, idled: false })
   }
 
   /** A partition that is not there is no error. Takes effect at the next `periodic`. */
-  remove(partition: number): void {
+  remove(partition: P): void {
     this.parts.delete(partition)
   }
 
-  /** Called for each event of a partition that was added. */
-  observe(partition: number, timestamp: number): void {
+  /** Called for events of a partition that was added: it is not idle. Their time is its clock's affair. */
+  observe(partition: P): void {
     const part = this.at(partition)
-    part.clock.observe(timestamp)
     part.idleness?.observe()
     part.idled = false
   }
 
   /** Says that a partition is idle, from the next `periodic` to its next event. */
-  idle(partition: number): void {
+  idle(partition: P): void {
     this.at(partition).idled = true
   }
 
@@ -86,7 +91,7 @@ export class WatermarkCombiner {
     this.output.watermark(watermark)
   }
 
-  private at(partition: number): Part {
+  private at(partition: P): Part {
     const part = this.parts.get(partition)
     if (part === undefined) throw new Error(`Partition ${partition} was not added`)
     return part

@@ -1,5 +1,5 @@
-import { Idleness } from "@headrace/core"
-import type { Alignment as Bound, Plan } from "headrace"
+import { Idleness, NO_WATERMARK, WatermarkCombiner } from "@headrace/core"
+import type { Plan, SourceNode } from "headrace"
 import type { LaneMetrics } from "../metrics.ts"
 import { of } from "../names.ts"
 import type { Task } from "../task/task.ts"
@@ -7,23 +7,14 @@ import { GroupClocks } from "./group-clocks.ts"
 
 /** Where a source has no idle time-out: a partition without records for as long is not waited for. */
 const IDLE_MS = 5_000
-
-/** A running partition of a source that is aligned. */
-interface Member {
-  readonly group: number
-  readonly maxDriftMs: number
-  readonly idleness: Idleness
-  /** As of the last look. */
-  position: number
-}
+/** Nothing of the group is here, or all of it is idle. */
+const NOTHING_TO_WAIT_FOR = Number.POSITIVE_INFINITY
 
 /** Partitions that are to be read no further for now, and those that may go on. */
 export interface Aligned {
   readonly ahead: readonly Task[]
   readonly caughtUp: readonly Task[]
 }
-
-const NONE: Aligned = { ahead: [], caughtUp: [] }
 
 /** The alignment groups of a pipeline: their numbers are places in it. */
 export const alignmentGroups = (plan: Plan): readonly string[] => [
@@ -35,20 +26,16 @@ export const alignmentGroups = (plan: Plan): readonly string[] => [
  * never is: so there always is one that is read, or that is idle soon and not waited for any more.
  */
 export class Alignment {
-  private readonly sources: ReadonlyMap<string, { readonly bound: Bound; readonly idleMs: number }>
-  private readonly groups: readonly string[]
+  private readonly groups: readonly Group[]
   private readonly clocks: GroupClocks
-  private readonly members = new WeakMap<Task, Member>()
 
   /** `lane`: its number among those that share `clocks`. Without them it is by itself. */
   constructor(plan: Plan, lane?: number, clocks?: SharedArrayBuffer) {
-    this.groups = alignmentGroups(plan)
-    this.clocks = new GroupClocks(this.groups.length, lane, clocks)
-    this.sources = new Map(
-      of(plan, "source").flatMap(({ topic, alignment: bound, idleTimeoutMs: idleMs = IDLE_MS }) =>
-        bound === undefined ? [] : [[topic, { bound, idleMs }] as const]
-      )
+    const sources = of(plan, "source")
+    this.groups = alignmentGroups(plan).map(
+      name => new Group(sources.filter(({ alignment }) => alignment?.group === name))
     )
+    this.clocks = new GroupClocks(this.groups.length, lane, clocks)
   }
 
   /**
@@ -62,27 +49,19 @@ export class Alignment {
     wallClock: number,
     metrics: Pick<LaneMetrics, "set">
   ): Aligned {
-    if (this.groups.length === 0) return NONE
-    const least = this.groups.map(() => Number.POSITIVE_INFINITY)
-    const all: (readonly [Task, Member])[] = []
-    for (const task of tasks) {
-      const member = this.memberOf(task)
-      if (member === undefined) continue
-      all.push([task, member])
-      if (!isIdle(task, member, isHeld(task), now))
-        least[member.group] = Math.min(least[member.group]!, task.watermark())
-    }
-    for (const [group, own] of least.entries()) {
-      this.clocks.say(group, own, wallClock)
-      least[group] = Math.min(own, this.clocks.others(group, wallClock))
-    }
+    const all = this.groups.length === 0 ? [] : [...tasks]
     const ahead: Task[] = []
     const caughtUp: Task[] = []
     let held = 0
-    for (const [task, { group, maxDriftMs }] of all) {
-      const isAhead = task.watermark() - least[group]! > maxDriftMs
-      if (isAhead) held++
-      if (isAhead !== isHeld(task)) (isAhead ? ahead : caughtUp).push(task)
+    for (const [number, group] of this.groups.entries()) {
+      const own = group.look(all, isHeld, now)
+      this.clocks.say(number, own, wallClock)
+      const least = Math.min(own, this.clocks.others(number, wallClock))
+      for (const task of group.tasks) {
+        const isAhead = task.watermark() - least > group.driftOf(task)
+        if (isAhead) held++
+        if (isAhead !== isHeld(task)) (isAhead ? ahead : caughtUp).push(task)
+      }
     }
     metrics.set("heldBack", held)
     return { ahead, caughtUp }
@@ -92,27 +71,57 @@ export class Alignment {
   repeat(wallClock: number): void {
     this.clocks.repeat(wallClock)
   }
-
-  private memberOf(task: Task): Member | undefined {
-    const known = this.members.get(task)
-    const source = this.sources.get(task.topic)
-    if (known !== undefined || source === undefined) return known
-    const { bound, idleMs } = source
-    const member: Member = {
-      group: this.groups.indexOf(bound.group),
-      maxDriftMs: bound.maxDriftMs,
-      idleness: new Idleness(idleMs),
-      position: -1
-    }
-    this.members.set(task, member)
-    return member
-  }
 }
 
-/** One that is not read cannot show that it has records: it is not idle. */
-const isIdle = (task: Task, member: Member, isHeld: boolean, now: number): boolean => {
-  const position = task.nextOffset()
-  if (isHeld || position !== member.position) member.idleness.observe()
-  member.position = position
-  return member.idleness.look(now)
+/** The lane's partitions of the sources of a group. */
+class Group {
+  private readonly sources: ReadonlyMap<string, SourceNode>
+  private readonly combiner = new WatermarkCombiner<Task>({
+    watermark: watermark => {
+      this.reached = watermark
+    },
+    idle: () => {
+      this.isIdle = true
+    },
+    active: () => {
+      this.isIdle = false
+    }
+  })
+  /** Where they stood at the last look. */
+  private readonly positions = new WeakMap<Task, number>()
+  private reached = NO_WATERMARK
+  private isIdle = false
+
+  constructor(sources: readonly SourceNode[]) {
+    this.sources = new Map(sources.map(source => [source.topic, source]))
+  }
+
+  get tasks(): readonly Task[] {
+    return this.combiner.partitions
+  }
+
+  driftOf(task: Task): number {
+    return this.sources.get(task.topic)!.alignment!.maxDriftMs
+  }
+
+  /** How far they have come together. */
+  look(all: readonly Task[], isHeld: (task: Task) => boolean, now: number): number {
+    const { combiner, positions } = this
+    const tasks = all.filter(({ topic }) => this.sources.has(topic))
+    for (const task of this.tasks) if (!tasks.includes(task)) combiner.remove(task)
+    for (const task of tasks) {
+      const before = positions.get(task)
+      const position = task.nextOffset()
+      positions.set(task, position)
+      if (before === undefined) combiner.add(task, task, new Idleness(this.idleMsOf(task)))
+      // One that is not read cannot show that it has records.
+      if (before !== position || isHeld(task)) combiner.observe(task)
+    }
+    combiner.periodic(now)
+    return tasks.length === 0 || this.isIdle ? NOTHING_TO_WAIT_FOR : this.reached
+  }
+
+  private idleMsOf({ topic }: Task): number {
+    return this.sources.get(topic)!.idleTimeoutMs ?? IDLE_MS
+  }
 }
