@@ -8,6 +8,7 @@ import {
   DEADLINE_MS,
   fresh,
   fromBeginning,
+  murmur2Partition,
   openConsumer,
   openProducer,
   pack,
@@ -539,25 +540,3 @@ describe("statistics", () => {
     await consumer.close()
   })
 })
-
-/** Kafka's DefaultPartitioner, from its description: murmur2 of the key, sign bit cleared, modulo partitions. */
-const murmur2Partition = (key: string, partitions: number): number => {
-  const data = new TextEncoder().encode(key)
-  const m = 0x5bd1e995
-  let h = 0x9747b28c ^ data.length
-  const whole = data.length & ~3
-  for (let i = 0; i < whole; i += 4) {
-    let k = data[i]! | (data[i + 1]! << 8) | (data[i + 2]! << 16) | (data[i + 3]! << 24)
-    k = Math.imul(k, m)
-    k ^= k >>> 24
-    h = Math.imul(h, m) ^ Math.imul(k, m)
-  }
-  const rest = data.length - whole
-  if (rest > 2) h ^= data[whole + 2]! << 16
-  if (rest > 1) h ^= data[whole + 1]! << 8
-  if (rest > 0) h = Math.imul(h ^ data[whole]!, m)
-  h ^= h >>> 13
-  h = Math.imul(h, m)
-  h ^= h >>> 15
-  return (h & 0x7fffffff) % partitions
-}

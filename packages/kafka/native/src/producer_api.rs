@@ -157,14 +157,7 @@ pub fn producer_produce(
     return Err(Fault::invalid(format!("records {from} to {end} are beyond the arena's index")).into());
   }
   let targets = client(producer).signals.targets();
-  let sent = client(producer).with(|raw| {
-    for i in from..end {
-      if !produce::send(raw.rk, &targets, &batch, i).map_err(|fault| fault.at(i as i64))? {
-        return Ok(i - from);
-      }
-    }
-    Ok(end - from)
-  })?;
+  let sent = client(producer).with(|raw| produce::send_all(raw.rk, &targets, &batch, from, end))?;
   Ok(sent as u32)
 }
 
