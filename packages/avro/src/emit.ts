@@ -12,6 +12,7 @@ export const sourceOfWriters = (): Source => {
   source.bind("writeField", writeField)
   source.bind("putInt", putInt)
   source.bind("putLong", putLong)
+  source.bind("viewOf", viewOf)
   return source
 }
 
@@ -21,6 +22,7 @@ export type Part = Field | { readonly from: number; readonly to: number }
 export const bodyCode = (parts: readonly Part[], source: Source): string[] => {
   const rests = parts.map((_, i) => parts.slice(i).reduce((sum, part) => sum + fixedSize(part), 0))
   return [
+    "let sb, sv",
     "return (r, out) => {",
     "let v, n = 0, i = 0, x = 0, f = 0",
     `out.reserve(${rests[0] ?? 0})`,
@@ -35,14 +37,18 @@ const reload = "b = out.bytes; w = out.view; p = out.length"
 const room = (rest: number): string =>
   `if (p + n + ${rest} > b.length) { out.length = p; out.reserve(n + ${rest}); ${reload} }`
 
-/** Up to this size a loop is quicker than a native copy. */
+/** Up to this size a loop over words is quicker than a native copy. */
 const LOOP = 128
 
 const copyCode = ({ from, to }: { readonly from: number; readonly to: number }, rest: number): string[] => [
   `x = P[${from}]; n = P[${to}] - x`,
   room(rest),
   `if (n > ${LOOP}) { b.set(S.b.subarray(x, x + n), p); p += n }`,
-  "else { const s = S.b; for (n += x; x < n; x++) b[p++] = s[x] }"
+  "else {",
+  "const s = S.b; if (s !== sb) sv = viewOf(sb = s)",
+  "for (n += x - 3; x < n; x += 4, p += 4) w.setInt32(p, sv.getInt32(x, true), true)",
+  "for (n += 3; x < n; x++) b[p++] = s[x]",
+  "}"
 ]
 
 const fieldCode = (field: Field, rest: number, source: Source): string[] => {
@@ -140,6 +146,8 @@ const putInt = (b: Uint8Array, p: number, zigzag: number): number => {
   b[at++] = rest
   return at
 }
+
+const viewOf = (b: Uint8Array): DataView => new DataView(b.buffer, b.byteOffset, b.byteLength)
 
 const TWO_27 = 2 ** 27
 
