@@ -34,11 +34,10 @@ export default async (task: WorkerTask): Promise<void> => {
   const shared = task.clocks === undefined ? {} : { clocks: task.clocks }
   const run = runLaneJob({ plan, job, lane: task.index, metrics, ...known, ...shared, ...waiting }, handle => {
     offer = message => {
-      if (message.type === "stop") handle.offer(message)
-      else if (message.type === "ask") {
+      if (message.type === "ask") {
         const { key, answer } = message
         handle.offer({ type: "asked", key, answer: found => answer.postMessage(found) })
-      }
+      } else if (message.type !== "join") handle.offer(message)
     }
     for (const message of early.splice(0)) offer(message)
   })

@@ -1,4 +1,4 @@
-/** Savepoints are taken and restored by processes that are killed with -9 at each write to their store, a bucket. */
+/** Savepoints of two stages are taken and restored by processes that are killed with -9 at each write to their store, a bucket. */
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { readdir } from "node:fs/promises"
 import { join } from "node:path"
@@ -45,7 +45,7 @@ afterAll(async () => {
   await Promise.all([kafka?.stop(), registry?.stop(), s3?.stop()])
 }, 60_000)
 
-const pipeline = join(import.meta.dir, "../fixtures/savepoints/before.ts")
+const pipeline = join(import.meta.dir, "../fixtures/savepoints/staged/before.ts")
 const store = () => `s3://${s3.bucket}/kept`
 const where = (app: string) => [
   ...["--kafka", servers.bootstrap, "--registry", servers.registry, "--app", app],
@@ -54,6 +54,12 @@ const where = (app: string) => [
 const list = async (): Promise<string[]> => {
   const { out } = await headrace("savepoint", "list", "--json", "--savepoints", store())
   return JSON.parse(out).map((one: { id: string }) => one.id)
+}
+/** The names of the files in the store whose paths have this in them. */
+const kept = async (part: string): Promise<readonly string[]> => {
+  const files = await readdir(join(s3.directory, "kept"), { recursive: true, withFileTypes: true })
+  const found = files.filter(file => file.isFile() && `${file.parentPath}/${file.name}`.includes(part))
+  return found.map(({ name }) => name).toSorted()
 }
 const inspect = async (id: string) => {
   const { out } = await headrace("savepoint", "inspect", id, "--json", "--savepoints", store())
@@ -98,6 +104,21 @@ test("jobs, savepoints and restores that are killed at each write go on, or say 
   expect(ended).toMatchObject({ code: 0, out: "ended\n" })
   expect(await again.job.ended()).toBe(0)
   const { operators } = await inspect("ended")
+
+  // What one that was killed has left is removed by the next one, which says so.
+  const left = ["create", pipeline, ...where("one"), "--id", "left"]
+  expect(await killedAt(2, ...left)).toMatch(/^PUT .*savepoints\/left\/payments\/0\.checkpoint$/)
+  expect(await kept("savepoints/left")).toEqual(["one.begun", "0.checkpoint"].toSorted())
+  const next = await headrace("savepoint", "create", pipeline, ...where("one"), "--id", "next")
+  expect(next.err).toContain("the savepoint left of one was begun and never ended: removed its files (1)")
+  expect(await kept("savepoints/left")).toEqual([])
+  expect((await headrace("savepoint", "delete", "next", "--savepoints", store())).code).toBe(0)
+  expect(await kept("savepoints/next")).toEqual([])
+  const unknown = await headrace("savepoint", "delete", "next", "--savepoints", store())
+  expect(unknown).toMatchObject({
+    code: 1,
+    err: expect.stringContaining("There is no savepoint next: the store has ended")
+  })
 
   // A savepoint that is being written is there with its last write, and the same command writes it.
   const create = ["create", pipeline, ...where("one"), "--id", "base"]
@@ -150,14 +171,11 @@ test("jobs, savepoints and restores that are killed at each write go on, or say 
   expect(await list()).toEqual(["ended", "base", "drained"])
   expect((await headrace("savepoint", "delete", "base", "--savepoints", store())).code).toBe(0)
   expect((await list()).includes("base")).toBe(false)
-  const files = await readdir(join(s3.directory, "kept"), { recursive: true, withFileTypes: true })
-  expect(files.filter(file => file.isFile() && `${file.parentPath}/${file.name}`.includes("base"))).toMatchObject([
-    { name: "base.done" }
-  ])
+  expect(await kept("base")).toEqual(["base.done"])
   const other = ["restore", "ended", pipeline, ...where("two")]
   expect((await headrace("savepoint", ...other)).err).toContain("two has state of its own")
   expect((await headrace("savepoint", ...other, "--force")).out).toContain("restored from ended")
-}, 240_000)
+}, 280_000)
 
 /** The running balance of each account after each payment, recomputed over everything that was sent. */
 const naive = (parts: number): Map<number, number> => {

@@ -110,6 +110,10 @@ const work = Effect.fnUntraced(function* (all: Work) {
   status.partitions = inputTopics(plan, job.app).reduce((sum, topic) => sum + topics.get(topic)!, 0)
   yield* Effect.forkScoped(announce(status))
   yield* Effect.forkScoped(warnOfState(status, job.state.directory))
+  const halted = yield* Deferred.make<void>()
+  yield* Effect.forkScoped(
+    Effect.andThen(savepoints.halt, Effect.andThen(atRest(status), Deferred.succeed(halted, undefined)))
+  )
   const supervised = supervise({
     questions: all.questions,
     ...(predecessor === undefined ? {} : { admission }),
@@ -128,7 +132,8 @@ const work = Effect.fnUntraced(function* (all: Work) {
       onStall: (unit, reason) => status.stall(unit, reason)
     },
     checkpoints: has("lane"),
-    ending: Effect.map(Deferred.await(savepoints.ending), ({ drain }) => ({ drain })),
+    halt: savepoints.halt,
+    halted: Deferred.await(halted),
     onEvent: (event, unit) => (event === "restart" ? status.restarted(unit) : void status.forced++)
   })
   if (predecessor !== undefined) {
@@ -141,6 +146,11 @@ const work = Effect.fnUntraced(function* (all: Work) {
   const { id } = yield* savepoints.finish(yield* Deferred.await(savepoints.ending))
   yield* Effect.logInfo(`stopped with the savepoint ${id}`)
   if (how.bounded !== undefined) yield* Console.log(id)
+})
+
+/** All that the job reads is at rest in its lanes. */
+const atRest = Effect.fnUntraced(function* (status: Status) {
+  while (!status.atRest) yield* Effect.sleep(20)
 })
 
 /** A process that is started again by whatever runs it does not fall back to the savepoint. */

@@ -47,6 +47,11 @@ export class Status {
     return [...waiting, ...this.stalls(), ...idle]
   }
 
+  /** Each partition has come to rest, in one of the lanes. */
+  get atRest(): boolean {
+    return this.units.reduce((sum, { metrics }) => sum + metrics.get("halted"), 0) === this.partitions
+  }
+
   /** Why the job as a whole cannot end in this process; undefined if it can. */
   unfit(): string | undefined {
     const reasons = this.reasons()

@@ -2,6 +2,7 @@ import { MessageChannel, type MessagePort } from "node:worker_threads"
 import {
   fatal,
   fatalMessage,
+  type Halt,
   type JobConfig,
   LaneMetrics,
   PHASES,
@@ -77,8 +78,12 @@ export interface Supervised {
   readonly watchdog: Watchdog
   /** Whether full checkpoints are written by this process, in a thread of their own. */
   readonly checkpoints: boolean
-  /** Answers when lanes are to end by themselves; `drain`: with event time at its end. Tables are stopped behind them. */
-  readonly ending: Effect.Effect<{ readonly drain: boolean }>
+  /**
+   * Answers when the job is to come to rest. Lanes end by themselves when all of them have; tables are stopped behind them.
+   */
+  readonly halt: Effect.Effect<Halt>
+  /** Answers when all partitions have come to rest. */
+  readonly halted: Effect.Effect<void>
   /** Without it everything begins at once. */
   readonly admission?: Admission
   /** Where lanes can be asked; without it nobody asks them. */
@@ -148,6 +153,7 @@ const another = ({ all, stalls }: Failures, stalled: boolean): Failures => ({
 /** Waits before the next attempt, or gives up. */
 const restart = Effect.fnUntraced(function* (crew: Crew, unit: Unit, { all, stalls }: Failures, cause: unknown) {
   unit.metrics.set("phase", FAILED)
+  unit.metrics.set("halted", 0)
   const last = fatalMessage(cause)
   if (last !== undefined) return yield* new JobFailed({ message: `${unit.name}: ${last}` })
   const { maxFailures, maxStalls, maxDelayMs, firstDelayMs } = crew.restarts
@@ -174,9 +180,15 @@ const attempt = (crew: Crew, unit: Unit, first: boolean) => {
   return runTask(crew, unit.name, task, {
     doomed: watched(crew, unit),
     joins,
-    ending: unit.kind === "lane" ? crew.ending : Effect.never
+    orders: unit.kind === "lane" ? ordersOf(crew) : []
   })
 }
+
+/** What lanes are told, one after the other: also one that is started again meanwhile. */
+const ordersOf = ({ halt, halted }: Crew): readonly Effect.Effect<WorkerMessage>[] => [
+  Effect.map(halt, one => ({ type: "halt", halt: one })),
+  Effect.as(halted, { type: "stop" })
+]
 
 /** Never ends, unless the unit must not go on as it is. */
 const watched = (crew: Crew, unit: Unit): Effect.Effect<never, TaskFailed> =>
@@ -205,14 +217,14 @@ interface Signals {
   readonly doomed: Effect.Effect<never, TaskFailed>
   /** Ends when a lane that waits may join. */
   readonly joins: Effect.Effect<void>
-  readonly ending: Supervised["ending"]
+  readonly orders: readonly Effect.Effect<WorkerMessage>[]
 }
 
 const runTask = (
   crew: Crew,
   name: string,
   task: Omit<WorkerTask, "control">,
-  { doomed, joins, ending }: Signals = { doomed: Effect.never, joins: Effect.never, ending: Effect.never }
+  { doomed, joins, orders }: Signals = { doomed: Effect.never, joins: Effect.never, orders: [] }
 ) =>
   Effect.suspend(() => {
     const { port1: control, port2 } = new MessageChannel()
@@ -225,14 +237,18 @@ const runTask = (
     const ended = Effect.tryPromise({ try: () => done, catch: cause => new TaskFailed({ cause }) })
     const killed = Effect.tapError(doomed, () => Effect.sync(() => abort.abort()))
     const join = Effect.map(joins, () => control.postMessage({ type: "join" } satisfies WorkerMessage))
-    // Also to one that is started again while it ends: its port keeps the message until it listens.
-    const told = Effect.flatMap(ending, ({ drain }) =>
-      Effect.andThen(
-        Effect.sync(() => control.postMessage({ type: "stop", drain } satisfies WorkerMessage)),
-        Effect.never
-      )
+    // The port keeps them until the thread listens.
+    const told = Effect.forEach(
+      orders,
+      order => Effect.map(order, message => control.postMessage(message satisfies WorkerMessage)),
+      { discard: true }
     )
-    return Effect.raceAllFirst([ended, killed, told, Effect.andThen(join, Effect.never)]).pipe(
+    return Effect.raceAllFirst([
+      ended,
+      killed,
+      Effect.andThen(told, Effect.never),
+      Effect.andThen(join, Effect.never)
+    ]).pipe(
       Effect.onInterrupt(() => stop(crew, name, hasStarted(task.metrics), done, control, abort)),
       Effect.ensuring(
         Effect.sync(() => {

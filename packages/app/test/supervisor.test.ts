@@ -35,7 +35,8 @@ const crew = (app: string, lanes = 2) => {
     restarts: { firstDelayMs: 1, maxDelayMs: 4, healthyMs: 60_000, maxFailures: 5, maxStalls: 2 },
     watchdog: { afterMs: 60_000, action: "restart", sources: ["orders"], away: Effect.succeed([]), onStall: () => {} },
     checkpoints: false,
-    ending: Effect.never,
+    halt: Effect.never,
+    halted: Effect.never,
     onEvent: (event, unit) => void events.push(`${event} ${unit}`),
     file
   }
@@ -98,11 +99,12 @@ describe("stopping", () => {
   test("lanes that are to end do so by themselves, also one that was just started again, and tables behind them", async () => {
     const { units, events, options } = crew("throws")
     const table: Unit = { kind: "clickhouse", index: 1, name: "table a", metrics: new LaneMetrics() }
-    const ending = Effect.as(
+    const halt = Effect.as(
       until(() => starts(units[0]) >= 2 && starts(table) === 1),
-      { drain: true }
+      { number: 1, drain: true }
     )
-    await Effect.runPromise(supervise({ ...options, units: [...units, table], ending }))
+    const halted = until(() => units.every(({ metrics }) => metrics.get("halted") === 1))
+    await Effect.runPromise(supervise({ ...options, units: [...units, table], halt, halted }))
     expect(starts(units[0])).toBe(3)
     expect([...units, table].map(unit => unit.metrics.get("commits"))).toEqual([1, 1, 1])
     expect(events).toEqual(["restart lane 0", "restart lane 0"])

@@ -16,6 +16,7 @@ const NAMES = [
   "restores",
   "repeats",
   "partitions",
+  "halted",
   "lag",
   "watermark",
   "watermarkSkew",

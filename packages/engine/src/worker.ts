@@ -1,5 +1,6 @@
 import type { MessagePort } from "node:worker_threads"
 import type { JobConfig } from "./job.ts"
+import type { Halt } from "./lane/events.ts"
 
 /** What a thread of the pool does. */
 export type WorkerKind = "lane" | "clickhouse" | "checkpoint"
@@ -38,12 +39,15 @@ export interface LaneQuestion {
 }
 
 /**
- * `stop`: commit, leave the group, resolve; with `drain` event time ends first, so that all windows and timers fire.
+ * `halt`: take nothing in from outside any more, and work off what is on its way between the stages; with `drain` event time
+ * ends first, so that all windows and timers fire. The lane says so (the gauge `halted`), and waits.
+ * `stop`: commit, leave the group, resolve.
  * `join`: a lane that waits outside of its group enters it.
  */
 export type WorkerMessage =
   | LaneQuestion
-  | { readonly type: "stop"; readonly drain?: boolean }
+  | { readonly type: "halt"; readonly halt: Halt }
+  | { readonly type: "stop" }
   | { readonly type: "join" }
 
 const FATAL = "fatal: "

@@ -2,7 +2,7 @@ import { changelogName } from "@headrace/engine"
 import type { Plan } from "headrace"
 import { decodeEvent, type Event } from "./codec.ts"
 import { difference } from "./difference.ts"
-import { makeTask, readHeader, WATERMARK } from "./engine.ts"
+import { CheckpointReader, entriesOf, isHeader, makeTask, RECORD, readHeader, type Task } from "./engine.ts"
 import { nameOf, type Partition } from "./log.ts"
 import { chainParts } from "./node.ts"
 import {
@@ -18,7 +18,7 @@ import {
   tagOf,
   WINDOW_MS
 } from "./pipelines.ts"
-import { type Stage, type Step, stagesOf } from "./stages.ts"
+import { carried, parentsOf, type Stage, type Step, type Stretch, stagesOf } from "./stages.ts"
 import { APP, type World } from "./world.ts"
 
 type Row = Record<string, unknown>
@@ -44,7 +44,7 @@ export const check = (world: World, plan: Plan, shape: Shape): readonly string[]
   const report = (what: string): void => {
     if (wrong.length < 10) wrong.push(what)
   }
-  const inputs = world.inputs().map(eventsOf)
+  const inputs = world.everyInput().map(partition => eventsOf(partition))
   checkDead(world, report)
   if (world.log.topics.has("tagged"))
     checkEach(world, inputs, "tagged", event => [{ ...event, tag: tagOf(event) }], report)
@@ -53,10 +53,11 @@ export const check = (world: World, plan: Plan, shape: Shape): readonly string[]
   if (world.log.topics.has("parts"))
     checkEach(world, inputs, "parts", event => PARTS.map(part => ({ ...event, part })), report)
   const crosses = shape === "crossing" ? counts : () => true
-  const stages = stagesOf(world, plan, crosses, eventsOf, OUT_OF_ORDERNESS_MS, report)
+  const stretches = stretchesOf(world)
+  const stages = stagesOf(world, plan, crosses, stretches, OUT_OF_ORDERNESS_MS, report)
   if (shape === "joined" || shape === "aligned") checkPairs(world, stages, report)
   if (world.log.topics.has("totals"))
-    checkWindows(world, stages.length > 0 ? stages : inputs.map(asRead), shape, report)
+    checkWindows(world, stages.length > 0 ? stages : sourcesOf(stretches), shape, report)
   world.warehouse?.check(report)
   for (const input of world.consumed()) checkChangelog(world, plan, input, report)
   return wrong
@@ -64,13 +65,46 @@ export const check = (world: World, plan: Plan, shape: Shape): readonly string[]
 
 const isCorrupt = (value: Uint8Array): boolean => text.decode(value).startsWith("corrupt ")
 
-const eventsOf = (partition: Partition): readonly Event[] =>
-  partition.all().flatMap(({ record: { value } }) => (isCorrupt(value) ? [] : [decodeEvent(value, 0, value.length)]))
+const eventsOf = (partition: Partition, from = 0, to = Number.POSITIVE_INFINITY): readonly Event[] =>
+  partition
+    .all()
+    .flatMap(({ offset, record: { value } }) =>
+      offset < from || offset >= to || isCorrupt(value) ? [] : [decodeEvent(value, 0, value.length)]
+    )
+
+/** What the job read before it was saved, and behind that; or all that it read. */
+const stretchesOf = (world: World): readonly Stretch[] => {
+  const { life, log } = world
+  const none = () => Number.NEGATIVE_INFINITY
+  const all = () => Number.POSITIVE_INFINITY
+  if (life === undefined) return [{ topics: log.topics, events: one => eventsOf(one), floor: none, end: all }]
+  const before: Stretch = {
+    topics: life.topics,
+    events: one => eventsOf(one, 0, life.offset(one)),
+    floor: none,
+    end: one => life.offset(one)
+  }
+  const floor = ({ topic, partition }: Partition): number => {
+    const parents = parentsOf(life.topics.get(topic)!, partition, log.topics.get(topic)!.length)
+    return Math.min(...parents.map(one => asRead(before.events(one)).watermark))
+  }
+  const from = (one: Partition) => (life.moved ? 0 : life.offset(one))
+  return [before, { topics: log.topics, events: one => eventsOf(one, from(one)), floor, end: all }]
+}
+
+/** What the partitions of the source hold, where no stage is before the windows. */
+const sourcesOf = (stretches: readonly Stretch[]): readonly Stage[] =>
+  stretches.reduce<readonly Stage[]>((before, { topics, events, floor }) => {
+    const stages = topics.get(SOURCE)!.map(one => asRead(events(one), floor(one)))
+    return before.length === 0 ? stages : carried(before, event => event.account, stages)
+  }, [])
 
 /** Each event is out, once at least: what is kept until a timer of it fires. */
-export const allOut = ({ log }: World): boolean => {
+export const allOut = (world: World): boolean => {
+  const { log } = world
+  const everyInput = world.everyInput()
   const tagged = log.topics.get("tagged")!.flatMap(partition => partition.all())
-  return tagged.length >= log.topics.get(SOURCE)!.flatMap(eventsOf).length
+  return tagged.length >= everyInput.flatMap(one => eventsOf(one)).length
 }
 
 /** What cannot be decoded goes to its topic as it came, once, with each key's in its order. */
@@ -83,7 +117,7 @@ const checkDead = (world: World, report: (what: string) => void): void => {
     )
   }
   const found = wordsOf(world.log.topics.get("dead")!)
-  const wanted = wordsOf(world.inputs())
+  const wanted = wordsOf(world.everyInput())
   for (const key of new Set([...found.keys(), ...wanted.keys()])) {
     const [got = [], want = []] = [found.get(key), wanted.get(key)].map(group => group?.map(one => one.value))
     if (JSON.stringify(got) !== JSON.stringify(want)) report(`dead letters of ${key}: ${difference(got, want)}`)
@@ -148,8 +182,8 @@ const checkWindows = (world: World, inputs: readonly Stage[], shape: Shape, repo
 const keyIn = (shape: Shape) => (shape === "crossing" ? groupOf : (event: Event) => event.account)
 
 /** The watermark counts all events, those before the filter too; behind an asynchronous step it may only be lower. */
-const asRead = (events: readonly Event[]): Stage => {
-  let watermark = Number.NEGATIVE_INFINITY
+const asRead = (events: readonly Event[], floor = Number.NEGATIVE_INFINITY): Stage => {
+  let watermark = floor
   const steps = events.map((event): Step => {
     watermark = Math.max(watermark, event.at - OUT_OF_ORDERNESS_MS - 1)
     return { event, side: 0, watermark }
@@ -164,8 +198,8 @@ const checkPartition = (
   shape: Shape,
   report: (what: string) => void
 ): void => {
-  const windows = new Map<string, { sum: number; n: number; end: number }>()
-  for (const { event, watermark } of steps) {
+  const windows = new Map<string, { sum: number; n: number; end: number; reached: number }>()
+  for (const { event, watermark, until = end } of steps) {
     if (!counts(event)) continue
     const start = Math.floor(event.at / WINDOW_MS) * WINDOW_MS
     const isLate = start + WINDOW_MS - 1 + LATENESS_MS <= watermark
@@ -176,11 +210,12 @@ const checkPartition = (
     // In the log between stages watermarks stand where they are heard.
     if (isLate && shape === "crossing") report(`late: event ${event.id} is, and is counted`)
     const name = `${keyIn(shape)(event)}@${start}`
-    const { sum, n } = windows.get(name) ?? { sum: 0, n: 0 }
-    windows.set(name, { sum: sum + event.cents, n: n + 1, end: start + WINDOW_MS })
+    const { sum, n, reached } = windows.get(name) ?? { sum: 0, n: 0, reached: end }
+    const latest = Math.max(reached, until)
+    windows.set(name, { sum: sum + event.cents, n: n + 1, end: start + WINDOW_MS, reached: latest })
   }
   for (const [name, window] of windows) {
-    checkWindow(name, window, totals.get(name) ?? [], end, shape, report)
+    checkWindow(name, window, totals.get(name) ?? [], window.reached, shape, report)
     totals.delete(name)
   }
 }
@@ -254,8 +289,11 @@ const checkChangelog = (world: World, plan: Plan, input: Partition, report: (wha
       throw new Error("restoring writes nothing")
     }
   )
-  let reached = 0
-  let watermark = Number.NEGATIVE_INFINITY
+  const begin = world.life?.begins.get(nameOf(input))
+  if (begin !== undefined) putBack(task, begin.state)
+  let reached = begin?.offset ?? 0
+  if (begin !== undefined) task.start({ offset: reached, committed: reached })
+  let watermark = task.watermark()
   for (const { offset, record } of log.all()) {
     const header = readHeader(record.value, 0, record.value.length)
     if (header.from !== reached || header.to < header.from)
@@ -272,21 +310,26 @@ const checkChangelog = (world: World, plan: Plan, input: Partition, report: (wha
   if (world.inputs().includes(input)) checkEnd(world, input, watermark, report)
   const committed = world.log.committedOffset(nameOf(input)) ?? 0
   const events = input.all()
-  // The end of event time is said again by who takes a drained partition over; nobody need hear of it.
+  // That it is at rest is said again by who takes such a partition over; nobody need hear of it.
   const heard = events.filter(({ offset, record }) => offset < committed || !isRepeated(world, input, record.value))
-  const end = heard.length === 0 ? 0 : heard.at(-1)!.offset + 1
+  const end = Math.max(begin?.offset ?? 0, heard.length === 0 ? 0 : heard.at(-1)!.offset + 1)
   if (reached !== committed || committed !== end)
     report(`${nameOf(input)} ends at ${end}, committed ${committed}, its changelog at ${reached}`)
 }
 
+/** The state that a savepoint's restore has written. */
+const putBack = (task: Task, checkpoint: Uint8Array): void => {
+  for (const part of new CheckpointReader().push(checkpoint))
+    if (!isHeader(part)) for (const [key, value] of entriesOf(part)) task.restore(key, value)
+}
+
 const isRepeated = (world: World, input: Partition, value: Uint8Array): boolean =>
-  world.drained && !world.inputs().includes(input) && value[0] === WATERMARK
+  world.drained && !world.inputs().includes(input) && value[0] !== RECORD
 
 /** The state of a source's partition has come to where its last event took it. */
 const checkEnd = (world: World, input: Partition, watermark: number, report: (what: string) => void): void => {
-  const events = eventsOf(input)
-  const latest = Math.max(...events.map(event => event.at)) - OUT_OF_ORDERNESS_MS - 1
+  const { events, floor } = stretchesOf(world).at(-1)!
+  const { watermark: latest } = asRead(events(input), floor(input))
   const last = world.drained ? Number.POSITIVE_INFINITY : latest
-  if ((events.length > 0 || world.drained) && watermark !== last)
-    report(`${nameOf(input)} ends with the watermark ${watermark}, not ${last}`)
+  if (watermark !== last) report(`${nameOf(input)} ends with the watermark ${watermark}, not ${last}`)
 }

@@ -32,7 +32,9 @@ export class Disk {
 
   /** Files that may rot: each directory's newest, if the one before is sound. Without any sound one a job has to stop. */
   rotten(): readonly string[] {
-    const directories = new Set([...this.files.keys()].map(directoryOf))
+    // Of a savepoint there is one only: one that rots is said to be damaged, and that is all there is to it.
+    const checkpoints = [...this.files.keys()].filter(name => !name.startsWith("savepoints/"))
+    const directories = new Set(checkpoints.map(directoryOf))
     return [...directories].flatMap(directory => {
       const [before, newest] = this.under(directory).slice(-2)
       return newest === undefined || this.damaged.has(before!) || this.damaged.has(newest) ? [] : [newest]

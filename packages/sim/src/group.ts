@@ -26,6 +26,12 @@ export class Group {
     this.partitions = partitions
   }
 
+  /** Whoever joins from now on subscribes to these. Nobody is there. */
+  reads(partitions: readonly TopicPartition[]): void {
+    this.partitions = partitions
+    this.target = new Map()
+  }
+
   /** The members subscribe to more. Before any of them joins. */
   add(partitions: readonly TopicPartition[]): void {
     this.partitions = [...this.partitions, ...partitions]

@@ -1,19 +1,33 @@
+import { partitionOf } from "@headrace/core"
 import { Effect } from "effect"
 import { corruptEvent, type Event, encodeEvent } from "./codec.ts"
 import type { Partition } from "./log.ts"
 import { type Ask, SOURCE } from "./pipelines.ts"
 import type { World } from "./world.ts"
 
+const utf8 = new TextEncoder()
+
 /** What comes in, a few records at a time, until there is enough of it. */
 export class Inputs {
   left: number
   private readonly world: World
-  private readonly clock = new Map<Partition, number>()
+  private clock = new Map<Partition, number>()
   private nextId = 1
+  /** None come: all that there is shall be consumed. */
+  paused = false
 
   constructor(world: World) {
     this.world = world
     this.left = world.random.int(20, 120)
+  }
+
+  /**
+   * Topics were made anew, with other partitions: what comes now is behind all that was, so that event time which is the
+   * least of several partitions' from now on makes no difference.
+   */
+  moved(): void {
+    const latest = Math.max(FIRST_MS, ...this.clock.values())
+    this.clock = new Map(this.world.inputs().map(partition => [partition, latest + BEHIND_MS]))
   }
 
   /** A few records in one partition, with gaps between them as transactional producers leave them. */
@@ -28,24 +42,36 @@ export class Inputs {
       const corrupt = random.chance(0.02)
       if (corrupt) world.inject("corrupt record")
       const value = corrupt ? corruptEvent(event.id) : encodeEvent(event)
-      to.append({ key: new TextEncoder().encode(event.account), value, timestamp: event.at })
+      to.append({ key: utf8.encode(event.account), value, timestamp: event.at })
     }
     if (random.chance(0.2)) to.append(undefined)
   }
 
+  /** Those that Kafka's default partitioner puts there. */
+  private accountsOf({ topic, partition }: Partition): readonly string[] {
+    const count = this.world.log.topics.get(topic)!.length
+    const names = ACCOUNTS.map(i => `${topic === SOURCE ? "p" : "q"}-${i}`)
+    return names.filter(name => partitionOf(utf8.encode(name), count) === partition)
+  }
+
   private event(to: Partition): Event {
     const { random } = this.world
-    const time = (this.clock.get(to) ?? 100_000) + (random.chance(0.1) ? random.int(0, 4_000) : random.int(0, 150))
+    const time = (this.clock.get(to) ?? FIRST_MS) + (random.chance(0.1) ? random.int(0, 4_000) : random.int(0, 150))
     this.clock.set(to, time)
     const at = time - (random.chance(0.2) ? random.int(0, 4_000) : random.int(0, 900))
     return {
       id: this.nextId++,
-      account: `${to.topic === SOURCE ? "p" : "q"}${to.partition}-${random.int(0, 3)}`,
+      account: random.pick(this.accountsOf(to)),
       cents: random.int(1, 1 << 30),
       at
     }
   }
 }
+
+/** Names enough that each partition has some. */
+const ACCOUNTS = Array.from({ length: 16 }, (_, i) => i)
+const FIRST_MS = 100_000
+const BEHIND_MS = 10_000
 
 /** Asynchronous steps are answered at once, or when the scheduler picks them. */
 export const askIn =

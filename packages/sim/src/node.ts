@@ -2,6 +2,7 @@ import type { RecordEncoder } from "@headrace/core"
 import {
   changelogName,
   checkpointAll,
+  type Halt,
   inputTopics,
   type JobConfig,
   LaneMetrics,
@@ -180,8 +181,17 @@ export class Node {
     return !this.lane.firing && !this.lane.uncommitted
   }
 
-  stop(drain = false): void {
-    this.later("stop", { type: "stop", drain })
+  /** How many partitions have come to rest. */
+  get halted(): number {
+    return this.lane.halted
+  }
+
+  halt(halt: Halt): void {
+    this.later("halt", { type: "halt", halt })
+  }
+
+  stop(): void {
+    this.later("stop", { type: "stop" })
   }
 
   /** kill -9. Requests that are on their way may still arrive: they belong to nobody. */

@@ -47,6 +47,10 @@ const BROKEN = {
     /lost [1-9]|doubled [1-9]|goes on at source offset|comes before its descriptor|but the group committed/,
   /** A producer that starts leaves open what its predecessor left open, and goes on in it. */
   openNotAborted: /doubled [1-9]|goes on at source offset/,
+  /** A savepoint is of the offsets of a commit, and of the state of the one before. */
+  savepointStale: /totals: |pairs: |the watermark goes back|late: |ends at .* of channel|never fired|comes before its/,
+  /** A savepoint is taken while records are between the stages, and does not look. */
+  savepointInFlight: /stage .*: event \d+ never crossed/,
   /** The changelog is trimmed up to the newest checkpoint, not up to the oldest that is retained. */
   trimmedTooFar: /begins at \d+, (but|after) the newest usable checkpoint/,
   /** A plan is taken for committed before it is: the insert may come first. */
@@ -65,6 +69,7 @@ const SOONEST_IN: { readonly [sabotage in Sabotage]?: Shape } = {
   unchangedNotSent: "alarms",
   watermarkOutside: "crossing",
   watermarkOfOne: "crossing",
+  savepointInFlight: "crossing",
   planNotAwaited: "table",
   noDedupToken: "table",
   ledgerIgnored: "table",

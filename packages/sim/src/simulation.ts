@@ -7,10 +7,11 @@ import { nameOf } from "./log.ts"
 import { Node } from "./node.ts"
 import { planOf, SHAPES, type Shape } from "./pipelines.ts"
 import type { Sabotage } from "./sabotage.ts"
+import { type Saved, Saving } from "./saving.ts"
 import type { SimSource } from "./source.ts"
 import { TableNode } from "./table-node.ts"
 import { type Warehouse, warehouseOf } from "./warehouse.ts"
-import { type Fault, MAX_LANES, NO_FAULTS, World } from "./world.ts"
+import { type Fault, MAX_LANES, World } from "./world.ts"
 
 const TRANSACTION_TIMEOUT_MS = 10_000
 /** Steps with faults at most, and steps in which everything must have come to rest afterwards. */
@@ -66,6 +67,7 @@ class Simulation {
   private readonly tables: (TableNode | undefined)[]
   private incarnations = 0
   private readonly inputs: Inputs
+  private readonly saving: Saving
   private digest = 0
 
   constructor(options: Options) {
@@ -80,18 +82,38 @@ class Simulation {
     this.slots = Array.from({ length: random.int(1, MAX_LANES) })
     this.tables = Array.from({ length: this.world.warehouse === undefined ? 0 : random.int(1, 2) })
     this.inputs = new Inputs(this.world)
+    this.saving = new Saving(this.world, this.plan, this.savedJob())
+  }
+
+  /** What a savepoint has to do with it. */
+  private savedJob(): Saved {
+    const told = new WeakSet<Node>()
+    const alive = () => this.slots.flatMap(node => (node?.alive ? [node] : []))
+    return {
+      inputs: this.inputs,
+      consumed: () => this.consumed(),
+      atRest: () => this.atRest(),
+      gone: () => alive().length === 0,
+      halt: halt => {
+        for (const node of alive()) if (!told.has(node)) node.halt(halt)
+        for (const node of alive()) told.add(node)
+      },
+      stop: () => {
+        for (const node of alive()) node.stop()
+      }
+    }
   }
 
   run(): Result {
     const { world } = this
     world.trace(`shape ${this.shape}, ${this.slots.length} lanes, ${world.inputs().length} partitions`)
-    while (world.step < FAULTY_STEPS && world.violations.length === 0 && !this.finished()) this.turn(true)
+    const goesOn = () => this.saving.active || (world.step < FAULTY_STEPS && !this.finished())
+    while (world.violations.length === 0 && goesOn()) {
+      this.saving.advance()
+      this.turn(this.saving.faulty, this.saving.starting)
+    }
     world.trace("faults stop")
-    world.faults = NO_FAULTS
-    world.disk.full = false
-    world.frozen.clear()
-    this.recall()
-    world.warehouse?.server.start()
+    world.calm()
     const limit = world.step + DRAIN_STEPS
     while (world.step < limit && world.violations.length === 0 && !this.finished()) this.turn(false)
     this.stopAll()
@@ -103,8 +125,13 @@ class Simulation {
 
   /** Everything that came in is committed, and no window is in the middle of its firing. */
   private finished(): boolean {
+    return this.inputs.left === 0 && this.consumed()
+  }
+
+  /** The same of what has come in so far. */
+  private consumed(): boolean {
     const { log } = this.world
-    if (this.inputs.left > 0 || !this.quiet() || this.world.warehouse?.filled === false) return false
+    if (!this.quiet() || this.world.warehouse?.filled === false) return false
     if (this.shape === "alarms" && !allOut(this.world)) return false
     return this.world.consumed().every(input => {
       const last = input.all().at(-1)
@@ -120,6 +147,11 @@ class Simulation {
     return ready && running.size === this.world.consumed().length && alive.every(node => node!.idle)
   }
 
+  private atRest(): boolean {
+    const alive = this.slots.filter(node => node?.alive)
+    return alive.reduce((sum, node) => sum + node!.halted, 0) === this.world.consumed().length
+  }
+
   /** Outputs that have not left the lanes yet show in transactions that are still open. */
   private waiting(): boolean {
     return this.world.log.anyOpen()
@@ -132,9 +164,14 @@ class Simulation {
     if (!this.finished()) return world.violation(`stalled: ${this.state()}`)
     const nodes = [...this.slots, ...this.tables]
     world.drained = world.staged && this.options.seed % 2 === 0
-    for (const node of this.slots) if (node?.alive) node.stop(world.drained)
-    for (const table of this.tables) if (table?.alive) table.stop()
     const limit = world.step + DRAIN_STEPS
+    if (world.drained) {
+      for (const node of this.slots) if (node?.alive) node.halt({ number: 1, drain: true })
+      while (!this.atRest() && world.step < limit && world.violations.length === 0) this.turn(false, false)
+      if (!this.atRest()) return world.violation(`it did not come to rest: ${this.state()}`)
+    }
+    for (const node of this.slots) if (node?.alive) node.stop()
+    for (const table of this.tables) if (table?.alive) table.stop()
     const running = () =>
       nodes.some(node => node?.alive) || world.log.anyOpen() || world.warehouse?.server.quiet === false
     while (running() && world.step < limit && world.violations.length === 0) this.turn(false, false)
@@ -208,7 +245,8 @@ class Simulation {
     const { log, group } = world
     for (const id of log.expired(world.now, TRANSACTION_TIMEOUT_MS))
       list.push({ label: `time-out ${id}`, weight: 3, run: this.faulty("transaction timed out", () => log.fence(id)) })
-    if (this.inputs.left > 0) list.push({ label: "input", weight: 2, run: () => this.inputs.add() })
+    if (this.inputs.left > 0 && !this.inputs.paused)
+      list.push({ label: "input", weight: 2, run: () => this.inputs.add() })
     this.members(group, this.slots, list)
     this.coordinator(list)
     this.disk(list)

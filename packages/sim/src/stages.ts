@@ -1,3 +1,4 @@
+import { partitionOf } from "@headrace/core"
 import { exchangesOf, exchangeTopics, upstreamTopics } from "@headrace/engine"
 import type { Plan } from "headrace"
 import type { Event } from "./codec.ts"
@@ -11,6 +12,8 @@ export interface Step {
   readonly event: Event
   readonly side: number
   readonly watermark: number
+  /** What event time came to there, where the job went on elsewhere from a savepoint. */
+  readonly until?: number
 }
 
 /** What a partition between two stages holds, in its order. */
@@ -18,6 +21,16 @@ export interface Stage {
   readonly steps: readonly Step[]
   /** Where event time ends. */
   readonly watermark: number
+}
+
+/** The job before it was saved, or behind that: what it read. */
+export interface Stretch {
+  readonly topics: ReadonlyMap<string, readonly Partition[]>
+  readonly events: (partition: Partition) => readonly Event[]
+  /** Event time of a source's partition before all that. */
+  readonly floor: (partition: Partition) => number
+  /** How much of a topic between stages was read. */
+  readonly end: (partition: Partition) => number
 }
 
 /** Where an event came from. */
@@ -31,79 +44,139 @@ interface Origin {
 
 const ENVELOPE = 11
 const text = new TextDecoder()
+const utf8 = new TextEncoder()
+
+/** Those whose keys may go to a partition: all, but where the numbers have a common divisor. */
+export const parentsOf = <A>(before: readonly A[], partition: number, after: number): readonly A[] => {
+  const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b))
+  const shared = divisor(before.length, after)
+  return before.filter((_, i) => i % shared === partition % shared)
+}
+
+/** What partitions hold that go on from a savepoint of others: what those had of their keys, and what `next` says. */
+export const carried = (
+  before: readonly Stage[],
+  keyOf: (event: Event) => string,
+  next: readonly Stage[]
+): readonly Stage[] =>
+  next.map(({ steps, watermark }, partition) => {
+    const mine = ({ event }: Step): boolean => partitionOf(utf8.encode(keyOf(event)), next.length) === partition
+    const kept = before.flatMap(one => one.steps.filter(mine).map(step => ({ ...step, until: one.watermark })))
+    return { steps: [...kept, ...steps], watermark }
+  })
 
 /**
  * Reads what crossed between two stages and judges it: each event once, those of a partition in its order, and no
- * watermark of a partition before an event that makes its partition late by it. `inputs`: the events that cross, by topic,
- * and event time after each partition's last one.
+ * watermark of a partition before an event that makes its partition late by it.
  */
 export const stagesOf = (
   world: World,
   plan: Plan,
   crossing: (event: Event) => boolean,
-  events: (partition: Partition) => readonly Event[],
+  stretches: readonly Stretch[],
   boundMs: number,
   report: (what: string) => void
 ): readonly Stage[] =>
   exchangeTopics(plan, APP).flatMap(topic => {
-    const sides = exchangesOf(plan, APP, topic).map(node =>
-      upstreamTopics(plan, APP, node).flatMap(upstream => world.log.topics.get(upstream)!)
-    )
-    const origins = new Map<number, Origin>()
-    const ends = sides.map((channels, side) =>
-      channels.map((partition, channel) => {
-        let watermark = Number.NEGATIVE_INFINITY
-        for (const [index, event] of events(partition).entries()) {
-          if (crossing(event)) origins.set(event.id, { channel, side, index, watermark })
-          watermark = Math.max(watermark, event.at - boundMs - 1)
-        }
-        return world.drained ? Number.POSITIVE_INFINITY : watermark
+    const upstream = exchangesOf(plan, APP, topic).map(node => upstreamTopics(plan, APP, node))
+    let readers: readonly StageReader[] = []
+    let stages: readonly Stage[] = []
+    for (const stretch of stretches) {
+      const { topics, events, floor, end } = stretch
+      const sides = upstream.map(names => names.flatMap(one => topics.get(one)!))
+      const origins = new Map<number, Origin>()
+      const last = stretch === stretches.at(-1)
+      const ends = sides.map((channels, side) =>
+        channels.map((partition, channel) => {
+          let watermark = floor(partition)
+          for (const [index, event] of events(partition).entries()) {
+            if (crossing(event)) origins.set(event.id, { channel, side, index, watermark })
+            watermark = Math.max(watermark, event.at - boundMs - 1)
+          }
+          return last && world.drained ? Number.POSITIVE_INFINITY : watermark
+        })
+      )
+      const missing = new Set(origins.keys())
+      const partitions = topics.get(topic)!
+      const before = readers
+      const counts = JSON.stringify(ends.map(side => side.length))
+      readers = partitions.map((partition, i) => {
+        // The same that flow in go on where they were; of others it is known what all of them had come to.
+        const parents = parentsOf(before, i, partitions.length)
+        const least = Math.min(...parents.map(one => one.now))
+        const same = before[0]?.channels === counts && before.length === partitions.length
+        const times = ends.map((side, s) =>
+          side.map((_, channel) => {
+            if (before.length === 0) return Number.NEGATIVE_INFINITY
+            return same ? before[i]!.times[s]![channel]! : least
+          })
+        )
+        // One that says nothing afterwards is heard of no more.
+        const judged = (side: number, channel: number) =>
+          before.length === 0 || same || (last && world.drained) || events(sides[side]![channel]!).length > 0
+        return new StageReader(partition, end(partition), origins, ends, times, judged, missing, report)
       })
-    )
-    const missing = new Set(origins.keys())
-    const stages = world.log.topics.get(topic)!.map(partition => {
-      const reader = new StageReader(partition, origins, ends, missing, report)
-      return reader.read()
-    })
-    for (const id of missing) report(`stage ${topic}: event ${id} never crossed`)
+      const read = readers.map(reader => reader.read())
+      stages = stages.length === 0 ? read : carried(stages, groupOf, read)
+      for (const id of missing) report(`stage ${topic}: event ${id} never crossed`)
+    }
     return stages
   })
 
 class StageReader {
+  /** The last watermark of each channel, by side. */
+  readonly times: number[][]
   private readonly envelope = new EnvelopeReader()
   private readonly partition: Partition
+  private readonly end: number
   private readonly origins: ReadonlyMap<number, Origin>
   private readonly ends: readonly (readonly number[])[]
+  private readonly judged: (side: number, channel: number) => boolean
   private readonly missing: Set<number>
   private readonly report: (what: string) => void
-  private readonly times: number[][]
   private readonly last = new Map<string, number>()
   private readonly steps: Step[] = []
 
   constructor(
     partition: Partition,
+    end: number,
     origins: ReadonlyMap<number, Origin>,
     ends: readonly (readonly number[])[],
+    times: number[][],
+    judged: (side: number, channel: number) => boolean,
     missing: Set<number>,
     report: (what: string) => void
   ) {
     this.partition = partition
+    this.end = end
     this.origins = origins
     this.ends = ends
+    this.times = times
+    this.judged = judged
     this.missing = missing
     this.report = report
-    this.times = ends.map(channels => channels.map(() => Number.NEGATIVE_INFINITY))
+  }
+
+  /** How many channels each side has. */
+  get channels(): string {
+    return JSON.stringify(this.ends.map(side => side.length))
+  }
+
+  /** The least of all. */
+  get now(): number {
+    return Math.min(...this.times.flat())
   }
 
   read(): Stage {
-    for (const { record } of this.partition.all()) {
+    for (const { offset, record } of this.partition.all()) {
+      if (offset >= this.end) break
       this.envelope.stand(record.value, 0, record.value.length)
       if (this.envelope.kind === RECORD) this.event(JSON.parse(text.decode(record.value.subarray(ENVELOPE))) as Event)
       else if (this.envelope.kind === WATERMARK) this.watermark()
     }
     this.ends.forEach((channels, side) => {
       channels.forEach((end, channel) => {
-        if (this.times[side]![channel] !== end)
+        if (this.judged(side, channel) && this.times[side]![channel] !== end)
           this.report(`${this.where} ends at ${this.times[side]![channel]} of channel ${channel}, not at ${end}`)
       })
     })
@@ -112,11 +185,6 @@ class StageReader {
 
   private get where(): string {
     return `stage ${nameOf(this.partition)}`
-  }
-
-  /** The least of all. */
-  private get now(): number {
-    return Math.min(...this.times.flat())
   }
 
   private watermark(): void {

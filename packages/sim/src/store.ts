@@ -6,7 +6,9 @@ import {
   type ChangelogReader,
   Clients,
   changelogName,
+  type GroupOffsets,
   LogError,
+  SavepointBlobs,
   type TopicPartition
 } from "@headrace/engine"
 import { Context, Effect, Stream } from "effect"
@@ -112,10 +114,25 @@ export const changelogReader = (world: World, owner: object): ChangelogReader =>
 })
 
 const admin = (world: World, owner: object): Admin => ({
-  partitions: topics => Effect.sync(() => new Map(topics.map(topic => [topic, world.log.topics.get(topic)!.length]))),
+  partitions: topics =>
+    Effect.sync(() => {
+      const found = topics.map(topic => [topic, world.log.topics.get(topic)?.length ?? 0] as const)
+      return new Map(found.filter(([, partitions]) => partitions > 0))
+    }),
   settings: () => Effect.succeed(new Map()),
-  create: () => Effect.void,
-  remove: () => Effect.void,
+  create: topics =>
+    world.remote(owner, `create ${topics.map(({ topic }) => topic)}`, () =>
+      Effect.sync(() => {
+        for (const { topic, partitions } of topics)
+          if (!world.log.topics.has(topic)) world.log.create(topic, partitions)
+      })
+    ),
+  remove: topics =>
+    world.remote(owner, `remove ${topics}`, () =>
+      Effect.sync(() => {
+        for (const topic of topics) world.log.topics.delete(topic)
+      })
+    ),
   trim: (partition, offset) =>
     world.remote(owner, `trim ${nameOf(partition)} to ${offset}`, () =>
       Effect.sync(() => {
@@ -138,18 +155,59 @@ const newest = (world: World, { topic, partition }: TopicPartition): number | un
   return Number.parseInt(name.slice(name.lastIndexOf("/") + 1), 10)
 }
 
-/** What restores and checkpoint rounds of one process need. */
-export const storeServices = (world: World, owner: object): Context.Context<Blobs | Clients> => {
+/** The lanes' group from outside. */
+const groupOffsets = (world: World, owner: object): GroupOffsets => ({
+  committed: partitions =>
+    world.remote(
+      owner,
+      `committed ${partitions.map(nameOf)}`,
+      () => Effect.sync(() => partitions.map(one => world.remembered.get(nameOf(one))?.offset)),
+      { ready: () => !partitions.some(one => world.log.unstable(nameOf(one))) }
+    ),
+  commit: positions =>
+    world.remote(owner, "commit offsets", () =>
+      world.group.members.size > 0
+        ? Effect.fail(new LogError("Stop", "the group has members"))
+        : Effect.sync(() => {
+            world.log.commitOffsets(positions.map(one => ({ name: nameOf(one), offset: one.offset })))
+          })
+    ),
+  range: partition =>
+    world.remote(owner, `range of ${nameOf(partition)}`, () =>
+      Effect.sync(() => {
+        const log = world.log.at(partition)
+        return { start: log.start, end: log.lso() }
+      })
+    ),
+  keys: (from, visit) =>
+    world.remote(owner, `keys of ${nameOf(from)}`, () =>
+      Effect.sync(() => {
+        const log = world.log.at(from)
+        for (let offset = from.offset; offset < log.lso(); offset++) {
+          const record = log.committed(offset)
+          if (record !== undefined) visit(offset, record.key)
+        }
+      })
+    )
+})
+
+/** What restores, checkpoint rounds and savepoints of one process need. */
+export const storeServices = (world: World, owner: object): Context.Context<Blobs | SavepointBlobs | Clients> => {
   const clients = Clients.of({
     source: () => Effect.fail(new LogError("Stop", "made by the node")),
     producer: () => Effect.fail(new LogError("Stop", "made by the node")),
     changelog: Effect.succeed(changelogReader(world, owner)),
     admin: Effect.succeed(admin(world, owner)),
-    offsets: () => Effect.fail(new LogError("Stop", "savepoints are not simulated"))
+    offsets: () => Effect.succeed(groupOffsets(world, owner))
   })
+  const disk = blobs(world, owner)
   return world
     .services(owner)
-    .pipe(Context.add(Blobs, blobs(world, owner)), Context.add(Clients, clients)) as Context.Context<Blobs | Clients>
+    .pipe(
+      Context.add(Blobs, disk),
+      Context.add(SavepointBlobs, disk),
+      Context.add(Clients, clients)
+    ) as Context.Context<Blobs | SavepointBlobs | Clients>
 }
 
 /** Runs effects on a simulated disk where nothing goes wrong: for the suite that all stores go through. */

@@ -17,6 +17,7 @@ import { Memory } from "./memory.ts"
 import { SOURCE } from "./pipelines.ts"
 import { Random } from "./random.ts"
 import type { Sabotage } from "./sabotage.ts"
+import type { Life } from "./saving.ts"
 import type { Warehouse } from "./warehouse.ts"
 
 /** Something that is under way and may happen next, if it is ready. */
@@ -83,10 +84,13 @@ export const FAULTS = [
   "partitions lost",
   "revoked in a restore",
   "zombie refused",
+  "savepoint killed",
   // No faults, but what has to happen under them.
   "transactions repeated",
   "committed beside a restore",
-  "partition held back"
+  "partition held back",
+  "savepoint restored",
+  "savepoint restored elsewhere"
 ] as const
 export type Fault = (typeof FAULTS)[number]
 
@@ -123,7 +127,9 @@ export class World {
   readonly frozen = new Set<object>()
   now = 1_000
   step = 0
-  private readonly sources: string[] = [SOURCE]
+  readonly sourceTopics: string[] = [SOURCE]
+  /** What the job was before it went on from a savepoint. */
+  life: Life | undefined
   private readonly stages: string[] = []
   private readonly micro: (() => void)[] = []
   private readonly print: ((line: string) => void) | undefined
@@ -151,7 +157,13 @@ export class World {
 
   /** What comes from outside. */
   inputs(): readonly Partition[] {
-    return this.sources.flatMap(topic => this.log.topics.get(topic)!)
+    return this.sourceTopics.flatMap(topic => this.log.topics.get(topic)!)
+  }
+
+  /** The same, with what came before the sources were made anew. */
+  everyInput(): readonly Partition[] {
+    const before = this.sourceTopics.flatMap(topic => this.life?.topics.get(topic) ?? [])
+    return [...new Set([...before, ...this.inputs()])]
   }
 
   /** What lanes read: that, and what is between their stages. */
@@ -170,7 +182,7 @@ export class World {
     const { log, group } = this
     for (const topic of sourceTopics(plan).filter(topic => topic !== SOURCE)) {
       log.create(topic, this.random.int(1, 3))
-      this.sources.push(topic)
+      this.sourceTopics.push(topic)
       group.add(log.topics.get(topic)!)
     }
     for (const topic of exchangeTopics(plan, APP)) {
@@ -180,6 +192,16 @@ export class World {
     }
     for (const topic of sinkTopics(plan)) log.create(topic, OUTPUT_PARTITIONS)
     for (const topic of inputTopics(plan, APP)) log.create(changelogName(APP, topic), log.topics.get(topic)!.length)
+  }
+
+  /** Nothing goes wrong any more. */
+  calm(): void {
+    this.faults = NO_FAULTS
+    this.disk.full = false
+    this.frozen.clear()
+    this.remembered.recall()
+    this.warehouse?.remembered.recall()
+    this.warehouse?.server.start()
   }
 
   job(instance: string): JobConfig {

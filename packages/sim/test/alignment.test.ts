@@ -110,12 +110,17 @@ test("after a failure state comes back to what is paused, too, and it is read ag
   expect(read.map(one => one.partition).toSorted()).toEqual([0, 1])
 })
 
-test("a lane that drains ends the event time of what is paused, as of the others", () => {
+test("where a job comes to rest, event time ends in what is paused, too", () => {
   const bench = two()
   bench.feed([event(1, 10_000)])
   bench.settle(["pause", ...TRANSACTION])
-  bench.step({ type: "stop", drain: true })
-  bench.settle(["poll", ...TRANSACTION, "close"])
+  bench.step({ type: "halt", halt: { number: 1, drain: true } })
+  bench.now += 60
+  bench.answer("poll")
+  bench.settle(TRANSACTION)
+  expect(bench.metrics.get("halted")).toBe(2)
+  bench.step({ type: "stop" })
+  bench.settle(["poll", "close"])
   expect(bench.asked.at(-1)).toBe("close")
 })
 

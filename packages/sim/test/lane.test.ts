@@ -194,6 +194,52 @@ test("a partition that is revoked while it is restored goes at once, and a failu
   expect(bench.waits("poll")).toBe(true)
 })
 
+const HALT = { type: "halt", halt: { number: 1, drain: true } } as const
+
+test("a partition that the group takes back in the middle of its restore, as the job comes to rest, goes at once; nobody leaves before all are at rest", () => {
+  const bench = new Bench("plain").run()
+  bench.assign(1)
+  bench.answer("take")
+  bench.change("revoke", [1])
+  bench.step(HALT)
+  bench.settle(["unassign"])
+  bench.now += 30
+  bench.answer("poll")
+  bench.settle(TRANSACTION)
+  // Its own is at rest, and whoever has got the other one may still leave: then it comes back.
+  expect(bench.metrics.get("halted")).toBe(1)
+  expect(bench.waits("close")).toBe(false)
+  bench.assign(1)
+  bench.settle(["take", "restore", "seek"])
+  bench.now += 30
+  bench.answer("poll")
+  bench.settle(TRANSACTION)
+  expect(bench.metrics.get("halted")).toBe(2)
+  bench.step({ type: "stop" })
+  bench.settle(["poll", "close"])
+  expect(bench.asked.at(-1)).toBe("close")
+})
+
+test("where a job comes to rest, what comes from outside is left for whoever goes on, and what a step holds is waited for", () => {
+  const { ask, answers } = held()
+  const bench = new Bench("prefix", ask).run()
+  bench.feed([event(1, 100_000)])
+  bench.step({ type: "halt", halt: { number: 1, drain: false } })
+  bench.feed([event(2, 100_000)])
+  expect(answers.length).toBe(1)
+  bench.now += 30
+  bench.answer("poll")
+  expect(bench.metrics.get("halted")).toBe(0)
+  answers[0]!()
+  bench.world.drain()
+  bench.step({ type: "released" })
+  bench.now += 30
+  bench.answer("poll")
+  bench.settle(TRANSACTION)
+  expect(bench.metrics.get("halted")).toBe(1)
+  expect(bench.waits("close")).toBe(false)
+})
+
 test("lost partitions take their open transaction with them; what stays is rebuilt", () => {
   const bench = new Bench("plain").run()
   bench.assign(1)

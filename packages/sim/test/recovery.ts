@@ -260,6 +260,12 @@ class KeyValues implements Task {
   end(): boolean {
     return false
   }
+  halt(): boolean {
+    return false
+  }
+  halted(): boolean {
+    return false
+  }
   startedAt(): number {
     return this.beganAt
   }

@@ -209,6 +209,29 @@ test("the end of event time crosses", () => {
   expect(all.totals).toEqual(["g0@0: 1"])
 })
 
+test("a partition is at rest when all before it are, which it remembers, and by the same halt", () => {
+  const all = new Stages()
+  all.feed(0, event(1, 500), event(2, 5_000))
+  all.feed(1, event(3, 2_000))
+  const halt = (number: number) => [...all.sources, ...all.stages].map(task => task.halt(number))
+  all.sources[0]!.halt(7)
+  all.commit()
+  expect(all.stages.map(task => task.halt(7) || task.halted(7))).toEqual([false, false])
+  all.stages = all.tasks(stageOf(keyed)).map((task, i) => {
+    task.apply(all.changes[i]!.written())
+    task.start({ offset: 0, committed: 0 })
+    return task
+  })
+  all.sources[1]!.halt(7)
+  all.commit()
+  halt(7)
+  expect(all.stages.map(task => task.halted(7))).toEqual([true, true])
+  // Event time has not come to its end, and another halt is another one.
+  expect(all.watermarks).toEqual([1_999, 1_999])
+  all.stages[0]!.halt(8)
+  expect(all.stages[0]!.halted(8)).toBe(false)
+})
+
 test("how far each partition before it has come is state of the stage", () => {
   const all = new Stages()
   all.feed(0, event(1, 500), event(2, 5_000))

@@ -255,6 +255,7 @@ export class TestDriver {
         for (const target of targets()) target.watermark(number, from, watermark)
       },
       rest: () => {},
+      halt: () => {},
       settle: () => {},
       // Nothing waits here: event time is told at once.
       pending: false,

@@ -1,6 +1,5 @@
 import {
   Clients,
-  exchangeTopics,
   type GroupOffsets,
   groupName,
   type JobConfig,
@@ -30,8 +29,8 @@ const partitionsOf = (topics: readonly string[]): Effect.Effect<readonly TopicPa
 const endOf = ({ start, end }: { readonly start: number; readonly end: number }): number => (start === end ? 0 : end)
 
 /**
- * Ends the job with a savepoint once what its topics hold now is committed, and then what that has made in the topics
- * between its stages, one stage after the other. The end moves on behind the markers of the last transaction within a second
+ * Ends the job with a savepoint once what its topics hold now is committed: what is then between its stages is worked off
+ * by that. The end moves on behind the markers of the last transaction within a second
  * or two of quiet.
  */
 export const endWhenDone = (plan: Plan, job: JobConfig, savepoints: Savepoints, request: SavepointRequest) =>
@@ -39,8 +38,6 @@ export const endWhenDone = (plan: Plan, job: JobConfig, savepoints: Savepoints, 
     Effect.gen(function* () {
       const group = yield* (yield* Clients).offsets(groupName(job))
       yield* worked(group, sourceTopics(plan))
-      // Made by the lanes, perhaps only now: behind the sources they are there.
-      for (const topic of exchangeTopics(plan, job.app)) yield* worked(group, [topic])
       while (!savepoints.ready) yield* Effect.sleep(POLL)
       yield* savepoints.take(request)
     })

@@ -1,4 +1,11 @@
-import { type CheckpointStore, createSavepoint, type JobConfig, type Manifest, SavepointError } from "@headrace/engine"
+import {
+  type CheckpointStore,
+  createSavepoint,
+  type Halt,
+  type JobConfig,
+  type Manifest,
+  SavepointError
+} from "@headrace/engine"
 import { Deferred, Effect, Schedule } from "effect"
 import type { Plan } from "headrace"
 import { breather } from "../../../../workers/breather.ts"
@@ -34,6 +41,12 @@ const SETTLES = { schedule: Schedule.spaced("200 millis"), times: 75 }
 export class Savepoints {
   /** Someone wants the job to end with a savepoint. */
   readonly ending = Deferred.makeUnsafe<SavepointRequest>()
+  /** Answers then, the same to all lanes. */
+  readonly halt: Effect.Effect<Halt> = Effect.map(Deferred.await(this.ending), ({ drain }) => ({
+    number: this.halted,
+    drain
+  }))
+  private halted = 0
   private readonly ended = Deferred.makeUnsafe<Manifest, SavepointError>()
   private readonly job: JobToSave
   private readonly status: Status
@@ -53,6 +66,7 @@ export class Savepoints {
     return Effect.gen({ self: this }, function* () {
       if (!request.stop) return yield* this.write(request, false)
       yield* Effect.retry(this.fit, SETTLES)
+      this.halted ||= Date.now()
       yield* Deferred.succeed(this.ending, request)
       return yield* Deferred.await(this.ended)
     })

@@ -1,4 +1,4 @@
-import { fatal, LaneMetrics, PHASES, type WorkerTask } from "@headrace/engine"
+import { fatal, LaneMetrics, PHASES, type WorkerMessage, type WorkerTask } from "@headrace/engine"
 
 /** A unit whose behaviour its `app` asks for, by the number of its starts (kept in shared memory as `restores`). */
 export default async (task: WorkerTask): Promise<void> => {
@@ -20,8 +20,9 @@ export default async (task: WorkerTask): Promise<void> => {
   if (task.job.app === "lags") metrics.set("lag", 5)
   const beat = setInterval(() => metrics.add("beats", 1), 20)
   await new Promise<void>(resolve => {
-    task.control.on("message", () => {
-      if (task.job.app !== "deaf") resolve()
+    task.control.on("message", ({ type }: WorkerMessage) => {
+      if (type === "halt") metrics.set("halted", 1)
+      else if (task.job.app !== "deaf") resolve()
     })
   })
   clearInterval(beat)

@@ -27,12 +27,14 @@ export interface OwnValue {
 export class Survey {
   readonly before: number
   readonly after: number
-  readonly placement = new Placement()
+  readonly placement: Placement
   private readonly partitions: readonly Map<number, Found>[]
 
-  constructor(before: number, after: number) {
+  /** `own`: records were put into their partitions by the bytes of their keys, as they do that cross between stages. */
+  constructor(before: number, after: number, own = false) {
     this.before = before
     this.after = after
+    this.placement = new Placement(own)
     this.partitions = Array.from({ length: before }, () => new Map())
   }
 

@@ -11,27 +11,38 @@ import { type InputTime, WatermarkValve } from "./valve.ts"
 /** What has been handed on, and how far each input has come. */
 interface Times {
   readonly watermark: number
-  readonly inputs: readonly InputTime[]
+  readonly inputs: readonly StageInput[]
+}
+
+interface StageInput extends InputTime {
+  /** The last halt that it said; undefined while there was none. */
+  readonly halt: number | undefined
 }
 
 const INPUT_BYTES = TIME_BYTES + 1
 const ACTIVE = 1
 const ALIGNED = 2
+const HALTED = 4
 
 const timesCodec: ValueCodec<Times> = {
   write: ({ watermark, inputs }, out) => {
     timeCodec.write(watermark, out)
     for (const input of inputs) {
       timeCodec.write(input.watermark, out)
-      out.u8((input.active ? ACTIVE : 0) | (input.aligned ? ALIGNED : 0))
+      out.u8((input.active ? ACTIVE : 0) | (input.aligned ? ALIGNED : 0) | (input.halt === undefined ? 0 : HALTED))
+      if (input.halt !== undefined) out.f64(input.halt)
     }
   },
   read: (bytes, start, end) => {
     const timeAt = (at: number) => timeCodec.read(bytes, at, at + TIME_BYTES)
-    const inputs: InputTime[] = []
-    for (let at = start + TIME_BYTES; at < end; at += INPUT_BYTES) {
+    const inputs: StageInput[] = []
+    for (let at = start + TIME_BYTES; at < end; ) {
+      const watermark = timeAt(at)
       const flags = bytes[at + TIME_BYTES]!
-      inputs.push({ watermark: timeAt(at), active: (flags & ACTIVE) !== 0, aligned: (flags & ALIGNED) !== 0 })
+      at += INPUT_BYTES
+      const halt = (flags & HALTED) === 0 ? undefined : timeAt(at)
+      if (halt !== undefined) at += TIME_BYTES
+      inputs.push({ watermark, active: (flags & ACTIVE) !== 0, aligned: (flags & ALIGNED) !== 0, halt })
     }
     return { watermark: timeAt(start), inputs }
   }
@@ -48,6 +59,7 @@ export class StageClock extends NotedState {
   private readonly inputs: number
   private readonly value: ValueState<Times>
   protected readonly state: OperatorState
+  private halts: (number | undefined)[] = []
   private moved = false
 
   /** `inputs`: partitions of the stage before. */
@@ -84,9 +96,21 @@ export class StageClock extends NotedState {
     this.valve.idle(input)
   }
 
+  /** Nothing comes from an input any more before the job goes on from the savepoint, or the restart, of this number. */
+  halt(input: number, number: number): void {
+    this.moved = true
+    this.halts[input] = number
+  }
+
+  /** All inputs have said so. */
+  halted(number: number): boolean {
+    for (let input = 0; input < this.inputs; input++) if (this.halts[input] !== number) return false
+    return true
+  }
+
   /** Of another number of inputs it is only known that none is behind what was handed on. */
-  private anew(watermark: number): readonly InputTime[] {
-    return Array.from({ length: this.inputs }, () => ({ watermark, active: true, aligned: true }))
+  private anew(watermark: number): readonly StageInput[] {
+    return Array.from({ length: this.inputs }, () => ({ watermark, active: true, aligned: true, halt: undefined }))
   }
 
   /** Inputs move with each transaction of theirs, so the value only follows when it is written. */
@@ -94,11 +118,16 @@ export class StageClock extends NotedState {
     if (!this.moved) return
     this.moved = false
     const { watermark, inputs } = this.valve
-    this.value.set({ watermark, inputs })
+    this.value.set({ watermark, inputs: inputs.map((input, i) => ({ ...input, halt: this.halts[i] })) })
   }
 
   protected recall(): void {
     const { watermark, inputs } = this.value.get()
-    this.valve.restore(watermark, inputs.length === this.inputs ? inputs : this.anew(watermark))
+    const known = inputs.length === this.inputs ? inputs : this.anew(watermark)
+    this.valve.restore(
+      watermark,
+      known.map(({ watermark, active, aligned }) => ({ watermark, active, aligned }))
+    )
+    this.halts = known.map(({ halt }) => halt)
   }
 }

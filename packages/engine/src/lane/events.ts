@@ -6,6 +6,14 @@ import type { Task, TaskMatch } from "../task/task.ts"
 /** Which of the lane's two producers, used in turn. */
 export type Turn = 0 | 1
 
+/** A job comes to rest, one stage after the other. */
+export interface Halt {
+  /** Tells it from others: the same for all lanes, also for one that is started again meanwhile. */
+  readonly number: number
+  /** Event time comes to its end before. */
+  readonly drain: boolean
+}
+
 /** What happens to a lane. The interpreter feeds one at a time, each the completion of a command or a wish. */
 export type Event =
   | { readonly type: "start" }
@@ -30,7 +38,9 @@ export type Event =
       readonly task?: Task
       readonly error: LogError
     }
-  | { readonly type: "stop"; readonly drain?: boolean }
+  /** Take nothing in from outside any more; work off what is on its way, and wait. */
+  | { readonly type: "halt"; readonly halt: Halt }
+  | { readonly type: "stop" }
   /** Somebody wants to know what patterns have under way in a key. */
   | { readonly type: "asked"; readonly key: string; readonly answer: (found: readonly TaskMatch[]) => void }
 

@@ -83,7 +83,10 @@ const LAG_INTERVAL = "250 millis"
 const watchLag = ({ lane, source, metrics }: LaneParts): Effect.Effect<never> =>
   Effect.sync(() => {
     metrics.set("inFlight", lane.inFlight)
-    const lags = lane.positions().map(one => Math.max(0, (source.knownEnd(one) ?? one.offset) - one.offset))
+    // What stands before a halt is left to whoever goes on.
+    const lags = (lane.halting ? [] : lane.positions()).map(one =>
+      Math.max(0, (source.knownEnd(one) ?? one.offset) - one.offset)
+    )
     metrics.set(
       "lag",
       lags.reduce((sum, lag) => sum + lag, 0)

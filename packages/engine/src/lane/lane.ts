@@ -10,7 +10,7 @@ import {
 import { ChangelogWriter } from "../recovery/changelog.ts"
 import type { Task } from "../task/task.ts"
 import { Commits } from "./commits.ts"
-import type { Command, Event, Turn } from "./events.ts"
+import type { Command, Event, Halt, Turn } from "./events.ts"
 import { Fences, sameName } from "./fences.ts"
 import { Holdings } from "./holdings.ts"
 import type { LaneOptions } from "./options.ts"
@@ -43,9 +43,8 @@ export class Lane {
   private polling = false
   private inbox: Batch | undefined
   private stopping = false
-  /** Before it stops, event time comes to its end: what comes from outside from then on is left for whoever goes on. */
-  private draining = false
-  private drained = false
+  /** The job comes to rest: what comes from outside from then on is left for whoever goes on. */
+  private halt: Halt | undefined
   /** What is not committed cannot be sent once more: it may be committed, or belongs to somebody else by now. */
   private doomed = false
   /** How often in a row transactions were sent once more. */
@@ -152,10 +151,12 @@ export class Lane {
         return event.answer(this.tasks.openMatches(event.key))
       case "failed":
         return this.failed(event)
+      case "halt":
+        this.halt = event.halt
+        return
       case "stop":
         this.stopping = true
-        this.draining ||= event.drain === true
-        if (!this.draining) this.emit(this.holdings.abandonAll())
+        this.emit(this.holdings.abandonAll())
     }
   }
 
@@ -167,12 +168,23 @@ export class Lane {
     const { metrics } = this.options
     metrics.set("phase", PHASES.indexOf(this.visible()))
     metrics.set("partitions", this.tasks.size)
+    metrics.set("halted", this.halted)
+  }
+
+  /** It takes nothing in from outside any more. */
+  get halting(): boolean {
+    return this.halt !== undefined
+  }
+
+  /** How many partitions have come to rest, once all that they did is committed. */
+  get halted(): number {
+    return this.halt === undefined || this.phase !== "running" || this.uncommitted ? 0 : this.tasks.halted(this.halt)
   }
 
   /** What an operator is shown. */
   private visible(): (typeof PHASES)[number] {
     if (this.phase !== "running") return SHOWN[this.phase]
-    if (this.leaves) return "stopping"
+    if (this.leaves || this.halting) return "stopping"
     if (this.holdings.arriving) return "restoring"
     if (this.tasks.size > 0) return "running"
     return this.member ? "spare" : "joining"
@@ -183,7 +195,7 @@ export class Lane {
   private changed({ type, partitions }: GroupChange): void {
     this.member = type !== "lost"
     if (type !== "assign") this.emit(this.holdings.owe(partitions))
-    else if (!this.stops && partitions.length > 0) this.emit(this.holdings.take(partitions))
+    else if (!this.stopping && partitions.length > 0) this.emit(this.holdings.take(partitions))
     if (type === "lost") this.lost(partitions)
   }
 
@@ -194,36 +206,22 @@ export class Lane {
     this.recover(false)
   }
 
-  /**
-   * Partitions go: those that the group asks for, or all. One that drains keeps them until all are at their end: others
-   * that drain may have left by then, and nobody would take them.
-   */
+  /** Partitions go: those that the group asks for, or all. */
   private get leaves(): boolean {
-    return this.stops || (this.holdings.owing && !this.drains)
+    return this.stopping || this.holdings.owing
   }
 
   /** What is open has to be committed first, or dropped (rule 5). */
   private get settling(): boolean {
-    return this.stops || (this.holdings.owingRunning && !this.drains)
+    return this.stopping || this.holdings.owingRunning
   }
 
-  /** It is to stop, and has nothing left to do before. */
-  private get stops(): boolean {
-    return this.stopping && !this.drains
-  }
-
-  /** Results of the end of event time are still to come, or its end itself, from the stage before. */
-  private get drains(): boolean {
-    if (!this.draining) return false
-    const { tasks, holdings } = this
-    return !this.drained || holdings.arriving || !tasks.ended || tasks.firing || tasks.inFlight > 0
-  }
-
-  /** Ends event time once all partitions run and no record is under way. Behind an exchange it comes to its end by itself. */
-  private endTime(): void {
-    if (!this.draining || this.holdings.arriving || this.tasks.inFlight > 0) return
-    if (this.tasks.end()) this.commits.collect(this.now)
-    this.drained = true
+  /**
+   * Each partition comes to rest by itself, those of a source first. The lane stays, and takes what the group gives it: it
+   * is told to stop when all lanes have none left.
+   */
+  private rest(): void {
+    if (this.halt !== undefined && this.tasks.rest(this.halt)) this.commits.collect(this.now)
   }
 
   // ── records ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -247,7 +245,7 @@ export class Lane {
     const batch = this.inbox
     this.inbox = undefined
     if (this.doomed) return
-    if (batch !== undefined) this.tasks.run(batch, this.draining)
+    if (batch !== undefined) this.tasks.run(batch, this.halting)
     // A slice only: the end of a large window does not hold up what follows it.
     const fired = this.tasks.fire(Math.max(this.options.resultsAtOnce, batch?.count ?? 0))
     this.options.metrics.add("recordsIn", batch?.count ?? 0)
@@ -262,7 +260,7 @@ export class Lane {
   private align(): void {
     const { alignment, clock, metrics } = this.options
     const { tasks, holdings } = this
-    if (this.phase !== "running" || this.leaves || this.draining || holdings.moving) return
+    if (this.phase !== "running" || this.leaves || this.halting || holdings.moving) return
     const isHeld = (task: Task) => holdings.isHeldBack(task)
     this.emit(holdings.align(alignment.look(tasks.all(), isHeld, this.now, clock.now, metrics)))
   }
@@ -369,7 +367,6 @@ export class Lane {
 
   private doom(): void {
     this.doomed = true
-    this.drained = false
     this.inbox = undefined
     this.tasks.interrupt()
   }
@@ -395,7 +392,7 @@ export class Lane {
     this.repeats = 0
     if (this.tasks.size > 0) this.options.metrics.add("restores", 1)
     this.emit(this.holdings.renew())
-    if (this.stops) this.emit(this.holdings.abandonAll())
+    if (this.stopping) this.emit(this.holdings.abandonAll())
     this.emit(this.commits.reset())
   }
 
@@ -436,7 +433,7 @@ export class Lane {
 
   private proceed(): void {
     this.advance()
-    this.endTime()
+    this.rest()
     if (this.sealDue()) this.seal()
     this.drive()
     this.handOver()

@@ -1,8 +1,8 @@
-import { END_OF_TIME } from "@headrace/core"
 import type { LaneMetrics } from "../metrics.ts"
 import { type Batch, PARTITION, type Position, STRIDE, TOPIC, type TopicPartition } from "../ports/log.ts"
 import type { StateMemory } from "../task/memory.ts"
 import type { Task, TaskMatch } from "../task/task.ts"
+import type { Halt } from "./events.ts"
 
 /** The tasks of the partitions that a lane owns, as one: what a batch runs through. */
 export class Tasks {
@@ -46,8 +46,8 @@ export class Tasks {
     this.routes = []
   }
 
-  /** Runs a batch: one run of records of the same partition after the other. `draining`: nothing from outside any more. */
-  run(batch: Batch, draining: boolean): void {
+  /** Runs a batch: one run of records of the same partition after the other. `halting`: nothing from outside any more. */
+  run(batch: Batch, halting: boolean): void {
     const { index, count } = batch
     let from = 0
     while (from < count) {
@@ -56,7 +56,7 @@ export class Tasks {
       let to = from + 1
       while (to < count && index[to * STRIDE + PARTITION] === partition && index[to * STRIDE + TOPIC] === topic) to++
       const task = this.at(topic, partition)
-      if (task.internal || !draining) task.process(batch, from, to)
+      if (task.internal || !halting) task.process(batch, from, to)
       from = to
     }
     this.memory.relieve()
@@ -94,17 +94,21 @@ export class Tasks {
     return left < limit
   }
 
-  /** Ends the event time of those that read from outside; whether one was still to be. */
-  end(): boolean {
+  /** Brings those to rest where nothing is to come any more; whether something happened in that. */
+  rest({ number, drain }: Halt): boolean {
     let some = false
-    for (const task of this.all()) some = task.end() || some
+    for (const task of this.all()) {
+      if (drain && task.inFlight() === 0) some = task.end() || some
+      some = task.halt(number) || some
+    }
     return some
   }
 
-  /** Event time is at its end in all of them. */
-  get ended(): boolean {
-    for (const task of this.all()) if (task.watermark() !== END_OF_TIME) return false
-    return true
+  /** How many have come to rest. */
+  halted({ number }: Halt): number {
+    let count = 0
+    for (const task of this.all()) if (task.halted(number)) count++
+    return count
   }
 
   /** Takes up what asynchronous steps finished; whether there is something to commit now. */

@@ -28,13 +28,19 @@ export interface EntryBlock extends Iterable<Entry> {
   readonly bytes: number
 }
 
+/** `app/topic/`, the prefix of the checkpoints of all partitions of a topic. */
+export const checkpointsOf = (app: string, topic: string): string => `${app}/${topic}/`
+
 /** `app/topic/partition/`, the prefix of a partition's checkpoints in the store. */
 export const checkpointPrefix = (app: string, partition: TopicPartition): string =>
-  `${app}/${partition.topic}/${partition.partition}/`
+  `${checkpointsOf(app, partition.topic)}${partition.partition}/`
 
 /** Names sort by the changelog offset that they cover. */
 export const checkpointName = (app: string, partition: TopicPartition, changelogOffset: number): string =>
   `${checkpointPrefix(app, partition)}${String(changelogOffset).padStart(16, "0")}.checkpoint`
+
+/** The changelog offset that the checkpoint of this name covers. */
+const coveredBy = (name: string): number => Number.parseInt(name.slice(name.lastIndexOf("/") + 1), 10)
 
 /** Begins to read one: its header is here, the rest comes by its `blocks`, while the scope lives. */
 export const openCheckpoint = (
@@ -100,13 +106,14 @@ const merged = (objects: readonly Blob[], last: OpenObject["payloads"]) =>
   )
 
 /**
- * Uses the newest checkpoint, or none. If it turns out to be damaged on the way, that is logged, and `use` is called with
+ * Uses the newest checkpoint that covers no more than the changelog before `upTo`, or none. If it turns out to be damaged on the way, that is logged, and `use` is called with
  * the one before: it has to throw away what it made of the first.
  */
 export const fromNewest = <A, E, R>(
   app: string,
   partition: TopicPartition,
-  use: (checkpoint: Checkpoint | undefined) => Effect.Effect<A, E, R>
+  use: (checkpoint: Checkpoint | undefined) => Effect.Effect<A, E, R>,
+  upTo = Number.POSITIVE_INFINITY
 ): Effect.Effect<A, Exclude<E, CheckpointDamaged> | BlobError, Exclude<R, Scope.Scope> | Blobs> =>
   Effect.gen(function* () {
     const blobs = yield* Blobs
@@ -114,7 +121,7 @@ export const fromNewest = <A, E, R>(
     for (;;) {
       // Listed again each time: one that is gone has made room for newer ones.
       const list = yield* blobs.list(checkpointPrefix(app, partition))
-      const blob = list.findLast(one => !tried.has(one.name))
+      const blob = list.findLast(one => !tried.has(one.name) && coveredBy(one.name) <= upTo)
       if (blob === undefined) return yield* Effect.scoped(use(undefined))
       tried.add(blob.name)
       const result = yield* Effect.result(Effect.scoped(Effect.flatMap(openCheckpoint(blob), use)))

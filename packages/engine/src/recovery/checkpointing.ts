@@ -160,9 +160,14 @@ export interface Since {
   readonly upToDate: boolean
 }
 
+interface ReadLimits extends Pick<RoundOptions, "breathe" | "changesBytes"> {
+  /** The changelog before this offset. */
+  readonly upTo?: number
+}
+
 /** The committed changes since a checkpoint, as many as fit; undefined when there are none. */
 export const readSince = (
-  { breathe, changesBytes }: Pick<RoundOptions, "breathe" | "changesBytes">,
+  { breathe, changesBytes, upTo = Number.POSITIVE_INFINITY }: ReadLimits,
   changelog: ChangelogReader,
   log: TopicPartition,
   before: Checkpoint | undefined
@@ -174,6 +179,7 @@ export const readSince = (
     let lost: LogError | undefined
     let upToDate = true
     const take: Parameters<ChangelogReader["read"]>[2] = (offset, bytes, begin, limit) => {
+      if (offset >= upTo) return false
       const header = readHeader(bytes, begin, limit)
       const reached = last?.to ?? before?.sourceOffset
       if (isGap(header, reached)) lost ??= gapError(log, offset, header.from, reached)
@@ -194,7 +200,8 @@ export const readSince = (
     }
     if (lost !== undefined) return yield* Effect.fail(lost)
     if (last === undefined) return undefined
-    return { changes, sourceOffset: last.to, writer: last.transactionalIds[0], end, upToDate }
+    const covered = Math.min(end, upTo)
+    return { changes, sourceOffset: last.to, writer: last.transactionalIds[0], end: covered, upToDate }
   })
 
 /**

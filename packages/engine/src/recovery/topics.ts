@@ -56,7 +56,8 @@ export const INTERNAL_SETTINGS = { "cleanup.policy": "delete", "retention.ms": "
 export const changelogTopic = (job: JobConfig, input: string, partitions: number): NewTopic =>
   internalTopic(job, changelogName(job.app, input), partitions)
 
-const internalTopic = ({ replication }: JobConfig, topic: string, partitions: number): NewTopic => ({
+/** One that only this job reads and writes. */
+export const internalTopic = ({ replication }: JobConfig, topic: string, partitions: number): NewTopic => ({
   topic,
   partitions,
   replication,

@@ -1,11 +1,15 @@
 import {
+  END_OF_TIME,
   type Entry,
   isDescriptor,
   operatorOf,
   ownerOf,
   readDescriptor,
   type StateDescriptor,
-  StateError
+  StateError,
+  type StateSchema,
+  TIME_BYTES,
+  timeCodec
 } from "@headrace/core"
 import type { OperatorContents } from "./manifest.ts"
 
@@ -22,6 +26,8 @@ interface Counted {
 export class Contents {
   private readonly topic: string
   private taken = 0
+  private timed = 0
+  private endless = 0
   private readonly operators = new Map<number, Counted>()
 
   constructor(topic: string) {
@@ -31,6 +37,11 @@ export class Contents {
   /** How many entries there are, descriptors included. */
   get entries(): number {
     return this.taken
+  }
+
+  /** Event time is at its end wherever it is kept, and it is somewhere. */
+  get ended(): boolean {
+    return this.timed > 0 && this.endless === 0
   }
 
   /** Counts entries as they are pulled. */
@@ -61,8 +72,9 @@ export class Contents {
     counted.bytes += key.length + value.length
     if (isDescriptor(key)) return
     counted.entries++
-    const owner = ownerOf(counted.descriptor.schema, key)
-    if (owner === undefined) return
+    const { schema } = counted.descriptor
+    const owner = ownerOf(schema, key)
+    if (owner === undefined) return this.time(schema, value)
     // Namespace, handle and key: what differs in it is another key's, or the same one's in another window.
     const whose = key.subarray(0, owner.end)
     if (counted.last === undefined || !same(counted.last, whose)) {
@@ -70,6 +82,12 @@ export class Contents {
       counted.keys.set(handle, (counted.keys.get(handle) ?? 0) + 1)
     }
     counted.last = new Uint8Array(whose)
+  }
+
+  private time({ kind }: StateSchema, value: Uint8Array): void {
+    if (kind !== "clock" && kind !== "stage") return
+    this.timed++
+    if (timeCodec.read(value, 0, TIME_BYTES) !== END_OF_TIME) this.endless++
   }
 
   all(): readonly OperatorContents[] {

@@ -2,17 +2,27 @@ import { ChangeSet, type Entry } from "@headrace/core"
 import { Effect, Schedule, Stream } from "effect"
 import type { Plan } from "headrace"
 import type { JobConfig } from "../job.ts"
-import { changelogName, exchangeTopics, inputTopics } from "../names.ts"
+import { changelogName, exchangeTopics, inputTopics, of, upstreamTopics } from "../names.ts"
 import { type BlobError, Blobs } from "../ports/blobs.ts"
 import { Clients } from "../ports/clients.ts"
 import { type ChangelogReader, LogError, type TopicPartition } from "../ports/log.ts"
-import { fromNewest } from "../recovery/checkpoint.ts"
+import { type Checkpoint, fromNewest } from "../recovery/checkpoint.ts"
 import { readSince } from "../recovery/checkpointing.ts"
 import { Contents } from "./contents.ts"
+import { type Cut, NO_CUT, takeCut } from "./cut.ts"
 import { writeEntries } from "./files.ts"
 import type { Manifest, PartitionContents } from "./manifest.ts"
 import { refuseHalfRestored } from "./progress.ts"
-import { claimId, inSavepoints, putManifest, type SavepointBlobs, type SavepointError, savepointFile } from "./store.ts"
+import {
+  beginSavepoint,
+  claimId,
+  clearAbandoned,
+  inSavepoints,
+  putManifest,
+  type SavepointBlobs,
+  SavepointError,
+  savepointFile
+} from "./store.ts"
 
 export interface NewSavepoint {
   readonly id: string
@@ -27,7 +37,8 @@ export interface NewSavepoint {
 /**
  * Writes a savepoint of a job, whether it runs or not, from what is committed: of each partition the newest checkpoint
  * and the changelog behind it. State and source offset of a partition are of one transaction, and partitions know nothing
- * of each other: so each may be of its own moment, and together they are a state that the job could have been in.
+ * of each other: so each may be of its own moment, and together they are a state that the job could have been in. Between
+ * stages they do: those of a pipeline with several are all of one moment, at which nothing was on its way (`takeCut`).
  */
 export const createSavepoint = (
   plan: Plan,
@@ -39,20 +50,16 @@ export const createSavepoint = (
     Effect.gen(function* () {
       yield* claimId(savepoint.id)
       yield* refuseHalfRestored(job.app)
+      yield* clearAbandoned(job.app)
       const clients = yield* Clients
       const admin = yield* clients.admin
       const changelog = yield* clients.changelog
       const topics = inputTopics(plan, job.app)
-      const stages = exchangeTopics(plan, job.app)
-      if (stages.length > 0)
-        yield* Effect.logWarning(
-          `what is on its way in ${stages.join(", ")} is not in the savepoint ${savepoint.id}: it can be looked at, but not restored`
-        )
       const sources = yield* admin.partitions(topics)
       const changelogs = yield* admin.partitions(topics.map(topic => changelogName(job.app, topic)))
       const partitions: PartitionContents[] = []
       const contents = topics.map(topic => new Contents(topic))
-      for (const [i, topic] of topics.entries()) {
+      for (const topic of topics)
         if (!changelogs.has(changelogName(job.app, topic)))
           return yield* Effect.fail(
             new LogError(
@@ -60,8 +67,13 @@ export const createSavepoint = (
               `${job.app} has never run: its changelog ${changelogName(job.app, topic)} does not exist. Check --app`
             )
           )
+      const staged = exchangeTopics(plan, job.app).length > 0
+      const cut = staged ? yield* takeCut(plan, job) : NO_CUT
+      yield* beginSavepoint(savepoint.id, job.app)
+      for (const [i, topic] of topics.entries()) {
         for (let partition = 0; partition < (sources.get(topic) ?? 0); partition++) {
-          const written = yield* writePartition({ job, changelog, breathe }, savepoint.id, { topic, partition })
+          const written = yield* writePartition({ job, changelog, cut, breathe }, savepoint.id, { topic, partition })
+          if (savepoint.drained && !written.contents.ended) return yield* undrained(job.app, topic, partition)
           partitions.push(written.partition)
           contents[i]!.add(written.contents)
           yield* Effect.logInfo(`savepoint ${savepoint.id}: ${topic}/${partition} of ${sources.get(topic)}`)
@@ -78,15 +90,22 @@ export const createSavepoint = (
         createdAt,
         drained,
         partitions,
-        operators
+        operators,
+        stages: of(plan, "exchange").map(node => ({ id: node.id, upstream: upstreamTopics(plan, job.app, node) }))
       }
       yield* putManifest(manifest)
       return { format: 1, ...manifest }
     })
   )
 
+const undrained = (app: string, topic: string, partition: number) =>
+  new SavepointError({
+    message: `Event time of ${topic}/${partition} has not come to its end, so ${app} was not drained: start it and drain it again`
+  })
+
 interface Tools {
   readonly job: JobConfig
+  readonly cut: Cut
   readonly changelog: ChangelogReader
   readonly breathe: Effect.Effect<void>
 }
@@ -94,11 +113,13 @@ interface Tools {
 /** A round of checkpoints may trim the changelog while it is read. */
 const AGAIN = Schedule.recurs(3)
 
-const writePartition = ({ job, changelog, breathe }: Tools, id: string, partition: TopicPartition) =>
-  fromNewest(job.app, partition, before =>
+const writePartition = ({ job, changelog, cut, breathe }: Tools, id: string, partition: TopicPartition) => {
+  const upTo = cut(partition)
+  const write = (before: Checkpoint | undefined) =>
     Effect.gen(function* () {
       const log = { topic: changelogName(job.app, partition.topic), partition: partition.partition }
-      const since = yield* readSince({ breathe, changesBytes: Number.POSITIVE_INFINITY }, changelog, log, before)
+      const limits = { breathe, changesBytes: Number.POSITIVE_INFINITY, upTo }
+      const since = yield* readSince(limits, changelog, log, before)
       const contents = new Contents(partition.topic)
       const sourceOffset = since?.sourceOffset ?? before?.sourceOffset
       if (sourceOffset === undefined)
@@ -118,4 +139,7 @@ const writePartition = ({ job, changelog, breathe }: Tools, id: string, partitio
       )
       return { contents, partition: { ...partition, sourceOffset, entries: contents.entries, bytes } }
     })
-  ).pipe(Effect.retry({ schedule: AGAIN, while: error => error instanceof LogError }))
+  return fromNewest(job.app, partition, write, upTo).pipe(
+    Effect.retry({ schedule: AGAIN, while: error => error instanceof LogError })
+  )
+}

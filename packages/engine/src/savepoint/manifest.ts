@@ -26,6 +26,13 @@ const Partition = Schema.Struct({
   bytes: Schema.Finite
 })
 
+const Stage = Schema.Struct({
+  /** Of the exchange. */
+  id: Schema.String,
+  /** The topics whose partitions flow into it: its event time is kept by their numbers, in this order. */
+  upstream: Schema.Array(Schema.String)
+})
+
 const Manifest = Schema.Struct({
   format: Schema.Int,
   id: Schema.String,
@@ -38,7 +45,8 @@ const Manifest = Schema.Struct({
   /** Event time was taken to its end: windows and timers have fired. */
   drained: Schema.Boolean,
   partitions: Schema.Array(Partition),
-  operators: Schema.Array(Operator)
+  operators: Schema.Array(Operator),
+  stages: Schema.optionalKey(Schema.Array(Stage))
 })
 
 /** What a savepoint says of itself, beside its files. */

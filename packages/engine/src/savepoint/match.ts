@@ -9,7 +9,7 @@ import {
   stageDefinition
 } from "@headrace/core"
 import { inputsOf, type Node, type Plan } from "headrace"
-import { exchangeName, inputTopics } from "../names.ts"
+import { exchangeName, inputTopics, of } from "../names.ts"
 import { definitionOf, isStateful } from "../task/operators.ts"
 import type { Manifest, OperatorContents } from "./manifest.ts"
 
@@ -63,14 +63,22 @@ export interface Match {
 /** Topics of the pipeline by the topic of the savepoint whose place they take. */
 export type Renamed = ReadonlyMap<string, string>
 
-/** Finds the operators of a savepoint in a plan, by their ids. */
+/** The same for topics between stages: those of the exchanges that have the ids of the savepoint's. */
+export const withStages = (manifest: Manifest, plan: Plan, app: string, renamed: Renamed): Renamed => {
+  const stages = manifest.operators.flatMap(({ id, topic, schema }): [string, string][] => {
+    const ids = idsOf(id, renamed)
+    const node = schema.kind === "stage" ? of(plan, "exchange").find(one => ids.includes(one.id)) : undefined
+    return node === undefined ? [] : [[topic, exchangeName(app, node.log)]]
+  })
+  return new Map([...stages, ...renamed])
+}
+
+/** Finds the operators of a savepoint in a plan, by their ids. `renamed`: topics between stages among them. */
 export const matchOperators = (manifest: Manifest, plan: Plan, app: string, renamed: Renamed): Match => {
   const definitions = definitionsOf(plan, app)
   const operators = manifest.operators.map((contents): Matched => {
-    const topic = renamed.get(contents.topic) ?? contents.topic
-    const id = renamedId(contents.id, contents.topic, topic)
-    const ofTopic = definitions.get(topic) ?? []
-    const own = ofTopic.find(one => one.id === contents.id) ?? ofTopic.find(one => one.id === id)
+    const ofTopic = definitions.get(renamed.get(contents.topic) ?? contents.topic) ?? []
+    const own = idsOf(contents.id, renamed).flatMap(id => ofTopic.filter(one => one.id === id))[0]
     return { contents, own, comparison: own && compareState(contents, own) }
   })
   const found = new Set(operators.map(({ own }) => own))
@@ -79,8 +87,16 @@ export const matchOperators = (manifest: Manifest, plan: Plan, app: string, rena
 }
 
 /** Ids that were not given are made of the topic's name: under the new name they are the same steps. */
+const idsOf = (id: string, renamed: Renamed): readonly string[] => [
+  id,
+  ...Array.from(renamed, ([before, now]) => renamedId(id, before, now))
+]
+
+const EXCHANGE = "exchange:"
+
 const renamedId = (id: string, before: string, now: string): string => {
   if (id === `source:${before}`) return `source:${now}`
+  if (id.startsWith(EXCHANGE)) return EXCHANGE + renamedId(id.slice(EXCHANGE.length), before, now)
   return id.startsWith(`window:${before}/`) ? `window:${now}/${id.slice(`window:${before}/`.length)}` : id
 }
 

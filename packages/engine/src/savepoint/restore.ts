@@ -2,17 +2,18 @@ import { Rebuild, type StateDefinition } from "@headrace/core"
 import { Effect, Schedule, Stream } from "effect"
 import type { Plan } from "headrace"
 import type { JobConfig } from "../job.ts"
-import { changelogName, exchangeName, exchangeTopics, groupName, sourceTopics } from "../names.ts"
+import { changelogName, exchangeName, exchangeTopics, groupName, inputTopics, sourceTopics } from "../names.ts"
 import { Blobs } from "../ports/blobs.ts"
 import { type Admin, Clients, type GroupOffsets } from "../ports/clients.ts"
 import { LogError, type Position } from "../ports/log.ts"
-import { checkpointName, checkpointPrefix } from "../recovery/checkpoint.ts"
-import { changelogTopic } from "../recovery/topics.ts"
+import { checkpointName, checkpointPrefix, checkpointsOf } from "../recovery/checkpoint.ts"
+import { changelogTopic, internalTopic } from "../recovery/topics.ts"
 import { readEntries, writeEntries } from "./files.ts"
 import { type Manifest, partitionsOf } from "./manifest.ts"
-import { differencesOf, leftBehind, type Match, matchOperators, showDifferences } from "./match.ts"
+import { differencesOf, leftBehind, type Match, matchOperators, showDifferences, withStages } from "./match.ts"
 import { beginRestore, endRestore, restoreBegun } from "./progress.ts"
 import { restoreSources, type SourceOptions, type SourceRestore } from "./sources.ts"
+import { restoreStages } from "./stages.ts"
 import { inSavepoints, readSavepoint, SavepointError, savepointFile } from "./store.ts"
 
 export interface RestoreSavepoint extends SourceOptions {
@@ -31,8 +32,8 @@ export interface RestoreReport {
 }
 
 /**
- * Gives a job that does not run the state of a savepoint: new changelogs, a first checkpoint of each partition and the
- * group's offsets. Everything is checked before anything is written. From the first write to the last one a marker stands
+ * Gives a job that does not run the state of a savepoint: new changelogs, new topics between its stages, a first checkpoint
+ * of each partition and the group's offsets. Everything is checked before anything is written. From the first write to the last one a marker stands
  * in the checkpoint store with which no lane starts: a restore that was interrupted is run again, and does all of it anew.
  */
 export const restoreSavepoint = (plan: Plan, job: JobConfig, options: RestoreSavepoint) =>
@@ -42,16 +43,20 @@ export const restoreSavepoint = (plan: Plan, job: JobConfig, options: RestoreSav
       const admin = yield* clients.admin
       const group = yield* clients.offsets(groupName(job))
       const manifest = yield* readSavepoint(options.id)
-      const match = yield* matched(manifest, plan, job, options)
+      const renamed = withStages(manifest, plan, job.app, options.renamed)
+      const match = yield* matched(manifest, plan, job, { ...options, renamed })
       yield* idle(admin, job)
       yield* unused(plan, job, admin, group, options)
       const sources = yield* restoreSources(manifest, plan, options, admin, group)
+      const most = Math.max(...(yield* admin.partitions(sourceTopics(plan))).values())
+      const stages = yield* restoreStages(manifest, plan, job.app, renamed, sources, most)
+      const logs = [...sources, ...stages]
       yield* beginRestore(job.app, manifest.id)
-      yield* emptied(plan, job, admin)
-      for (const source of sources) yield* writeState(job, manifest, match, source)
-      yield* group.commit(sources.flatMap(source => source.positions))
+      yield* emptied(plan, job, manifest, stages, admin)
+      for (const log of logs) yield* writeState(job, manifest, match, log)
+      yield* group.commit(logs.flatMap(log => log.positions))
       yield* endRestore(job.app, manifest.id)
-      return { manifest, match, sources } satisfies RestoreReport
+      return { manifest, match, sources: logs } satisfies RestoreReport
     })
   )
 
@@ -62,11 +67,9 @@ const matched = (manifest: Manifest, plan: Plan, job: JobConfig, options: Restor
       return yield* refuse(
         `The savepoint ${manifest.id} was drained: event time is at its end, all windows have been closed for good, and every record would be late. Restore one that was taken without --drain`
       )
-    const stages = exchangeTopics(plan, job.app)
-    if (stages.length > 0 || hasStages(manifest))
+    if (manifest.stages === undefined && stagesOf(manifest).length > 0)
       return yield* refuse(
-        `What was on its way between the stages of ${manifest.pipeline} is in no savepoint, and would be lost: the savepoint ${manifest.id} cannot be restored to or from a pipeline with several stages. ` +
-          `A pipeline whose state is the same goes on by itself, or takes over (--takeover); a changed one starts over from its topics under another name (--app)`
+        `The savepoint ${manifest.id} was taken by a version of Headrace that did not see to what was on its way between the stages of ${manifest.pipeline}, which would be lost: take another one`
       )
     const unknown = [...options.renamed.keys()].filter(topic => partitionsOf(manifest, topic).length === 0)
     if (unknown.length > 0)
@@ -86,8 +89,9 @@ const matched = (manifest: Manifest, plan: Plan, job: JobConfig, options: Restor
     return match
   })
 
-const hasStages = (manifest: Manifest): boolean =>
-  topicsOf(manifest).some(topic => topic.startsWith(exchangeName(manifest.app, "")))
+/** The topics between the stages of the job that was saved. */
+const stagesOf = (manifest: Manifest): readonly string[] =>
+  topicsOf(manifest).filter(topic => topic.startsWith(exchangeName(manifest.app, "")))
 
 const topicsOf = (manifest: Manifest): readonly string[] => [...new Set(manifest.partitions.map(({ topic }) => topic))]
 
@@ -123,7 +127,7 @@ const unused = (plan: Plan, job: JobConfig, admin: Admin, group: GroupOffsets, {
   Effect.gen(function* () {
     if (force || (yield* restoreBegun(job.app)) !== undefined) return
     const blobs = yield* Blobs
-    const topics = sourceTopics(plan)
+    const topics = inputTopics(plan, job.app)
     const sources = yield* admin.partitions(topics)
     const changelogs = topics.map(topic => changelogName(job.app, topic))
     const there = [...(yield* admin.partitions(changelogs)).keys()]
@@ -143,17 +147,23 @@ const unused = (plan: Plan, job: JobConfig, admin: Admin, group: GroupOffsets, {
     })
   })
 
-/** The job has no state any more: new changelogs, no checkpoints. */
-const emptied = (plan: Plan, job: JobConfig, admin: Admin) =>
+/** The job has no state any more, and nothing is on its way in it: new topics of its own, no checkpoints. */
+const emptied = (plan: Plan, job: JobConfig, manifest: Manifest, stages: readonly SourceRestore[], admin: Admin) =>
   Effect.gen(function* () {
     const blobs = yield* Blobs
     const sources = yield* admin.partitions(sourceTopics(plan))
-    yield* admin.remove(sourceTopics(plan).map(topic => changelogName(job.app, topic)))
-    yield* admin.create([...sources].map(([topic, partitions]) => changelogTopic(job, topic, partitions)))
-    for (const [topic, partitions] of sources)
-      for (let partition = 0; partition < partitions; partition++)
-        for (const { name } of yield* blobs.list(checkpointPrefix(job.app, { topic, partition })))
-          yield* blobs.remove(name)
+    const between = stages.map(({ topic, positions }) => [topic, positions.length] as const)
+    // Also those of stages that the pipeline does not have any more.
+    const gone = manifest.app === job.app ? stagesOf(manifest) : []
+    const topics = [...new Set([...sourceTopics(plan), ...exchangeTopics(plan, job.app), ...gone])]
+    const internal = topics.filter(topic => !sources.has(topic))
+    yield* admin.remove([...internal, ...topics.map(topic => changelogName(job.app, topic))])
+    yield* admin.create([
+      ...between.map(([topic, partitions]) => internalTopic(job, topic, partitions)),
+      ...[...sources, ...between].map(([topic, partitions]) => changelogTopic(job, topic, partitions))
+    ])
+    for (const topic of topics)
+      for (const { name } of yield* blobs.list(checkpointsOf(job.app, topic))) yield* blobs.remove(name)
   })
 
 const writeState = (job: JobConfig, manifest: Manifest, match: Match, source: SourceRestore) =>

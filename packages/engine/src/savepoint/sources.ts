@@ -9,7 +9,7 @@ import { type Manifest, partitionsOf } from "./manifest.ts"
 import type { Renamed } from "./match.ts"
 import { inSavepoints, SavepointError, savepointFile } from "./store.ts"
 
-/** How one source topic of the pipeline goes on from a savepoint. */
+/** How one topic that the pipeline reads goes on from a savepoint: a source, or one between two stages. */
 export interface SourceRestore {
   readonly topic: string
   /** The topic that the savepoint has. */
@@ -75,7 +75,8 @@ const restoreSource = (manifest: Manifest, change: Change, { fromEarliest }: Sou
     }
     if (isSame && after === size && !fromEarliest) return { topic, before, positions, survey: undefined }
     for (const position of positions) yield* checkPlaces(group, position, after, change)
-    return { topic, before, positions, survey: size === after ? undefined : yield* survey(manifest, change) }
+    const found = size === after ? undefined : yield* surveyed(manifest, change, new Survey(size, after))
+    return { topic, before, positions, survey: found }
   })
 
 const elsewhere = ({ topic, before, size, after }: Change): string =>
@@ -112,9 +113,13 @@ const checkPlaces = (group: GroupOffsets, { topic, partition, offset }: Position
     })
   })
 
-const survey = (manifest: Manifest, { topic, before, size, after }: Change) =>
+/** Looks at all that the savepoint has of a topic. */
+export const surveyed = (
+  manifest: Manifest,
+  { topic, before, after }: Pick<Change, "topic" | "before" | "after">,
+  found: Survey
+) =>
   Effect.gen(function* () {
-    const found = new Survey(size, after)
     for (const { partition, sourceOffset } of partitionsOf(manifest, before)) {
       if (sourceOffset === null) continue
       const file = savepointFile(manifest.id, { topic: before, partition })

@@ -16,14 +16,18 @@ export class SavepointBlobs extends Context.Service<SavepointBlobs, Blobs["Servi
 /*
  * savepoints/<id>.json                        the manifest, written last: without it there is no savepoint
  * savepoints/<id>/<topic>/<partition>.checkpoint
+ * savepoints/<id>/<app>.begun                  while it is being written; without a manifest: of one that never ended
  */
 const ROOT = "savepoints/"
 const MANIFEST = ".json"
+const BEGUN = ".begun"
 const manifestName = (id: string): string => `${ROOT}${id}${MANIFEST}`
+
+const filesOf = (id: string): string => `${ROOT}${id}/`
 
 /** The file of one partition's state. */
 export const savepointFile = (id: string, { topic, partition }: TopicPartition): string =>
-  `${ROOT}${id}/${topic}/${partition}.checkpoint`
+  `${filesOf(id)}${topic}/${partition}.checkpoint`
 
 /** What may be part of a file's name and of a command line. */
 export const isSavepointId = (id: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/.test(id)
@@ -96,9 +100,36 @@ export const claimId = (id: string): Stored<void> =>
       })
   })
 
+/** Call it before the first file of a savepoint is written: without a manifest it is nobody's. */
+export const beginSavepoint = (id: string, app: string): Stored<void> =>
+  Effect.flatMap(SavepointBlobs, blobs => blobs.put(`${filesOf(id)}${app}${BEGUN}`, Stream.make(utf8.encode("{}\n"))))
+
 /** From now on the savepoint is there. */
 export const putManifest = (manifest: Omit<Manifest, "format">): Stored<void> =>
-  Effect.flatMap(SavepointBlobs, blobs => blobs.put(manifestName(manifest.id), Stream.make(encodeManifest(manifest))))
+  Effect.gen(function* () {
+    const blobs = yield* SavepointBlobs
+    yield* blobs.put(manifestName(manifest.id), Stream.make(encodeManifest(manifest)))
+    yield* blobs.remove(`${filesOf(manifest.id)}${manifest.app}${BEGUN}`)
+  })
+
+/** Removes what savepoints of this app have left that were killed, or failed, before they had a manifest, and says so. */
+export const clearAbandoned = (app: string): Stored<void> =>
+  Effect.gen(function* () {
+    const blobs = yield* SavepointBlobs
+    const there = yield* ids
+    const mark = `/${app}${BEGUN}`
+    for (const { name } of yield* blobs.list(ROOT)) {
+      const id = name.slice(ROOT.length, -mark.length)
+      if (!name.endsWith(mark) || id.includes("/") || there.includes(id)) continue
+      const files = yield* blobs.list(filesOf(id))
+      // The mark goes last: what is interrupted here is gone on with.
+      for (const file of files) if (file.name !== name) yield* blobs.remove(file.name)
+      yield* blobs.remove(name)
+      yield* Effect.logWarning(
+        `the savepoint ${id} of ${app} was begun and never ended: removed its files (${files.length - 1})`
+      )
+    }
+  })
 
 /** Removes its files, then the manifest: one that was interrupted can be deleted again. Also of a damaged one. */
 export const deleteSavepoint = (id: string): Stored<void> =>
@@ -106,11 +137,9 @@ export const deleteSavepoint = (id: string): Stored<void> =>
     const blobs = yield* SavepointBlobs
     const there = yield* ids
     if (!there.includes(id)) return yield* new SavepointError({ message: missing(id, there) })
-    const read = yield* Effect.result(readSavepoint(id))
-    for (const partition of Result.isSuccess(read) ? read.success.partitions : []) {
-      yield* blobs.remove(savepointFile(id, partition))
-    }
+    for (const { name } of yield* blobs.list(filesOf(id))) yield* blobs.remove(name)
     yield* blobs.remove(manifestName(id))
   })
 
+const utf8 = new TextEncoder()
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

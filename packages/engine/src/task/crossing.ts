@@ -8,6 +8,8 @@ import type { Timed } from "./operators.ts"
 export interface Crossing extends Input, Timed {
   /** Nothing comes for the time being: the next stage is not to wait. Ends by itself with the next record or watermark. */
   readonly rest: () => void
+  /** Nothing crosses any more before the job goes on from the halt of this number: the next stage need not wait. */
+  readonly halt: (number: number) => void
   /** Tells the next stage where event time stands. Called once a transaction, before it is sealed. */
   readonly settle: () => void
 }

@@ -7,6 +7,7 @@ import type { ByteWriter } from "@headrace/core"
  *   RECORD     exchange u8 · kind of key u8 · event time f64 · the value as the exchange's encoder writes it
  *   WATERMARK  exchange u8 · channel u32 · watermark f64
  *   IDLE       exchange u8 · channel u32
+ *   HALT       exchange u8 · channel u32 · number of the halt f64
  *
  * The exchange is its place among those that share the topic, the channel the place of the partition that writes among
  * all that flow into the exchange.
@@ -14,10 +15,12 @@ import type { ByteWriter } from "@headrace/core"
 export const RECORD = 1
 export const WATERMARK = 2
 export const IDLE = 3
+export const HALT = 4
 
 /** Of a RECORD, before its value. */
 export const ENVELOPE_BYTES = 11
-const WATERMARK_BYTES = 14
+/** Of a WATERMARK and of a HALT. */
+const NUMBERED_BYTES = 14
 const IDLE_BYTES = 6
 
 export const writeEnvelope = (out: ByteWriter, exchange: number, keyKind: number, time: number): void => {
@@ -35,6 +38,13 @@ export const writeWatermark = (out: ByteWriter, exchange: number, channel: numbe
   out.u8(exchange)
   out.u32(channel)
   out.f64(watermark)
+}
+
+export const writeHalt = (out: ByteWriter, exchange: number, channel: number, number: number): void => {
+  out.u8(HALT)
+  out.u8(exchange)
+  out.u32(channel)
+  out.f64(number)
 }
 
 export const writeIdle = (out: ByteWriter, exchange: number, channel: number): void => {
@@ -75,9 +85,13 @@ export class EnvelopeReader {
   get watermark(): number {
     return this.view.getFloat64(this.at + 6)
   }
+  get halt(): number {
+    return this.view.getFloat64(this.at + 6)
+  }
 }
 
 const isWhole = (kind: number, length: number): boolean => {
   if (kind === RECORD) return length >= ENVELOPE_BYTES
-  return kind === WATERMARK ? length === WATERMARK_BYTES : kind === IDLE && length === IDLE_BYTES
+  if (kind === WATERMARK || kind === HALT) return length === NUMBERED_BYTES
+  return kind === IDLE && length === IDLE_BYTES
 }

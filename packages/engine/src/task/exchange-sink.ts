@@ -3,7 +3,7 @@ import { exchangeName, exchangesOf } from "../names.ts"
 import type { ChainParts, WallClock } from "./chain.ts"
 import { Channels } from "./channels.ts"
 import type { Crossing } from "./crossing.ts"
-import { writeEnvelope, writeIdle, writeWatermark } from "./envelope.ts"
+import { writeEnvelope, writeHalt, writeIdle, writeWatermark } from "./envelope.ts"
 import type { Outputs } from "./outputs.ts"
 import type { TaskParts } from "./partition-task.ts"
 
@@ -38,6 +38,7 @@ export class ExchangeSink implements Crossing {
   private readonly options: ExchangeOptions
   private watermarkNow = NO_WATERMARK
   private resting = false
+  private halting: number | undefined
   /** What the next stage has heard. */
   private said = { watermark: NO_WATERMARK, resting: false, at: Number.NEGATIVE_INFINITY }
   /** A transaction is made to tell the next stage. */
@@ -66,6 +67,10 @@ export class ExchangeSink implements Crossing {
     this.resting = true
   }
 
+  halt(number: number): void {
+    this.halting = number
+  }
+
   get pending(): boolean {
     return !this.settling && this.watermarkNow > this.said.watermark && this.mayTell
   }
@@ -76,10 +81,11 @@ export class ExchangeSink implements Crossing {
   }
 
   settle(): void {
-    const { said, watermarkNow, resting } = this
+    const { said, watermarkNow, resting, halting } = this
     const { exchange, channel, clock } = this.options
     this.settling = false
-    const changes = said.resting !== resting
+    // Who halts says all that there is to say before.
+    const changes = said.resting !== resting || halting !== undefined
     if ((watermarkNow > said.watermark && (this.mayTell || changes)) || (said.resting && !resting)) {
       this.toAll(outputs => writeWatermark(outputs.data, exchange, channel, watermarkNow))
       this.said = { watermark: watermarkNow, resting: false, at: clock.now }
@@ -88,6 +94,9 @@ export class ExchangeSink implements Crossing {
       this.toAll(outputs => writeIdle(outputs.data, exchange, channel))
       this.said.resting = true
     }
+    if (halting === undefined) return
+    this.toAll(outputs => writeHalt(outputs.data, exchange, channel, halting))
+    this.halting = undefined
   }
 
   /** A clock that was set back holds nothing up. */

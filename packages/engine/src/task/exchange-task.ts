@@ -4,7 +4,7 @@ import type { PreparedDecoder } from "../ports/codecs.ts"
 import type { TopicPartition } from "../ports/log.ts"
 import { buildChain } from "./chain.ts"
 import { Channels } from "./channels.ts"
-import { ENVELOPE_BYTES, EnvelopeReader, RECORD, WATERMARK } from "./envelope.ts"
+import { ENVELOPE_BYTES, EnvelopeReader, HALT, RECORD, WATERMARK } from "./envelope.ts"
 import type { Outputs } from "./outputs.ts"
 import { type Built, PartitionTask, type TaskParts } from "./partition-task.ts"
 
@@ -47,6 +47,10 @@ export class ExchangeTask extends PartitionTask {
     return false
   }
 
+  protected exhausted(halt: number): boolean {
+    return this.sides.every(({ clock }) => clock.halted(halt))
+  }
+
   protected make(): Built {
     const heads = this.sides.map(({ node, decoder, key }) => {
       const shape = node.schema === undefined ? OBJECT : ({ kind: "view", decoder, names: [] } as const)
@@ -76,6 +80,7 @@ export class ExchangeTask extends PartitionTask {
         throw new Error(`it is of exchange ${envelope.exchange}, and there are ${this.sides.length}`)
       if (envelope.kind === RECORD) this.value(side)
       else if (envelope.kind === WATERMARK) this.advance(side)
+      else if (envelope.kind === HALT) side.clock.halt(envelope.channel, envelope.halt)
       else this.rest(side)
     } catch (cause) {
       throw this.failed(this.where(), cause)

@@ -26,6 +26,10 @@ export class FoldedCrossing implements Crossing {
     this.crossing.rest()
   }
 
+  halt(number: number): void {
+    this.crossing.halt(number)
+  }
+
   get pending(): boolean {
     return this.crossing.pending
   }

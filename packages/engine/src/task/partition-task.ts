@@ -54,6 +54,8 @@ export abstract class PartitionTask implements Task {
   private resident!: Resident
   private timed!: readonly Timed[]
   private beganAt = -1
+  /** The halt after which nothing happens here any more. */
+  private haltedAt: number | undefined
   private readonly number: number
   /** The plan's nodes of the operators that have state. */
   private nodes: readonly number[] = []
@@ -75,8 +77,31 @@ export abstract class PartitionTask implements Task {
   protected abstract ran(records: number): void
   /** Tells the steps where event time stands, if it has begun. */
   protected abstract tell(): void
+  /** Nothing is to be read any more because of this halt: all that comes before is here. */
+  protected abstract exhausted(halt: number): boolean
   abstract watermark(): number
   abstract end(): boolean
+
+  halt(number: number): boolean {
+    if (this.haltedAt === number || this.pending() || this.inFlight() > 0 || !this.exhausted(number)) return false
+    const { crossings } = this.chain
+    if (crossings.length === 0) {
+      this.haltedAt = number
+      return false
+    }
+    this.isTouched = true
+    this.chain.context.clear(this.position)
+    this.resume()
+    // What was restored may make windows due.
+    if (this.pending()) return true
+    this.haltedAt = number
+    for (const crossing of crossings) crossing.halt(number)
+    return true
+  }
+
+  halted(number: number): boolean {
+    return this.haltedAt === number
+  }
 
   reset(): void {
     this.resident.leave()
@@ -125,7 +150,7 @@ export abstract class PartitionTask implements Task {
   }
 
   pending(): boolean {
-    return this.beganAt >= 0 && this.timed.some(one => one.pending)
+    return this.beganAt >= 0 && this.haltedAt === undefined && this.timed.some(one => one.pending)
   }
 
   proceed(limit: number): number {

@@ -68,6 +68,11 @@ export class SourceTask extends PartitionTask {
     return true
   }
 
+  /** What comes from outside is left for whoever goes on. */
+  protected exhausted(): boolean {
+    return true
+  }
+
   override committable(): number {
     const oldest = this.oldest()
     return oldest === undefined ? this.position : oldest.offset

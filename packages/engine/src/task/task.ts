@@ -21,6 +21,13 @@ export interface Task extends TopicPartition {
   readonly proceed: (limit: number) => number
   /** Event time is at its end: windows and timers become due, all of them. What is in flight has to be done before. False if it was already. */
   readonly end: () => boolean
+  /**
+   * The job halts. If nothing is on its way here any more, due or in flight, the partition comes to rest: the next stage
+   * hears of it, and nothing becomes due afterwards. Whether something happened that is to be committed.
+   */
+  readonly halt: (number: number) => boolean
+  /** It has come to rest by this halt. */
+  readonly halted: (number: number) => boolean
   /** Goes on at this offset: nothing that is a record stands before it. Part of the next transaction. */
   readonly pass: (offset: number) => void
   /** Takes up what asynchronous steps finished since the last call. */

@@ -1,0 +1,276 @@
+import {
+  BlobError,
+  type Blobs,
+  type ChangelogReader,
+  Clients,
+  changelogName,
+  createSavepoint,
+  type Halt,
+  LogError,
+  type Manifest,
+  partitionsOf,
+  restoreSavepoint,
+  type SavepointBlobs,
+  SavepointError
+} from "@headrace/engine"
+import { Context, Effect } from "effect"
+import type { Plan } from "headrace"
+import { checkpointName, readHeader } from "./engine.ts"
+import type { Inputs } from "./inputs.ts"
+import { nameOf, type Partition } from "./log.ts"
+import { storeServices } from "./store.ts"
+import { APP, type Faults, type World } from "./world.ts"
+
+/** What a job was until it was saved, and what it went on from: for the checker. */
+export interface Life {
+  /** All topics as they were then. */
+  readonly topics: ReadonlyMap<string, readonly Partition[]>
+  /** Where the savepoint stands in a partition that the job read. */
+  readonly offset: (partition: Partition) => number
+  /** Sources were made anew, with other partitions. */
+  readonly moved: boolean
+  /** Where each partition goes on, and the state that it has there, as a checkpoint. */
+  readonly begins: ReadonlyMap<string, { readonly offset: number; readonly state: Uint8Array }>
+}
+
+/** The job that is saved, as far as that is a matter of its processes. */
+export interface Saved {
+  readonly inputs: Inputs
+  /** All that came in is committed, and nothing is on its way. */
+  readonly consumed: () => boolean
+  readonly atRest: () => boolean
+  readonly gone: () => boolean
+  /** Tells lanes that have not heard of it, also those that were started again. */
+  readonly halt: (halt: Halt) => void
+  readonly stop: () => void
+}
+
+type Phase = "waiting" | "consuming" | "halting" | "ending" | "creating" | "restoring" | "done"
+
+/** Steps before which a savepoint begins, and within which each of its phases has to come to its end. */
+const BEGINS_WITHIN = 900
+const PHASE_STEPS = 6_000
+/** Of a phase that does not come to its end as long as things go wrong. */
+const FAULTY_STEPS = 800
+const KILLED = 0.004
+/** Few things happen while no lane runs: time goes faster. */
+const ALONE_MS = 20
+const MOST_PARTITIONS = 3
+
+/**
+ * A savepoint in the life of a job: it ends with one and goes on from it, in the same partitions or in others. What takes
+ * and restores it is the engine's own, in processes that are killed as others are, and started again.
+ */
+export class Saving {
+  private readonly world: World
+  private readonly plan: Plan
+  private readonly job: Saved
+  private readonly at: number
+  private readonly moves: boolean
+  private phase: Phase = "waiting"
+  private since = 0
+  private tries = 0
+  /** The process that takes or restores the savepoint. */
+  private tool: object | undefined
+  private manifest: Manifest | undefined
+  /** Of the run, while it is calm. */
+  private faults: Faults | undefined
+
+  constructor(world: World, plan: Plan, job: Saved) {
+    this.world = world
+    this.plan = plan
+    this.job = job
+    this.at = world.random.int(50, BEGINS_WITHIN)
+    this.moves = world.random.chance(0.5)
+  }
+
+  /** It has begun, and the job has not gone on yet. */
+  get active(): boolean {
+    return this.phase !== "waiting" && this.phase !== "done"
+  }
+
+  /** Processes are not killed, nor started again where that is not part of it. */
+  get faulty(): boolean {
+    return !this.active || (this.faults === undefined && (this.phase === "consuming" || this.phase === "halting"))
+  }
+  get starting(): boolean {
+    return this.phase !== "ending" && this.phase !== "creating" && this.phase !== "restoring"
+  }
+
+  /** Called before each step of the simulation. */
+  advance(): void {
+    const { world, job } = this
+    if (this.active && world.step - this.since > PHASE_STEPS)
+      return world.violation(`stalled: the savepoint is still ${this.phase}`)
+    if (this.active && world.step - this.since > FAULTY_STEPS && this.faults === undefined) this.calm()
+    switch (this.phase) {
+      case "waiting":
+        if (world.step < this.at) return
+        job.inputs.paused = this.moves
+        return this.enter(this.moves ? "consuming" : "halting")
+      case "consuming":
+        if (job.consumed()) this.enter("halting")
+        return
+      case "halting":
+        if (world.sabotage !== "savepointInFlight") job.halt({ number: this.at, drain: false })
+        if (!job.atRest() && world.sabotage !== "savepointInFlight") return
+        world.frozen.clear()
+        job.stop()
+        return this.enter("ending")
+      case "ending":
+        if (!job.gone()) return
+        // What nobody waits for any more still arrives, or times out.
+        world.now += ALONE_MS
+        if (!world.log.anyOpen() && !this.late) this.enter("creating")
+        return
+      case "creating":
+        return this.working(() => this.create())
+      case "restoring":
+        return this.working(() => this.restore())
+      case "done":
+    }
+  }
+
+  /** Requests of processes that are gone are on their way. */
+  private get late(): boolean {
+    return this.world.calls.some(({ owner, label }) => owner === undefined && label.startsWith(`${APP}-`))
+  }
+
+  /** With so much that goes wrong it would never end. */
+  private calm(): void {
+    const { world } = this
+    this.faults = world.faults
+    world.calm()
+  }
+
+  private enter(phase: Phase): void {
+    this.world.trace(`savepoint: ${phase}`)
+    this.phase = phase
+    this.since = this.world.step
+  }
+
+  /** Begins anew what was killed, or has failed. */
+  private working(begin: () => void): void {
+    const { world, tool } = this
+    if (tool !== undefined && world.random.chance(KILLED)) {
+      world.inject("savepoint killed")
+      world.dropCallsOf(tool)
+      this.tool = undefined
+    }
+    world.now += ALONE_MS
+    if (this.tool === undefined) begin()
+  }
+
+  private create(): void {
+    const savepoint = { id: `s${this.tries++}`, digest: "", headrace: "", createdAt: "", drained: false }
+    this.run(createSavepoint(this.plan, this.world.job("tool"), savepoint), manifest => {
+      this.manifest = manifest
+      this.move(topic => (this.moves ? this.world.random.int(1, MOST_PARTITIONS) : this.countOf(topic)))
+      this.enter("restoring")
+    })
+  }
+
+  private countOf(topic: string): number {
+    return partitionsOf(this.manifest!, topic).length
+  }
+
+  /** Remembers what was, and makes the sources anew, where they move. */
+  private move(count: (topic: string) => number): void {
+    const { world, manifest } = this
+    world.life ??= {
+      topics: new Map(world.log.topics),
+      offset: ({ topic, partition }) => partitionsOf(manifest!, topic)[partition]?.sourceOffset ?? 0,
+      moved: this.moves,
+      begins: new Map()
+    }
+    if (this.moves) for (const topic of world.sourceTopics) world.log.create(topic, count(topic))
+  }
+
+  private restore(): void {
+    const { world, plan } = this
+    const options = {
+      id: this.manifest!.id,
+      allowNonRestored: false,
+      force: true,
+      renamed: new Map(),
+      fromEarliest: this.moves
+    }
+    this.run(restoreSavepoint(plan, world.job("tool"), options), ({ sources }) => {
+      const begins = sources.flatMap(({ positions }) =>
+        positions.map(position => {
+          const state = world.disk.files.get(checkpointName(APP, position, 0))!
+          return [nameOf(position), { offset: position.offset, state }] as const
+        })
+      )
+      world.life = { ...world.life!, begins: new Map(begins) }
+      world.inject(
+        sources.some(({ survey }) => survey !== undefined) ? "savepoint restored elsewhere" : "savepoint restored"
+      )
+      world.group.reads(world.consumed())
+      if (this.moves) this.job.inputs.moved()
+      this.job.inputs.paused = false
+      world.faults = this.faults ?? world.faults
+      this.enter("done")
+    })
+  }
+
+  private run<A>(effect: Effect.Effect<A, unknown, Services>, done: (value: A) => void): void {
+    const { world } = this
+    const tool = {}
+    this.tool = tool
+    const ended = (then: () => void): void => {
+      if (this.tool !== tool) return
+      this.tool = undefined
+      then()
+    }
+    world.fork(
+      tool,
+      `savepoint ${this.phase} ended`,
+      servicesOf(world, tool),
+      effect,
+      value => ended(() => done(value)),
+      error => ended(() => this.failed(error))
+    )
+  }
+
+  /** It is tried again; where event time of partitions that become one stands apart, with as many partitions as before. */
+  private failed(error: unknown): void {
+    const { world } = this
+    world.trace(`savepoint: ${error}`)
+    if (!(error instanceof SavepointError || error instanceof LogError || error instanceof BlobError))
+      return world.violation(`the savepoint failed: ${error instanceof Error ? error.stack : error}`)
+    if (this.phase === "restoring" && KEEPS.test(error.message)) this.move(topic => this.countOf(topic))
+  }
+}
+
+const KEEPS = /[Kk]eep the number of partitions/
+
+type Services = Blobs | SavepointBlobs | Clients
+
+const servicesOf = (world: World, tool: object): Context.Context<Services> => {
+  const services = storeServices(world, tool)
+  const clients = Context.get(services, Clients)
+  const broken = Effect.map(clients.changelog, reader => ({ ...reader, read: readBroken(world, reader.read) }))
+  return world.sabotage === "savepointStale" || world.sabotage === "savepointInFlight"
+    ? Context.add(services, Clients, { ...clients, changelog: broken })
+    : services
+}
+
+/** What the broken protocols read of the job's logs: not what is between the stages, or not the last change of state. */
+const readBroken =
+  (world: World, read: ChangelogReader["read"]): ChangelogReader["read"] =>
+  (partition, offset, record, between) => {
+    const isChangelog = partition.topic.startsWith(changelogName(APP, ""))
+    if (world.sabotage === "savepointInFlight" && !isChangelog) return read(partition, offset, () => true, between)
+    if (world.sabotage !== "savepointStale" || !isChangelog) return read(partition, offset, record, between)
+    const all: Parameters<typeof record>[] = []
+    const keep: typeof record = (...one) => all.push(one) > 0
+    return Effect.tap(read(partition, offset, keep, between), () =>
+      Effect.sync(() => {
+        all.forEach(([at, bytes, start, end], i) => {
+          const last = i === all.length - 1
+          record(at, bytes, start, last ? readHeader(bytes, start, end).changes : end)
+        })
+      })
+    )
+  }
