@@ -238,20 +238,6 @@ describe("another number of partitions", () => {
     const other = placeOf("a", 2) === 0 ? [[], stray!] : [stray!, []]
     expect(() => rescaled(other, 4)).toThrow("state of the key a in partition")
   })
-
-  test("windows that are kept for late records are not fired again beside a slower partition", () => {
-    const [fast, slow] = [inPartition(0)[0]!, inPartition(1)[0]!]
-    const lateness = 100
-    const quick = new Partition(AGGREGATES, STATE, lateness).run([
-      { key: fast, ts: 1, value: 1 },
-      { key: fast, ts: 40, value: 1 }
-    ])
-    const behind = new Partition(AGGREGATES, STATE, lateness).run([{ key: slow, ts: 1, value: 1 }])
-    const states = [quick.entries(), behind.entries()]
-    expect(() => rescaled(states, 1)).toThrow("would fire again")
-    // Each new partition has one parent: nothing is merged.
-    expect(rescaled(states, 4)).toHaveLength(4)
-  })
 })
 
 describe("another version", () => {

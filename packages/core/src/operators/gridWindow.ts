@@ -11,6 +11,7 @@ import type { Spilling, SpillStore } from "../state/spill.ts"
 import { ValueState } from "../state/value.ts"
 import { GroupedDistinct } from "./distinct.ts"
 import { LateEvents } from "./eventTime.ts"
+import { above, type Floors, floorOf } from "./floors.ts"
 import { type Progress, progressCodec, START } from "./progress.ts"
 import type { Bytes, Place } from "./window/accumulator.ts"
 import { withoutSets } from "./window/folded.ts"
@@ -75,6 +76,8 @@ export class GridWindow extends NotedState implements Input {
   private fired = NO_WATERMARK
   /** Results that the first window behind `fired` has emitted. */
   private emitted = 0
+  /** Where this partition was made of others: how far the keys of each had come. */
+  private floors: readonly Floors[] = NONE
   /** The window whose results are being emitted. */
   private firing = 0
 
@@ -105,7 +108,7 @@ export class GridWindow extends NotedState implements Input {
   next(record: object, timestamp: number): void {
     const number = this.grid.paneOf(timestamp)
     const pane = this.panes.near(number) ?? this.find(number, timestamp)
-    if (pane === undefined) this.refuse(record, timestamp)
+    if (pane === undefined || (this.floors !== NONE && this.isOver(pane))) this.refuse(record, timestamp)
     else this.include(pane, record, timestamp)
   }
 
@@ -151,14 +154,21 @@ export class GridWindow extends NotedState implements Input {
   }
 
   protected note(): void {
-    const { current, fired, emitted } = this
+    if (this.floors !== NONE) this.forgetFloors()
+    const { current, fired, emitted, floors } = this
     const last = this.progress.get()
-    if (last.current !== current || last.fired !== fired || last.emitted !== emitted)
-      this.progress.set({ current, fired, emitted })
+    if (
+      last.current !== current ||
+      last.fired !== fired ||
+      last.emitted !== emitted ||
+      last.floors.length !== floors.length
+    )
+      this.progress.set({ current, fired, emitted, floors })
   }
 
   protected recall(prefix: boolean): void {
-    const { current, fired, emitted } = this.progress.get()
+    const { current, fired, emitted, floors } = this.progress.get()
+    this.floors = floors.length === 0 ? NONE : floors
     this.current = current
     this.fired = fired
     this.emitted = emitted
@@ -169,7 +179,8 @@ export class GridWindow extends NotedState implements Input {
   private include(pane: Pane, record: object, timestamp: number): void {
     const key = this.key
     if (key.kind !== this.contents.keyKind) this.adopt(key.kind)
-    const again = pane.firstMax <= this.current
+    const reached = this.floors === NONE ? this.current : this.reached()
+    const again = pane.firstMax <= reached
     if (again) this.catchUp(pane)
     const group = pane.group
     const before = group.keys
@@ -182,7 +193,23 @@ export class GridWindow extends NotedState implements Input {
     this.aggregation.add(table.rows, base, values, slot, record, timestamp, this.distinct)
     if (!again) return
     this.merging?.touched(pane.number, group, slot, isNew)
-    this.update(pane, slot)
+    this.update(pane, slot, reached)
+  }
+
+  /** How far the windows of the key of the record have come. */
+  private reached(): number {
+    return Math.max(this.current, floorOf(this.floors, this.key.bytes, this.key))
+  }
+
+  /** For the key of the record all windows of a pane are over, though they are not for keys of slower partitions. */
+  private isOver(pane: Pane): boolean {
+    return pane.lastMax + this.allowedLatenessMs <= this.reached()
+  }
+
+  /** Floors that all windows have come to say nothing any more. */
+  private forgetFloors(): void {
+    const left = above(this.floors, this.fired)
+    this.floors = left.length === 0 ? NONE : left
   }
 
   /** An event for windows that are due: their first firing has to be over. */
@@ -192,14 +219,14 @@ export class GridWindow extends NotedState implements Input {
   }
 
   /** Fires a key again in each window of a pane that has fired and still counts. */
-  private update({ number, group }: Pane, slot: number): void {
+  private update({ number, group }: Pane, slot: number, reached: number): void {
     const { table, values } = group.young
     const key = { bytes: table.keys, start: table.offsets[slot]!, end: table.offsets[slot + 1]! }
     const own = { numbers: table.rows, base: slot * table.stride + FIRST_NUMBER, values, slot }
     const { grid, merging } = this
-    const last = Math.min(grid.last(number), grid.after(this.current) - 1)
+    const last = Math.min(grid.last(number), grid.after(reached) - 1)
     for (let window = grid.first(number); window <= last; window++) {
-      if (this.cleanup(window) <= this.current) continue
+      if (this.cleanup(window) <= reached) continue
       this.emit(window, key, merging === undefined ? own : merging.fold(this.run(window), key)!)
     }
   }
@@ -230,7 +257,7 @@ export class GridWindow extends NotedState implements Input {
     this.contents.visit(group, begin, end, (rows, slot) => {
       const { table, values } = rows
       const key = { bytes: table.keys, start: table.offsets[slot]!, end: table.offsets[slot + 1]! }
-      this.emit(window, key, { numbers: table.rows, base: slot * table.stride + FIRST_NUMBER, values, slot })
+      this.fire(window, key, { numbers: table.rows, base: slot * table.stride + FIRST_NUMBER, values, slot })
     })
     this.emitted = end
     if (end === group.keys) this.finish(window)
@@ -257,7 +284,17 @@ export class GridWindow extends NotedState implements Input {
     this.panes.retire(this.fired, this.current)
   }
 
-  private readonly emitFiring = (key: Bytes, place: Place): void => this.emit(this.firing, key, place)
+  private readonly emitFiring = (key: Bytes, place: Place): void => this.fire(this.firing, key, place)
+
+  /** Emits a result, unless the partition that its key came from had done so. */
+  private fire(window: number, key: Bytes, place: Place): void {
+    if (this.floors !== NONE) {
+      const { bytes, start, end } = key
+      const floor = floorOf(this.floors, bytes, { kind: this.contents.keyKind, start, end })
+      if (this.grid.maxTimestamp(window) <= floor) return
+    }
+    this.emit(window, key, place)
+  }
 
   private emit(window: number, { bytes, start, end }: Bytes, { numbers, base, values, slot }: Place): void {
     const { grid, outputKey } = this
@@ -284,7 +321,8 @@ export class GridWindow extends NotedState implements Input {
 
   private refuse(record: object, timestamp: number): void {
     const size = this.ofParts ? (record as Part).size : 1
-    if (timestamp + this.allowedLatenessMs <= this.current) this.late.take(record, timestamp, size)
+    const reached = this.floors === NONE ? this.current : this.reached()
+    if (timestamp + this.allowedLatenessMs <= reached) this.late.take(record, timestamp, size)
     else this.late.between += size
   }
 
@@ -298,3 +336,6 @@ export class GridWindow extends NotedState implements Input {
     this.contents.keyKind = kind
   }
 }
+
+/** The usual case, by identity. */
+const NONE: readonly Floors[] = []

@@ -1,4 +1,5 @@
 import { BIGINT_KEY, NUMBER_KEY, readKey, STRING_KEY } from "../key.ts"
+import { type KeyBytes, type KeyForm, OWN_FORM, PRODUCER_FORMS, placeOfKey } from "../keyPlace.ts"
 import { FIRST_STATE } from "../operators/processLayout.ts"
 import { partitionOf } from "../partitioner.ts"
 import { StateError } from "../state/error.ts"
@@ -7,12 +8,7 @@ import { HANDLE_BYTES, NAMESPACE_BYTES } from "../state/order.ts"
 import type { StateSchema } from "../state/schema.ts"
 
 /** The stream's key that an entry belongs to, in the bytes of its state key. */
-export interface Owner {
-  /** STRING_KEY, NUMBER_KEY or BIGINT_KEY. */
-  readonly kind: number
-  readonly start: number
-  readonly end: number
-}
+export type Owner = KeyBytes
 
 /** Handle numbers up to this one belong to the partition as a whole: event time, and how far it has come. */
 const OF_THE_PARTITION = 1
@@ -38,32 +34,13 @@ export const ownerOf = (schema: StateSchema, key: Uint8Array): Owner | undefined
   return { kind, start: from, end: from + length }
 }
 
-/** How producers write a key that is a number: what the partitioner hashes. */
-const FORMS: Readonly<Record<string, (value: number | bigint) => Uint8Array | undefined>> = {
-  text: value => utf8.encode(String(value)),
-  int: value => fixed(value, 4),
-  long: value => fixed(value, 8)
-}
-const utf8 = new TextEncoder()
-
-/** Big-endian, as Kafka's serializers write them. */
-const fixed = (value: number | bigint, bytes: 4 | 8): Uint8Array | undefined => {
-  if (typeof value === "number" && !Number.isSafeInteger(value)) return undefined
-  const whole = BigInt(value)
-  if (BigInt.asIntN(bytes * 8, whole) !== whole) return undefined
-  const view = new DataView(new ArrayBuffer(bytes))
-  if (bytes === 4) view.setInt32(0, Number(whole))
-  else view.setBigInt64(0, whole)
-  return new Uint8Array(view.buffer)
-}
-
 /**
  * Where keys belong. State can be split by key only if records are: every key's state has to stand in the partition to
  * which Kafka's default partitioner sends its records. So what is found is looked at first (`see`), and then placed.
  */
 export class Placement {
   private readonly own: boolean
-  private forms = Object.keys(FORMS)
+  private forms = PRODUCER_FORMS
   private numbers = 0
 
   /** `own`: not producers have put records into their partitions, but this job, by the bytes of their keys. */
@@ -81,13 +58,15 @@ export class Placement {
     }
     if (kind !== NUMBER_KEY && kind !== BIGINT_KEY) throw new StateError("Damaged", `A key is of unknown kind ${kind}`)
     this.numbers++
-    const value = readKey(bytes, start, end, kind) as number | bigint
-    this.forms = this.forms.filter(form => {
-      const written = FORMS[form]!(value)
-      return written !== undefined && partitionOf(written, partitions) === partition
-    })
+    const key = { kind, start, end }
+    this.forms = this.forms.filter(form => placeOfKey(bytes, key, form, partitions) === partition)
     if (this.forms.length === 0)
-      throw misplaced(value, partition, partitions, "elsewhere, as decimal text, 32 bits or 64 bits")
+      throw misplaced(
+        readKey(bytes, start, end, kind),
+        partition,
+        partitions,
+        "elsewhere, as decimal text, 32 bits or 64 bits"
+      )
   }
 
   /** Call it when all keys were seen. Throws StateError `Incompatible` where they do not tell how they were written. */
@@ -100,11 +79,14 @@ export class Placement {
       )
   }
 
+  /** How keys are written. */
+  get form(): KeyForm {
+    return this.own ? OWN_FORM : this.forms[0]!
+  }
+
   /** The partition of a key, of `partitions`. */
-  of(bytes: Uint8Array, { kind, start, end }: Owner, partitions: number): number {
-    if (this.own || kind === STRING_KEY) return partitionOf(bytes.subarray(start, end), partitions)
-    const value = readKey(bytes, start, end, kind) as number | bigint
-    return partitionOf(FORMS[this.forms[0]!]!(value)!, partitions)
+  of(bytes: Uint8Array, owner: Owner, partitions: number): number {
+    return placeOfKey(bytes, owner, this.form, partitions)
   }
 }
 

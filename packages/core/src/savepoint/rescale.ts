@@ -1,14 +1,15 @@
 import { ByteWriter } from "../bytes.ts"
+import type { KeyForm } from "../keyPlace.ts"
 import { NO_WATERMARK } from "../operator.ts"
+import { above, together } from "../operators/floors.ts"
 import { FIRST_STATE, PROCESSING_TIMERS, TIMERS } from "../operators/processLayout.ts"
 import { type Progress, progressCodec, START } from "../operators/progress.ts"
-import { gridOf } from "../operators/window/grid.ts"
 import { StateError } from "../state/error.ts"
 import type { Entry } from "../state/merge.ts"
 import { ValueReader, writeNumber } from "../state/number.ts"
 import type { StateDescriptor } from "../state/operator.ts"
-import { NAMESPACE_BYTES, readOrdered } from "../state/order.ts"
-import { assignerOf, type NamedStateSchema, type StateSchema } from "../state/schema.ts"
+import { NAMESPACE_BYTES } from "../state/order.ts"
+import type { NamedStateSchema, StateSchema } from "../state/schema.ts"
 import { TIME_BYTES, timeCodec } from "../time/sourceClock.ts"
 
 const ROWS = 2
@@ -30,42 +31,44 @@ const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % 
  */
 export const combined = (
   { id, schema }: StateDescriptor,
-  values: readonly (Uint8Array | undefined)[]
+  values: readonly Parent[],
+  before: number,
+  form: KeyForm
 ): Uint8Array | undefined => {
-  if (values.every(value => value === undefined)) return undefined
+  if (values.every(({ own }) => own === undefined)) return undefined
   const out = new ByteWriter(24)
-  if (schema.kind === "window") progressCodec.write(slowest(id, values.map(progressOf)), out)
-  else timeCodec.write(Math.min(...values.map(timeOf)), out)
+  if (schema.kind === "window") progressCodec.write(slowest(id, values, before, form), out)
+  else timeCodec.write(Math.min(...values.map(({ own }) => timeOf(own))), out)
   return out.written()
+}
+
+/** A partition that others come from, and the operator's own entry there. */
+export interface Parent {
+  readonly partition: number
+  readonly own: Uint8Array | undefined
 }
 
 /** Of a stage it is the time that it has come to: what stands behind that is of the partitions before it. */
 const timeOf = (value: Uint8Array | undefined): number =>
   value === undefined ? NO_WATERMARK : timeCodec.read(value, 0, TIME_BYTES)
 
-export const progressOf = (value: Uint8Array | undefined): Progress =>
+const progressOf = (value: Uint8Array | undefined): Progress =>
   value === undefined ? START : progressCodec.read(value, 0, value.length)
 
-const slowest = (id: string, all: readonly Progress[]): Progress => {
+/** Each key goes on from where its partition had come to: what that had fired beyond the slowest one is kept as floors. */
+const slowest = (id: string, parents: readonly Parent[], before: number, form: KeyForm): Progress => {
+  const all = parents.map(({ own }) => progressOf(own))
   if (all.some(one => one.emitted > 0))
     throw new StateError(
       "Incompatible",
       `Windows of "${id}" were just firing when the savepoint was taken: it can be restored, but not to another number of partitions. Take another one`
     )
   const current = Math.min(...all.map(one => one.current))
-  return { current, fired: Math.min(current, ...all.map(one => one.fired)), emitted: 0 }
-}
-
-/**
- * The last ms of the latest window that an entry belongs to, of those that have fired. It must not fire as a whole again
- * because a slower partition joins its own.
- */
-export const keptWindow = (schema: StateSchema, key: Uint8Array, { fired }: Progress): number | undefined => {
-  if (schema.kind !== "window" || key[NAMESPACE_BYTES]! < ROWS) return undefined
-  const grid = gridOf(assignerOf(schema))
-  const pane = grid.paneOf(readOrdered(key, 4))
-  const window = Math.min(grid.last(pane), grid.after(fired) - 1)
-  return window < grid.first(pane) ? undefined : grid.maxTimestamp(window)
+  const fired = Math.min(current, ...all.map(one => one.fired))
+  const own = new Array<number>(before).fill(NO_WATERMARK)
+  for (const [i, { partition }] of parents.entries()) own[partition] = all[i]!.fired
+  const floors = above(together([...all.flatMap(one => one.floors), { form, fired: own }]), fired)
+  return { current, fired, emitted: 0, floors }
 }
 
 /** Order within a partition (of arrival, of what is due) becomes order within the merged one: no two are the same. */

@@ -1,17 +1,14 @@
-import { NO_WATERMARK } from "../operator.ts"
 import { StateError } from "../state/error.ts"
 import { isDescriptor, readDescriptor, type StateDescriptor } from "../state/operator.ts"
 import { readU32 } from "../state/order.ts"
 import { isShared, ownerOf, Placement } from "./placement.ts"
-import { combined, contributors, keptWindow, progressOf } from "./rescale.ts"
+import { combined, contributors } from "./rescale.ts"
 
 /** What one partition holds of an operator, beside what belongs to keys. */
 interface Found {
   readonly descriptor: StateDescriptor
   /** Event time, and how far it has come. */
   own: Uint8Array | undefined
-  /** The last ms of the latest window that has fired and whose records are kept: for late ones, or for later windows. */
-  kept: number
 }
 
 /** What a partition gets of an operator that belongs to no key. */
@@ -43,7 +40,7 @@ export class Survey {
     const operators = this.partitions[partition]!
     const operator = readU32(key, 0)
     if (isDescriptor(key)) {
-      operators.set(operator, { descriptor: readDescriptor(value), own: undefined, kept: NO_WATERMARK })
+      operators.set(operator, { descriptor: readDescriptor(value), own: undefined })
       return
     }
     const found = operators.get(operator)
@@ -55,32 +52,17 @@ export class Survey {
       return
     }
     this.placement.see(key, owner, partition, this.before)
-    if (found.descriptor.schema.kind === "window")
-      found.kept = Math.max(found.kept, keptWindow(found.descriptor.schema, key, progressOf(found.own)) ?? NO_WATERMARK)
   }
 
   /** What partition `partition` of the new ones gets. Throws StateError `Incompatible` where that cannot be right. */
   ownValues(partition: number): readonly OwnValue[] {
     this.placement.settle()
-    const parents = contributors(partition, this.before, this.after).map(one => this.partitions[one]!)
-    const operators = new Map(parents.flatMap(found => [...found].map(([id, one]) => [id, one.descriptor] as const)))
+    const parents = contributors(partition, this.before, this.after)
+    const all = parents.flatMap(one => [...this.partitions[one]!])
+    const operators = new Map(all.map(([id, { descriptor }]) => [id, descriptor] as const))
     return [...operators].map(([operator, descriptor]) => {
-      const found = parents.map(one => one.get(operator))
-      const value = combined(
-        descriptor,
-        found.map(one => one?.own)
-      )
-      if (descriptor.schema.kind === "window") checkKept(descriptor, found, progressOf(value).fired)
-      return { operator, value }
+      const values = parents.map(one => ({ partition: one, own: this.partitions[one]!.get(operator)?.own }))
+      return { operator, value: combined(descriptor, values, this.before, this.placement.form) }
     })
   }
-}
-
-const checkKept = ({ id }: StateDescriptor, found: readonly (Found | undefined)[], fired: number): void => {
-  if (found.every(one => one === undefined || one.kept <= fired)) return
-  throw new StateError(
-    "Incompatible",
-    `Windows of "${id}" have fired that are kept (for late records, or since others overlap them), and would fire again beside those of a partition whose event time is behind. ` +
-      "Take the savepoint when the partitions stand at one time, or keep the number of partitions"
-  )
 }
