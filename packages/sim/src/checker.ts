@@ -5,7 +5,9 @@ import { difference } from "./difference.ts"
 import { CheckpointReader, entriesOf, isHeader, makeTask, RECORD, readHeader, type Task } from "./engine.ts"
 import { nameOf, type Partition } from "./log.ts"
 import { chainParts } from "./node.ts"
+import { checkPatterns } from "./patterns.ts"
 import {
+  CONTROL,
   counts,
   groupOf,
   LATENESS_MS,
@@ -52,9 +54,10 @@ export const check = (world: World, plan: Plan, shape: Shape): readonly string[]
     checkEach(world, inputs, "scored", event => [{ ...event, score: scoreOf(event.cents) }], report)
   if (world.log.topics.has("parts"))
     checkEach(world, inputs, "parts", event => PARTS.map(part => ({ ...event, part })), report)
+  if (shape === "patterns") checkPatterns(world, plan, report)
   const crosses = shape === "crossing" ? counts : () => true
   const stretches = stretchesOf(world)
-  const stages = stagesOf(world, plan, crosses, stretches, OUT_OF_ORDERNESS_MS, report)
+  const stages = shape === "patterns" ? [] : stagesOf(world, plan, crosses, stretches, OUT_OF_ORDERNESS_MS, report)
   if (shape === "joined" || shape === "aligned") checkPairs(world, stages, report)
   if (world.log.topics.has("totals"))
     checkWindows(world, stages.length > 0 ? stages : sourcesOf(stretches), shape, report)
@@ -66,11 +69,13 @@ export const check = (world: World, plan: Plan, shape: Shape): readonly string[]
 const isCorrupt = (value: Uint8Array): boolean => text.decode(value).startsWith("corrupt ")
 
 const eventsOf = (partition: Partition, from = 0, to = Number.POSITIVE_INFINITY): readonly Event[] =>
-  partition
-    .all()
-    .flatMap(({ offset, record: { value } }) =>
-      offset < from || offset >= to || isCorrupt(value) ? [] : [decodeEvent(value, 0, value.length)]
-    )
+  partition.topic === CONTROL
+    ? []
+    : partition
+        .all()
+        .flatMap(({ offset, record: { value } }) =>
+          offset < from || offset >= to || isCorrupt(value) ? [] : [decodeEvent(value, 0, value.length)]
+        )
 
 /** What the job read before it was saved, and behind that; or all that it read. */
 const stretchesOf = (world: World): readonly Stretch[] => {
@@ -307,7 +312,7 @@ const checkChangelog = (world: World, plan: Plan, input: Partition, report: (wha
       )
     watermark = task.watermark()
   }
-  if (world.inputs().includes(input)) checkEnd(world, input, watermark, report)
+  if (world.inputs().includes(input) && input.topic !== CONTROL) checkEnd(world, input, watermark, report)
   const committed = world.log.committedOffset(nameOf(input)) ?? 0
   const events = input.all()
   // That it is at rest is said again by who takes such a partition over; nobody need hear of it.

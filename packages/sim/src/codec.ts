@@ -66,6 +66,18 @@ const extended = (current: Event, names: readonly string[]): Record<string, unkn
   return record
 }
 
+/** Reads JSON from outside, among which something else may stand. */
+export const controlDecoder = (fields: readonly string[]): PreparedDecoder => {
+  const decoder = jsonDecoder(fields)
+  return {
+    ...decoder,
+    view: (bytes, offset, length) => {
+      if (bytes[offset] !== "{".charCodeAt(0)) throw new DecodeError("Invalid", "it is no JSON")
+      return decoder.view(bytes, offset, length)
+    }
+  }
+}
+
 /** Reads what `jsonEncoder` wrote. */
 export const jsonDecoder = (fields: readonly string[]): PreparedDecoder => {
   let current: object = {}
@@ -77,9 +89,7 @@ export const jsonDecoder = (fields: readonly string[]): PreparedDecoder => {
     schemaId: () => -1,
     knows: () => true,
     view: (bytes, offset, length) => {
-      current = JSON.parse(text.decode(bytes.subarray(offset, offset + length)), (_, value) =>
-        value?.bytes === undefined ? value : Uint8Array.from(value.bytes)
-      )
+      current = JSON.parse(text.decode(bytes.subarray(offset, offset + length)), (_, value) => read(value))
       return current
     },
     materialise: () => current,
@@ -89,7 +99,16 @@ export const jsonDecoder = (fields: readonly string[]): PreparedDecoder => {
   }
 }
 
-const plain = (value: unknown): unknown => (value instanceof Uint8Array ? { bytes: [...value] } : value)
+/** What JSON has no word for. */
+const plain = (value: unknown): unknown => {
+  if (value instanceof Uint8Array) return { bytes: [...value] }
+  return typeof value === "number" && !Number.isFinite(value) ? { number: String(value) } : value
+}
+
+const read = (value: { readonly bytes?: number[]; readonly number?: string } | null | undefined): unknown => {
+  if (value?.bytes !== undefined) return Uint8Array.from(value.bytes)
+  return value?.number === undefined ? value : Number(value.number)
+}
 
 /** Outputs are JSON of the schema's fields, in its order. */
 export const jsonEncoder = (fields: readonly string[]): RecordEncoder => {

@@ -2,7 +2,8 @@ import { partitionOf } from "@headrace/core"
 import { Effect } from "effect"
 import { corruptEvent, type Event, encodeEvent } from "./codec.ts"
 import type { Partition } from "./log.ts"
-import { type Ask, SOURCE } from "./pipelines.ts"
+import { Controls } from "./patterns.ts"
+import { type Ask, CONTROL, SOURCE } from "./pipelines.ts"
 import type { World } from "./world.ts"
 
 const utf8 = new TextEncoder()
@@ -12,12 +13,14 @@ export class Inputs {
   left: number
   private readonly world: World
   private clock = new Map<Partition, number>()
+  private readonly controls: Controls
   private nextId = 1
   /** None come: all that there is shall be consumed. */
   paused = false
 
   constructor(world: World) {
     this.world = world
+    this.controls = new Controls(world.random)
     this.left = world.random.int(20, 120)
   }
 
@@ -41,8 +44,9 @@ export class Inputs {
       const event = this.event(to)
       const corrupt = random.chance(0.02)
       if (corrupt) world.inject("corrupt record")
-      const value = corrupt ? corruptEvent(event.id) : encodeEvent(event)
-      to.append({ key: utf8.encode(event.account), value, timestamp: event.at })
+      const control = to.topic === CONTROL ? this.controls.next(to.partition, event.id) : undefined
+      const value = corrupt ? corruptEvent(event.id) : (control?.value ?? encodeEvent(event))
+      to.append({ key: utf8.encode(control?.id ?? event.account), value, timestamp: event.at })
     }
     if (random.chance(0.2)) to.append(undefined)
   }

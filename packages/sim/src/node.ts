@@ -18,7 +18,7 @@ import {
 } from "@headrace/engine"
 import { Effect, type Fiber, type Schema } from "effect"
 import type { Plan } from "headrace"
-import { eventDecoder, jsonDecoder, jsonEncoder } from "./codec.ts"
+import { controlDecoder, eventDecoder, jsonDecoder, jsonEncoder } from "./codec.ts"
 import {
   Alignment,
   type Command,
@@ -39,6 +39,7 @@ import {
   type TaskParts
 } from "./engine.ts"
 import { nameOf } from "./log.ts"
+import { CONTROL } from "./pipelines.ts"
 import { SimProducer } from "./producer.ts"
 import { SimSource } from "./source.ts"
 import { SpillDisk } from "./spill.ts"
@@ -66,7 +67,12 @@ export const SMALL = { blockBytes: 128, changesBytes: 8_192 }
 
 export const chainParts = (plan: Plan, world: World, owner: object, onFinished: () => void): TaskParts => {
   const topics = outputTopics(plan, APP)
-  const decoders = new Map<string, PreparedDecoder>(of(plan, "source").map(({ id }) => [id, eventDecoder()]))
+  const decoders = new Map<string, PreparedDecoder>(
+    of(plan, "source").map(({ id, topic, schema }) => [
+      id,
+      topic === CONTROL ? controlDecoder(fieldsOf(schema)) : eventDecoder()
+    ])
+  )
   const encoders = new Map<string, RecordEncoder>()
   for (const { id, schema } of of(plan, "kafkaSink")) encoders.set(id, jsonEncoder(fieldsOf(schema)))
   for (const { id, schema } of of(plan, "exchange")) {

@@ -1,5 +1,5 @@
 import { type Effect, Schema } from "effect"
-import { Agg, DeadLetter, Pipeline, type Plan, Sink, Source, State, toPlan, Window } from "headrace"
+import { Agg, DeadLetter, Patterns, Pipeline, type Plan, Sink, Source, State, toPlan, Window } from "headrace"
 import type { Event } from "./codec.ts"
 
 export const SOURCE = "events"
@@ -232,6 +232,18 @@ const totalOf = (key: string, last: number, events: readonly Event[]) => ({
   n: events.length
 })
 
+/** Of the shape whose patterns come as data: their topic. */
+export const CONTROL = "patterns"
+const CONTROLS = Patterns.topic(CONTROL, { undecodable: "dead" })
+
+/** Patterns come, change, rest and go: each of them is one step, so that what held when an event came says what is found. */
+const patterns = () =>
+  Pipeline.make("sim")
+    .from(source())
+    .keyBy(groupOf)
+    .matchDynamic("patterns", CONTROLS, late)
+    .to(Sink.kafka("matches", Patterns.matchOf(EventSchema)))
+
 export const SHAPES = [
   "plain",
   "prefix",
@@ -244,11 +256,12 @@ export const SHAPES = [
   "table",
   "crossing",
   "joined",
-  "aligned"
+  "aligned",
+  "patterns"
 ] as const
 export type Shape = (typeof SHAPES)[number]
 
 export const planOf = (shape: Shape, ask: Ask): Plan => {
-  const pipelines = { plain, prefix, beside, behind, twice, parts, process, alarms, table, crossing, aligned }
+  const pipelines = { plain, prefix, beside, behind, twice, parts, process, alarms, table, crossing, aligned, patterns }
   return toPlan(shape === "joined" ? joined() : pipelines[shape](ask))
 }

@@ -1,4 +1,4 @@
-import { END_OF_TIME, type Input, NO_WATERMARK } from "../operator.ts"
+import { type Input, NO_WATERMARK } from "../operator.ts"
 import { Agreement, type Heard, type PatternChange } from "../pattern/agreement.ts"
 import type { PatternOf } from "../pattern/set.ts"
 import { PatternMatch, type PatternMatchOptions } from "./patternMatch.ts"
@@ -74,12 +74,6 @@ export class DynamicPatterns extends PatternMatch {
     if (super.pending) return super.perform()
     if (this.agreement.isDue(this.current)) this.turn()
     else this.current = this.reach()
-  }
-
-  /** Nobody says anything behind the end of time. */
-  protected override handOn(): void {
-    super.handOn()
-    if (this.current === END_OF_TIME) this.tell?.watermark(END_OF_TIME)
   }
 
   protected override recall(): void {

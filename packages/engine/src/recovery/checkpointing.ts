@@ -71,7 +71,10 @@ const checkpointOne = (round: Round, partition: TopicPartition): Effect.Effect<v
     const { app } = round.job
     const log = { topic: changelogName(app, partition.topic), partition: partition.partition }
     for (;;) {
-      const written = yield* fromNewest(app, partition, before => writeNext(round, partition, log, before))
+      // An instance that stood still may have looked for the newest one long ago: others have written and trimmed since.
+      const written = yield* fromNewest(app, partition, before => writeNext(round, partition, log, before)).pipe(
+        Effect.retry({ times: 1, while: error => error instanceof LogError && error.failure === "Stop" })
+      )
       if (written === undefined) return
       const oldest = yield* retain(round, partition, written.sound)
       if (oldest !== undefined) yield* round.admin.trim(log, oldest.changelogOffset)

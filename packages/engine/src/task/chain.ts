@@ -111,6 +111,8 @@ export interface Chain {
   readonly asyncSteps: readonly AsyncStep[]
   /** Where records go on to the next stage. */
   readonly crossings: readonly Crossing[]
+  /** Those of them that lead back to the log that they come from, by the exchange. */
+  readonly rounds: ReadonlyMap<string, Crossing>
   /** Whether a commit may cover the records before the oldest one under way: nothing has run ahead of it. */
   readonly prefixSafe: boolean
   readonly deadLetter: (topic: string, error: unknown) => void
@@ -140,8 +142,10 @@ class ChainBuilder {
   private readonly timed: Timed[] = []
   private readonly asyncSteps: AsyncStep[] = []
   private readonly crossings: Crossing[] = []
+  private readonly rounds = new Map<string, Crossing>()
   private readonly reached = new Map<string, (Reached | undefined)[]>()
   private readonly unions = new Map<string, Union>()
+  private readonly heads = new Set<string>()
   /** The steps that records of this log come to. */
   private readonly fed = new Set<string>()
   /** Something happens before, or beside, an asynchronous step that a second reading would repeat. */
@@ -162,7 +166,10 @@ class ChainBuilder {
   }
 
   build(heads: readonly Head[]): Chain {
-    for (const { id } of heads) this.fed.add(id)
+    for (const { id } of heads) {
+      this.fed.add(id)
+      this.heads.add(id)
+    }
     // An exchange is fed from here and gives nothing out here, unless it is a head.
     for (const node of this.parts.plan.nodes)
       if (node.kind !== "exchange" && inputsOf(node).some(input => this.fed.has(input))) this.fed.add(node.id)
@@ -177,6 +184,7 @@ class ChainBuilder {
       timed: this.timed,
       asyncSteps: this.asyncSteps,
       crossings: this.crossings,
+      rounds: this.rounds,
       prefixSafe: !this.effectOutsideStep,
       deadLetter: (topic, error) => this.deadLetter(topic, error)
     }
@@ -368,6 +376,7 @@ class ChainBuilder {
     const crossing = this.parts.exchange(node, { partition: this.partition, shape: leaves, key, outputs: this.outputs })
     const folded = node.parts === undefined ? crossing : new FoldedCrossing(crossing, node.parts)
     this.crossings.push(folded)
+    if (this.heads.has(node.id)) this.rounds.set(node.id, folded)
     this.timed.push(folded)
     return folded
   }

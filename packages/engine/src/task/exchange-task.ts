@@ -1,4 +1,4 @@
-import { END_OF_TIME, type Input, type Keyed, keyed, NO_WATERMARK, StageClock } from "@headrace/core"
+import { type Input, type Keyed, keyed, NO_WATERMARK, StageClock } from "@headrace/core"
 import type { ExchangeNode } from "headrace"
 import type { PreparedDecoder } from "../ports/codecs.ts"
 import type { TopicPartition } from "../ports/log.ts"
@@ -28,6 +28,8 @@ export class ExchangeTask extends PartitionTask {
   readonly internal = true
   private readonly envelope = new EnvelopeReader()
   private readonly sides: readonly Side[]
+  /** The halt for which this partition has told the others of its stage that it says nothing more. */
+  private lastWord: number | undefined
 
   constructor(parts: TaskParts, exchanges: readonly ExchangeNode[], partition: TopicPartition, outputs: () => Outputs) {
     super(parts, partition, outputs)
@@ -35,16 +37,30 @@ export class ExchangeTask extends PartitionTask {
     this.build()
   }
 
-  /** Of the side that is behind. What goes to all partitions holds nothing up; at the end all have to be there. */
+  /** Of the side that is behind. What goes to all partitions holds nothing up. */
   watermark(): number {
-    const least = (sides: readonly Side[]) => Math.min(...sides.map(({ clock }) => clock.watermark))
-    const keyed = least(this.sides.filter(({ node }) => node.to === "key"))
-    return keyed === END_OF_TIME ? least(this.sides) : keyed
+    const keyed = this.sides.filter(({ node }) => node.to === "key")
+    return Math.min(...keyed.map(({ clock }) => clock.watermark))
   }
 
   /** Event time ends here when the stage before says so. */
   end(): boolean {
     return false
+  }
+
+  /**
+   * What goes round in the stage are answers to what comes from before it: when that has come to rest, this partition has
+   * said its last word, and rests when all have.
+   */
+  override halt(number: number): boolean {
+    const before = this.sides.filter(({ node }) => !this.chain.rounds.has(node.id))
+    if (this.lastWord !== number && this.chain.rounds.size > 0 && before.every(({ clock }) => clock.halted(number))) {
+      this.lastWord = number
+      this.isTouched = true
+      for (const crossing of this.chain.rounds.values()) crossing.halt(number)
+      return true
+    }
+    return super.halt(number)
   }
 
   protected exhausted(halt: number): boolean {

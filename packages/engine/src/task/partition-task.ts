@@ -14,6 +14,7 @@ import {
 } from "../ports/log.ts"
 import type { StateRow } from "../state-sizes.ts"
 import type { Chain, ChainParts } from "./chain.ts"
+import type { Crossing } from "./crossing.ts"
 import type { Resident, StateMemory } from "./memory.ts"
 import type { Timed } from "./operators.ts"
 import type { Outputs } from "./outputs.ts"
@@ -84,7 +85,8 @@ export abstract class PartitionTask implements Task {
 
   halt(number: number): boolean {
     if (this.haltedAt === number || this.pending() || this.inFlight() > 0 || !this.exhausted(number)) return false
-    const { crossings } = this.chain
+    const { crossings, rounds } = this.chain
+    const isRound = (crossing: Crossing) => [...rounds.values()].includes(crossing)
     if (crossings.length === 0) {
       this.haltedAt = number
       return false
@@ -95,7 +97,7 @@ export abstract class PartitionTask implements Task {
     // What was restored may make windows due.
     if (this.pending()) return true
     this.haltedAt = number
-    for (const crossing of crossings) crossing.halt(number)
+    for (const crossing of crossings) if (!isRound(crossing)) crossing.halt(number)
     return true
   }
 
