@@ -21,19 +21,14 @@ export const alertsDue = (deeds: readonly Deed[]): readonly AlertName[] => {
 const named = (rule: Alert["rule"], first: Deed, last: Deed): AlertName =>
   alertName({ rule, firstId: first.id, lastId: last.id })
 
-/** Each large payment with the first small one since the large one before it, if that was less than a minute ago. */
-const trials = (deeds: readonly Deed[]): AlertName[] => {
-  const found: AlertName[] = []
-  let smalls: Deed[] = []
-  for (const deed of deeds.filter(({ kind }) => kind === "payment")) {
-    if (deed.cents < SMALL_CENTS) smalls.push(deed)
-    if (deed.cents <= LARGE_CENTS) continue
-    const first = smalls.find(({ at }) => deed.at - at < TRIAL_MS)
-    if (first !== undefined) found.push(named("trial", first, deed))
-    smalls = []
-  }
-  return found
-}
+/** Each large payment with the last small one before it, if that was less than a minute ago and no other large one came between. */
+const trials = (deeds: readonly Deed[]): AlertName[] =>
+  pairs(deeds.filter(({ kind, cents }) => kind === "payment" && (cents < SMALL_CENTS || cents > LARGE_CENTS))).flatMap(
+    ([small, large]) =>
+      large !== undefined && small.cents < SMALL_CENTS && large.cents > LARGE_CENTS && large.at - small.at < TRIAL_MS
+        ? [named("trial", small, large)]
+        : []
+  )
 
 /** Each payment on the web with the earliest three failed logins in a row that it is the next payment after. */
 const guesses = (deeds: readonly Deed[]): AlertName[] => {

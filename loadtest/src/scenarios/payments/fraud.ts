@@ -24,8 +24,14 @@ export const isWatched = (e: AccountEvent): boolean => {
   }
 }
 
-/** A card is tried out with a small payment, and then used for a large one. */
-const trial = Pattern.begin("small", isSmall).followedBy("large", isLarge).within(TRIAL_MS).skipPastLast()
+/**
+ * A card is tried out with a small payment, and then used for a large one. Of several small ones the last is the one that counts:
+ * if any comes in time, it does, and only that one has to be remembered.
+ */
+const trial = Pattern.begin("small", isSmall)
+  .notFollowedBy("again", isSmall)
+  .followedBy("large", isLarge)
+  .within(TRIAL_MS)
 
 /** A password is guessed on the web, and then used: no login succeeds between those that fail. */
 const guess = Pattern.begin("first", isFailed)
@@ -38,8 +44,8 @@ const guess = Pattern.begin("first", isFailed)
   .skipPastLast()
 
 /**
- * A card pays in one country, and next in another one. Of two payments too far from each other there are always two
- * that follow each other, so that only the last one of a card has to be remembered.
+ * A card pays in one country, and next in another one. Between two payments too far from each other there are always two
+ * neighbours that are as well, so that only the last one of a card has to be remembered.
  */
 const travel = Pattern.begin("here", isByCard)
   .notFollowedBy("again", (e, taken) => isByCard(e) && e.country === taken.of("here")[0]?.country)
