@@ -26,16 +26,16 @@ const cash = (after: number, country: string): Cue => ({ after, channel: "atm", 
 const up = (after: number): Cue => ({ after, kind: "terminal" })
 const off = (after: number): Cue => ({ after, kind: "terminal", ok: false })
 
-/** All that is planted, in turns: what a pattern has to find, and what it nearly, but not quite, looks for. */
+/** All that is planted, in turns, first what fits into a run of a few seconds: what a pattern has to find, and what it nearly, but not quite, looks for. */
 export const SCRIPTS: readonly Script[] = [
-  { what: "small, then large", alerts: 1, cues: [small(0), large(3_000)] },
+  { what: "small, then large", alerts: 1, cues: [small(0), large(1_200)] },
   {
     what: "three wrong logins, then a payment",
     alerts: 1,
-    cues: [failed(0), failed(900), failed(1_700), online(3_000)]
+    cues: [failed(0), failed(300), failed(700), online(1_200)]
   },
-  { what: "one country, then another", alerts: 1, cues: [card(0, "DE"), cash(4_000, "PT")] },
-  { what: "a terminal that falls silent", alerts: 1, cues: [up(0), up(1_500), up(3_000)] },
+  { what: "one country, then another", alerts: 1, cues: [card(0, "DE"), cash(1_300, "PT")] },
+  { what: "a terminal that falls silent", alerts: 1, cues: [up(0), up(700), up(1_400)] },
   { what: "large, then small", alerts: 0, cues: [large(0), small(1_500)] },
   { what: "two wrong logins only", alerts: 0, cues: [failed(0), failed(900), online(2_500)] },
   { what: "one country twice", alerts: 0, cues: [card(0, "DE"), card(2_000, "DE")] },
