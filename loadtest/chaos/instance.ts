@@ -1,6 +1,6 @@
 import { closeSync, openSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { type Subprocess, spawn } from "bun"
+import { type Subprocess, sleep, spawn } from "bun"
 import { APP } from "./job/movement.ts"
 
 export interface InstanceOptions {
@@ -20,6 +20,7 @@ export interface InstanceOptions {
 }
 
 const STOP_MS = 20_000
+const LOOK_EVERY_MS = 5
 
 /** One `headrace run`, killed and started again under the same name. It ends with this process, also when that is killed. */
 export class Instance {
@@ -55,13 +56,38 @@ export class Instance {
   }
 
   start(): void {
+    this.wanted = false
+    this.child = this.spawn([])
+  }
+
+  /**
+   * Another process takes the place of the running one. Ends when that has been asked to stop; what it answers with, when
+   * that is gone, with its exit code.
+   */
+  async replace(signal: AbortSignal): Promise<{ readonly gone: Promise<number> }> {
+    const { child: before, log } = this
+    const url = log.match(/http:\/\/[\d.]+:\d+/g)?.at(-1)
+    if (before === undefined || url === undefined) throw new Error(`${this.name} has not said where it listens`)
+    const successor = this.spawn(["--takeover", url])
+    const said = () => this.log.slice(log.length)
+    while (!said().includes(`takes over from ${url}`)) {
+      if (signal.aborted || successor.exitCode !== null) {
+        successor.kill("SIGKILL")
+        throw new Error(`${this.name} was not replaced:\n${said()}`)
+      }
+      await sleep(LOOK_EVERY_MS)
+    }
+    this.child = successor
+    return { gone: before.exited }
+  }
+
+  private spawn(more: readonly string[]): Subprocess<"pipe", number, number> {
     const { name, program, job, kafka, registry, clickhouse, checkpoints, flags, env } = this.options
     const where = ["--kafka", kafka, "--registry", registry, "--clickhouse", clickhouse, "--checkpoints", checkpoints]
     // What has no name of its own in the engine is known to the proxies by the instance's.
     const how = ["--instance", name, "--kafka-setting", `client.id=${name}`, "--port", "0"]
     const log = openSync(this.logFile, "a")
-    this.wanted = false
-    this.child = spawn([...program, "run", job, "--stop-with-stdin", ...where, ...how, ...flags], {
+    const child = spawn([...program, "run", job, "--stop-with-stdin", ...where, ...how, ...flags, ...more], {
       stdin: "pipe",
       stdout: log,
       stderr: log,
@@ -70,9 +96,9 @@ export class Instance {
       env: { ...environment(), ...env }
     })
     closeSync(log)
-    children.add(this.child)
-    const { child } = this
+    children.add(child)
     void child.exited.then(() => children.delete(child))
+    return child
   }
 
   /** `kill -9`. */

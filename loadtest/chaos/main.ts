@@ -22,6 +22,7 @@ const { values: flags } = parseArgs({
     accounts: { type: "string", default: "1000000" },
     session: { type: "string", default: "10s" },
     protocol: { type: "string", default: "classic" },
+    standby: { type: "string", default: "0" },
     brokers: { type: "string" },
     only: { type: "string" }
   }
@@ -113,6 +114,7 @@ const report = await runChaos({
   rate: whole("rate", flags.rate),
   sessionMs: millis("session", flags.session),
   protocol: protocolOf(flags.protocol),
+  standby: whole("standby", flags.standby),
   say,
   signal: interrupted.signal
 })

@@ -5,6 +5,7 @@ import { killed, namedKills, takenOver } from "./faults/kill.ts"
 import { lateEndTxn, lateOffsets } from "./faults/late.ts"
 import { clockStepped, diskFull } from "./faults/machine.ts"
 import { networkFaults } from "./faults/network.ts"
+import { replaced } from "./faults/replaced.ts"
 import { brokerRestart, clickhouseDown, clickhouseSlow, oneOfThreeKilled } from "./faults/servers.ts"
 import { zombie } from "./faults/zombie.ts"
 
@@ -19,7 +20,7 @@ const everyFault: readonly Fault[] = [
   ...namedKills,
   ...networkFaults,
   ...oneOfAKind,
-  ...[killed, takenOver, zombie, lateEndTxn, lateOffsets, brokerRestart]
+  ...[killed, takenOver, replaced, zombie, lateEndTxn, lateOffsets, brokerRestart]
 ]
 
 /** Faults without an end, the same for the same seed. Rounds of about two minutes; each has some of every group. */

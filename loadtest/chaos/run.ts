@@ -20,6 +20,8 @@ export interface ChaosOptions {
   readonly sessionMs: number
   /** Of the group; classic. */
   readonly protocol?: GroupProtocol
+  /** Lanes of each instance that follow what others own; none. */
+  readonly standby?: number
   /** How long a fault may take to recover, and the end to come out; 90 s. */
   readonly patienceMs?: number
   /** Headrace itself, if not run from its sources. */
@@ -69,8 +71,9 @@ const judge = async (options: ChaosOptions, stage: Stage, machine: Machine): Pro
   const startedAt = Date.now()
   const { seed, rate, sessionMs, say, signal } = options
   const { accounts, brokers } = stage
-  const { program = fromSources, job = usualJob, protocol = "classic", patienceMs = PATIENCE_MS } = options
-  const how = { program, job, accounts, brokers, rate, seed, sessionMs, protocol, patienceMs }
+  const { program = fromSources, job = usualJob, patienceMs = PATIENCE_MS } = options
+  const { protocol = "classic", standby = 0 } = options
+  const how = { program, job, accounts, brokers, rate, seed, sessionMs, protocol, standby, patienceMs }
   const world = await World.start({ ...how, say, signal, ...machine })
   try {
     const found = await injectAll(world, stage.plan, startedAt + stage.forMs)

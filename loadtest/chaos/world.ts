@@ -23,6 +23,8 @@ export interface WorldOptions {
   readonly sessionMs: number
   /** Of the group. With `consumer` (KIP-848) the session is the broker's. */
   readonly protocol: GroupProtocol
+  /** Lanes of each instance that follow what others own. */
+  readonly standby: number
   /** A fault that is not over by then is a failure, and so is what has not come out so long after the last event. */
   readonly patienceMs: number
   /** For logs and configuration. */
@@ -178,7 +180,7 @@ const openInstance = async (name: string, options: WorldOptions, servers: Server
     clickhouse: await proxied.clickhouse(name),
     checkpoints: options.disk.directory,
     directory: options.directory,
-    flags: ["--lanes", "1", "--checkpoint-interval", "10 seconds"],
+    flags: ["--lanes", "1", "--checkpoint-interval", "10 seconds", "--standby", String(options.standby)],
     env: options.clocks.environment(name)
   })
 }

@@ -1,4 +1,5 @@
 import type { ByteWriter } from "./bytes.ts"
+import type { EntryRange, EntryReader } from "./state/block.ts"
 import type { Spilling } from "./state/spill.ts"
 
 /** Before any event: nothing is late. */
@@ -31,10 +32,12 @@ export interface Stateful {
   /** Writes everything, as change entries; what the next `delta` writes stays the same. */
   readonly snapshot: (out: ByteWriter) => void
   /**
-   * Puts back one entry of a checkpoint or changelog. Called before any record, in log order. Without a value the
-   * entry is a tombstone: of this very key, or with `prefix` of every key that starts with it. Throws StateError.
+   * Puts back entries of a checkpoint that stand side by side: all that the reader stands before, which are of one handle
+   * and namespace. Called before any record. Throws StateError.
    */
-  readonly restore: (key: Uint8Array, value: Uint8Array | undefined, prefix?: boolean) => void
+  readonly putBack: (handle: number, entries: EntryReader) => void
+  /** Puts back one change of the changelog, of one of the kinds in state/changes.ts, in log order. Throws StateError. */
+  readonly restore: (change: EntryRange, kind: number) => void
   /** What the state takes in memory, and how it leaves for the spill store. Cheap to ask: no walk over the entries. */
   readonly memory: Spilling
 }

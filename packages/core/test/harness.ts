@@ -4,7 +4,8 @@ import type { ValueCodec } from "../src/codec.ts"
 import { keyed, readKey } from "../src/key.ts"
 import { GridWindow } from "../src/operators/gridWindow.ts"
 import { keyBy } from "../src/operators/keyBy.ts"
-import { ChangeSet, type Entry } from "../src/state/merge.ts"
+import { blockOf, type Entry, entriesIn } from "../src/state/block.ts"
+import { ChangeSet } from "../src/state/merge.ts"
 import { PartitionState } from "../src/state/partition.ts"
 import { SourceClock } from "../src/time/sourceClock.ts"
 
@@ -129,7 +130,13 @@ export const merged = (checkpoint: Iterable<Entry>, changes: Iterable<Uint8Array
   const set = new ChangeSet()
   for (const record of changes) set.add(record)
   const merging = set.merging()
-  return [...merging.through(checkpoint), ...merging.rest()]
+  return [...entriesIn(merging.through(blockOf(checkpoint))), ...merging.rest()]
+}
+
+/** Blocks of so many entries each, as a checkpoint has them. */
+export const blocksOf = (entries: Iterable<Entry>, size: number): Uint8Array[] => {
+  const all = [...entries]
+  return Array.from({ length: Math.ceil(all.length / size) }, (_, i) => blockOf(all.slice(i * size, (i + 1) * size)))
 }
 
 /** A chain as it is after a restart: checkpoint, then the changelog since, each record twice if asked. */
@@ -142,7 +149,7 @@ export const restored = (
   atOnce = Number.POSITIVE_INFINITY
 ): Chain => {
   const chain = new Chain(spec, bound, atOnce)
-  for (const [key, value] of checkpoint) chain.state.restore(key, value)
+  for (const block of blocksOf(checkpoint, 3)) chain.state.putBack(block)
   for (const changes of changelog) for (let i = 0; i < times; i++) chain.state.apply(changes)
   return chain
 }

@@ -3,9 +3,9 @@ import fc from "fast-check"
 import { keyed } from "../src/key.ts"
 import { keyBy } from "../src/operators/keyBy.ts"
 import { Process, type ProcessContext } from "../src/operators/process.ts"
+import type { Entry } from "../src/state/block.ts"
 import { ChangeReader, TOMBSTONE } from "../src/state/changes.ts"
-import type { Entry } from "../src/state/merge.ts"
-import { merged } from "./harness.ts"
+import { blocksOf, merged } from "./harness.ts"
 import { anyEvents, anyTimedEvents, anyTtl, Chain, type Event, type Op, type Ttl } from "./processModel.ts"
 import { byKey, expected, run } from "./processRuns.ts"
 
@@ -14,7 +14,7 @@ const event = (key: string, ts: number, ...ops: Op[]): Event => ({ key, ts, ops 
 
 const restored = (ttl: Ttl, checkpoint: Iterable<Entry>, log: Iterable<Uint8Array>, atOnce?: number): Chain => {
   const chain = new Chain(ttl, atOnce)
-  for (const [key, value] of checkpoint) chain.state.restore(key, value)
+  for (const block of blocksOf(checkpoint, 3)) chain.state.putBack(block)
   // Twice: applying a change again does no harm.
   for (const changes of log) for (let i = 0; i < 2; i++) chain.state.apply(changes)
   return chain

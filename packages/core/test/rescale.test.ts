@@ -23,6 +23,7 @@ import {
   TableJoin,
   TemporalJoin
 } from "../src/index.ts"
+import { blockOf } from "../src/state/block.ts"
 import { placeOf, rescale } from "./rescaling.ts"
 
 interface Event {
@@ -179,7 +180,7 @@ class Partition {
   }
 
   restore(entries: Iterable<Entry>): this {
-    for (const [key, value] of entries) this.state.restore(key, value)
+    this.state.putBack(blockOf(entries))
     return this
   }
 }

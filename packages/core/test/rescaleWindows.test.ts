@@ -15,6 +15,7 @@ import {
   SourceClock,
   windowDefinition
 } from "../src/index.ts"
+import { blockOf } from "../src/state/block.ts"
 import { clockDefinition } from "../src/state/schema.ts"
 import { placeOf, rescale } from "./rescaling.ts"
 
@@ -88,7 +89,7 @@ class Partition {
   }
 
   restore(entries: Iterable<Entry>): this {
-    for (const [key, value] of entries) this.state.restore(key, value)
+    this.state.putBack(blockOf(entries))
     this.input.watermark(this.clock.watermark())
     return this
   }

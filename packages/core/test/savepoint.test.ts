@@ -22,6 +22,7 @@ import {
   type ValueHandle,
   windowDefinition
 } from "../src/index.ts"
+import { blockOf } from "../src/state/block.ts"
 import { clockDefinition } from "../src/state/schema.ts"
 import { misfits, type Shape } from "../src/state/shape.ts"
 import { placeOf, rebuilt, rescale } from "./rescaling.ts"
@@ -133,7 +134,7 @@ class Partition {
   }
 
   restore(entries: Iterable<Entry>): this {
-    for (const [key, value] of entries) this.state.restore(key, value)
+    this.state.putBack(blockOf(entries))
     for (const input of this.inputs) input.watermark(this.clock.watermark())
     return this
   }

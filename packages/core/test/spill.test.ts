@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test"
 import fc from "fast-check"
+import type { Entry } from "../src/state/block.ts"
 import { MemorySpill } from "../src/state/memorySpill.ts"
-import type { Entry } from "../src/state/merge.ts"
 import type { PartitionState } from "../src/state/partition.ts"
 import { SpillError, type SpillStore } from "../src/state/spill.ts"
-import { merged, Chain as WindowChain } from "./harness.ts"
+import { blocksOf, merged, Chain as WindowChain } from "./harness.ts"
 import {
   anyEvents as anyCalls,
   anyTimedEvents as anyTimedCalls,
@@ -33,22 +33,23 @@ const spill = (chain: Chain, store: SpillStore, limit: number): Uint8Array => {
   return changes
 }
 
-/** Brings state back, an entry at a time; from the middle on with as little in memory as there may be. */
+/** Brings state back, a block at a time; from the middle on with as little in memory as there may be. */
 const restoredInto = <C extends Chain>(
   chain: C,
   store: SpillStore,
   checkpoint: Iterable<Entry>,
+  size: number,
   log: Iterable<Uint8Array>
 ): C => {
   const relieve = () => {
     chain.state.age(store)
     chain.state.drain(2)
   }
-  const entries = [...checkpoint]
-  for (const [i, [key, value]] of entries.entries()) {
-    chain.state.restore(key, value)
+  const blocks = blocksOf(checkpoint, size)
+  for (const [i, block] of blocks.entries()) {
+    chain.state.putBack(block)
     // What comes before memory is short stays as it came; it leaves like what comes later.
-    if (i >= entries.length / 2) relieve()
+    if (i >= blocks.length / 2) relieve()
   }
   for (const changes of log) {
     chain.state.apply(changes)
@@ -83,7 +84,7 @@ const steps = <C extends Chain>(turns: readonly Step[], fresh: () => C): ((chain
     }
     if (step !== "restore") return chain
     store = new MemorySpill()
-    return restoredInto(fresh(), store, checkpoint, log)
+    return restoredInto(fresh(), store, checkpoint, 1 + (turn % 7), log)
   }
 }
 

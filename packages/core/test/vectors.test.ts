@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import cases from "../../../test/vectors/windows/window-tumbling.json"
 import { END_OF_TIME } from "../src/operator.ts"
-import type { Entry } from "../src/state/merge.ts"
+import type { Entry } from "../src/state/block.ts"
 import { Chain, type Event, merged, restored, type WindowSpec } from "./harness.ts"
 
 type Row = Readonly<Record<string, unknown>>

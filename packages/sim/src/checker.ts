@@ -2,7 +2,7 @@ import { changelogName } from "@headrace/engine"
 import type { Plan } from "headrace"
 import { decodeEvent, type Event } from "./codec.ts"
 import { difference } from "./difference.ts"
-import { CheckpointReader, entriesOf, isHeader, makeTask, RECORD, readHeader, type Task } from "./engine.ts"
+import { CheckpointReader, isHeader, makeTask, RECORD, readHeader, type Task } from "./engine.ts"
 import { nameOf, type Partition } from "./log.ts"
 import { chainParts } from "./node.ts"
 import { checkPatterns } from "./patterns.ts"
@@ -324,8 +324,7 @@ const checkChangelog = (world: World, plan: Plan, input: Partition, report: (wha
 
 /** The state that a savepoint's restore has written. */
 const putBack = (task: Task, checkpoint: Uint8Array): void => {
-  for (const part of new CheckpointReader().push(checkpoint))
-    if (!isHeader(part)) for (const [key, value] of entriesOf(part)) task.restore(key, value)
+  for (const part of new CheckpointReader().push(checkpoint)) if (!isHeader(part)) task.restore(part)
 }
 
 const isRepeated = (world: World, input: Partition, value: Uint8Array): boolean =>

@@ -1,4 +1,4 @@
-import { ByteWriter, ChangeReader, writePut } from "@headrace/core"
+import { ByteWriter, ChangeReader, entriesIn, writePut } from "@headrace/core"
 import {
   type Blobs,
   type Clients,
@@ -272,12 +272,17 @@ class KeyValues implements Task {
   delta(out: ByteWriter): void {
     for (const [key, value] of Object.entries(this.changes)) writePut(out, bytesOf(key), bytesOf(value))
   }
-  restore(key: Uint8Array, value: Uint8Array): void {
-    this.values.set(text.decode(key), text.decode(value))
+  restore(block: Uint8Array): number {
+    const entries = [...entriesIn(block)]
+    for (const [key, value] of entries) this.put(key, value)
+    return entries.length
   }
   apply(changes: Uint8Array): void {
     const reader = new ChangeReader(changes)
-    while (reader.next()) this.restore(reader.key(), reader.value()!)
+    while (reader.next()) this.put(reader.key(), reader.value()!)
+  }
+  private put(key: Uint8Array, value: Uint8Array): void {
+    this.values.set(text.decode(key), text.decode(value))
   }
   process(): void {}
   pass(): void {}

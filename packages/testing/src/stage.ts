@@ -1,5 +1,6 @@
 import {
   ByteWriter,
+  blockOf,
   ChangeSet,
   type Input,
   type Keyed,
@@ -65,7 +66,7 @@ abstract class Partition {
     const changes = new ChangeSet()
     changes.add(out.written().slice())
     this.build()
-    for (const [key, value] of changes.merging().rest()) this.state.restore(key, value)
+    this.state.putBack(blockOf(changes.merging().rest()))
   }
 
   /** Tells the steps again where event time stands. */

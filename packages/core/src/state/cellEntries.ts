@@ -1,6 +1,7 @@
 import { ByteWriter } from "../bytes.ts"
 import type { ValueCodec } from "../codec.ts"
 import { BIGINT_KEY, type Key, readKey, STRING_KEY, writeKey } from "../key.ts"
+import type { EntryRange } from "./block.ts"
 import type { Cell } from "./cell.ts"
 import { StateError } from "./error.ts"
 import { ValueReader, writeNumber } from "./number.ts"
@@ -79,21 +80,6 @@ export class CellEntries<V> {
     this.key.copy(bytes, start, end)
   }
 
-  /** The key of an entry by what stands behind the prefix. */
-  nameRest(rest: Uint8Array): void {
-    this.writePrefix()
-    this.key.copy(rest, 0, rest.length)
-  }
-
-  /** Whether an entry's key names no sub-key. */
-  isWhole(name: Uint8Array): boolean {
-    this.reader.reset(name)
-    this.reader.skip(HANDLE_BYTES)
-    this.reader.varint()
-    this.reader.skip(this.reader.varint())
-    return this.reader.at === name.length
-  }
-
   /** With what the keys of all entries begin. */
   writePrefix(): void {
     this.key.clear()
@@ -123,22 +109,34 @@ export class CellEntries<V> {
   }
 
   /** The key and sub-key of an entry. Throws StateError. */
-  readKeys(key: Uint8Array): readonly [key: Key, sub: Key | undefined] {
-    this.reader.reset(key)
+  readKeys(bytes: Uint8Array, start: number, end: number): readonly [key: Key, sub: Key | undefined] {
+    this.reader.reset(bytes, start, end)
     this.reader.skip(HANDLE_BYTES)
-    const owner = this.readKey(key, this.reader.varint(), () => this.reader.varint())
-    if (this.reader.at === key.length) return [owner, undefined]
-    return [owner, this.readKey(key, this.reader.varint(), () => key.length - this.reader.at)]
+    const owner = this.readKey(bytes, this.reader.varint(), () => this.reader.varint())
+    return [owner, this.readSub(bytes, this.reader.at, end)]
+  }
+
+  /** The sub-key of an entry, by what stands behind the key. Throws StateError. */
+  readSub(bytes: Uint8Array, start: number, end: number): Key | undefined {
+    if (start === end) return undefined
+    this.reader.reset(bytes, start, end)
+    return this.readKey(bytes, this.reader.varint(), () => end - this.reader.at)
+  }
+
+  /** When an entry is due, and its order, where cells are timed. */
+  readTime(bytes: Uint8Array, start: number, end: number): readonly [due: number, order: number] {
+    this.reader.reset(bytes, start, end)
+    return [this.reader.number(), this.reader.number()]
   }
 
   /** The cell of an entry, as one that was logged. */
-  read(key: Key, sub: Key | undefined, bytes: Uint8Array): Cell<V> {
+  read(key: Key, sub: Key | undefined, bytes: Uint8Array, start: number, end: number): Cell<V> {
     const { timed, codec } = this.layout
-    this.reader.reset(bytes)
+    this.reader.reset(bytes, start, end)
     const due = timed ? this.reader.number() : Number.POSITIVE_INFINITY
     const order = timed ? this.reader.number() : 0
-    const value = codec.read(bytes, this.reader.at, bytes.length)
-    const size = bytes.length - this.reader.at
+    const value = codec.read(bytes, this.reader.at, end)
+    const size = end - this.reader.at
     return { key, sub, value, due, order, place: -1, logged: true, removed: false, bytes: size }
   }
 
@@ -156,4 +154,19 @@ export class CellEntries<V> {
     const start = this.reader.skip(size)
     return readKey(bytes, start, start + size, kind)
   }
+}
+
+/** Where what stands for the key ends in an entry's key: behind it the sub-key, or nothing. Throws StateError. */
+export const rowEnd = ({ bytes, keyStart, keyEnd }: EntryRange): number => {
+  let length = 0
+  let scale = 1
+  let at = keyStart + HANDLE_BYTES + 1
+  for (; at < keyEnd; scale *= 128) {
+    const byte = bytes[at++]!
+    length += (byte & 127) * scale
+    if (byte < 128) break
+  }
+  if (at + length > keyEnd || at === keyStart + HANDLE_BYTES + 1)
+    throw new StateError("Damaged", "A state entry's key ends early")
+  return at + length
 }

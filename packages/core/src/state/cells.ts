@@ -1,8 +1,9 @@
 import type { ByteWriter } from "../bytes.ts"
 import type { Key } from "../key.ts"
 import { END_OF_TIME } from "../operator.ts"
+import type { EntryRange, EntryReader } from "./block.ts"
 import { behind, type Cell, cellsOf, compareKeys, type Row, Several } from "./cell.ts"
-import { CellEntries, type CellLayout } from "./cellEntries.ts"
+import { CellEntries, type CellLayout, rowEnd } from "./cellEntries.ts"
 import { writePut, writeTombstone } from "./changes.ts"
 import type { StateHandle } from "./operator.ts"
 import { DueQueue } from "./queue.ts"
@@ -31,7 +32,7 @@ export class Cells<V> implements StateHandle {
   private young = new Map<Key, Row<V>>()
   private old: Map<Key, Row<V>> | undefined
   private spilled: SpilledCells<V> | undefined
-  private restored: RestoredCells | undefined
+  private restored: RestoredCells<V> | undefined
   /** Of the cells in memory. */
   private readonly queue = new DueQueue<Cell<V>>()
   /** In the order in which they are written: of one key and sub-key, what was removed stands before what came after. */
@@ -49,12 +50,14 @@ export class Cells<V> implements StateHandle {
   /** Whether there is a cell that is due. At the end of time every one is that has a time. */
   isDue(watermark: number): boolean {
     const { first } = this.queue
-    return (first !== undefined && first.due <= watermark) || this.spilled?.isDue(watermark) === true
+    if (first !== undefined && first.due <= watermark) return true
+    return this.restored?.isDue(watermark) === true || this.spilled?.isDue(watermark) === true
   }
 
   /** What is due first. */
   first(): Cell<V> | undefined {
     // Of what is due at one time the order decides, which the queue knows: all of that time have to stand in it.
+    while (this.restored?.isDue(this.queue.first?.due ?? END_OF_TIME) === true) this.addAll(this.restored.takeDue())
     while (this.spilled?.isDue(this.queue.first?.due ?? END_OF_TIME) === true) this.recall(this.spilled.firstKey())
     return this.queue.first
   }
@@ -115,36 +118,53 @@ export class Cells<V> implements StateHandle {
     for (const rows of [this.young, this.old ?? []])
       for (const [, row] of rows) for (const cell of cellsOf(row)) this.write(out, cell)
     const { key, value } = this.entries
-    const put = (bytes: Uint8Array) => {
-      value.clear()
-      value.copy(bytes, 0, bytes.length)
-      writePut(out, key, value)
-    }
-    for (const [rest, bytes] of this.restored?.all() ?? []) {
-      this.entries.nameRest(rest)
-      put(bytes)
-    }
-    for (const [name, bytes] of this.spilled?.all() ?? []) {
-      key.clear()
-      key.copy(name, 0, name.length)
-      put(bytes)
-    }
+    for (const entries of [this.restored?.all(), this.spilled?.all()])
+      for (const [name, bytes] of entries ?? []) {
+        key.clear()
+        key.copy(name, 0, name.length)
+        value.clear()
+        value.copy(bytes, 0, bytes.length)
+        writePut(out, key, value)
+      }
   }
 
-  restore(handle: number, _namespace: number, name: Uint8Array, value: Uint8Array | undefined): boolean {
+  restore(handle: number, _namespace: number, entry: EntryRange, removed: boolean): boolean {
     if (handle !== this.handle) return false
-    if (value !== undefined && this.staysAsItCame(name)) {
-      this.restored ??= new RestoredCells()
-      this.restored.put(name, value)
-      return true
-    }
-    const [key, sub] = this.entries.readKeys(name)
+    if (this.staysAsItComes(entry)) this.keepOne(entry, removed)
+    else this.putBack(entry, removed)
+    return true
+  }
+
+  private putBack(entry: EntryRange, removed: boolean): void {
+    const { bytes, keyStart, keyEnd, valueStart, valueEnd } = entry
+    const [key, sub] = this.entries.readKeys(bytes, keyStart, keyEnd)
     const present = this.find(key, sub)
     if (present !== undefined) {
       present.logged = false
       this.remove(present)
     }
-    if (value !== undefined) this.add(this.entries.read(key, sub, value))
+    if (!removed) this.add(this.entries.read(key, sub, bytes, valueStart, valueEnd))
+  }
+
+  /** While nothing is anywhere else; one that is alone with its key, and is never due. */
+  private staysAsItComes(entry: EntryRange): boolean {
+    if (this.timed || this.young.size > 0 || this.spilled !== undefined) return false
+    return rowEnd(entry) === entry.keyEnd
+  }
+
+  private keepOne(entry: EntryRange, removed: boolean): void {
+    this.restored ??= new RestoredCells(this.entries)
+    if (removed) this.restored.remove(entry)
+    else this.restored.put(entry)
+    this.forgetEmpty()
+  }
+
+  /** While nothing is anywhere else, entries stay as they come. */
+  keep(handle: number, entries: EntryReader): boolean {
+    if (handle !== this.handle || this.young.size > 0 || this.spilled !== undefined) return false
+    this.restored ??= new RestoredCells(this.entries)
+    this.restored.add(entries)
+    this.orders = Math.max(this.orders, this.restored.orders)
     return true
   }
 
@@ -190,19 +210,13 @@ export class Cells<V> implements StateHandle {
   /** What was restored and not used since is older than all else. */
   private drainRestored(spilled: SpilledCells<V>, limit: number): number {
     let drained = 0
-    for (const [rest, value] of this.restored?.drain(limit) ?? []) {
-      this.entries.nameRest(rest)
-      spilled.putEntry(this.entries.key.written(), value)
-      drained++
+    while (this.restored !== undefined && drained < limit) {
+      const cells = this.restored.takeFirst()
+      spilled.put(cells)
+      drained += cells.length
+      this.forgetEmpty()
     }
-    this.forgetEmpty()
     return drained
-  }
-
-  /** Of a key that has one entry at most, while no other place holds any: it needs to be looked for in one only. */
-  private staysAsItCame(name: Uint8Array): boolean {
-    if (this.timed || this.young.size > 0 || this.spilled !== undefined) return false
-    return this.restored?.full !== true && this.entries.isWhole(name)
   }
 
   /** What a key holds, young from now on. */
@@ -210,20 +224,17 @@ export class Cells<V> implements StateHandle {
     const row = this.young.get(key)
     if (row !== undefined) return row
     if (this.restored !== undefined) {
-      const cell = this.takeRestored(key, this.restored)
-      if (cell !== undefined) return cell
+      const cells = this.restored.take(key)
+      this.addAll(cells)
+      if (cells.length > 0) return this.young.get(key)
     }
     return this.spilled === undefined ? undefined : this.recall(key)
   }
 
-  private takeRestored(key: Key, restored: RestoredCells): Cell<V> | undefined {
-    this.entries.writeRowKey(key)
-    const value = restored.take(this.entries.key.written())
-    if (value === undefined) return undefined
-    const cell = this.entries.read(key, undefined, value)
-    this.add(cell)
+  /** Takes up what was restored, which is there no longer. */
+  private addAll(cells: readonly Cell<V>[]): void {
+    for (const cell of cells) this.add(cell)
     this.forgetEmpty()
-    return cell
   }
 
   private forgetEmpty(): void {

@@ -55,15 +55,15 @@ export class GroupEntries {
   }
 
   /** Fills a slot with an entry's value. */
-  readRow(group: Group, rows: Rows, slot: number, value: Uint8Array): void {
+  readRow(group: Group, rows: Rows, slot: number, bytes: Uint8Array, start: number, end: number): void {
     const { numbers, codecs } = this.layout
     const { table, values } = rows
     const base = slot * table.stride
-    this.reader.reset(value)
+    this.reader.reset(bytes, start, end)
     for (let column = ARRIVAL; column < FIRST_NUMBER + numbers; column++)
       table.rows[base + column] = this.reader.number()
     const begin = this.reader.at
-    for (let i = 0; i < codecs.length; i++) values[i]![slot] = this.readValue(codecs[i]!, value)
+    for (let i = 0; i < codecs.length; i++) values[i]![slot] = this.readValue(codecs[i]!, bytes)
     if (codecs.length > 0) this.weigh(rows, slot, this.reader.at - begin)
     this.reader.end()
     const arrival = table.rows[base + ARRIVAL]!

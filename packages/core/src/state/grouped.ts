@@ -1,4 +1,5 @@
 import type { ByteWriter } from "../bytes.ts"
+import type { EntryRange } from "./block.ts"
 import { writePrefixTombstone, writePut } from "./changes.ts"
 import { StateError } from "./error.ts"
 import { ARRIVAL, Group, type GroupLayout, OldRows, Rows, type Visit } from "./group.ts"
@@ -106,18 +107,20 @@ export class GroupedState implements StateHandle {
       for (let part = 0; part <= this.layout.sets; part++) this.writePart(out, group, part)
   }
 
-  restore(handle: number, namespace: number, key: Uint8Array, value: Uint8Array | undefined): boolean {
-    if (handle < ROWS || handle > ROWS + this.layout.sets || value === undefined) return false
-    this.adopt(key[HANDLE_BYTES])
+  restore(handle: number, namespace: number, entry: EntryRange, removed: boolean): boolean {
+    if (handle < ROWS || handle > ROWS + this.layout.sets || removed) return false
+    const { bytes, keyStart, keyEnd, valueStart, valueEnd } = entry
+    const start = keyStart + HANDLE_BYTES + 1
+    this.adopt(start > keyEnd ? undefined : bytes[start - 1])
     const group = this.open(namespace)
     group.logged = true
     const part = handle - ROWS
     const table = group.young.part(part)
     const before = table.count
-    const slot = table.upsert(key, HANDLE_BYTES + 1, key.length)
-    const isNew = slot === before && !this.recall(group, part, slot, key, HANDLE_BYTES + 1, key.length)
+    const slot = table.upsert(bytes, start, keyEnd)
+    const isNew = slot === before && !this.recall(group, part, slot, bytes, start, keyEnd)
     if (part > 0) return true
-    this.entries.readRow(group, group.young, slot, value)
+    this.entries.readRow(group, group.young, slot, bytes, valueStart, valueEnd)
     if (isNew) group.keys++
     const arrival = table.rows[slot * table.stride + ARRIVAL]!
     // Entries come in the order of their keys: aged once, the group takes earlier arrivals for listed ones.
@@ -228,7 +231,7 @@ export class GroupedState implements StateHandle {
     const value = this.store!.get(this.entries.key.written())
     if (value === undefined) return false
     group.spilledBytes -= this.entries.key.length + value.length
-    if (part === 0) this.entries.readRow(group, group.young, slot, value)
+    if (part === 0) this.entries.readRow(group, group.young, slot, value, 0, value.length)
     return true
   }
 
@@ -331,7 +334,7 @@ export class GroupedState implements StateHandle {
     if (value === undefined) return false
     // Rows of one key, for this call: nothing that is only looked at becomes young by it.
     const rows = new Rows(this.layout, 1)
-    this.entries.readRow(group, rows, rows.table.upsert(key, 0, key.length), value)
+    this.entries.readRow(group, rows, rows.table.upsert(key, 0, key.length), value, 0, value.length)
     show(rows, 0)
     return true
   }

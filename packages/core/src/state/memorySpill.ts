@@ -1,4 +1,4 @@
-import type { Entry } from "./merge.ts"
+import type { Entry } from "./block.ts"
 import { compareBytes } from "./order.ts"
 import type { SpillStore } from "./spill.ts"
 

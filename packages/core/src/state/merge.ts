@@ -1,11 +1,8 @@
 import { ByteWriter } from "../bytes.ts"
+import { type Entry, type EntryRange, EntryReader, KeyOrder } from "./block.ts"
 import { ChangeReader, PREFIX_TOMBSTONE, PUT, writePrefixTombstone, writePut, writeTombstone } from "./changes.ts"
-import { StateError } from "./error.ts"
-import { compareBytes } from "./order.ts"
+import { compareRanges } from "./order.ts"
 import { Table } from "./table.ts"
-
-/** One entry of a checkpoint: key and value. */
-export type Entry = readonly [key: Uint8Array, value: Uint8Array]
 
 /** Columns of a changed key: where its last value stands, its length, and its place among all changes. */
 const FROM = 1
@@ -13,6 +10,8 @@ const LENGTH = 2
 const SEQUENCE = 3
 /** In LENGTH: the key was removed. */
 const REMOVED = -1
+/** What a block may grow by until its copy has to. */
+const SPARE_BYTES = 1024
 /** Values that were overwritten are given up once there is this much of them, and as much as of the others. */
 const WORTH_COMPACTING_BYTES = 1 << 24
 
@@ -122,18 +121,12 @@ export class ChangeSet {
     const slots = new Int32Array(count)
     let length = 0
     for (let slot = 0; slot < count; slot++) {
-      if (!this.removed(this.key(slot), rows[slot * stride + SEQUENCE]!)) slots[length++] = slot
+      if (!this.removed(keys, offsets[slot]!, offsets[slot + 1]!, rows[slot * stride + SEQUENCE]!))
+        slots[length++] = slot
     }
-    return slots.subarray(0, length).sort((a, b) => {
-      const size = offsets[a + 1]! - offsets[a]!
-      const other = offsets[b + 1]! - offsets[b]!
-      let i = offsets[a]!
-      let j = offsets[b]!
-      for (const shared = i + Math.min(size, other); i < shared; i++, j++) {
-        if (keys[i] !== keys[j]) return keys[i]! - keys[j]!
-      }
-      return size - other
-    })
+    return slots
+      .subarray(0, length)
+      .sort((a, b) => compareRanges(keys, offsets[a]!, offsets[a + 1]!, keys, offsets[b]!, offsets[b + 1]!))
   }
 
   /** The key in a slot. */
@@ -152,11 +145,29 @@ export class ChangeSet {
     yield [this.key(slot), this.values.bytes.subarray(from, from + length)]
   }
 
+  /** Writes the entry in a slot, unless its last change removed it. */
+  writeAlive(slot: number, out: ByteWriter): void {
+    const { keys, offsets, rows, stride } = this.changes
+    const length = rows[slot * stride + LENGTH]!
+    if (length === REMOVED) return
+    const from = rows[slot * stride + FROM]!
+    out.varint(offsets[slot + 1]! - offsets[slot]!)
+    out.copy(keys, offsets[slot]!, offsets[slot + 1]!)
+    out.varint(length)
+    out.copy(this.values.bytes, from, from + length)
+  }
+
+  /** Byte order of the key in a slot and another one. */
+  compare(slot: number, bytes: Uint8Array, start: number, end: number): number {
+    const { keys, offsets } = this.changes
+    return compareRanges(keys, offsets[slot]!, offsets[slot + 1]!, bytes, start, end)
+  }
+
   /** Whether a prefix tombstone of the key came after `sequence`. */
-  removed(key: Uint8Array, sequence: number): boolean {
+  removed(bytes: Uint8Array, start: number, end: number, sequence: number): boolean {
     for (const length of this.prefixLengths) {
-      if (key.length < length) continue
-      const slot = this.prefixes.find(key, 0, length)
+      if (end - start < length) continue
+      const slot = this.prefixes.find(bytes, start, start + length)
       if (slot >= 0 && this.prefixes.rows[slot * this.prefixes.stride + 1]! > sequence) return true
     }
     return false
@@ -164,14 +175,15 @@ export class ChangeSet {
 }
 
 /**
- * The entries after all changes, sorted by key: `through` a part of the checkpoint's after the other, then the `rest`.
- * Entries are handed on as they come. Throws StateError `Damaged` where the checkpoint's are not in order.
+ * The entries after all changes, sorted by key: what becomes of a block of the checkpoint after the other, then the
+ * `rest`. Throws StateError `Damaged` where the checkpoint's are not in order.
  */
 export class Merge {
   private readonly slots: Int32Array
   private readonly changes: ChangeSet
+  private readonly reader = new EntryReader()
   private at = 0
-  private last: Uint8Array | undefined
+  private readonly order = new KeyOrder()
 
   /** `slots`: of the changes that count, in key order. */
   constructor(slots: Int32Array, changes: ChangeSet) {
@@ -179,30 +191,40 @@ export class Merge {
     this.changes = changes
   }
 
-  /** What comes up to the last of these entries of the checkpoint. */
-  *through(entries: Iterable<Entry>): Generator<Entry> {
-    const { slots, changes } = this
-    let last = this.last
-    for (const entry of entries) {
-      if (last !== undefined && compareBytes(last, entry[0]) >= 0) throw unsorted()
-      last = entry[0]
-      let order = 1
-      for (; this.at < slots.length; this.at++) {
-        order = compareBytes(changes.key(slots[this.at]!), entry[0])
-        if (order >= 0) break
-        yield* changes.alive(slots[this.at]!)
-      }
-      const replaced = this.at < slots.length && order === 0
-      if (!replaced && !changes.removed(entry[0], -1)) yield entry
+  /** What becomes of this block: the same bytes where nothing of it changed, else others. */
+  through(block: Uint8Array): Uint8Array {
+    const { reader, changes } = this
+    let out: ByteWriter | undefined
+    /** Up to here the block stands in `out`, or is not to. */
+    let done = 0
+    reader.reset(block)
+    while (reader.next()) {
+      this.order.next(reader)
+      const from = this.at
+      const replaced = this.pass(reader)
+      const gone = replaced || changes.removed(block, reader.keyStart, reader.keyEnd, -1)
+      if (this.at === from && !gone) continue
+      out ??= new ByteWriter(block.length + SPARE_BYTES)
+      out.copy(block, done, reader.start)
+      for (let i = from; i < this.at; i++) changes.writeAlive(this.slots[i]!, out)
+      done = gone ? reader.valueEnd : reader.start
     }
-    // A copy: the part that it is a view of is done with.
-    this.last = last && new Uint8Array(last)
+    this.order.keep()
+    out?.copy(block, done, block.length)
+    return out?.written() ?? block
   }
 
   /** What comes after the checkpoint's last entry. */
   *rest(): Generator<Entry> {
     for (; this.at < this.slots.length; this.at++) yield* this.changes.alive(this.slots[this.at]!)
   }
-}
 
-const unsorted = (): StateError => new StateError("Damaged", "A checkpoint's entries are not sorted by key")
+  /** Goes on to the changes that do not come before this entry; whether the first of them takes its place. */
+  private pass({ bytes, keyStart, keyEnd }: EntryRange): boolean {
+    for (; this.at < this.slots.length; this.at++) {
+      const order = this.changes.compare(this.slots[this.at]!, bytes, keyStart, keyEnd)
+      if (order >= 0) return order === 0
+    }
+    return false
+  }
+}

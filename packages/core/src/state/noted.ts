@@ -1,5 +1,7 @@
 import type { ByteWriter } from "../bytes.ts"
 import type { Stateful } from "../operator.ts"
+import type { EntryRange, EntryReader } from "./block.ts"
+import { PREFIX_TOMBSTONE } from "./changes.ts"
 import type { OperatorState } from "./operator.ts"
 import type { Spilling } from "./spill.ts"
 
@@ -22,9 +24,14 @@ export abstract class NotedState implements Stateful {
     this.state.snapshot(out)
   }
 
-  restore(key: Uint8Array, value: Uint8Array | undefined, prefix = false): void {
-    this.state.restore(key, value, prefix)
-    this.recall(prefix)
+  restore(change: EntryRange, kind: number): void {
+    this.state.restore(change, kind)
+    this.recall(kind === PREFIX_TOMBSTONE)
+  }
+
+  putBack(handle: number, entries: EntryReader): void {
+    this.state.putBack(handle, entries)
+    this.recall(false)
   }
 
   get memory(): Spilling {
@@ -34,6 +41,6 @@ export abstract class NotedState implements Stateful {
   /** Puts the fields into the handles, where they differ. */
   protected abstract note(): void
 
-  /** Takes the fields from the handles, behind each entry that is put back; `prefix`: one that removed others. */
+  /** Takes the fields from the handles, behind all that is put back; `prefix`: what was removed others. */
   protected abstract recall(prefix: boolean): void
 }

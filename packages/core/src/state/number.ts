@@ -21,12 +21,12 @@ export const writeNumber = (out: ByteWriter, value: number): void => {
 export class ValueReader {
   at = 0
   private bytes: Uint8Array = new Uint8Array(0)
-  private view: DataView = new DataView(this.bytes.buffer)
+  private limit = 0
 
-  reset(bytes: Uint8Array): void {
+  reset(bytes: Uint8Array, start = 0, end = bytes.length): void {
     this.bytes = bytes
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    this.at = 0
+    this.at = start
+    this.limit = end
   }
 
   number(): number {
@@ -40,8 +40,8 @@ export class ValueReader {
     let value = 0
     let scale = 1
     for (let digits = 0; digits < 8; digits++, scale *= 128) {
-      const byte = this.bytes[this.at++]
-      if (byte === undefined) throw truncated(this.at)
+      if (this.at >= this.limit) throw truncated(this.at)
+      const byte = this.bytes[this.at++]!
       value += (byte & 127) * scale
       if (byte < 128) return value
     }
@@ -51,19 +51,22 @@ export class ValueReader {
   /** Moves over `length` bytes and returns where they start. */
   skip(length: number): number {
     const start = this.at
-    if (length > this.bytes.length - start) throw truncated(start)
+    if (length > this.limit - start) throw truncated(start)
     this.at = start + length
     return start
   }
 
   /** Nothing may be left: what remains would be silently forgotten. */
   end(): void {
-    if (this.at !== this.bytes.length) throw new StateError("Damaged", `A state value has bytes left at ${this.at}`)
+    if (this.at !== this.limit) throw new StateError("Damaged", `A state value has bytes left at ${this.at}`)
   }
 
   private double(): number {
     this.at++
-    return this.view.getFloat64(this.skip(8))
+    const start = this.skip(8)
+    const { buffer, byteOffset } = this.bytes
+    // Made when it is needed: most numbers are short, and an object for each value would cost more than reading it.
+    return new DataView(buffer, byteOffset + start, 8).getFloat64(0)
   }
 }
 

@@ -1,8 +1,17 @@
 import { ByteWriter } from "../bytes.ts"
+import type { EntryRange, EntryReader } from "./block.ts"
 import { showStateChange, stateChanges } from "./changed.ts"
-import { writePut } from "./changes.ts"
+import { PREFIX_TOMBSTONE, TOMBSTONE, writePut } from "./changes.ts"
 import { StateError } from "./error.ts"
-import { HANDLE_BYTES, NAMESPACE_BYTES, NO_NAMESPACE, operatorHash, readOrdered, writeStateKey } from "./order.ts"
+import {
+  HANDLE_BYTES,
+  NAMESPACE_BYTES,
+  NO_NAMESPACE,
+  OPERATOR_BYTES,
+  operatorHash,
+  readOrdered,
+  writeStateKey
+} from "./order.ts"
 import type { StateDefinition, StateSchema } from "./schema.ts"
 import { addSize, drainAll, noState, type Spilling, type SpillStore, type StateSize } from "./spill.ts"
 
@@ -15,9 +24,14 @@ export interface StateHandle extends Spilling {
   readonly snapshot: (out: ByteWriter) => void
   /**
    * Puts back an entry if the handle number is its own; false if not. The handle's own key is behind HANDLE_BYTES.
-   * Without a value the entry is a tombstone, which is no handle's own that never writes one.
+   * `removed`: it is a tombstone, which is no handle's own that never writes one.
    */
-  readonly restore: (handle: number, namespace: number, key: Uint8Array, value: Uint8Array | undefined) => boolean
+  readonly restore: (handle: number, namespace: number, entry: EntryRange, removed: boolean) => boolean
+  /**
+   * Takes up the entries of a checkpoint that the reader stands before, all of them of one handle, and keeps them as they
+   * are, a copy. False, and nothing was read: they have to be put back one by one.
+   */
+  readonly keep?: (handle: number, entries: EntryReader) => boolean
   /** Forgets what it holds in a namespace, by a prefix tombstone in the log. */
   readonly forget: (namespace: number) => void
 }
@@ -58,10 +72,14 @@ export class OperatorState implements Spilling {
     for (const handle of this.handles) handle.snapshot(out)
   }
 
-  restore(key: Uint8Array, value: Uint8Array | undefined, prefix: boolean): void {
-    if (prefix) this.forget(key)
-    else if (value !== undefined && isDescriptor(key)) this.check(value)
-    else this.put(key, value)
+  restore(change: EntryRange, kind: number): void {
+    if (kind === PREFIX_TOMBSTONE) this.forget(change)
+    else this.put(change, kind === TOMBSTONE)
+  }
+
+  putBack(handle: number, entries: EntryReader): void {
+    if (this.described && this.handles.some(one => one.keep?.(handle, entries))) return
+    while (entries.next()) this.put(entries, false)
   }
 
   size(): StateSize {
@@ -76,20 +94,27 @@ export class OperatorState implements Spilling {
     return drainAll(this.handles, limit)
   }
 
-  private put(key: Uint8Array, value: Uint8Array | undefined): void {
-    if (key.length < HANDLE_BYTES) throw this.unknown(key)
+  private put(entry: EntryRange, removed: boolean): void {
+    const { bytes, keyStart, keyEnd, valueStart, valueEnd } = entry
+    const size = keyEnd - keyStart
+    const number = bytes[keyStart + NAMESPACE_BYTES]!
+    if (size < HANDLE_BYTES) throw this.unknown(entry)
+    if (size === HANDLE_BYTES && number === DESCRIPTOR && !removed)
+      return this.check(bytes.subarray(valueStart, valueEnd))
     if (!this.described) throw new StateError("Damaged", `State of "${this.descriptor.id}" comes before its descriptor`)
-    const namespace = readOrdered(key, 4)
-    if (!this.handles.some(one => one.restore(key[NAMESPACE_BYTES]!, namespace, key, value))) throw this.unknown(key)
+    const namespace = readOrdered(bytes, keyStart + OPERATOR_BYTES)
+    for (const handle of this.handles) if (handle.restore(number, namespace, entry, removed)) return
+    throw this.unknown(entry)
   }
 
   private describe(out: ByteWriter): void {
     writePut(out, this.key, this.value)
   }
 
-  private forget(key: Uint8Array): void {
-    if (key.length !== NAMESPACE_BYTES) throw this.unknown(key)
-    for (const handle of this.handles) handle.forget(readOrdered(key, 4))
+  private forget(prefix: EntryRange): void {
+    const { bytes, keyStart, keyEnd } = prefix
+    if (keyEnd - keyStart !== NAMESPACE_BYTES) throw this.unknown(prefix)
+    for (const handle of this.handles) handle.forget(readOrdered(bytes, keyStart + OPERATOR_BYTES))
   }
 
   private check(value: Uint8Array): void {
@@ -110,8 +135,9 @@ export class OperatorState implements Spilling {
     this.described = true
   }
 
-  private unknown(key: Uint8Array): StateError {
-    const hex = Array.from(key.subarray(0, 32), byte => byte.toString(16).padStart(2, "0")).join("")
+  private unknown({ bytes, keyStart, keyEnd }: EntryRange): StateError {
+    const key = bytes.subarray(keyStart, Math.min(keyEnd, keyStart + 32))
+    const hex = Array.from(key, byte => byte.toString(16).padStart(2, "0")).join("")
     return new StateError("Damaged", `State of "${this.descriptor.id}" has an entry of unknown form, key ${hex}`)
   }
 }

@@ -6,6 +6,8 @@ import type { ByteWriter } from "../bytes.ts"
  * by one prefix tombstone of 12 bytes. What belongs to no window has the lowest namespace, -Infinity.
  */
 
+/** Length of `operator`. */
+export const OPERATOR_BYTES = 4
 /** Length of `operator · namespace`: what a prefix tombstone of a namespace is made of. */
 export const NAMESPACE_BYTES = 12
 /** Length of `operator · namespace · handle`. */
@@ -49,10 +51,35 @@ export const writeStateKey = (out: ByteWriter, operator: number, namespace: numb
 }
 
 /** Byte order of two keys: negative, 0 or positive. */
-export const compareBytes = (a: Uint8Array, b: Uint8Array): number => {
-  const shared = Math.min(a.length, b.length)
-  for (let i = 0; i < shared; i++) if (a[i] !== b[i]) return a[i]! - b[i]!
-  return a.length - b.length
+export const compareBytes = (a: Uint8Array, b: Uint8Array): number => compareRanges(a, 0, a.length, b, 0, b.length)
+
+/** The same of `a[start, end)` and `b[from, to)`. */
+export const compareRanges = (
+  a: Uint8Array,
+  start: number,
+  end: number,
+  b: Uint8Array,
+  from: number,
+  to: number
+): number => {
+  const shared = sharedBytes(a, start, end, b, from, to)
+  if (start + shared === end || from + shared === to) return end - start - (to - from)
+  return a[start + shared]! - b[from + shared]!
+}
+
+/** With how many of the same bytes both begin. */
+export const sharedBytes = (
+  a: Uint8Array,
+  start: number,
+  end: number,
+  b: Uint8Array,
+  from: number,
+  to: number
+): number => {
+  const most = Math.min(end - start, to - from)
+  let shared = 0
+  while (shared < most && a[start + shared] === b[from + shared]) shared++
+  return shared
 }
 
 /**

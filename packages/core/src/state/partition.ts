@@ -1,14 +1,17 @@
 import type { ByteWriter } from "../bytes.ts"
 import type { Stateful } from "../operator.ts"
-import { ChangeReader, PREFIX_TOMBSTONE } from "./changes.ts"
+import { type EntryRange, EntryReader } from "./block.ts"
+import { ChangeReader, PUT } from "./changes.ts"
 import { StateError } from "./error.ts"
 import { isDescriptor, readDescriptor } from "./operator.ts"
-import { readU32 } from "./order.ts"
+import { NAMESPACE_BYTES, OPERATOR_BYTES, readU32 } from "./order.ts"
 import { addSize, drainAll, noState, type Spilling, type SpillStore, type StateSize } from "./spill.ts"
 
 /** All state of one partition: what the changelog, checkpoints and restores deal with. */
 export class PartitionState implements Spilling {
   private readonly operators = new Map<number, Stateful>()
+  private readonly walk = new EntryReader()
+  private readonly run = new EntryReader()
 
   /** Throws StateError `Collision` if two ids are the same or share a hash. */
   constructor(operators: Iterable<Stateful>) {
@@ -25,17 +28,27 @@ export class PartitionState implements Spilling {
     for (const operator of this.operators.values()) operator.snapshot(out)
   }
 
-  /** Puts back one entry of a checkpoint, or with no value one tombstone of a changelog. Throws StateError. */
-  restore(key: Uint8Array, value: Uint8Array | undefined, prefix = false): void {
-    const operator = key.length < 4 ? undefined : this.operators.get(readU32(key, 0))
-    if (operator === undefined) throw unknown(key, value)
-    operator.restore(key, value, prefix)
+  /**
+   * Puts back a block of a checkpoint, and answers how many entries that were; blocks come in order, before any change.
+   * What is kept of it is copied. Throws StateError.
+   */
+  putBack(block: Uint8Array): number {
+    const { walk, run } = this
+    walk.reset(block)
+    for (let more = walk.next(); more; ) {
+      const { start, keyStart } = walk
+      const operator = this.operatorOf(walk, PUT)
+      more = walk.nextRun()
+      run.reset(block, start, more ? walk.start : block.length)
+      operator.putBack(block[keyStart + NAMESPACE_BYTES]!, run)
+    }
+    return walk.count
   }
 
   /** Puts back the changes of one changelog record, in their order. Throws StateError. */
   apply(changes: Uint8Array): void {
     const reader = new ChangeReader(changes)
-    while (reader.next()) this.restore(reader.key(), reader.value(), reader.kind === PREFIX_TOMBSTONE)
+    while (reader.next()) this.operatorOf(reader, reader.kind).restore(reader, reader.kind)
   }
 
   size(): StateSize {
@@ -55,6 +68,13 @@ export class PartitionState implements Spilling {
     )
   }
 
+  private operatorOf(entry: EntryRange, kind: number): Stateful {
+    const { bytes, keyStart, keyEnd } = entry
+    const operator = keyEnd - keyStart < OPERATOR_BYTES ? undefined : this.operators.get(readU32(bytes, keyStart))
+    if (operator === undefined) throw unknown(entry, kind)
+    return operator
+  }
+
   private add(operator: Stateful): void {
     const other = this.operators.get(operator.operator)
     if (other !== undefined)
@@ -63,12 +83,12 @@ export class PartitionState implements Spilling {
   }
 }
 
-const unknown = (key: Uint8Array, value: Uint8Array | undefined): StateError => {
-  if (value === undefined || !isDescriptor(key))
+const unknown = ({ bytes, keyStart, keyEnd, valueStart, valueEnd }: EntryRange, kind: number): StateError => {
+  if (kind !== PUT || !isDescriptor(bytes.subarray(keyStart, keyEnd)))
     return new StateError("UnknownOperator", "State belongs to an operator that the pipeline does not have")
   return new StateError(
     "UnknownOperator",
-    `There is state of an operator "${readDescriptor(value).id}", which the pipeline does not have: ` +
+    `There is state of an operator "${readDescriptor(bytes.subarray(valueStart, valueEnd)).id}", which the pipeline does not have: ` +
       "put the step back under this id; or take a savepoint with the old pipeline (headrace savepoint create), and start the changed one from it with --allow-non-restored-state"
   )
 }

@@ -1,90 +1,241 @@
-import { ByteWriter } from "../bytes.ts"
-import { HANDLE_BYTES } from "./order.ts"
-import { Table } from "./table.ts"
+import type { Key } from "../key.ts"
+import { type Entry, type EntryRange, EntryReader, KeyOrder } from "./block.ts"
+import type { Cell } from "./cell.ts"
+import { type CellEntries, rowEnd } from "./cellEntries.ts"
+import { EntryRun } from "./entryRun.ts"
+import { LooseEntries } from "./looseEntries.ts"
+import { sharedBytes } from "./order.ts"
 
-/** Columns of the table; 0 is its own. */
-const START = 1
-const LENGTH = 2
-/** In place of a length: the entry has left. */
-const GONE = -1
-/** Keys and values may take so much each: far below where a buffer could not double any more. */
-const MOST_BYTES = 1 << 29
+/** Some of the entries. */
+interface Part {
+  readonly run: EntryRun
+  /** None of them is due before this; if `exact`, one is due then. Infinity: none ever is. */
+  due: number
+  exact: boolean
+}
 
 /**
- * Entries that came back from the log and that nobody has asked for since, one a key, as their bytes: to make objects of
- * a million values takes seconds, most of which nobody needs soon. Their keys stand without the handle's prefix. What
- * leaves is not made up for: all of it goes when the last entry does.
+ * Cells as they came from the checkpoint and the changelog, which nobody has asked for since: to make objects of a million
+ * entries takes seconds, most of which nobody needs soon. What a key has leaves together, because somebody uses it or
+ * because it is due.
  */
-export class RestoredCells {
-  /** Entries. */
-  rows = 0
-  private readonly table = new Table(2)
-  private readonly values = new ByteWriter(1024)
-  /** Slots before this one are gone. */
-  private drained = 0
+export class RestoredCells<V> {
+  /** Keys in the parts, and what those take in memory. */
+  private partRows = 0
+  private partBytes = 0
+  /** Greater than the orders of all of them. */
+  orders = 0
+  /** What came from the checkpoint, in the order of the keys; none of them is empty. */
+  private readonly parts: Part[] = []
+  /** What came from the changelog: of other keys than those. */
+  private readonly loose = new LooseEntries()
+  /** The least of the parts. */
+  private nextDue = Number.POSITIVE_INFINITY
+  private readonly entries: CellEntries<V>
+  private readonly order = new KeyOrder()
+  private readonly reader = new EntryReader()
 
-  get full(): boolean {
-    return this.values.length > MOST_BYTES || this.table.offsets[this.table.count]! > MOST_BYTES
+  constructor(entries: CellEntries<V>) {
+    this.entries = entries
   }
 
-  /** What the entries that are here take; of what has left nothing, though it goes with the last one. */
+  /** Keys. */
+  get rows(): number {
+    return this.partRows + this.loose.held
+  }
+
+  /** What they take in memory. */
   get bytes(): number {
-    const { table, values } = this
-    return Math.round(((table.byteSize + values.bytes.byteLength) * this.rows) / Math.max(1, table.count))
+    return this.partBytes + this.loose.bytes
   }
 
-  /** Copies an entry, in place of one with the same key. */
-  put(name: Uint8Array, value: Uint8Array): void {
-    const { table, values } = this
-    const fresh = table.count
-    const slot = table.upsert(name, HANDLE_BYTES, name.length)
-    const at = slot * table.stride
-    if (slot === fresh || table.rows[at + LENGTH] === GONE) this.rows++
-    table.rows[at + START] = values.length
-    table.rows[at + LENGTH] = value.length
-    values.copy(value, 0, value.length)
+  /** Copies the entries that the reader stands before; they come behind all that are here. Throws StateError. */
+  add(entries: EntryReader): void {
+    const from = entries.valueEnd
+    const starts: number[] = []
+    let due = Number.POSITIVE_INFINITY
+    while (entries.next()) {
+      if (this.order.next(entries) < rowEnd(entries) - entries.keyStart) this.partRows++
+      starts.push(entries.start - from)
+      if (this.entries.layout.timed) due = Math.min(due, this.dueOf(entries))
+    }
+    this.order.keep()
+    const run = new EntryRun(new Uint8Array(entries.bytes.subarray(from, entries.valueEnd)), new Int32Array(starts))
+    this.parts.push({ run, due, exact: true })
+    this.partBytes += run.byteSize
+    this.nextDue = Math.min(this.nextDue, due)
   }
 
-  /** The value of a key's entry, which is here no longer; undefined if there is none. Valid until the next `put`. */
-  take(name: Uint8Array): Uint8Array | undefined {
-    const slot = this.table.find(name, HANDLE_BYTES, name.length)
-    return slot < 0 ? undefined : this.leave(slot)
+  /** Copies an entry of what is never due, whose key has no others, in place of what that had. */
+  put(entry: EntryRange): void {
+    this.remove(entry)
+    this.loose.put(entry)
   }
 
-  /** Up to `limit` entries that leave. */
-  *drain(limit: number): Generator<readonly [key: Uint8Array, value: Uint8Array]> {
-    for (let left = limit; left > 0 && this.drained < this.table.count; this.drained++) {
-      const value = this.leave(this.drained)
-      if (value === undefined) continue
-      yield [this.keyOf(this.drained), value]
-      left--
+  /** Forgets such an entry. */
+  remove({ bytes, keyStart, keyEnd }: EntryRange): void {
+    if (this.loose.take(bytes, keyStart, keyEnd) !== undefined) return
+    const key = bytes.subarray(keyStart, keyEnd)
+    this.passRow(key, key.length, () => {})
+  }
+
+  /** The cells of a key, which are here no longer; empty if it has none. */
+  take(key: Key): readonly Cell<V>[] {
+    this.entries.writeRowKey(key)
+    const { bytes, length } = this.entries.key
+    const value = this.loose.held === 0 ? undefined : this.loose.take(bytes, 0, length)
+    if (value !== undefined) return [this.entries.read(key, undefined, value, 0, value.length)]
+    return this.takeRow(key, bytes, length)
+  }
+
+  /** The cells of some key, which are here no longer. Only while there is one. */
+  takeFirst(): readonly Cell<V>[] {
+    const [part] = this.parts
+    if (part !== undefined) return this.takeFirstOf(part.run)
+    const name = this.loose.firstKey()
+    return this.take(this.entries.readKeys(name, 0, name.length)[0])
+  }
+
+  /** Whether there is a cell that is due. At the end of time every one is that has a time. */
+  isDue(watermark: number): boolean {
+    if (!this.entries.layout.timed) return false
+    while (this.nextDue <= watermark) {
+      const part = this.dueFirst()
+      if (part === undefined || part.exact) return part !== undefined
+      part.due = this.firstDueOf(part.run)
+      part.exact = true
+      this.findNextDue()
+    }
+    return false
+  }
+
+  /** The cells that are due first, and others beside them, which are here no longer. Only while one `isDue`. */
+  takeDue(): readonly Cell<V>[] {
+    const { run } = this.dueFirst()!
+    const taken: Cell<V>[] = []
+    while (run.held > 0) taken.push(...this.takeFirstOf(run))
+    return taken
+  }
+
+  *all(): Generator<Entry> {
+    const { reader } = this
+    for (const { run } of this.parts)
+      for (let slot = run.firstSlot; slot < run.slots; slot++) {
+        if (!run.holds(slot)) continue
+        run.stand(slot, reader)
+        const { bytes, keyStart, keyEnd, valueStart, valueEnd } = reader
+        yield [bytes.subarray(keyStart, keyEnd), bytes.subarray(valueStart, valueEnd)]
+      }
+    yield* this.loose.all()
+  }
+
+  private takeFirstOf(run: EntryRun): readonly Cell<V>[] {
+    run.stand(run.firstSlot, this.reader)
+    const { bytes, keyStart } = this.reader
+    const prefix = bytes.slice(keyStart, rowEnd(this.reader))
+    const [key] = this.entries.readKeys(prefix, 0, prefix.length)
+    return this.takeRow(key, prefix, prefix.length)
+  }
+
+  private takeRow(key: Key, prefix: Uint8Array, length: number): readonly Cell<V>[] {
+    const taken: Cell<V>[] = []
+    this.passRow(prefix, length, (part, slot) => taken.push(this.read(key, part, slot, length)))
+    return taken
+  }
+
+  /** Shows the entries of a key, whose keys begin with `prefix[0, length)`, and lets them leave. Several parts may have some. */
+  private passRow(prefix: Uint8Array, length: number, show: (part: Part, slot: number) => void): void {
+    const before = this.partRows
+    let isWhole = false
+    for (let at = this.partOf(prefix, length); !isWhole && at < this.parts.length; ) {
+      const part = this.parts[at]!
+      const { run } = part
+      const held = run.held
+      const from = run.slotOf(prefix, length, this.reader)
+      let slot = from
+      for (; slot < run.slots && this.begins(run, slot, prefix, length); slot++) if (run.holds(slot)) show(part, slot)
+      isWhole = slot < run.slots
+      if (slot > from) this.leave(part, from, slot)
+      if (run.held < held) this.partRows = before - 1
+      if (run.held > 0) at++
     }
   }
 
-  *all(): Generator<readonly [key: Uint8Array, value: Uint8Array]> {
-    for (let slot = this.drained; slot < this.table.count; slot++) {
-      const value = this.valueOf(slot)
-      if (value !== undefined) yield [this.keyOf(slot), value]
+  private read(key: Key, part: Part, slot: number, length: number): Cell<V> {
+    part.run.stand(slot, this.reader)
+    const { bytes, keyStart, keyEnd, valueStart, valueEnd } = this.reader
+    const cell = this.entries.read(
+      key,
+      this.entries.readSub(bytes, keyStart + length, keyEnd),
+      bytes,
+      valueStart,
+      valueEnd
+    )
+    if (cell.due === part.due) part.exact = false
+    return cell
+  }
+
+  private leave(part: Part, from: number, to: number): void {
+    const { run } = part
+    this.partBytes -= run.byteSize
+    run.leave(from, to, this.reader)
+    if (run.held > 0) this.partBytes += run.byteSize
+    else this.drop(part)
+  }
+
+  private drop(part: Part): void {
+    this.parts.splice(this.parts.indexOf(part), 1)
+    if (part.due === this.nextDue) this.findNextDue()
+  }
+
+  /** The part in which the first key that is not before `prefix` stands, or behind which it would. */
+  private partOf(prefix: Uint8Array, length: number): number {
+    let low = 0
+    let lowShared = 0
+    let highShared = 0
+    for (let high = this.parts.length; high - low > 1; ) {
+      const middle = (low + high) >>> 1
+      const known = Math.min(lowShared, highShared)
+      const shared = this.parts[middle]!.run.compare(0, prefix, length, known, this.reader)
+      if (shared >= 0) {
+        low = middle
+        lowShared = shared
+      } else {
+        high = middle
+        highShared = ~shared
+      }
     }
+    return low
   }
 
-  private leave(slot: number): Uint8Array | undefined {
-    const value = this.valueOf(slot)
-    if (value === undefined) return undefined
-    this.table.rows[slot * this.table.stride + LENGTH] = GONE
-    this.rows--
-    return value
+  private begins(run: EntryRun, slot: number, prefix: Uint8Array, length: number): boolean {
+    run.stand(slot, this.reader)
+    const { bytes, keyStart, keyEnd } = this.reader
+    return sharedBytes(bytes, keyStart, keyEnd, prefix, 0, length) === length
   }
 
-  private keyOf(slot: number): Uint8Array {
-    const { keys, offsets } = this.table
-    return keys.subarray(offsets[slot]!, offsets[slot + 1]!)
+  private dueFirst(): Part | undefined {
+    return this.parts.find(({ due }) => due === this.nextDue)
   }
 
-  private valueOf(slot: number): Uint8Array | undefined {
-    const { rows, stride } = this.table
-    const start = rows[slot * stride + START]!
-    const length = rows[slot * stride + LENGTH]!
-    return length === GONE ? undefined : this.values.bytes.subarray(start, start + length)
+  private findNextDue(): void {
+    this.nextDue = Number.POSITIVE_INFINITY
+    for (const { due } of this.parts) this.nextDue = Math.min(this.nextDue, due)
+  }
+
+  private firstDueOf(run: EntryRun): number {
+    let first = Number.POSITIVE_INFINITY
+    for (let slot = run.firstSlot; slot < run.slots; slot++) {
+      if (!run.holds(slot)) continue
+      run.stand(slot, this.reader)
+      first = Math.min(first, this.dueOf(this.reader))
+    }
+    return first
+  }
+
+  private dueOf({ bytes, valueStart, valueEnd }: EntryRange): number {
+    const [due, order] = this.entries.readTime(bytes, valueStart, valueEnd)
+    this.orders = Math.max(this.orders, order + 1)
+    return due
   }
 }

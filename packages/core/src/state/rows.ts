@@ -1,6 +1,7 @@
 import { ByteWriter } from "../bytes.ts"
 import { type Key, type Keyed, readKey } from "../key.ts"
 import { END_OF_TIME } from "../operator.ts"
+import type { EntryRange } from "./block.ts"
 import type { Cell } from "./cell.ts"
 import { CellEntries, type CellLayout } from "./cellEntries.ts"
 import { writePut, writeTombstone } from "./changes.ts"
@@ -138,18 +139,19 @@ export class Rows<V> implements StateHandle {
     }
   }
 
-  restore(handle: number, _namespace: number, name: Uint8Array, value: Uint8Array | undefined): boolean {
+  restore(handle: number, _namespace: number, entry: EntryRange, removed: boolean): boolean {
     if (handle !== this.handle) return false
-    this.reader.reset(name)
+    const { bytes, keyStart, keyEnd, valueStart, valueEnd } = entry
+    this.reader.reset(bytes, keyStart, keyEnd)
     this.reader.skip(HANDLE_BYTES)
     const kind = this.reader.varint()
     const end = this.reader.varint() + this.reader.at
     const start = this.reader.at
-    const present = this.find({ kind, bytes: name, start, end })
+    const present = this.find({ kind, bytes, start, end })
     if (present !== undefined) this.leave(present)
-    if (value === undefined) return true
-    const cell = this.entries.read("", undefined, value)
-    this.take(this.make(kind, name, start, end, cell.value, cell.due, cell.order), cell)
+    if (removed) return true
+    const cell = this.entries.read("", undefined, bytes, valueStart, valueEnd)
+    this.take(this.make(kind, bytes, start, end, cell.value, cell.due, cell.order), cell)
     return true
   }
 

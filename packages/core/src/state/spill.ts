@@ -1,4 +1,4 @@
-import type { Entry } from "./merge.ts"
+import type { Entry } from "./block.ts"
 
 /**
  * Where state goes that is too much for memory: entries in the order of their keys as bytes, for one partition. It is

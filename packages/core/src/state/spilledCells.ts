@@ -28,13 +28,6 @@ export class SpilledCells<V> {
     for (const cell of cells) this.putCell(cell)
   }
 
-  /** The only entry of a key, of what is never due. */
-  putEntry(name: Uint8Array, value: Uint8Array): void {
-    this.rows++
-    this.store.put(name, value)
-    this.bytes += name.length + value.length
-  }
-
   /** The cells of a key, which are in the store no longer; empty if it has none. */
   take(key: Key): readonly Cell<V>[] {
     if (this.rows === 0) return []
@@ -74,8 +67,8 @@ export class SpilledCells<V> {
 
   private takeCell(key: Key, name: Uint8Array, value: Uint8Array): Cell<V> {
     const { entries, store } = this
-    const [, sub] = entries.readKeys(name)
-    const cell = entries.read(key, sub, value)
+    const [, sub] = entries.readKeys(name, 0, name.length)
+    const cell = entries.read(key, sub, value, 0, value.length)
     store.delete(name)
     this.bytes -= name.length + value.length
     if (entries.layout.timed) {

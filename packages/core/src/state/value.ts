@@ -1,5 +1,6 @@
 import { ByteWriter } from "../bytes.ts"
 import type { ValueCodec } from "../codec.ts"
+import type { EntryRange } from "./block.ts"
 import { writePut } from "./changes.ts"
 import type { StateHandle } from "./operator.ts"
 import { HANDLE_BYTES, NO_NAMESPACE, operatorHash, writeStateKey } from "./order.ts"
@@ -45,9 +46,9 @@ export class ValueState<A> implements StateHandle {
     writePut(out, this.key, this.encoded)
   }
 
-  restore(handle: number, _namespace: number, _key: Uint8Array, value: Uint8Array | undefined): boolean {
-    if (handle !== this.handle || value === undefined) return false
-    this.value = this.codec.read(value, 0, value.length)
+  restore(handle: number, _namespace: number, entry: EntryRange, removed: boolean): boolean {
+    if (handle !== this.handle || removed) return false
+    this.value = this.codec.read(entry.bytes, entry.valueStart, entry.valueEnd)
     this.present = true
     return true
   }

@@ -1,6 +1,7 @@
 import { ByteWriter } from "../bytes.ts"
 import type { StoredCodec } from "../codec.ts"
 import { type Keyed, NUMBER_KEY } from "../key.ts"
+import type { EntryRange } from "./block.ts"
 import { writePut, writeTombstone } from "./changes.ts"
 import { KeyArena } from "./keyArena.ts"
 import { ValueReader, writeNumber } from "./number.ts"
@@ -125,18 +126,19 @@ export class Waiting implements StateHandle {
     }
   }
 
-  restore(handle: number, _namespace: number, name: Uint8Array, value: Uint8Array | undefined): boolean {
+  restore(handle: number, _namespace: number, entry: EntryRange, removed: boolean): boolean {
     if (handle !== this.layout.handle) return false
-    const rest = name.subarray(HANDLE_BYTES)
+    const { bytes, keyStart, keyEnd, valueStart, valueEnd } = entry
+    const rest = bytes.subarray(keyStart + HANDLE_BYTES, keyEnd)
     this.restoring ??= this.names()
     const text = nameOf(rest)
     const present = this.restoring.get(text)
-    if (value === undefined) {
+    if (removed) {
       this.restoring.delete(text)
       if (present !== undefined) this.leave(present)
       else this.spilled?.delete(rest)
     } else if (present === undefined && this.spilled?.has(rest) !== true)
-      this.restoring.set(text, this.read(rest, value))
+      this.restoring.set(text, this.read(rest, bytes.subarray(valueStart, valueEnd)))
     return true
   }
 

@@ -16,6 +16,7 @@ import { WindowJoin } from "../../src/operators/join/windowJoin.ts"
 import { keyBy } from "../../src/operators/keyBy.ts"
 import type { WindowAssigner } from "../../src/operators/window/assigner.ts"
 import { eventTime } from "../../src/operators/window/trigger.ts"
+import { blockOf } from "../../src/state/block.ts"
 import { PartitionState } from "../../src/state/partition.ts"
 import { merged } from "../harness.ts"
 
@@ -200,7 +201,7 @@ const check = (one: Case, everyStep: boolean): void => {
     ])
     if (!everyStep && step.restore !== true) continue
     const again = new Chain(spec)
-    for (const [key, value] of merged([], [chain.snapshot()])) again.state.restore(key, value)
+    again.state.putBack(blockOf(merged([], [chain.snapshot()])))
     chain = again
     for (const side of sides) if (watermarks[side] !== undefined) chain.heads[side].watermark(watermarks[side])
     expect(chain.emitted).toEqual([])

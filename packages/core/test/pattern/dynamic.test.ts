@@ -9,6 +9,7 @@ import { keyBy } from "../../src/operators/keyBy.ts"
 import type { Heard, PatternChange } from "../../src/pattern/agreement.ts"
 import type { PatternOf } from "../../src/pattern/set.ts"
 import type { Step } from "../../src/pattern/spec.ts"
+import { blockOf } from "../../src/state/block.ts"
 import { PartitionState } from "../../src/state/partition.ts"
 import { merged } from "../harness.ts"
 
@@ -105,7 +106,7 @@ class Partition {
     const out = new ByteWriter(16)
     this.state.snapshot(out)
     this.build()
-    for (const [key, value] of merged([], [out.written().slice()])) this.state.restore(key, value)
+    this.state.putBack(blockOf(merged([], [out.written().slice()])))
   }
 
   get counts() {

@@ -6,6 +6,7 @@ import { keyBy } from "../../src/operators/keyBy.ts"
 import { PatternMatch } from "../../src/operators/patternMatch.ts"
 import type { PatternOf } from "../../src/pattern/set.ts"
 import type { Condition, Step } from "../../src/pattern/spec.ts"
+import { blockOf } from "../../src/state/block.ts"
 import { PartitionState } from "../../src/state/partition.ts"
 import { merged } from "../harness.ts"
 
@@ -137,7 +138,7 @@ test("patterns come, change and go: each finds its own state, and the rest is dr
   const before = chain([ab("stays"), ab("changes"), ab("goes")])
   before.push("a")
   const after = chain([ab("new"), ab("changes", "another"), ab("stays")])
-  for (const [key, value] of merged([], [before.snapshot()])) after.state.restore(key, value)
+  after.state.putBack(blockOf(merged([], [before.snapshot()])))
   after.push("b")
   expect(after.found).toEqual([["stays", [1, 2]]])
   expect(after.operator.counts).toEqual([

@@ -9,10 +9,10 @@ import { keyBy } from "../../src/operators/keyBy.ts"
 import { PatternMatch } from "../../src/operators/patternMatch.ts"
 import type { PatternOf } from "../../src/pattern/set.ts"
 import type { Condition, Skip, Step } from "../../src/pattern/spec.ts"
+import type { Entry } from "../../src/state/block.ts"
 import { MemorySpill } from "../../src/state/memorySpill.ts"
-import type { Entry } from "../../src/state/merge.ts"
 import { PartitionState } from "../../src/state/partition.ts"
-import { merged } from "../harness.ts"
+import { blocksOf, merged } from "../harness.ts"
 
 interface Event {
   readonly key: Key
@@ -149,8 +149,8 @@ const run = (moves: readonly Move[], actions: readonly Action[], sliced: boolean
     if (action !== "restore") return
     chain = new Chain(sliced, byName)
     store = new MemorySpill()
-    for (const [i, [key, value]] of checkpoint.entries()) {
-      chain.state.restore(key, value)
+    for (const [i, block] of blocksOf(checkpoint, 1 + (turn % 4)).entries()) {
+      chain.state.putBack(block)
       if (i % 2 === 1) chain.state.age(store)
       chain.state.drain(1)
     }

@@ -8,6 +8,7 @@ import { END_OF_TIME, type Input } from "../../src/operator.ts"
 import { keyBy } from "../../src/operators/keyBy.ts"
 import { PatternMatch } from "../../src/operators/patternMatch.ts"
 import { PatternError } from "../../src/pattern/check.ts"
+import { blockOf } from "../../src/state/block.ts"
 import { PartitionState } from "../../src/state/partition.ts"
 import { merged } from "../harness.ts"
 import { type Event, patternOf, type Spec } from "./spec.ts"
@@ -123,7 +124,7 @@ const check = ({ spec, steps }: Case, everyStep: boolean): void => {
     expect([i, chain.late.splice(0)]).toEqual([i, [...(step.late ?? [])]])
     if (!everyStep && step.restore !== true) continue
     const again = new Chain(spec)
-    for (const [key, value] of merged([], [chain.snapshot()])) again.state.restore(key, value)
+    again.state.putBack(blockOf(merged([], [chain.snapshot()])))
     chain = again
   }
 }

@@ -11,6 +11,7 @@ import { aggregated } from "../../src/operators/window/aggregated.ts"
 import { assigning, type WindowAssigner } from "../../src/operators/window/assigner.ts"
 import { KeyedWindow } from "../../src/operators/window/keyedWindow.ts"
 import { eventTime } from "../../src/operators/window/trigger.ts"
+import { blockOf } from "../../src/state/block.ts"
 import { PartitionState } from "../../src/state/partition.ts"
 import { SourceClock } from "../../src/time/sourceClock.ts"
 import { merged } from "../harness.ts"
@@ -85,7 +86,7 @@ class Chain {
     const out = new ByteWriter(64)
     this.state.snapshot(out)
     const again = new Chain(this.spec)
-    for (const [key, value] of merged([], [out.written().slice()])) again.state.restore(key, value)
+    again.state.putBack(blockOf(merged([], [out.written().slice()])))
     return again.end().results
   }
 }

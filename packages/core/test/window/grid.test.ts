@@ -12,9 +12,10 @@ import { assigning } from "../../src/operators/window/assigner.ts"
 import { type GridAssigner, gridOf } from "../../src/operators/window/grid.ts"
 import { KeyedWindow } from "../../src/operators/window/keyedWindow.ts"
 import { eventTime } from "../../src/operators/window/trigger.ts"
+import { blockOf } from "../../src/state/block.ts"
 import { MemorySpill } from "../../src/state/memorySpill.ts"
 import { PartitionState } from "../../src/state/partition.ts"
-import { listCodec, merged } from "../harness.ts"
+import { blocksOf, listCodec, merged } from "../harness.ts"
 
 interface Event {
   readonly key: string
@@ -224,7 +225,7 @@ describe("windows of panes", () => {
           expect(merged([], [chain.snapshot()])).toEqual(checkpoint)
           if (turn++ % every !== 0) return chain
           const again = new Chain(spec, "grid").follow(chain)
-          for (const [key, value] of checkpoint) again.state.restore(key, value)
+          again.state.putBack(blockOf(checkpoint))
           return again
         }
         const restarted = run(new Chain(spec, "grid"), steps, restart)
@@ -258,8 +259,8 @@ describe("windows of panes", () => {
           }
           const again = new Chain(spec, "grid", 0).follow(chain)
           store = new MemorySpill()
-          for (const [key, value] of checkpoint) {
-            again.state.restore(key, value)
+          for (const block of blocksOf(checkpoint, 1 + (turn % 5))) {
+            again.state.putBack(block)
             if (what === "restart") continue
             again.state.age(store)
             again.state.drain(1)

@@ -16,6 +16,7 @@ import type { WindowAssigner } from "../../src/operators/window/assigner.ts"
 import { last } from "../../src/operators/window/evictor.ts"
 import { KeyedWindow } from "../../src/operators/window/keyedWindow.ts"
 import * as Trigger from "../../src/operators/window/trigger.ts"
+import { blockOf } from "../../src/state/block.ts"
 import { PartitionState } from "../../src/state/partition.ts"
 import { scalarCodec } from "../../src/state/scalar.ts"
 import { merged } from "../harness.ts"
@@ -158,7 +159,7 @@ const check = ({ spec, steps }: Case, folded: boolean, everyStep: boolean): void
     )
     if (!everyStep && step.restore !== true) continue
     const again = new Chain(spec, folded)
-    for (const [key, value] of merged([], [chain.snapshot()])) again.state.restore(key, value)
+    again.state.putBack(blockOf(merged([], [chain.snapshot()])))
     chain = again
   }
 }

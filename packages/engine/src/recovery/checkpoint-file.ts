@@ -1,10 +1,9 @@
-import type { ChangeSet, Entry } from "@headrace/core"
+import { type ChangeSet, type Entry, writeEntry } from "@headrace/core"
 import { Schema } from "effect"
 import { type Block, BlockReader, BlockWriter, END } from "./blocks.ts"
 
 /*
- * A checkpoint: a block with what it is of, blocks of entries in key order (varint length and bytes of key and value,
- * whole entries), and an empty end. One that stands on others has changes (core's, whole ones) in place of entries.
+ * A checkpoint: a block with what it is of, blocks of entries in key order (core's, whole ones), and an empty end. One that stands on others has changes (core's, whole ones) in place of entries.
  */
 const HEADER = 1
 const ENTRIES = 2
@@ -49,10 +48,7 @@ export class CheckpointWriter {
   *add(entries: Iterable<Entry>): Generator<Uint8Array> {
     for (const [key, value] of entries) {
       const { payload } = this.blocks
-      payload.varint(key.length)
-      payload.copy(key, 0, key.length)
-      payload.varint(value.length)
-      payload.copy(value, 0, value.length)
+      writeEntry(payload, key, value)
       if (this.blocks.size >= this.blockBytes) yield this.blocks.close(ENTRIES)
     }
   }
@@ -102,23 +98,4 @@ export class CheckpointReader {
         throw new Error(`it has a block of unknown kind ${kind}`)
     }
   }
-}
-
-/** The entries of a payload: views of it. */
-export function* entriesOf(payload: Uint8Array): Generator<Entry> {
-  let at = 0
-  const field = (): Uint8Array => {
-    let size = 0
-    let scale = 1
-    for (;;) {
-      const byte = payload[at++]!
-      size += (byte & 127) * scale
-      if (byte < 128) break
-      scale *= 128
-    }
-    const from = at
-    at += size
-    return payload.subarray(from, at)
-  }
-  while (at < payload.length) yield [field(), field()]
 }

@@ -1,8 +1,8 @@
-import { ChangeSet, type Entry } from "@headrace/core"
+import { blockOf, ChangeSet } from "@headrace/core"
 import { Effect, Result, Schema, type Scope, Stream } from "effect"
 import { type Blob, BlobError, Blobs } from "../ports/blobs.ts"
 import { LogError, type LogFailure, type TopicPartition } from "../ports/log.ts"
-import { type CheckpointHeader, type CheckpointPart, CheckpointReader, entriesOf, isHeader } from "./checkpoint-file.ts"
+import { type CheckpointHeader, type CheckpointPart, CheckpointReader, isHeader } from "./checkpoint-file.ts"
 
 /** The bytes of a checkpoint are not what was written. `message` says of which one, and what is wrong. */
 export class CheckpointDamaged extends Schema.TaggedError<CheckpointDamaged>()("CheckpointDamaged", {
@@ -17,15 +17,10 @@ export interface Checkpoint extends CheckpointHeader {
   /** The objects that it consists of: a full one, and then changes to it; itself is the last. */
   readonly objects: readonly Blob[]
   /**
-   * Its entries in key order, a block of them at a time, each checked before it comes; once only, and each block as well.
-   * It fails where damage begins: what came before is not the whole state.
+   * Its entries in key order, as blocks (core's state/block.ts), each checked before it comes; once only. Views: what is
+   * kept beyond the pull of the next one is copied. It fails where damage begins: what came before is not the whole state.
    */
-  readonly blocks: Stream.Stream<EntryBlock, CheckpointDamaged | BlobError, Blobs>
-}
-
-/** Some entries that stand side by side. Views: what is kept beyond the pull of the next block is copied. */
-export interface EntryBlock extends Iterable<Entry> {
-  readonly bytes: number
+  readonly blocks: Stream.Stream<Uint8Array, CheckpointDamaged | BlobError, Blobs>
 }
 
 /** `app/topic/`, the prefix of the checkpoints of all partitions of a topic. */
@@ -50,7 +45,7 @@ export const openCheckpoint = (
     const { header, payloads } = yield* openObject(blob)
     const objects = yield* objectsOf(blob, header)
     const bytes = objects.reduce((sum, one) => sum + one.bytes, 0)
-    const blocks = header.over === undefined ? Stream.map(payloads, blockOf) : merged(objects, payloads)
+    const blocks = header.over === undefined ? payloads : merged(objects, payloads)
     return { ...header, name: blob.name, bytes, objects, blocks }
   })
 
@@ -96,12 +91,11 @@ const merged = (objects: readonly Blob[], last: OpenObject["payloads"]) =>
       yield* Stream.runForEach(last, payload => Effect.sync(() => changes.add(payload)))
       const full = yield* openObject(objects[0]!)
       const merge = changes.merging()
-      const through = Stream.map(full.payloads, (payload): EntryBlock => {
-        const entries = blockOf(payload)
-        return { bytes: entries.bytes, [Symbol.iterator]: () => merge.through(entries) }
-      })
-      const rest = Stream.suspend(() => Stream.make<EntryBlock[]>({ bytes: 0, [Symbol.iterator]: () => merge.rest() }))
-      return Stream.concat(through, rest)
+      const through = Stream.map(full.payloads, payload => merge.through(payload))
+      return Stream.concat(
+        through,
+        Stream.suspend(() => Stream.make(blockOf(merge.rest())))
+      )
     })
   )
 
@@ -169,11 +163,6 @@ const partsOf = (
   })
 
 const isPayload = (part: CheckpointPart): part is Uint8Array => !isHeader(part)
-
-const blockOf = (payload: Uint8Array): EntryBlock => ({
-  bytes: payload.length,
-  [Symbol.iterator]: () => entriesOf(payload)
-})
 
 const damaged = (name: string, cause: unknown) => Effect.fail(asDamage(name, cause))
 const asDamage = (name: string, cause: unknown): CheckpointDamaged =>

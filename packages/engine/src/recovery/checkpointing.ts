@@ -1,4 +1,4 @@
-import { ChangeSet, type Merge } from "@headrace/core"
+import { ChangeSet, entriesIn, type Merge } from "@headrace/core"
 import { Effect, Stream } from "effect"
 import type { Plan } from "headrace"
 import type { JobConfig } from "../job.ts"
@@ -143,7 +143,7 @@ const bytesOf = (
 ) =>
   Stream.suspend(() => {
     const file = new CheckpointWriter(blockBytes)
-    const merged = (before?.blocks ?? Stream.empty).pipe(Stream.map(entries => file.add(merge.through(entries))))
+    const merged = (before?.blocks ?? Stream.empty).pipe(Stream.map(block => file.add(entriesIn(merge.through(block)))))
     const rest = Stream.suspend(() => Stream.make(file.add(merge.rest()), file.end()))
     return Stream.make([file.begin(header)]).pipe(
       Stream.concat(merged),

@@ -5,7 +5,7 @@ import type { BlobError, Blobs } from "../ports/blobs.ts"
 import { type ChangelogReader, LogError, type TopicPartition } from "../ports/log.ts"
 import type { Task } from "../task/task.ts"
 import { gapError, isGap, readHeader } from "./changelog.ts"
-import { type Checkpoint, type EntryBlock, fromNewest } from "./checkpoint.ts"
+import { type Checkpoint, fromNewest } from "./checkpoint.ts"
 import type { CheckpointHeader } from "./checkpoint-file.ts"
 import type { PartitionProgress } from "./progress.ts"
 
@@ -61,15 +61,10 @@ const putBack = (
 ) => {
   if (checkpoint === undefined) return Effect.succeed(undefined)
   part.checkpoint(checkpoint.bytes)
-  const entries = (block: EntryBlock) =>
+  const entries = (block: Uint8Array) =>
     Effect.sync(() => {
-      let count = 0
-      for (const [key, value] of block) {
-        task.restore(key, value)
-        count++
-      }
-      metrics.add("restored", count)
-      part.put(block.bytes)
+      metrics.add("restored", task.restore(block))
+      part.put(block.length)
     })
   return Stream.runForEach(checkpoint.blocks, block => Effect.andThen(entries(block), part.breathe)).pipe(
     Effect.as<CheckpointHeader>(checkpoint),

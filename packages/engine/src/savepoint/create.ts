@@ -1,4 +1,4 @@
-import { ChangeSet, type Entry } from "@headrace/core"
+import { ChangeSet, type Entry, entriesIn } from "@headrace/core"
 import { Effect, Schedule, Stream } from "effect"
 import type { Plan } from "headrace"
 import type { JobConfig } from "../job.ts"
@@ -130,7 +130,7 @@ const writePartition = ({ job, changelog, cut, breathe }: Tools, id: string, par
       // They come from the store of checkpoints, while the file goes to the one of savepoints.
       const blobs = yield* Blobs
       const runs = Stream.provideService(before?.blocks ?? Stream.empty, Blobs, blobs).pipe(
-        Stream.map(block => counted(merge.through(block))),
+        Stream.map(block => counted(entriesIn(merge.through(block)))),
         Stream.concat(Stream.suspend(() => Stream.make(counted(merge.rest()))))
       )
       const name = savepointFile(id, partition)

@@ -1,4 +1,4 @@
-import type { Entry } from "@headrace/core"
+import { type Entry, entriesIn } from "@headrace/core"
 import { Effect, Stream } from "effect"
 import { type BlobError, Blobs } from "../ports/blobs.ts"
 import { openCheckpoint } from "../recovery/checkpoint.ts"
@@ -47,7 +47,7 @@ export const readEntries = (
     const checkpoint = yield* openCheckpoint(blob)
     yield* Stream.runForEach(checkpoint.blocks, block =>
       Effect.sync(() => {
-        for (const [key, value] of block) visit(key, value)
+        for (const [key, value] of entriesIn(block)) visit(key, value)
       })
     )
   }).pipe(

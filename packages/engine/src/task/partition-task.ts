@@ -206,9 +206,10 @@ export abstract class PartitionTask implements Task {
     this.report()
   }
 
-  restore(key: Uint8Array, value: Uint8Array): void {
-    this.parts.memory.guard(() => this.state.restore(key, value))
-    this.resident.restored(key.length + value.length)
+  restore(block: Uint8Array): number {
+    const entries = this.parts.memory.guard(() => this.state.putBack(block))
+    this.resident.restored(block.length)
+    return entries
   }
 
   apply(changes: Uint8Array): void {

@@ -48,8 +48,8 @@ export interface Task extends TopicPartition {
   readonly touched: () => boolean
   /** Writes the state's change entries since the last call. */
   readonly delta: (out: ByteWriter) => void
-  /** Puts back one entry of a checkpoint. Throws StateError. */
-  readonly restore: (key: Uint8Array, value: Uint8Array) => void
+  /** Puts back a block of a checkpoint (core's), and answers how many entries that were. Throws StateError. */
+  readonly restore: (block: Uint8Array) => number
   /** Puts back the changes of one changelog record, in their order. Throws StateError. */
   readonly apply: (changes: Uint8Array) => void
   /** Throws away what was put back so far: as it was when it was made. */
