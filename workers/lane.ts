@@ -8,6 +8,7 @@ import {
   type WorkerTask
 } from "@headrace/engine"
 import { Deferred, Effect } from "effect"
+import { layerNoted } from "./log.ts"
 import { planOf } from "./plan.ts"
 import { asFatal, servicesOf } from "./services.ts"
 
@@ -49,6 +50,7 @@ export default async (task: WorkerTask): Promise<void> => {
       beating(metrics)
     ]).pipe(
       Effect.mapError(asFatal),
+      Effect.provide(layerNoted(metrics)),
       Effect.provide(servicesOf(job)),
       Effect.ensuring(Effect.sync(() => control.close()))
     )

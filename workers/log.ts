@@ -1,4 +1,5 @@
-import { Formatter, Logger, References } from "effect"
+import type { LaneMetrics } from "@headrace/engine"
+import { Formatter, type Layer, Logger, References } from "effect"
 
 const LABELS: Readonly<Record<string, string>> = { Warn: "WARN ", Error: "ERROR", Fatal: "FATAL", Debug: "DEBUG" }
 
@@ -22,3 +23,13 @@ const show = (value: unknown): string => {
 }
 
 export const layerLog = Logger.layer([lineLogger])
+
+const WARNINGS: ReadonlySet<string> = new Set(["Warn", "Error", "Fatal"])
+
+/** Besides: keeps the last warning where the main thread sees it. */
+export const layerNoted = (metrics: LaneMetrics): Layer.Layer<never> => {
+  const noted = Logger.make<unknown, void>(({ date, logLevel, message }) => {
+    if (WARNINGS.has(logLevel)) metrics.warning.say(text(message), date.getTime())
+  })
+  return Logger.layer([noted], { mergeWithExisting: true })
+}

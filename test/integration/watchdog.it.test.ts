@@ -1,35 +1,46 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { createServer, type IncomingMessage, request, type Server } from "node:http"
+import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { type Kafka, type Registry, startKafka, startRegistry } from "@headrace/dev"
+import { type ClickHouse, type Kafka, type Registry, startClickHouse, startKafka, startRegistry } from "@headrace/dev"
 import { Admin, PRODUCER_DEFAULTS, Producer } from "@headrace/kafka"
 import { Schema } from "effect"
+import { apiOf, clientOf, HoldingProxy } from "../../packages/kafka/test/proxy.ts"
 import { Headrace, poll } from "../support/headrace.ts"
 import { createTopic, receive, type Servers, send } from "../support/records.ts"
 
 let kafka: Kafka
 let registry: Registry
+let clickhouse: ClickHouse
 let servers: Servers
 let directory: string
+const JOIN_GROUP = 11
+/** Before the broker: the answer to a lane's wish to join does not come when it is held. */
+const proxy = new HoldingProxy(frame => apiOf(frame) === JOIN_GROUP && clientOf(frame).endsWith("0"))
 const started: Headrace[] = []
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "headrace-watchdog-"))
-  ;[kafka, registry] = await Promise.all([startKafka(), startRegistry()])
+  const port = await proxy.listen()
+  const advertised = { settings: { "advertised.listeners": `PLAINTEXT://127.0.0.1:${port}` } }
+  ;[kafka, registry, clickhouse] = await Promise.all([startKafka(advertised), startRegistry(), startClickHouse()])
+  proxy.brokerPort = kafka.port
   servers = { bootstrap: kafka.bootstrap, registry: registry.url }
 }, 120_000)
 
 afterAll(async () => {
   await Promise.all(started.map(one => one.kill()))
-  await Promise.all([kafka?.stop(), registry?.stop()])
+  await Promise.all([kafka?.stop(), registry?.stop(), clickhouse?.stop()])
+  proxy.close()
   await rm(directory, { recursive: true, force: true })
 }, 60_000)
 
 const Item = Schema.Struct({ id: Schema.Int }).annotate({ identifier: "Item" })
 
-/** Starts a job that copies a topic; `each` runs for every item. */
-const start = async (topic: string, settings: object, each = ""): Promise<Headrace> => {
+/** Starts a job that copies a topic; `each` runs for every item. `tables`: a ClickHouse that it fills as well. */
+const start = async (topic: string, settings: object, each = "", tables?: string): Promise<Headrace> => {
   await writeFile(
     join(directory, `${topic}.ts`),
     `import { Schema } from "effect"
@@ -42,14 +53,18 @@ export default Pipeline.make("${topic}")
     ${each}
     return item.id >= 0
   })
-  .to(Sink.kafka("${topic}.out", Item))
+  .to(Sink.kafka("${topic}.out", Item)${tables === undefined ? "" : `, Sink.clickhouse("${topic}")`})
 `
   )
   // JSON is YAML.
   const file = join(directory, `${topic}.yaml`)
   await writeFile(file, JSON.stringify({ pipeline: `./${topic}.ts`, lanes: 1, ...settings }))
   const one = new Headrace(file, {
-    clusters: { kafka: kafka.bootstrap, registry: registry.url },
+    clusters: {
+      kafka: kafka.bootstrap,
+      registry: registry.url,
+      ...(tables === undefined ? {} : { clickhouse: tables })
+    },
     checkpoints: join(directory, "checkpoints", topic)
   })
   started.push(one)
@@ -204,3 +219,68 @@ test("a committed offset that is not in the log any more: stop, earliest, latest
   await copies(topic, last, [...ids(0, 10), ...ids(15, 25), ...ids(30, 35)])
   expect(await last.stop()).toBe(0)
 }, 150_000)
+
+const health = async ({ url }: Headrace): Promise<string> => (await fetch(`${url}/health/ready`)).text()
+
+test("a lane whose group does not answer is named, and started again", async () => {
+  const topic = "unanswered"
+  await createTopic(servers, topic, 1)
+  await sendItems(topic, 0, 10)
+  proxy.hold()
+  const headrace = await start(topic, { watchdog: { after: "1 second" } })
+  const named = /WARN {2}lane 0: stalled for \d+ s: its group does not let it in/
+  await headrace.says(named)
+  expect(proxy.held).toBe(true)
+  expect(await health(headrace)).toContain("its group does not let it in")
+  await headrace.says(/lane 0: failed, starts again from what is committed in \d+ ms: stalled/)
+  // The answer to its second attempt is not held.
+  await copies(topic, headrace, ids(0, 10))
+  await poll(
+    async () => (await headrace.metric("headrace_ready")) === 1,
+    30_000,
+    () => headrace.log
+  )
+  expect(await headrace.stop()).toBe(0)
+}, 120_000)
+
+/** Passes everything on to ClickHouse, but never answers an insert into a table. */
+const deaf = async (url: string): Promise<Server> => {
+  const pass = (from: IncomingMessage, body: Buffer, to: import("node:http").ServerResponse) => {
+    const { pathname, search } = new URL(from.url!, url)
+    if (/INSERT INTO/.test(`${decodeURIComponent(search)} ${body.subarray(0, 200).toString("latin1")}`)) return
+    const { method, headers } = from
+    const passed = request(new URL(`${pathname}${search}`, url), { method, headers }, answer => {
+      to.writeHead(answer.statusCode!, answer.headers)
+      answer.pipe(to)
+    })
+    passed.on("error", () => to.destroy())
+    passed.end(body)
+  }
+  const server = createServer((from, to) => {
+    const parts: Buffer[] = []
+    from.on("data", (part: Buffer) => parts.push(part))
+    from.on("end", () => pass(from, Buffer.concat(parts), to))
+  })
+  await new Promise<void>(resolve => server.listen(0, "127.0.0.1", resolve))
+  return server
+}
+
+test("a table whose server takes rows and never answers is named, and stops the job where the policy says so", async () => {
+  const topic = "hung"
+  await createTopic(servers, topic, 1)
+  await sendItems(topic, 0, 10)
+  const server = await deaf(clickhouse.url)
+  const { port } = server.address() as AddressInfo
+  try {
+    const watchdog = { after: "4 seconds", action: "stop" }
+    const headrace = await start(topic, { watchdog }, "", `http://127.0.0.1:${port}`)
+    const named = /WARN {2}table hung: stalled for \d+ s: \d+ bytes of output are not taken by their server/
+    await headrace.says(named, 60_000)
+    expect(await health(headrace)).toContain("are not taken by their server")
+    expect(await headrace.ended(60_000)).toBe(1)
+    expect(headrace.log).toMatch(/table hung: stalled for \d+ s: \d+ bytes of output are not taken/)
+  } finally {
+    server.closeAllConnections()
+    server.close()
+  }
+}, 120_000)

@@ -35,32 +35,47 @@ const awaitNeed = Effect.fnUntraced(function* (need: Need, status: Status) {
   if (said > 0) yield* Effect.logInfo(`${need.name} is there`)
 })
 
+/** What a job talks to. */
+export type Server = "kafka" | "registry" | "clickhouse"
+
+/** How much of each does not answer at the moment; `some`: not every broker does. */
+export type Away = Readonly<Partial<Record<Server, "all" | "some">>>
+
 /** The servers that a job talks to. ClickHouse only where this process fills tables, and it is not embedded in it. */
 export const serversOf = (job: JobConfig, tables: boolean): Need[] => {
   const { bootstrap } = job.kafka
-  return [{ name: `Kafka at ${bootstrap}`, missing: () => brokers(bootstrap) }, ...othersOf(job, tables)]
+  return [{ name: `Kafka at ${bootstrap}`, missing: () => brokers(bootstrap) }, ...Object.values(othersOf(job, tables))]
 }
 
-const othersOf = ({ registry, clickhouse }: JobConfig, tables: boolean): Need[] => [
-  { name: `the schema registry at ${registry.url}`, missing: () => http(`${registry.url}/subjects`, registry.auth) },
+const othersOf = ({ registry, clickhouse }: JobConfig, tables: boolean): Partial<Record<Server, Need>> => ({
+  registry: {
+    name: `the schema registry at ${registry.url}`,
+    missing: () => http(`${registry.url}/subjects`, registry.auth)
+  },
   ...(tables && clickhouse !== undefined && !isEmbedded(clickhouse.url)
-    ? [{ name: `ClickHouse at ${clickhouse.url}`, missing: () => http(new URL("/ping", clickhouse.url).href) }]
-    : [])
-]
+    ? {
+        clickhouse: {
+          name: `ClickHouse at ${clickhouse.url}`,
+          missing: () => http(new URL("/ping", clickhouse.url).href)
+        }
+      }
+    : {})
+})
 
 /** Which of the servers do not answer at the moment. Any broker counts: it may lead what somebody waits for. */
-export const awayOf = (job: JobConfig, tables: boolean): Effect.Effect<readonly string[]> => {
-  const needs = [...job.kafka.bootstrap.split(",").map(brokerAt), ...othersOf(job, tables)]
+export const awayOf = (job: JobConfig, tables: boolean): Effect.Effect<Away> => {
+  const others = Object.entries(othersOf(job, tables))
   return Effect.promise(async () => {
-    const answers = await Promise.all(needs.map(need => need.missing()))
-    return needs.filter((_, i) => answers[i] !== undefined).map(({ name }) => name)
+    const [answers, missing] = await Promise.all([
+      Promise.all(job.kafka.bootstrap.split(",").map(broker => connectable(broker.trim()))),
+      Promise.all(others.map(([, need]) => need.missing()))
+    ])
+    const gone = answers.filter(answer => answer !== undefined).length
+    const kafka: Away = gone === 0 ? {} : { kafka: gone === answers.length ? "all" : "some" }
+    const rest = others.filter((_, i) => missing[i] !== undefined).map(([server]) => [server, "all"] as const)
+    return { ...kafka, ...Object.fromEntries(rest) }
   })
 }
-
-const brokerAt = (broker: string): Need => ({
-  name: `Kafka at ${broker.trim()}`,
-  missing: () => connectable(broker.trim())
-})
 
 /** One broker is enough: the others are found through it. */
 const brokers = async (bootstrap: string): Promise<string | undefined> => {

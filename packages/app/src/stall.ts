@@ -1,4 +1,6 @@
-import { type LaneMetrics, NO_RECORD, PHASES, type Phase } from "@headrace/engine"
+import { NO_RECORD, PHASES, type Phase } from "@headrace/engine"
+import type { Server } from "./preflight.ts"
+import type { Unit } from "./supervisor.ts"
 
 const READ = [
   "beats",
@@ -11,17 +13,24 @@ const READ = [
   "bufferedBytes",
   "inFlight",
   "blocked",
+  "restoringBytes",
+  "restoringTotalBytes",
   "source",
   "partition",
   "offset"
 ] as const
 
 /** What the watchdog reads of a unit. `at`: in ms, when. */
-export type Sample = Readonly<Record<(typeof READ)[number], number>> & { readonly at: number; readonly phase: Phase }
+export type Sample = Readonly<Record<(typeof READ)[number], number>> & {
+  readonly at: number
+  readonly kind: Unit["kind"]
+  readonly phase: Phase
+}
 
-export const sampleOf = (metrics: LaneMetrics, at: number): Sample => ({
+export const sampleOf = ({ kind, metrics }: Pick<Unit, "kind" | "metrics">, at: number): Sample => ({
   ...(Object.fromEntries(READ.map(name => [name, metrics.get(name)])) as Record<(typeof READ)[number], number>),
   at,
+  kind,
   phase: PHASES[metrics.get("phase")] ?? "starting"
 })
 
@@ -39,8 +48,10 @@ export interface Watched {
 /** A unit that lives, but does not get on. */
 export interface Stall {
   readonly forMs: number
-  /** Its thread does not come back from a call: no server that is away explains that. */
-  readonly hung: boolean
+  /** How many times as long as others it may take. */
+  readonly patience: number
+  /** The servers one of which may explain it by being away: none, where its thread does not come back from a call. */
+  readonly waitsFor: readonly Server[]
   readonly reason: string
 }
 
@@ -58,14 +69,21 @@ export const seen = ({ now, alive, settled, moved }: Watched, sample: Sample): W
     now: sample,
     alive: LIFE.some(name => now[name] !== sample[name]) ? sample : alive,
     settled: settles ? sample : settled,
-    moved: settles || (restores(now, sample) && !circles(settled, sample)) ? sample : moved
+    moved: settles || answered(now, sample) || (restores(now, sample) && !circles(settled, sample)) ? sample : moved
   }
 }
 
 const LIFE = ["beats", "restored", "recordsIn", "source", "partition", "offset"] as const
 
-/** Phases in which a unit waits for others, knows it and says it. A unit that the group gives nothing is `spare`. */
-const AT_REST: ReadonlySet<Phase> = new Set(["joining", "spare", "waiting", "following", "failed", "stopped"])
+/** Phases in which a unit has nothing to do. One that the group gives nothing is `spare`. */
+const AT_REST: ReadonlySet<Phase> = new Set(["spare", "following", "failed", "stopped"])
+
+/** Phases in which a unit waits for others, which may take longer: the group, or a server that fails its calls. */
+const WAITS: ReadonlySet<Phase> = new Set(["joining", "waiting"])
+const PATIENCE = 5
+
+/** What it waited for has come. */
+const answered = (before: Sample, now: Sample): boolean => WAITS.has(before.phase) && !WAITS.has(now.phase)
 
 const idle = ({ phase, lag, blocked, bufferedBytes, inFlight }: Sample): boolean =>
   AT_REST.has(phase) || (phase === "running" && lag <= blocked && bufferedBytes === 0 && inFlight === 0)
@@ -77,18 +95,29 @@ const restores = (before: Sample, now: Sample): boolean =>
 const CIRCLE = 3
 const circles = (settled: Sample, now: Sample): boolean => now.aborts - settled.aborts >= CIRCLE
 
-/** Whether it has stood still for this long, and why, as far as can be told. `sources`: topics, by their number. */
+/**
+ * Whether it has stood still for this long (while it waits for others: several times as long), and why, as far as can be
+ * told. `sources`: topics, by their number.
+ */
 export const stallOf = (
   { now, alive, settled, moved }: Watched,
   afterMs: number,
   sources: readonly string[]
 ): Stall | undefined => {
   const silentMs = now.at - alive.at
-  if (silentMs >= afterMs) return { forMs: silentMs, hung: true, reason: hanging(now, sources) }
+  if (silentMs >= afterMs) return { forMs: silentMs, patience: 1, waitsFor: [], reason: hanging(now, sources) }
   const forMs = now.at - moved.at
-  return forMs < afterMs
-    ? undefined
-    : { forMs, hung: false, reason: `${likely(settled, moved, now)}${behind(moved, now)}` }
+  const patience = WAITS.has(now.phase) ? PATIENCE : 1
+  if (forMs < afterMs * patience) return undefined
+  return { forMs, patience, waitsFor: waitsFor(now), reason: `${likely(settled, moved, now)}${behind(moved, now)}` }
+}
+
+/** A lane does not wait for ClickHouse, and what is out already for no schema. */
+const waitsFor = ({ kind, phase, inFlight, bufferedBytes }: Sample): readonly Server[] => {
+  if (phase === "running" && inFlight > 0) return []
+  const theirs: readonly Server[] = kind === "clickhouse" ? ["kafka", "clickhouse"] : ["kafka"]
+  const reads = phase === "starting" || phase === "waiting" || (phase === "running" && bufferedBytes === 0)
+  return reads ? [...theirs, "registry"] : theirs
 }
 
 const hanging = ({ source, partition, offset }: Sample, sources: readonly string[]): string =>
@@ -101,7 +130,11 @@ const likely = (settled: Sample, moved: Sample, now: Sample): string => {
     return `all of its last ${now.aborts - settled.aborts} transactions failed (its warnings say why)`
   switch (now.phase) {
     case "restoring":
-      return "it restores state and gets nothing more (a call to a broker that does not come back, committed offsets that are not stable, or a rebalance that does not end)"
+      return `it restores state${far(now)} and gets nothing more (a call to a broker that does not come back, committed offsets that are not stable, or a rebalance that does not end)`
+    case "joining":
+      return "its group does not let it in (the coordinator does not answer, or another member does not give partitions back)"
+    case "waiting":
+      return "a server does not do what it is asked, again and again"
     case "starting":
       return "it does not get started (a producer's session, a schema or a service of the pipeline does not come)"
     case "stopping":
@@ -110,6 +143,9 @@ const likely = (settled: Sample, moved: Sample, now: Sample): string => {
       return running(moved, now)
   }
 }
+
+const far = ({ restoringBytes, restoringTotalBytes }: Sample): string =>
+  restoringTotalBytes === 0 ? "" : ` (${restoringBytes} of ${restoringTotalBytes} bytes)`
 
 const running = (moved: Sample, now: Sample): string => {
   if (now.inFlight > 0) return `${now.inFlight} records wait in asynchronous steps that do not finish`

@@ -1,4 +1,4 @@
-import { PHASES, type Phase } from "@headrace/engine"
+import { type LaneMetrics, PHASES, type Phase } from "@headrace/engine"
 import type { Unit } from "./supervisor.ts"
 
 /** Source topics and ids of nodes, in the plan's order. */
@@ -43,7 +43,7 @@ export class Status {
     const waiting = [...this.waiting].map(([name, reason]) => `${name}: ${reason}`)
     const idle = this.units
       .filter(unit => !READY.has(this.phase(unit)))
-      .map(unit => `${unit.name} is ${this.phase(unit)}`)
+      .map(unit => `${unit.name} is ${this.phase(unit)}${detail(unit.metrics)}`)
     return [...waiting, ...this.stalls(), ...idle]
   }
 
@@ -77,3 +77,16 @@ export class Status {
     this.restarts.set(unit, (this.restarts.get(unit) ?? 0) + 1)
   }
 }
+
+const MB = 1e6
+
+/** How far a restore is, and what a unit that does not run complained of last. */
+const detail = (metrics: LaneMetrics): string => {
+  const total = metrics.get("restoringTotalBytes")
+  const done = total === 0 ? "" : ` (${mb(metrics.get("restoringBytes"))} of ${mb(total)} MB)`
+  const { said } = metrics.warning
+  const seconds = said === undefined ? 0 : Math.max(0, Math.round((Date.now() - said.at) / 1000))
+  return said === undefined ? done : `${done}, its last warning ${seconds} s ago: ${said.text}`
+}
+
+const mb = (bytes: number): string => (bytes / MB).toFixed(1)

@@ -1,5 +1,6 @@
 import { NO_RECORD } from "@headrace/engine"
 import { Effect, Schema } from "effect"
+import type { Away } from "./preflight.ts"
 import { begun, type Stall, sampleOf, seen, stallOf } from "./stall.ts"
 import type { Unit } from "./supervisor.ts"
 
@@ -13,8 +14,8 @@ export interface WatchdogPolicy {
 export interface Watchdog extends WatchdogPolicy {
   /** The source topics of the plan. */
   readonly sources: readonly string[]
-  /** The servers that do not answer at the moment: what waits for them is not stalled. */
-  readonly away: Effect.Effect<readonly string[]>
+  /** The servers that do not answer at the moment: what waits for one of them is not stalled. */
+  readonly away: Effect.Effect<Away>
   /** Told of what stands still and why, and (without a reason) when it moves again. */
   readonly onStall: (unit: string, reason: string | undefined) => void
 }
@@ -35,7 +36,7 @@ export const watchdog = (unit: Unit, options: Watchdog): Effect.Effect<never, St
     unit.metrics.at(NO_RECORD)
     let clock = 0
     let last = performance.now()
-    let watched = begun(sampleOf(unit.metrics, clock))
+    let watched = begun(sampleOf(unit, clock))
     let saidAt: number | undefined
     options.onStall(unit.name, undefined)
     while (true) {
@@ -43,30 +44,47 @@ export const watchdog = (unit: Unit, options: Watchdog): Effect.Effect<never, St
       // While this process stood still as a whole, so did its threads: that time does not count.
       clock += Math.min(performance.now() - last, 2 * intervalMs)
       last = performance.now()
-      watched = seen(watched, sampleOf(unit.metrics, clock))
+      watched = seen(watched, sampleOf(unit, clock))
       const stall = stallOf(watched, options.afterMs / 2, options.sources)
-      if (stall === undefined || (yield* excused(stall, options))) {
-        if (stall !== undefined) watched = begun(watched.now)
+      const excuse = stall === undefined ? "all" : yield* excused(stall, options)
+      if (stall === undefined || excuse !== "none") {
+        if (stall !== undefined && excuse === "all") watched = begun(watched.now)
         if (saidAt !== undefined) yield* movesAgain(unit, options)
         saidAt = undefined
         continue
       }
-      options.onStall(unit.name, describe(stall))
-      if (stall.forMs >= options.afterMs && options.action !== "warn")
-        return yield* new Stalled({ message: describe(stall), forMs: stall.forMs })
-      if (saidAt !== undefined && clock - saidAt < options.afterMs) continue
+      const message = describe(stall, unit)
+      const boundMs = options.afterMs * stall.patience
+      options.onStall(unit.name, message)
+      if (stall.forMs >= boundMs && options.action !== "warn")
+        return yield* new Stalled({ message, forMs: stall.forMs })
+      if (saidAt !== undefined && clock - saidAt < boundMs) continue
       saidAt = clock
-      yield* Effect.logWarning(describe(stall))
+      yield* Effect.logWarning(message)
     }
   })
 
-/** A server that is away is a reason to wait; the units say so themselves. */
-const excused = (stall: Stall, { away }: Watchdog): Effect.Effect<boolean> =>
-  stall.hung ? Effect.succeed(false) : Effect.map(away, servers => servers.length > 0)
+/** How long what one of several brokers may be needed for may wait for it, in terms of the bound: leaders move elsewhere. */
+const LEADERS_MOVE = 5
+
+/** A server that is away is a reason to wait for those that need it; a part of Kafka is for a while. The units say so themselves. */
+const excused = (stall: Stall, { away, afterMs }: Watchdog): Effect.Effect<"all" | "some" | "none"> =>
+  stall.waitsFor.length === 0
+    ? Effect.succeed("none")
+    : Effect.map(away, servers => {
+        const much = stall.waitsFor.map(server => servers[server])
+        if (much.includes("all")) return "all"
+        return much.includes("some") && stall.forMs < LEADERS_MOVE * afterMs ? "some" : "none"
+      })
 
 const movesAgain = (unit: Unit, { onStall }: Watchdog): Effect.Effect<void> => {
   onStall(unit.name, undefined)
   return Effect.logInfo("gets on again")
 }
 
-const describe = ({ forMs, reason }: Stall): string => `stalled for ${Math.round(forMs / 1000)} s: ${reason}`
+/** With what the unit itself said since then. */
+const describe = ({ forMs, reason }: Stall, { metrics }: Unit): string => {
+  const { said } = metrics.warning
+  const why = said !== undefined && Date.now() - said.at <= forMs ? `; its last warning: ${said.text}` : ""
+  return `stalled for ${Math.round(forMs / 1000)} s: ${reason}${why}`
+}

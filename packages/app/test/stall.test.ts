@@ -8,7 +8,12 @@ const AFTER_MS = 60_000
 const calm = { beats: 4, recordsIn: 100, commits: 40 } as const
 
 /** One sample a second: the first one is set, and each of the others adds (counters) or sets (gauges) what is given. */
-const record = (first: Change, seconds: number, each: (second: number) => Change): readonly Sample[] => {
+const record = (
+  first: Change,
+  seconds: number,
+  each: (second: number) => Change,
+  kind: Sample["kind"] = "lane"
+): readonly Sample[] => {
   const metrics = new LaneMetrics()
   metrics.at(NO_RECORD)
   const apply = ({ in: phase, ...values }: Change) => {
@@ -18,10 +23,10 @@ const record = (first: Change, seconds: number, each: (second: number) => Change
       else metrics.set(name, value)
   }
   apply(first)
-  const samples = [sampleOf(metrics, 0)]
+  const samples = [sampleOf({ kind, metrics }, 0)]
   for (let second = 1; second <= seconds; second++) {
     apply(each(second))
-    samples.push(sampleOf(metrics, second * 1000))
+    samples.push(sampleOf({ kind, metrics }, second * 1000))
   }
   return samples
 }
@@ -43,7 +48,8 @@ describe("gets on", () => {
     ["a lane that is far behind and commits", { in: "running", lag: 1e6 }, () => calm],
     ["an idle topic", { in: "running" }, () => ({ beats: 4 })],
     ["a topic with an open transaction of somebody", { in: "running", lag: 5, blocked: 5 }, () => ({ beats: 4 })],
-    ["a lane without partitions", { in: "joining" }, () => ({ beats: 4 })],
+    ["a lane that is given nothing", { in: "spare" }, () => ({ beats: 4 })],
+    ["a lane that joins for long", { in: "joining" }, () => ({ beats: 4 })],
     ["a table that waits for its server", { in: "waiting", bufferedBytes: 9 }, () => ({ beats: 4 })],
     ["a long restore", { in: "restoring", lag: 9 }, () => ({ beats: 4, restored: 1000 })],
     ["one that is read without a turn of the loop", { in: "restoring" }, () => ({ restored: 1000 })],
@@ -110,6 +116,32 @@ describe("stands still", () => {
     const stall = verdict(record(first, 120, each))
     expect(stall?.reason).toMatch(reason)
     expect(stall?.second).toBeWithin(60, 64)
-    expect(stall?.hung).toBe(/hangs/.test(stall?.reason ?? ""))
+    const excused = !/hangs|asynchronous steps/.test(stall?.reason ?? "")
+    expect(stall?.waitsFor.includes("kafka")).toBe(excused)
+    expect(stall?.waitsFor).not.toContain("clickhouse")
+  })
+
+  test.each<[Phase, RegExp]>([
+    ["joining", /its group does not let it in/],
+    ["waiting", /a server does not do what it is asked/]
+  ])("one that is %s for several times as long", (phase, reason) => {
+    const stall = verdict(record({ in: phase, bufferedBytes: 9 }, 400, () => ({ beats: 4 }), "clickhouse"))
+    expect(stall?.reason).toMatch(reason)
+    expect(stall?.second).toBe(300)
+    expect(stall?.waitsFor).toContain("clickhouse")
+  })
+
+  test("what a server kept waiting for long has the usual time once it has answered", () => {
+    const change = (second: number): Change => ({
+      beats: 4,
+      in: second < 250 ? "waiting" : "running",
+      bufferedBytes: 9
+    })
+    expect(verdict(record({ in: "waiting" }, 400, change, "clickhouse"))?.second).toBe(310)
+  })
+
+  test("a restore says how far it has come", () => {
+    const still = record({ in: "restoring", restoringBytes: 5, restoringTotalBytes: 9 }, 120, () => ({ beats: 4 }))
+    expect(verdict(still)?.reason).toContain("it restores state (5 of 9 bytes) and gets nothing more")
   })
 })

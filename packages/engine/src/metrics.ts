@@ -1,4 +1,5 @@
 import { Effect } from "effect"
+import { LastWarning } from "./last-warning.ts"
 import { StateSizes } from "./state-sizes.ts"
 
 /** What one lane reports, in this order. Counters only grow; gauges hold the last value. */
@@ -70,6 +71,7 @@ export const COMMIT_BOUNDS: Float64Array = Float64Array.from({ length: 55 }, (_,
 )
 
 const FIGURES = NAMES.length + COMMIT_BOUNDS.length
+const WARNING_AT = (FIGURES + StateSizes.LENGTH) * 8
 
 /**
  * A lane's metrics in shared memory: the lane writes, the main thread reads at any time, and no message is sent.
@@ -79,12 +81,15 @@ export class LaneMetrics {
   readonly buffer: SharedArrayBuffer
   /** State by partition and operator. */
   readonly states: StateSizes
+  /** Why it does not get on, in its own words. */
+  readonly warning: LastWarning
   private readonly values: Float64Array
 
-  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer((FIGURES + StateSizes.LENGTH) * 8)) {
+  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(WARNING_AT + LastWarning.BYTES)) {
     this.buffer = buffer
-    this.values = new Float64Array(buffer)
+    this.values = new Float64Array(buffer, 0, WARNING_AT / 8)
     this.states = new StateSizes(this.values.subarray(FIGURES))
+    this.warning = new LastWarning(buffer, WARNING_AT)
   }
 
   /** Offsets that come are of this partition of the plan's source of this number. */
