@@ -50,9 +50,11 @@ export class Instance {
     return this.child !== undefined && !this.running && !this.wanted
   }
 
-  /** Client ids of its lanes, their producers and its tables begin like this; its other clients have just the name. */
+  /** Client ids of its lanes and their producers begin like this, and those of its tables; its other clients have just the name. */
   isClient(client: string): boolean {
-    return client === this.name || client.startsWith(`${APP}-${this.name}-`)
+    return (
+      [`${APP}..${this.name}..`, `${APP}-${this.name}-`].some(start => client.startsWith(start)) || client === this.name
+    )
   }
 
   start(): void {

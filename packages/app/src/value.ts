@@ -74,8 +74,10 @@ export const size = (leastMb: number) =>
   )
 
 /** What may become part of topics, groups and transactional ids. */
-export const Name = text('a name of letters, digits, ".", "_" and "-", at most 100', value =>
-  /^[A-Za-z0-9._-]{1,100}$/.test(value)
+/** Two dots are what stands between the names of an app, an instance and a lane. */
+export const Name = text(
+  'a name of letters, digits, ".", "_" and "-", at most 100, without ".." and no "." at its ends',
+  value => /^[A-Za-z0-9._-]{1,100}$/.test(value) && !/^\.|\.\.|\.$/.test(value)
 )
 
 export const Bootstrap = text('brokers as "host:port", several separated by commas', value =>

@@ -12,11 +12,12 @@ export const topicName = (topic: string): string => {
   return topic
 }
 
-/** A pipeline's name. It becomes part of topics, groups and transactional ids, hence the same letters. */
+/** A pipeline's name. It becomes part of topics, groups and transactional ids, hence the same letters; two dots stand between the parts of those. */
 export const pipelineName = (name: string): string => {
   check(
-    KAFKA_NAME.test(name),
-    () => `"${name}" is not a pipeline name: use 1 to 249 letters, digits, dots, underscores and dashes`
+    KAFKA_NAME.test(name) && !/^\.|\.\.|\.$/.test(name),
+    () =>
+      `"${name}" is not a pipeline name: use 1 to 249 letters, digits, dots, underscores and dashes, without two dots in a row and none at the ends`
   )
   return name
 }

@@ -98,6 +98,8 @@ describe("settings", () => {
   test.each([
     [() => Pipeline.make(""), '"" is not a pipeline name'],
     [() => Pipeline.make("a b"), '"a b" is not a pipeline name'],
+    [() => Pipeline.make("a..b"), '"a..b" is not a pipeline name'],
+    [() => Pipeline.make("a."), '"a." is not a pipeline name'],
     [() => Source.kafka("in/out", Payment), '"in/out" is not a Kafka topic name'],
     [() => Source.kafka("..", Payment), '".." is not a Kafka topic name'],
     [() => Sink.kafka("x".repeat(250), Payment), "is not a Kafka topic name"],

@@ -69,7 +69,7 @@ test("a lane that is fenced three times within a minute stops and names the id t
   expect(bench.failure).toBeUndefined()
   fencedAfter(bench, 5)
   expect(bench.failure?.failure).toBe("Stop")
-  expect(bench.failure?.message).toMatch(/sim-i-0-[ab]: two instances of this app run under one name/)
+  expect(bench.failure?.message).toMatch(/sim\.\.i\.\.0-[ab]: two instances of this app run under one name/)
 })
 
 test("fences that lie further apart do not count together", () => {
