@@ -1,7 +1,8 @@
 import { setPriority } from "node:os"
-import { checkpointAll, type WorkerTask } from "@headrace/engine"
+import { beating, checkpointAll, LaneMetrics, type WorkerTask } from "@headrace/engine"
 import { Effect } from "effect"
 import { breather } from "./breather.ts"
+import { layerNoted } from "./log.ts"
 import { planOf } from "./plan.ts"
 import { asFatal, servicesOf } from "./services.ts"
 
@@ -15,9 +16,12 @@ export default async (task: WorkerTask): Promise<void> => {
   // against this process's threads only, so that servers beside it need the pauses as well.
   if (process.platform === "linux") setPriority(LOWEST)
   const plan = await planOf(task)
+  const metrics = new LaneMetrics(task.metrics)
+  const round = checkpointAll(plan, task.job, { breathe: breather(SHARE) })
   await Effect.runPromise(
-    checkpointAll(plan, task.job, { breathe: breather(SHARE) }).pipe(
+    Effect.raceFirst(round, beating(metrics)).pipe(
       Effect.mapError(asFatal),
+      Effect.provide(layerNoted(metrics)),
       Effect.provide(servicesOf(task.job)),
       Effect.ensuring(Effect.sync(() => task.control.close()))
     )

@@ -227,7 +227,7 @@ test("a lane whose group does not answer is named, and started again", async () 
   await createTopic(servers, topic, 1)
   await sendItems(topic, 0, 10)
   proxy.hold()
-  const headrace = await start(topic, { watchdog: { after: "1 second" } })
+  const headrace = await start(topic, { watchdog: { after: "1 second" }, checkpoint: { interval: "1 second" } })
   const named = /WARN {2}lane 0: stalled for \d+ s: its group does not let it in/
   await headrace.says(named)
   expect(proxy.held).toBe(true)
@@ -236,7 +236,9 @@ test("a lane whose group does not answer is named, and started again", async () 
   // The answer to its second attempt is not held.
   await copies(topic, headrace, ids(0, 10))
   await poll(
-    async () => (await headrace.metric("headrace_ready")) === 1,
+    async () =>
+      (await headrace.metric("headrace_ready")) === 1 &&
+      (await headrace.metric("headrace_checkpoints_completed_total")) > 0,
     30_000,
     () => headrace.log
   )

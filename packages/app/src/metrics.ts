@@ -139,6 +139,7 @@ export const renderMetrics = (status: Status): Effect.Effect<string> =>
       ...ofCommits(status),
       ...ofStates(status),
       ...ofStalls(status),
+      ...ofCheckpoints(status),
       ...ofProcess(status),
       own
     ].join("\n")
@@ -198,6 +199,23 @@ const ofStalls = (status: Status): string[] => [
     ({ kind, name }) => `${STALLED.name}{${label(kind, name)}} ${number(status.stalled.has(name) ? 1 : 0)}`
   )
 ]
+
+const ofCheckpoints = ({ checkpoints }: Status): string[] => {
+  if (checkpoints === undefined) return []
+  const { completed, failed, tookMs } = checkpoints
+  const age = checkpoints.ageMs(Date.now()) / 1000
+  return [
+    ...single(
+      "headrace_checkpoints_completed_total",
+      "counter",
+      "Rounds of checkpoints that were completed",
+      completed
+    ),
+    ...single("headrace_checkpoints_failed_total", "counter", "Rounds of checkpoints that failed", failed),
+    ...single("headrace_checkpoint_age_seconds", "gauge", "Since a round of checkpoints was completed", age),
+    ...single("headrace_checkpoint_duration_seconds", "gauge", "Of the last round that was completed", tookMs / 1000)
+  ]
+}
 
 const ofProcess = (status: Status): string[] => [
   ...single("process_resident_memory_bytes", "gauge", "Resident memory", process.memoryUsage.rss()),

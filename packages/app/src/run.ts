@@ -14,6 +14,7 @@ import { kafkaClients } from "@headrace/kafka"
 import { Console, Deferred, Effect, Exit } from "effect"
 import type { Node, Plan } from "headrace"
 import { servicesOf } from "../../../workers/services.ts"
+import { Checkpoints } from "./checkpoints.ts"
 import { ConfigError, jobOf, type Settings, savepointsIn, storeText } from "./config.ts"
 import { Handover, identityOf } from "./handover.ts"
 import { holdInstance } from "./instance.ts"
@@ -108,6 +109,7 @@ const work = Effect.fnUntraced(function* (all: Work) {
   const prepared = Effect.tap(prepareTopics(plan, job), checkTopics(plan, job, filled))
   const topics = yield* Effect.provide(prepared, kafkaClients(job.kafka))
   status.partitions = inputTopics(plan, job.app).reduce((sum, topic) => sum + topics.get(topic)!, 0)
+  if (has("lane")) status.checkpoints = new Checkpoints(job.checkpoint.intervalMs, Date.now())
   yield* Effect.forkScoped(announce(status))
   yield* Effect.forkScoped(warnOfState(status, job.state.directory))
   const halted = yield* Deferred.make<void>()
@@ -131,7 +133,7 @@ const work = Effect.fnUntraced(function* (all: Work) {
       away: awayOf(job, has("clickhouse")),
       onStall: (unit, reason) => status.stall(unit, reason)
     },
-    checkpoints: has("lane"),
+    checkpoints: status.checkpoints,
     halt: savepoints.halt,
     halted: Deferred.await(halted),
     onEvent: (event, unit) => (event === "restart" ? status.restarted(unit) : void status.forced++)

@@ -16,7 +16,7 @@ export class ServerError extends Schema.TaggedError<ServerError>()("ServerError"
 
 /**
  * Serves health and metrics for as long as the scope lives, and returns the port. `/health` and `/health/ready` answer
- * 200 while every unit runs, else 503 with the reasons; `/health/live` answers 200 while the process does, and
+ * 200 while every unit runs, else 503 with the reasons, and name in `warnings` what does not keep the job from processing; `/health/live` answers 200 while the process does, and
  * names the units that are stalled: they are the watchdog's business. `/status` answers 200 in any case, and has the
  * state of each operator and partition beside it. `POST /savepoints` takes a savepoint. `GET /patterns/open?key=…`
  * says what patterns have under way in a key. `POST /takeover` stops the job in
@@ -67,7 +67,7 @@ const routes = (status: Status, handover: Handover) =>
     HttpRouter.add(
       "GET",
       "/health/live",
-      Effect.sync(() => HttpServerResponse.text(["live", ...status.stalls(), ""].join("\n")))
+      Effect.sync(() => HttpServerResponse.text(["live", ...status.stalls(), ...status.warnings(), ""].join("\n")))
     ),
     HttpRouter.add(
       "GET",
@@ -103,7 +103,7 @@ const PROMETHEUS = { contentType: "text/plain; version=0.0.4" }
 const overview = (status: Status) => {
   const reasons = status.reasons()
   const units = status.units.map(unit => ({ name: unit.name, phase: status.phase(unit) }))
-  return { app: status.app, live: true, ready: reasons.length === 0, reasons, units }
+  return { app: status.app, live: true, ready: reasons.length === 0, reasons, warnings: status.warnings(), units }
 }
 
 const health = (status: Status) => {

@@ -1,6 +1,6 @@
-import { NO_RECORD, PHASES, type Phase } from "@headrace/engine"
+import { NO_RECORD, PHASES, type Phase, type WorkerKind } from "@headrace/engine"
 import type { Server } from "./preflight.ts"
-import type { Unit } from "./supervisor.ts"
+import type { Watchable } from "./watchdog.ts"
 
 const READ = [
   "beats",
@@ -23,11 +23,11 @@ const READ = [
 /** What the watchdog reads of a unit. `at`: in ms, when. */
 export type Sample = Readonly<Record<(typeof READ)[number], number>> & {
   readonly at: number
-  readonly kind: Unit["kind"]
+  readonly kind: WorkerKind
   readonly phase: Phase
 }
 
-export const sampleOf = ({ kind, metrics }: Pick<Unit, "kind" | "metrics">, at: number): Sample => ({
+export const sampleOf = ({ kind, metrics }: Pick<Watchable, "kind" | "metrics">, at: number): Sample => ({
   ...(Object.fromEntries(READ.map(name => [name, metrics.get(name)])) as Record<(typeof READ)[number], number>),
   at,
   kind,

@@ -1,4 +1,5 @@
 import { type LaneMetrics, PHASES, type Phase } from "@headrace/engine"
+import type { Checkpoints } from "./checkpoints.ts"
 import type { Unit } from "./supervisor.ts"
 
 /** Source topics and ids of nodes, in the plan's order. */
@@ -22,6 +23,8 @@ export class Status {
   readonly waiting = new Map<string, string>()
   /** Units that stand still, with the reason. */
   readonly stalled = new Map<string, string>()
+  /** Where this process writes some. */
+  checkpoints: Checkpoints | undefined
   forced = 0
   /** Of all source topics; undefined before they are known. */
   partitions: number | undefined
@@ -60,6 +63,12 @@ export class Status {
     const held = lanes.reduce((sum, unit) => sum + unit.metrics.get("partitions"), 0)
     if (held === this.partitions) return undefined
     return `this process has ${held} of ${this.partitions} partitions, other instances of ${this.app} have the others: stop those first`
+  }
+
+  /** What a person should look at, though the job processes. */
+  warnings(): string[] {
+    const checkpoints = this.checkpoints?.warning(Date.now())
+    return checkpoints === undefined ? [] : [checkpoints]
   }
 
   /** What lives, but does not get on, and why. */

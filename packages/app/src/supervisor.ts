@@ -12,6 +12,7 @@ import {
 } from "@headrace/engine"
 import { Clock, Deferred, Effect, Result, Schema } from "effect"
 import type { Piscina } from "piscina"
+import type { Checkpoints } from "./checkpoints.ts"
 import type { Questions } from "./pattern/questions.ts"
 import { workerFile } from "./place.ts"
 import { threads } from "./threads.ts"
@@ -76,8 +77,8 @@ export interface Supervised {
   readonly stopWithinMs: number
   readonly restarts: RestartPolicy
   readonly watchdog: Watchdog
-  /** Whether full checkpoints are written by this process, in a thread of their own. */
-  readonly checkpoints: boolean
+  /** Told how they fare, where full checkpoints are written by this process, in a thread of their own. */
+  readonly checkpoints?: Checkpoints | undefined
   /**
    * Answers when the job is to come to rest. Lanes end by themselves when all of them have; tables are stopped behind them.
    */
@@ -103,8 +104,9 @@ export const supervise = (options: Supervised): Effect.Effect<void, JobFailed> =
     Effect.gen(function* () {
       const crew = { ...options, pool: yield* threads(options.units.length) }
       // A pool of its own: its thread runs at the lowest priority, and no lane may ever get it.
-      if (options.checkpoints)
-        yield* Effect.forkScoped(whenFree(crew, checkpointing({ ...options, pool: yield* threads(1) })))
+      const { checkpoints } = options
+      if (checkpoints !== undefined)
+        yield* Effect.forkScoped(whenFree(crew, checkpointing({ ...options, pool: yield* threads(1) }, checkpoints)))
       const run = (units: readonly Unit[]) =>
         Effect.forEach(units, unit => keepRunning(crew, unit), { concurrency: "unbounded", discard: true })
       const lanes = options.units.filter(({ kind }) => kind === "lane")
@@ -220,12 +222,10 @@ interface Signals {
   readonly orders: readonly Effect.Effect<WorkerMessage>[]
 }
 
-const runTask = (
-  crew: Crew,
-  name: string,
-  task: Omit<WorkerTask, "control">,
-  { doomed, joins, orders }: Signals = { doomed: Effect.never, joins: Effect.never, orders: [] }
-) =>
+/** Of what is told nothing. */
+const UNTOLD = { joins: Effect.never, orders: [] } as const
+
+const runTask = (crew: Crew, name: string, task: Omit<WorkerTask, "control">, { doomed, joins, orders }: Signals) =>
   Effect.suspend(() => {
     const { port1: control, port2 } = new MessageChannel()
     if (task.kind === "lane") crew.questions?.open(name, control)
@@ -293,15 +293,38 @@ const settled = (done: Promise<void>): Promise<"ended" | { readonly error: unkno
 const after = (ms: number): Promise<"late"> => new Promise(resolve => setTimeout(resolve, ms, "late" as const).unref())
 
 /** Writes a full checkpoint every interval. One that fails is reported; the next one covers what it did not. */
-const checkpointing = (crew: Crew) =>
+const checkpointing = (crew: Crew, checkpoints: Checkpoints) =>
   Effect.gen(function* () {
-    const metrics = new LaneMetrics().buffer
-    const task = { kind: "checkpoint", job: crew.job, index: 0, metrics, digest: crew.digest } as const
+    const metrics = new LaneMetrics()
+    const task = { kind: "checkpoint", job: crew.job, index: 0, metrics: metrics.buffer, digest: crew.digest } as const
     while (true) {
       yield* Effect.sleep(crew.job.checkpoint.intervalMs)
-      const result = yield* Effect.result(runTask(crew, "checkpoint", task))
-      if (Result.isFailure(result)) yield* Effect.logWarning(`failed: ${messageOf(result.failure.cause)}`)
+      metrics.set("phase", RUNNING)
+      const started = yield* Clock.currentTimeMillis
+      const doomed = roundWatched(crew, metrics, checkpoints)
+      const result = yield* Effect.result(runTask(crew, "checkpoint", task, { ...UNTOLD, doomed }))
+      checkpoints.stall(undefined)
+      const now = yield* Clock.currentTimeMillis
+      if (Result.isSuccess(result)) checkpoints.succeeded(now - started, now)
+      else {
+        const message = messageOf(result.failure.cause)
+        checkpoints.failedWith(message)
+        yield* Effect.logWarning(`failed: ${message}`)
+      }
     }
   }).pipe(Effect.annotateLogs({ unit: "checkpoint" }))
+
+const RUNNING = PHASES.indexOf("running")
+
+/** A thread that hangs is ended, whether or not that ends a job when a lane's does: the next round is another attempt. */
+const roundWatched = (crew: Crew, metrics: LaneMetrics, checkpoints: Checkpoints): Effect.Effect<never, TaskFailed> => {
+  const { watchdog: policy } = crew
+  const action = policy.action === "warn" ? "warn" : "restart"
+  const onStall = (_: string, reason: string | undefined) => checkpoints.stall(reason)
+  const watched = watchdog({ kind: "checkpoint", name: "checkpoint", metrics }, { ...policy, action, onStall })
+  return Effect.mapError(watched, ({ message, forMs }) => {
+    return new TaskFailed({ cause: new Error(message), stalledMs: forMs })
+  })
+}
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -1,4 +1,4 @@
-import { NO_RECORD } from "@headrace/engine"
+import { NO_RECORD, type WorkerKind } from "@headrace/engine"
 import { Effect, Schema } from "effect"
 import type { Away } from "./preflight.ts"
 import { begun, type Stall, sampleOf, seen, stallOf } from "./stall.ts"
@@ -28,8 +28,13 @@ export class Stalled extends Schema.TaggedError<Stalled>()("Stalled", {
 
 const LONGEST_INTERVAL_MS = 1000
 
+/** What can be watched. */
+export interface Watchable extends Pick<Unit, "name" | "metrics"> {
+  readonly kind: WorkerKind
+}
+
 /** Watches one run of a unit. Fails when the policy does not let it go on. */
-export const watchdog = (unit: Unit, options: Watchdog): Effect.Effect<never, Stalled> =>
+export const watchdog = (unit: Watchable, options: Watchdog): Effect.Effect<never, Stalled> =>
   Effect.gen(function* () {
     const intervalMs = Math.min(LONGEST_INTERVAL_MS, options.afterMs / 10)
     // What the run before left there.
@@ -77,13 +82,13 @@ const excused = (stall: Stall, { away, afterMs }: Watchdog): Effect.Effect<"all"
         return much.includes("some") && stall.forMs < LEADERS_MOVE * afterMs ? "some" : "none"
       })
 
-const movesAgain = (unit: Unit, { onStall }: Watchdog): Effect.Effect<void> => {
+const movesAgain = (unit: Watchable, { onStall }: Watchdog): Effect.Effect<void> => {
   onStall(unit.name, undefined)
   return Effect.logInfo("gets on again")
 }
 
 /** With what the unit itself said since then. */
-const describe = ({ forMs, reason }: Stall, { metrics }: Unit): string => {
+const describe = ({ forMs, reason }: Stall, { metrics }: Watchable): string => {
   const { said } = metrics.warning
   const why = said !== undefined && Date.now() - said.at <= forMs ? `; its last warning: ${said.text}` : ""
   return `stalled for ${Math.round(forMs / 1000)} s: ${reason}${why}`

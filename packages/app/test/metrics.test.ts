@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test"
 import { LaneMetrics, PHASES } from "@headrace/engine"
 import { Effect } from "effect"
+import { Checkpoints } from "../src/checkpoints.ts"
 import { renderMetrics } from "../src/metrics.ts"
 import { Status } from "../src/status.ts"
 import { watch } from "../src/watch.ts"
@@ -83,4 +84,25 @@ test("a job is ready when every unit runs and nothing is waited for", () => {
   made.waiting.set("Kafka", "connection refused")
   made.units[2]?.metrics.set("phase", PHASES.indexOf("failed"))
   expect(made.reasons()).toEqual(["Kafka: connection refused", "table spend is failed"])
+})
+
+test("how checkpoints fare is in the metrics, where this process writes some", async () => {
+  const made = status()
+  const text = () => Effect.runPromise(renderMetrics(made))
+  expect(await text()).not.toContain("headrace_checkpoint")
+  made.checkpoints = new Checkpoints(60_000, Date.now())
+  expect(made.warnings()).toEqual([])
+  made.checkpoints.succeeded(1500, Date.now() - 200_000)
+  made.checkpoints.failedWith("no room")
+  const found = await text()
+  expect(found).toMatch(/^headrace_checkpoints_completed_total 1$/m)
+  expect(found).toMatch(/^headrace_checkpoints_failed_total 1$/m)
+  expect(found).toMatch(/^headrace_checkpoint_duration_seconds 1.5$/m)
+  expect(found).toMatch(/^headrace_checkpoint_age_seconds 20\d/m)
+  expect(made.warnings().join()).toMatch(
+    /^checkpoints: no round was completed for 20\d s \(checkpoint.interval is 60 s\); the last round failed: no room$/
+  )
+  // It processes all the same.
+  for (const unit of made.units) unit.metrics.set("phase", PHASES.indexOf("running"))
+  expect(made.reasons()).toEqual([])
 })

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { fileURLToPath } from "node:url"
 import { type JobConfig, LaneMetrics } from "@headrace/engine"
 import { Effect, Exit, Fiber } from "effect"
+import { Checkpoints } from "../src/checkpoints.ts"
 import type { Away } from "../src/preflight.ts"
 import { type Supervised, supervise, type Unit } from "../src/supervisor.ts"
 
@@ -35,7 +36,6 @@ const crew = (app: string, lanes = 2) => {
     stopWithinMs: 300,
     restarts: { firstDelayMs: 1, maxDelayMs: 4, healthyMs: 60_000, maxFailures: 5, maxStalls: 2 },
     watchdog: { afterMs: 60_000, action: "restart", sources: ["orders"], away: Effect.succeed({}), onStall: () => {} },
-    checkpoints: false,
     halt: Effect.never,
     halted: Effect.never,
     onEvent: (event, unit) => void events.push(`${event} ${unit}`),
@@ -198,3 +198,23 @@ test("a unit that gets nothing is stalled only once no server is away that it ma
   })
   expect(starts(units[0])).toBe(1)
 }, 30_000)
+
+test("a round of checkpoints that fails, or whose thread hangs, is counted, and the next one begins", async () => {
+  const { options } = crew("checkpoints", 1)
+  const checkpoints = new Checkpoints(20, Date.now())
+  const { checkpoint, ...rest } = options.job
+  const all = { ...rest, checkpoint: { ...checkpoint, intervalMs: 20 } }
+  const watchdog = { ...options.watchdog, afterMs: 3000, action: "stop" as const }
+  const warnings = new Set<string | undefined>()
+  await runUntil({ ...options, job: all, watchdog, checkpoints }, () => {
+    warnings.add(checkpoints.warning(Date.now()))
+    return checkpoints.completed >= 2
+  })
+  expect(checkpoints.failed).toBe(2)
+  expect([...warnings].join("\n")).toMatch(
+    /no round was completed for \d+ s \(checkpoint.interval is 0.02 s\); stalled .*hangs.*; the last round failed: no room/
+  )
+  const now = Date.now()
+  checkpoints.succeeded(5, now)
+  expect([checkpoints.warning(now), checkpoints.ageMs(now + 7)]).toEqual([undefined, 7])
+}, 60_000)

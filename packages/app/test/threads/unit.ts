@@ -4,6 +4,7 @@ import { fatal, LaneMetrics, PHASES, type WorkerMessage, type WorkerTask } from 
 export default async (task: WorkerTask): Promise<void> => {
   const metrics = new LaneMetrics(task.metrics)
   metrics.add("restores", 1)
+  if (task.kind === "checkpoint") return round(metrics.get("restores"))
   if (task.job.app === "starting") await new Promise(() => {})
   metrics.set("phase", PHASES.indexOf("running"))
   metrics.set("followed", task.topics?.get("orders") ?? 0)
@@ -28,4 +29,10 @@ export default async (task: WorkerTask): Promise<void> => {
   clearInterval(beat)
   metrics.add("commits", 1)
   task.control.close()
+}
+
+/** The first one fails, the second one never ends, and all others do. */
+const round = (number: number): void => {
+  if (number === 1) throw new Error("no room")
+  while (number === 2);
 }
