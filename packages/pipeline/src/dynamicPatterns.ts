@@ -1,4 +1,4 @@
-import type { PatternChange, PatternOf } from "@headrace/core"
+import type { Path, PatternChange, PatternOf } from "@headrace/core"
 import { Schema } from "effect"
 import { plainName } from "./check.ts"
 import { type Draft, nearest, schemaAt, step } from "./draft.ts"
@@ -10,6 +10,12 @@ import { type Control, type Match, Reply, type Topic } from "./patterns.ts"
 import type { Node } from "./plan.ts"
 import { processDraft, sideDraft } from "./process.ts"
 import { value } from "./state.ts"
+
+/** What patterns that come as data see of a stream, and say of their matches. */
+export interface DynamicOptions<A> extends EventOptions<A> {
+  /** Matches say how they came about (`path`). Default: they do not. */
+  readonly explain?: boolean
+}
 
 /** What goes to all partitions of the step. */
 const Change = Schema.Struct({
@@ -30,7 +36,7 @@ export const Heard = Schema.Struct({
 }).annotate({ identifier: "PatternHeard" })
 
 /** Two steps: one for each control record, which accepts or refuses it, and the one that looks for patterns. */
-export const dynamicDraft = (input: Draft, id: string, topic: Topic, options: EventOptions<never>): Draft => {
+export const dynamicDraft = (input: Draft, id: string, topic: Topic, options: DynamicOptions<never>): Draft => {
   plainName("an id", id)
   check(nearest(input, "keyBy") !== undefined, () => `${id} has no key: call keyBy before matchDynamic`)
   const { codec, maxPartials, order, late, beside } = eventsOf(input, id, options)
@@ -46,7 +52,7 @@ export const dynamicDraft = (input: Draft, id: string, topic: Topic, options: Ev
       kind: "dynamicPattern",
       heard: `exchange:${id}/agreed`,
       agreed: agreed.id,
-      read,
+      read: reading(options.explain === true),
       codec,
       comparator: order,
       late,
@@ -116,17 +122,24 @@ interface Accepting {
 }
 
 /** It was let pass, perhaps by an earlier version of the pipeline: what cannot be read any more is not looked for. */
-const read = ({ id, version, spec }: PatternChange): PatternOf | undefined => {
-  const select = (match: Readonly<Record<string, readonly object[]>>, key: string): Match<object, string> => ({
-    pattern: id,
-    version,
-    key,
-    steps: Object.entries(match).map(([name, events]) => ({ step: name, events }))
-  })
-  try {
-    const pattern = patternOf(readSpec(JSON.parse(spec))).done()
-    return { id, pattern, what: `${version} ${spec}`, select, selectTimeout: select }
-  } catch {
-    return undefined
+const reading =
+  (explain: boolean) =>
+  ({ id, version, spec }: PatternChange): PatternOf | undefined => {
+    const select = (
+      match: Readonly<Record<string, readonly object[]>>,
+      key: string,
+      path?: Path
+    ): Match<object, string> => ({
+      pattern: id,
+      version,
+      key,
+      steps: Object.entries(match).map(([name, events]) => ({ step: name, events })),
+      path: explain && path !== undefined ? path().map(({ event: _, ...how }) => how) : []
+    })
+    try {
+      const pattern = patternOf(readSpec(JSON.parse(spec))).done()
+      return { id, pattern, what: `${version} ${spec}`, select, selectTimeout: select }
+    } catch {
+      return undefined
+    }
   }
-}

@@ -1,4 +1,4 @@
-import type { Pattern as CorePattern, PatternOf, Step } from "@headrace/core"
+import type { PathStep as CorePathStep, Pattern as CorePattern, PatternOf, Step } from "@headrace/core"
 import { plainName } from "./check.ts"
 import { type Draft, nearest } from "./draft.ts"
 import { check } from "./error.ts"
@@ -7,10 +7,16 @@ import type { KafkaSink } from "./sink.ts"
 import { lateSink } from "./sinkDraft.ts"
 import { keptCodec } from "./stateCodec.ts"
 
+/** An event of a match, in the order in which they were taken, and how it came to be one. */
+export interface PathStep<A, Names extends string> extends Omit<CorePathStep, "step" | "event"> {
+  readonly step: Names
+  readonly event: A
+}
+
 /** What becomes of the matches of a pattern. */
 export interface Selection<A, K, Names extends string, B, T> {
-  /** Makes a record of a match. Called once for each, on plain objects. */
-  readonly select: (match: Match<A, Names>, key: K) => B
+  /** Makes a record of a match. Called once for each, on plain objects. `path` says how it came about, event by event. */
+  readonly select: (match: Match<A, Names>, key: K, path: () => readonly PathStep<A, Names>[]) => B
   /** Makes a record of a partial match whose time is over: they are read by `timedOut`. */
   readonly timedOut?: (partial: Partial<Match<A, Names>>, key: K) => T
 }

@@ -3,7 +3,7 @@ import { checkPattern, PatternError } from "@headrace/core"
 import type { Duration } from "effect"
 import { milliseconds } from "./check.ts"
 
-export { type Selected, type Selection, selected as select } from "./match.ts"
+export { type PathStep, type Selected, type Selection, selected as select } from "./match.ts"
 export { mermaid } from "./patternMermaid.ts"
 export { orderOf, patternOf as fromSpec, type ReadPattern, readSpec } from "./patternReader.ts"
 export { PatternSpec as Spec, patternJsonSchema as jsonSchema } from "./patternSpec.ts"

@@ -45,7 +45,13 @@ export interface Match<A, K> {
   readonly key: K
   /** Its steps in the order of their first events, each with its events in the order in which they were taken. */
   readonly steps: readonly { readonly step: string; readonly events: readonly A[] }[]
+  /** How it came about, one entry an event: with the option `explain` of `matchDynamic`, else empty. */
+  readonly path: readonly Step[]
 }
+
+/** An event that a match took: how it followed, and how long after the one before. */
+const Step = Schema.Struct({ step: Schema.String, how: Schema.String, at: Schema.Number, afterMs: Schema.Number })
+export type Step = typeof Step.Type
 
 /** The schema of matches, by that of the events and of the key. */
 export const matchOf = <A, AE, K extends string | number | bigint = string, KE = string>(
@@ -56,7 +62,8 @@ export const matchOf = <A, AE, K extends string | number | bigint = string, KE =
     pattern: Schema.String,
     version: Schema.Int,
     key,
-    steps: Schema.Array(Schema.Struct({ step: Schema.String, events: Schema.Array(event) }))
+    steps: Schema.Array(Schema.Struct({ step: Schema.String, events: Schema.Array(event) })),
+    path: Schema.Array(Step.annotate({ identifier: "PatternStep" }))
   }).annotate({ identifier: "PatternMatch" }) as never
 
 export interface TopicOptions {

@@ -15,7 +15,7 @@ const patterns = Patterns.topic("fraud.patterns")
 const matched = Pipeline.make("fraud")
   .from(payments)
   .keyBy(p => p.account)
-  .matchDynamic("fraud", patterns)
+  .matchDynamic("fraud", patterns, { explain: true })
 const pipeline = Pipeline.all(
   matched.to(Sink.kafka("alerts", Patterns.matchOf(Payment))),
   matched.timedOut.to(Sink.kafka("missed", Patterns.matchOf(Payment)))
@@ -62,6 +62,19 @@ const driving = () => {
       ])
   return { driver, pay, say, alerts }
 }
+
+test("a match says how it came about", () => {
+  const { driver, pay, say } = driving()
+  const many = { ...small, times: { timesOrMore: 2 } }
+  say(control("many", 1, { ...trial(5000), pattern: [many, large(5000)], skip: { type: "past-last" } }))
+  for (const cents of [1, 500, 2, 9000]) pay("a", cents)
+  const [match] = driver.values<Patterns.Match<typeof Payment.Type, string>>("alerts")
+  expect(match?.path).toEqual([
+    { step: "small", how: "begin", at: 1000, afterMs: 0 },
+    { step: "small", how: "skip", at: 3000, afterMs: 2000 },
+    { step: "large", how: "followedBy", at: 4000, afterMs: 1000 }
+  ])
+})
 
 describe("patterns on a control topic", () => {
   test("are looked for once they are accepted, and matches say which version found them", () => {

@@ -5,6 +5,7 @@ import { END_OF_TIME, type Input } from "../operator.ts"
 import { Matches, Seen } from "../pattern/matches.ts"
 import type { Output } from "../pattern/matching.ts"
 import type { OpenMatch } from "../pattern/open.ts"
+import type { Path } from "../pattern/path.ts"
 import { type Numbers, savedCodec } from "../pattern/saved.ts"
 import { type Member, type PatternCounts, type PatternOf, PatternSet } from "../pattern/set.ts"
 import { KeyMatches, UnderWay } from "../pattern/underWay.ts"
@@ -239,10 +240,10 @@ export class PatternMatch extends EventTimeOperator implements Input {
   }
 
   private outputOf({ select, selectTimeout }: PatternOf, counts: PatternCounts): Output {
-    const make = select as (match: object, key: Key) => object
+    const make = select as (match: object, key: Key, path: Path) => object
     const makeTimeout = selectTimeout as ((partial: object, key: Key) => object) | undefined
     return {
-      match: (match, timestamp) => this.output.next(make(match, this.name()), timestamp),
+      match: (match, timestamp, path) => this.output.next(make(match, this.name(), path), timestamp),
       timeout: (partial, timestamp) => {
         if (this.timeouts === undefined || makeTimeout === undefined) return
         this.timeouts.next(makeTimeout(partial, this.name()), timestamp)

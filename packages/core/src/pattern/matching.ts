@@ -1,7 +1,8 @@
 import type { Answers } from "./answers.ts"
 import type { Automaton, State } from "./automaton.ts"
 import { Link, type Matches, Partial, type Seen } from "./matches.ts"
-import type { OpenMatch } from "./open.ts"
+import type { OpenEvent, OpenMatch } from "./open.ts"
+import { type Path, pathOf } from "./path.ts"
 import type { Pattern } from "./spec.ts"
 import { Way } from "./way.ts"
 
@@ -10,7 +11,7 @@ export type Match = Readonly<Record<string, readonly object[]>>
 
 export interface Output {
   /** At `timestamp`, the one that completed or revealed it. */
-  readonly match: (match: Match, timestamp: number) => void
+  readonly match: (match: Match, timestamp: number, path: Path) => void
   /** A partial match whose time is over. */
   readonly timeout: (partial: Match, timestamp: number) => void
   /** So many partial matches were given up, since there were too many at a time. */
@@ -86,15 +87,11 @@ export class Matcher {
 
   /** What is under way, and what is held back, for people. */
   open({ partials, held }: Matches): readonly Omit<OpenMatch, "pattern">[] {
-    const { states, steps } = this.automaton
+    const { states } = this.automaton
     const shown = (waits: boolean) => (partial: Partial) => ({
       waitsFor: waits ? awaited(states[partial.state]!) : [],
       until: this.endOf(partial),
-      path: linksOf(partial).map(({ step, event }) => ({
-        step: steps[step]!,
-        at: event.timestamp,
-        event: event.record
-      }))
+      path: this.takenBy(partial)
     })
     return [...partials.map(shown(true)), ...held.map(shown(false))]
   }
@@ -213,7 +210,9 @@ export class Matcher {
         waiting = waiting.slice(given).filter(({ first }) => first.number >= from)
         given = 0
       }
-      output.match(this.eventsOf(match), this.timeOf(match, timestamp))
+      output.match(this.eventsOf(match), this.timeOf(match, timestamp), () =>
+        pathOf(this.pattern.steps, this.takenBy(match))
+      )
     }
     matches.partials = partials
     matches.held = given === waiting.length ? NOTHING : waiting.slice(given)
@@ -246,6 +245,15 @@ export class Matcher {
     for (let link: Link | undefined = last; link !== undefined; link = link.before)
       if (link.step === number) numbers.push(link.event.number)
     return numbers.reverse()
+  }
+
+  private takenBy(partial: Partial): readonly OpenEvent[] {
+    const { steps } = this.automaton
+    return linksOf(partial).map(({ step, event }) => ({
+      step: steps[step]!,
+      at: event.timestamp,
+      event: event.record
+    }))
   }
 
   private eventsOf(partial: Partial): Match {

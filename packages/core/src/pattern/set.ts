@@ -14,8 +14,8 @@ export interface PatternOf {
   readonly pattern: Pattern
   /** What the pattern is, as a person reads it: partial matches of another one are dropped. */
   readonly what: string
-  /** Makes a record of a match. Called once for each. */
-  readonly select: (match: never, key: never) => object
+  /** Makes a record of a match, whose `path` says how it came about. Called once for each. */
+  readonly select: (match: never, key: never, path: never) => object
   /** Makes a record of a partial match whose time is over. */
   readonly selectTimeout?: ((partial: never, key: never) => object) | undefined
 }
