@@ -7,10 +7,10 @@ import type { Output } from "../pattern/matching.ts"
 import type { OpenMatch } from "../pattern/open.ts"
 import type { Path } from "../pattern/path.ts"
 import { type Numbers, savedCodec } from "../pattern/saved.ts"
-import { type Member, type PatternCounts, type PatternOf, PatternSet } from "../pattern/set.ts"
+import { type PatternCounts, type PatternOf, PatternSet } from "../pattern/set.ts"
 import { KeyMatches, UnderWay } from "../pattern/underWay.ts"
 import type { KeyArena } from "../state/keyArena.ts"
-import { type Row, Rows } from "../state/rows.ts"
+import { Rows } from "../state/rows.ts"
 import { Waiting } from "../state/waiting.ts"
 import { EventTimeOperator, type EventTimeOptions, type KeyedPart, keyedPart, LateEvents } from "./eventTime.ts"
 import { FIRST_STATE } from "./processLayout.ts"
@@ -57,8 +57,8 @@ export class PatternMatch extends EventTimeOperator implements Input {
   private readonly numbers: Numbers
   /** The key that is looked at. */
   private readonly at: Keyed = keyed()
-  /** For a pattern that an event may begin: taken where it does. */
-  private spare = new Matches()
+  /** What an event begins: scratch. */
+  private readonly begun = new Matches()
 
   /** Throws PatternError where a pattern is malformed. */
   constructor(options: PatternMatchOptions) {
@@ -129,10 +129,10 @@ export class PatternMatch extends EventTimeOperator implements Input {
     const written = new ByteWriter(64)
     const kind = writeKey(written, key)
     const row = this.rows.find({ kind, bytes: written.bytes, start: 0, end: written.length })
-    return (row?.value.all ?? []).flatMap(({ id, version, matches }) => {
-      const member = this.set.members.get(id)
-      if (member?.version !== version) return []
-      return member.matcher.open(matches).map(one => ({ pattern: id, ...one }))
+    return [...(row ?? [])].flatMap(own => {
+      const member = this.set.members.get(own.id)
+      if (member?.version !== own.version) return []
+      return member.matcher.open(own).map(one => ({ pattern: own.id, ...one }))
     })
   }
 
@@ -149,75 +149,62 @@ export class PatternMatch extends EventTimeOperator implements Input {
     const row = rows.find(at)
     const event = new Seen(numbers.next++, waiting.timeOf(slot), waiting.recordOf(slot))
     set.answers.about(event.record)
-    let dropped = false
-    if (row !== undefined) {
-      dropped = row.value.lookUp(set)
-      this.goOn(row.value, event)
-    }
-    const value = this.begin(row?.value, event)
+    const dropped = row?.lookUp(set) === true
+    if (row !== undefined) this.goOn(row, event)
+    const begun = this.begin(row, event)
     waiting.remove(slot)
     if (row !== undefined) this.keep(row, dropped)
-    else if (value !== undefined) {
-      value.settle()
-      rows.add(at, value, value.due)
+    else if (begun !== undefined) {
+      begun.settle()
+      rows.add(at, begun, begun.end)
     }
   }
 
-  private goOn({ all }: KeyMatches, event: Seen): void {
-    for (let i = 0; i < all.length; i++) {
-      const { matches } = all[i]!
-      const member = all[i]!.member!
+  private goOn({ first }: KeyMatches, event: Seen): void {
+    for (let own = first; own !== undefined; own = own.next) {
+      const member = own.member!
       member.shown = event.number
-      member.matcher.advance(matches, event.timestamp, member.output)
-      if (!member.paused) member.matcher.process(matches, event, member.output)
+      member.matcher.advance(own, event.timestamp, member.output)
+      if (!member.paused) member.matcher.process(own, event, member.output)
     }
   }
 
   /** What is under way in the key then. `known`: what is so far. */
   private begin(known: KeyMatches | undefined, event: Seen): KeyMatches | undefined {
-    const { set } = this
+    const { set, begun } = this
     const { beginnings } = set
-    let value = known
+    let row = known
     for (let i = 0; i < beginnings.length; i++) {
-      const beginning = beginnings[i]!
-      if (!set.mayBegin(beginning)) continue
-      for (let j = 0; j < beginning.members.length; j++) {
-        const member = beginning.members[j]!
+      if (!set.mayBegin(beginnings[i]!)) continue
+      const { members } = beginnings[i]!
+      for (let j = 0; j < members.length; j++) {
+        const member = members[j]!
         if (member.shown === event.number) continue
-        const begun = this.begun(member, event)
-        if (begun === undefined) continue
-        value ??= new KeyMatches([], set)
-        value.add(begun)
+        member.matcher.process(begun, event, member.output)
+        if (begun.isEmpty) continue
+        row ??= new KeyMatches(undefined, set)
+        row.add(UnderWay.of(member, begun))
       }
     }
-    return value
-  }
-
-  private begun(member: Member, event: Seen): UnderWay | undefined {
-    const { spare } = this
-    member.matcher.process(spare, event, member.output)
-    if (spare.isEmpty) return undefined
-    this.spare = new Matches()
-    return new UnderWay(member.of.id, member.version, spare, member)
+    return row
   }
 
   /** Time goes on for all of a key. */
-  private expire(row: Row<KeyMatches>): void {
-    const { value } = row
+  private expire(row: KeyMatches): void {
     this.turnTo(this.rows.keys, row.slot)
-    const dropped = value.lookUp(this.set)
-    for (const { member, matches } of value.all) member!.matcher.advance(matches, this.current, member!.output)
+    const dropped = row.lookUp(this.set)
+    for (let own = row.first; own !== undefined; own = own.next)
+      own.member!.matcher.advance(own, this.current, own.member!.output)
     // At the end of time, when all events were taken, nothing is under way any more.
     if (this.current === END_OF_TIME) this.rows.remove(row)
     else this.keep(row, dropped)
   }
 
-  private keep(row: Row<KeyMatches>, dropped: boolean): void {
-    const { value } = row
-    const changed = value.settle()
-    if (value.all.length === 0) this.rows.remove(row)
-    else if (changed || dropped) this.rows.put(row, value.due)
-    else this.rows.wait(row, value.due)
+  private keep(row: KeyMatches, dropped: boolean): void {
+    const changed = row.settle()
+    if (row.first === undefined) this.rows.remove(row)
+    else if (changed || dropped) this.rows.put(row, row.end)
+    else this.rows.wait(row, row.end)
   }
 
   /** What follows is of the key in a slot. */

@@ -14,38 +14,32 @@ export class Seen {
   }
 }
 
-/** What a partial match has taken last, and before that. What matches have in common they share. */
-export class Link {
-  readonly before: Link | undefined
-  /** The step's number in the automaton. */
+/**
+ * The way of a match so far: where it is, what it has taken last, and before that. What matches have in common they share. The one
+ * that has taken nothing is in each key, and not kept.
+ */
+export class Partial {
+  /** The state's number in the automaton; in what others only have `before` them it is of no matter, and not kept. */
+  state: number
+  /** The number of the step that took the event. */
   readonly step: number
   readonly event: Seen
+  readonly before: Partial | undefined
+  readonly first: Seen
   /** As in Seen. */
   place = 0
   writing = 0
 
-  constructor(before: Link | undefined, step: number, event: Seen) {
-    this.before = before
+  constructor(state: number, step: number, event: Seen, before: Partial | undefined, first: Seen) {
+    this.state = state
     this.step = step
     this.event = event
-  }
-}
-
-/** The way of a match so far: where it is, and what it has taken. The one that has taken nothing is in each key, and not kept. */
-export class Partial {
-  /** The state's number in the automaton. */
-  readonly state: number
-  readonly last: Link
-  readonly first: Seen
-
-  constructor(state: number, last: Link, first: Seen) {
-    this.state = state
-    this.last = last
+    this.before = before
     this.first = first
   }
 }
 
-const NONE: readonly Partial[] = []
+export const NONE: readonly Partial[] = []
 
 /** What is known of one pattern in one key: states and steps by number, so that they are those of any automaton of its version. */
 export class Matches {

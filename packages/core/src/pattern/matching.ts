@@ -1,6 +1,6 @@
 import type { Answers } from "./answers.ts"
 import type { Automaton, State } from "./automaton.ts"
-import { Link, type Matches, Partial, type Seen } from "./matches.ts"
+import { type Matches, NONE, Partial, type Seen } from "./matches.ts"
 import type { OpenEvent, OpenMatch } from "./open.ts"
 import { type Path, pathOf } from "./path.ts"
 import type { Pattern } from "./spec.ts"
@@ -63,7 +63,7 @@ export class Matcher {
     this.step(start, undefined, event)
     const isSame = this.next === undefined && this.same === partials.length
     if (isSame && this.found.length === 0) return
-    if (!isSame) this.replace(matches, this.next ?? partials.slice(0, this.same))
+    if (!isSame) this.replace(matches, this.next ?? (this.same === 0 ? NONE : partials.slice(0, this.same)))
     this.complete(matches, event.timestamp, output)
     this.limit(matches, event.timestamp, output)
     matches.due = this.dueOf(matches)
@@ -72,17 +72,18 @@ export class Matcher {
   /** Time goes on to `time`: what is over by then is out. */
   advance(matches: Matches, time: number, output: Output): void {
     if (time < matches.due) return
-    const over = matches.partials.filter(partial => this.isOver(partial, time))
-    if (over.length > 0)
-      this.replace(
-        matches,
-        over.length === matches.partials.length ? [] : matches.partials.filter(partial => !this.isOver(partial, time))
-      )
-    this.found = over.filter(({ state }) => this.isPending(state))
+    const over: Partial[] = []
+    const left: Partial[] = []
+    this.found = NOTHING
+    for (const partial of matches.partials) {
+      if (!this.isOver(partial, time)) left.push(partial)
+      else if (this.isPending(partial.state)) this.completed(partial)
+      else over.push(partial)
+    }
+    if (left.length < matches.partials.length) this.replace(matches, left.length === 0 ? NONE : left)
     this.complete(matches, time, output)
     matches.due = this.dueOf(matches)
-    for (const partial of over)
-      if (!this.isPending(partial.state)) output.timeout(this.eventsOf(partial), this.endOf(partial))
+    for (const partial of over) output.timeout(this.eventsOf(partial), this.endOf(partial))
   }
 
   /** What is under way, and what is held back, for people. */
@@ -124,8 +125,10 @@ export class Matcher {
     return end <= time && end < Number.POSITIVE_INFINITY
   }
 
-  private endOf({ state, first, last }: Partial): number {
-    return Math.min(first.timestamp + this.withinMs, last.event.timestamp + this.automaton.states[state]!.gapMs)
+  private endOf({ state, first, event }: Partial): number {
+    const end = first.timestamp + this.withinMs
+    const { gapMs } = this.automaton.states[state]!
+    return gapMs === Number.POSITIVE_INFINITY ? end : Math.min(end, event.timestamp + gapMs)
   }
 
   private isPending(state: number): boolean {
@@ -140,7 +143,7 @@ export class Matcher {
    */
   private step(state: State, partial: Partial | undefined, event: Seen): void {
     const { way, states, results } = this
-    way.at(partial?.last, event)
+    way.at(partial, event)
     let count = 0
     let stopped = false
     states[0] = state
@@ -157,8 +160,7 @@ export class Matcher {
           if (target.kind !== "final") results[count++] = result
           if (target.kind === "final" || way.reachesEnd(target)) this.completed(result)
         } else if (partial !== undefined) {
-          const result =
-            partial.state === target.number ? partial : new Partial(target.number, partial.last, partial.first)
+          const result = partial.state === target.number ? partial : ignored(partial, target)
           if (target.kind !== "final") results[count++] = result
           else this.completed(result)
         }
@@ -168,7 +170,7 @@ export class Matcher {
   }
 
   private taken(partial: Partial | undefined, from: State, target: State, event: Seen): Partial {
-    return new Partial(target.number, new Link(partial?.last, this.steps[from.number]!, event), partial?.first ?? event)
+    return new Partial(target.number, this.steps[from.number]!, event, partial, partial?.first ?? event)
   }
 
   private add(result: Partial): void {
@@ -178,7 +180,7 @@ export class Matcher {
         this.same++
         return
       }
-      this.next = before.slice(0, same)
+      this.next = same === 0 ? [] : before.slice(0, same)
     }
     this.next.push(result)
   }
@@ -221,7 +223,7 @@ export class Matcher {
   /** A match by absence is one when its time is over; any other when it is given out. */
   private timeOf(match: Partial, now: number): number {
     if (this.isPending(match.state)) return this.endOf(match)
-    return now === Number.POSITIVE_INFINITY ? match.last.event.timestamp : now
+    return now === Number.POSITIVE_INFINITY ? match.event.timestamp : now
   }
 
   /** A match that is given out takes those with it that began before the event of this number. */
@@ -233,23 +235,22 @@ export class Matcher {
       case "toNext":
         return match.first.number + 1
       case "pastLast":
-        return match.last.event.number + 1
+        return match.event.number + 1
       default:
         return this.numbersOf(match, skip.step).at(skip.kind === "toFirst" ? 0 : -1) ?? Number.NEGATIVE_INFINITY
     }
   }
 
-  private numbersOf({ last }: Partial, step: string): readonly number[] {
+  private numbersOf(match: Partial, step: string): readonly number[] {
     const number = this.automaton.stepNumbers.get(step)
-    const numbers: number[] = []
-    for (let link: Link | undefined = last; link !== undefined; link = link.before)
-      if (link.step === number) numbers.push(link.event.number)
-    return numbers.reverse()
+    return waysOf(match)
+      .filter(one => one.step === number)
+      .map(({ event }) => event.number)
   }
 
   private takenBy(partial: Partial): readonly OpenEvent[] {
     const { steps } = this.automaton
-    return linksOf(partial).map(({ step, event }) => ({
+    return waysOf(partial).map(({ step, event }) => ({
       step: steps[step]!,
       at: event.timestamp,
       event: event.record
@@ -259,7 +260,7 @@ export class Matcher {
   private eventsOf(partial: Partial): Match {
     const { steps } = this.automaton
     const match: Record<string, object[]> = {}
-    for (const { step, event } of linksOf(partial)) {
+    for (const { step, event } of waysOf(partial)) {
       const events = match[steps[step]!]
       if (events === undefined) match[steps[step]!] = [event.record]
       else events.push(event.record)
@@ -271,11 +272,14 @@ export class Matcher {
 /** Never written to. */
 const NOTHING: Partial[] = []
 
+const ignored = ({ step, event, before, first }: Partial, { number }: State): Partial =>
+  new Partial(number, step, event, before, first)
+
 /** What a partial match has taken, in that order. */
-const linksOf = ({ last }: Partial): readonly Link[] => {
-  const links: Link[] = []
-  for (let link: Link | undefined = last; link !== undefined; link = link.before) links.push(link)
-  return links.reverse()
+const waysOf = (partial: Partial): readonly Partial[] => {
+  const ways: Partial[] = []
+  for (let one: Partial | undefined = partial; one !== undefined; one = one.before) ways.push(one)
+  return ways.length === 1 ? ways : ways.reverse()
 }
 
 /** The steps that may take an event from a state, whatever the conditions on the way. */

@@ -2,7 +2,7 @@ import { ByteWriter } from "../bytes.ts"
 import type { StoredCodec, ValueCodec } from "../codec.ts"
 import { readKey, STRING_KEY, writeKey } from "../key.ts"
 import { ValueReader, writeNumber } from "../state/number.ts"
-import { Link, Matches, Partial, Seen } from "./matches.ts"
+import { Partial, Seen } from "./matches.ts"
 import { KeyMatches, UnderWay } from "./underWay.ts"
 
 /** Gives the events of a partition their numbers. */
@@ -11,11 +11,11 @@ export interface Numbers {
 }
 
 /**
- * What is under way in a key, with its events; links and events by their places, so that what several have in common stands there
- * once. Each list begins with its length.
+ * What is under way in a key, with its events; what was taken, and events, by their places, so that what several have in common
+ * stands there once. Each list begins with its length.
  *   events    time · length · record, in the order in which they were processed
- *   links     place of the one before + 1 · step · place of the event
- *   patterns  id · version · how many are held back · partial matches: state · place of the last link
+ *   taken     place of the one before + 1 · step · place of the event
+ *   patterns  id · version · how many are held back · partial matches: state · place of what was taken last
  */
 export const savedCodec = (record: StoredCodec, numbers: Numbers): ValueCodec<KeyMatches> => {
   const writing = new Writing(record)
@@ -30,52 +30,54 @@ class Writing {
   private readonly record: StoredCodec
   /** Which of all that were written this one is: links and events that bear its number have their places. */
   private number = 0
-  private links: Link[] = []
+  private taken: Partial[] = []
   private events: Seen[] = []
-  private readonly chain: Link[] = []
+  private readonly chain: Partial[] = []
   private readonly scratch = new ByteWriter(256)
 
   constructor(record: StoredCodec) {
     this.record = record
   }
 
-  write({ all }: KeyMatches, out: ByteWriter): void {
+  write({ first }: KeyMatches, out: ByteWriter): void {
     this.number++
-    this.links = []
+    this.taken = []
     this.events = []
-    for (const { matches } of all) {
-      this.place(matches.partials)
-      this.place(matches.held)
+    let patterns = 0
+    for (let one = first; one !== undefined; one = one.next) {
+      this.place(one.partials)
+      this.place(one.held)
+      patterns++
     }
     this.writeEvents(out)
-    out.varint(this.links.length)
-    for (const { before, step, event } of this.links) {
+    out.varint(this.taken.length)
+    for (const { before, step, event } of this.taken) {
       out.varint(before === undefined ? 0 : before.place + 1)
       out.varint(step)
       out.varint(event.place)
     }
-    out.varint(all.length)
-    for (const one of all) this.writePattern(one, out)
+    out.varint(patterns)
+    for (let one = first; one !== undefined; one = one.next) this.writePattern(one, out)
   }
 
-  /** Gives links their places, each behind the one before it. */
+  /** Gives what was taken its places, each behind the one before it. */
   private place(partials: readonly Partial[]): void {
     const { chain, number } = this
     for (let i = 0; i < partials.length; i++) {
       let size = 0
-      for (let link: Link | undefined = partials[i]!.last; link !== undefined; link = link.before) {
-        if (link.writing === number) break
-        chain[size++] = link
+      for (let one: Partial | undefined = partials[i]!; one !== undefined; one = one.before) {
+        if (one.writing === number) break
+        chain[size++] = one
       }
-      while (size > 0) this.placeLink(chain[--size]!)
+      while (size > 0) this.placeOne(chain[--size]!)
     }
   }
 
-  private placeLink(link: Link): void {
-    const { event } = link
-    link.writing = this.number
-    link.place = this.links.length
-    this.links.push(link)
+  private placeOne(one: Partial): void {
+    const { event } = one
+    one.writing = this.number
+    one.place = this.taken.length
+    this.taken.push(one)
     if (event.writing === this.number) return
     event.writing = this.number
     this.events.push(event)
@@ -96,7 +98,7 @@ class Writing {
     }
   }
 
-  private writePattern({ id, version, matches: { partials, held } }: UnderWay, out: ByteWriter): void {
+  private writePattern({ id, version, partials, held }: UnderWay, out: ByteWriter): void {
     const { scratch } = this
     scratch.clear()
     writeKey(scratch, id)
@@ -105,11 +107,15 @@ class Writing {
     out.varint(version)
     out.varint(held.length)
     out.varint(partials.length + held.length)
-    for (const all of [partials, held])
-      for (const { state, last } of all) {
-        out.varint(state)
-        out.varint(last.place)
-      }
+    writePartials(partials, out)
+    writePartials(held, out)
+  }
+}
+
+const writePartials = (partials: readonly Partial[], out: ByteWriter): void => {
+  for (let i = 0; i < partials.length; i++) {
+    out.varint(partials[i]!.state)
+    out.varint(partials[i]!.place)
   }
 }
 
@@ -132,17 +138,23 @@ class Reading {
     const { reader } = this
     reader.reset(bytes)
     const events = this.list(() => this.event(bytes))
-    const links: Link[] = []
-    const firsts: Seen[] = []
+    const taken: Partial[] = []
     for (let left = reader.varint(); left > 0; left--) {
-      const before = reader.varint() - 1
-      const link = new Link(links[before], reader.varint(), events[reader.varint()]!)
-      links.push(link)
-      firsts.push(before < 0 ? link.event : firsts[before]!)
+      const before = taken[reader.varint() - 1]
+      const step = reader.varint()
+      const event = events[reader.varint()]!
+      taken.push(new Partial(0, step, event, before, before?.first ?? event))
     }
-    const all = this.list(() => this.pattern(bytes, links, firsts))
+    const all = new KeyMatches()
+    let last: UnderWay | undefined
+    for (let left = reader.varint(); left > 0; left--) {
+      const own = this.pattern(bytes, taken)
+      if (last === undefined) all.first = own
+      else last.next = own
+      last = own
+    }
     reader.end()
-    return new KeyMatches(all)
+    return all
   }
 
   private list<A>(read: () => A): A[] {
@@ -158,21 +170,21 @@ class Reading {
     return new Seen(this.numbers.next++, timestamp, this.record.read(bytes, start, start + length) as object)
   }
 
-  private pattern(bytes: Uint8Array, links: readonly Link[], firsts: readonly Seen[]): UnderWay {
+  private pattern(bytes: Uint8Array, taken: readonly Partial[]): UnderWay {
     const { reader } = this
     const length = reader.varint()
     const start = reader.skip(length)
     const id = readKey(bytes, start, start + length, STRING_KEY) as string
-    const version = reader.varint()
+    const own = new UnderWay(id, reader.varint())
     const held = reader.varint()
     const partials = this.list(() => {
       const state = reader.varint()
-      const last = reader.varint()
-      return new Partial(state, links[last]!, firsts[last]!)
+      const partial = taken[reader.varint()]!
+      partial.state = state
+      return partial
     })
-    const matches = new Matches()
-    matches.partials = partials.slice(0, partials.length - held)
-    matches.held = partials.slice(partials.length - held)
-    return new UnderWay(id, version, matches)
+    own.partials = partials.slice(0, partials.length - held)
+    own.held = partials.slice(partials.length - held)
+    return own
   }
 }

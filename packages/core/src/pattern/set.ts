@@ -145,9 +145,8 @@ export class PatternSet {
   find(one: UnderWay): boolean {
     one.member = this.known.get(one.id)
     if (one.member?.version === one.version) return true
-    const { size } = one.matches
-    this.countsOf(one.id).dropped += size
-    this.totals.dropped += size
+    this.countsOf(one.id).dropped += one.size
+    this.totals.dropped += one.size
     return false
   }
 

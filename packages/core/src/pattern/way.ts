@@ -1,28 +1,33 @@
 import type { Answers } from "./answers.ts"
 import type { Asking, Automaton, State } from "./automaton.ts"
-import type { Link, Seen } from "./matches.ts"
+import type { Partial, Seen } from "./matches.ts"
 import type { Taken } from "./spec.ts"
 
 /** The conditions of one partial match and event, and where they lead. One object for all of an automaton. */
 export class Way implements Asking, Taken {
   event: object = {}
   readonly taken = this
-  gapMs = 0
-  private last: Link | undefined
+  private time = 0
+  private partial: Partial | undefined
   private readonly automaton: Automaton
   private readonly answers: Answers
-  private readonly open: State[] = []
+  /** Scratch: states to go on from. */
+  private readonly states: State[] = []
 
   constructor(automaton: Automaton, answers: Answers) {
     this.automaton = automaton
     this.answers = answers
   }
 
-  /** `last`: what the partial match has taken last. */
-  at(last: Link | undefined, event: Seen): void {
-    this.last = last
+  /** `partial`: undefined where nothing has been taken yet. */
+  at(partial: Partial | undefined, event: Seen): void {
+    this.partial = partial
     this.event = event.record
-    this.gapMs = last === undefined ? 0 : event.timestamp - last.event.timestamp
+    this.time = event.timestamp
+  }
+
+  get gapMs(): number {
+    return this.partial === undefined ? 0 : this.time - this.partial.event.timestamp
   }
 
   holds(test: number): boolean {
@@ -32,22 +37,22 @@ export class Way implements Asking, Taken {
   of(step: string): readonly object[] {
     const number = this.automaton.stepNumbers.get(step)
     const events: object[] = []
-    for (let link = this.last; link !== undefined; link = link.before)
-      if (link.step === number) events.push(link.event.record)
+    for (let one = this.partial; one !== undefined; one = one.before)
+      if (one.step === number) events.push(one.event.record)
     return events.reverse()
   }
 
   /** Whether nothing more has to come. */
   reachesEnd(state: State): boolean {
-    const { open } = this
-    open[0] = state
+    const { states } = this
+    states[0] = state
     for (let size = 1; size > 0; ) {
-      const { edges } = open[--size]!
+      const { edges } = states[--size]!
       for (let i = 0; i < edges.length; i++) {
         const { action, target, guard } = edges[i]!
         if (action !== "proceed" || !guard(this)) continue
         if (target.kind === "final") return true
-        open[size++] = target
+        states[size++] = target
       }
     }
     return false

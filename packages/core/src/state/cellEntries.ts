@@ -47,18 +47,19 @@ export class CellEntries<V> {
   /** Key and value of a cell. */
   write(cell: Cell<V>): void {
     this.writeKey(cell)
-    this.writeValue(cell)
+    cell.bytes = this.writeValue(cell.due, cell.order, cell.value)
   }
 
-  writeValue(cell: Pick<Cell<V>, "due" | "order" | "value" | "bytes">): void {
+  /** Returns what the codec made of the value. */
+  writeValue(due: number, order: number, value: V): number {
     this.value.clear()
     if (this.layout.timed) {
-      writeNumber(this.value, cell.due)
-      writeNumber(this.value, cell.order)
+      writeNumber(this.value, due)
+      writeNumber(this.value, order)
     }
     const begin = this.value.length
-    this.layout.codec.write(cell.value, this.value)
-    cell.bytes = this.value.length - begin
+    this.layout.codec.write(value, this.value)
+    return this.value.length - begin
   }
 
   writeKey({ key, sub }: Cell<V>): void {

@@ -4,6 +4,8 @@ import { StateError } from "./error.ts"
 /** Starts of keys are unsigned 32-bit; half of that leaves room to double. */
 const MOST_BYTES = 0x7fffffff
 
+const FEWEST = 1 << 16
+
 /** Keys as bytes, back to back, by slots. What a key that has gone leaves is given again: its slot at once, its bytes in time. */
 export class KeyArena {
   /** Keys that are here. */
@@ -77,7 +79,7 @@ export class KeyArena {
 
   /** Leaves out what has gone. Half of the bytes, or more, are free then: the cost for each key that is added is constant. */
   private makeRoom(length: number): void {
-    const size = Math.max(1024, (this.live + length) * 2)
+    const size = Math.max(FEWEST, (this.live + length) * 2)
     if (size > MOST_BYTES) throw new StateError("TooLarge", `The keys of one state exceed ${MOST_BYTES / 2} bytes`)
     const bytes = new Uint8Array(size)
     let to = 0

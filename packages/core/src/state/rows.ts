@@ -19,22 +19,23 @@ const ROW_BYTES = 300
 const HEAP_FACTOR = 3
 const GONE = -1
 
-/** What a key holds. */
-export interface Row<V> {
-  readonly value: V
+/** What a key holds: values are rows themselves, so that to look at one is to look at one object. */
+export abstract class Row {
   /** When something is to happen to it; Infinity: at the end of time. */
-  due: number
-  readonly order: number
-  /** Of its key; -1 once it has been removed. */
-  slot: number
+  due = Number.POSITIVE_INFINITY
+  /** By when it stands in the queue: not later. */
+  queued = Number.POSITIVE_INFINITY
+  order = 0
+  /** Of its key; -1 while it is not among the rows. */
+  slot = GONE
   /** Whether a delta has named it, or it came from one: only then does removing it need a tombstone. */
-  logged: boolean
+  logged = false
   /** Whether the next delta writes it. */
-  changed: boolean
+  changed = false
   /** When it was used last: how often the rows had grown old. */
-  epoch: number
-  /** What the codec made of the value last; 0 before the first time. */
-  bytes: number
+  epoch = 0
+  /** What the codec made of it last; 0 before the first time. */
+  bytes = 0
 }
 
 /**
@@ -42,16 +43,16 @@ export interface Row<V> {
  * hundred thousand keys. A value is written as a whole, once a delta however often it changed. In state and in the store they
  * are timed cells without a sub-key.
  */
-export class Rows<V> implements StateHandle {
+export class Rows<V extends Row> implements StateHandle {
   readonly keys = new KeyArena()
   private readonly handle: number
   private readonly entries: CellEntries<V>
   private readonly index = new KeyIndex(this.keys)
   /** By slot. */
-  private readonly rows: (Row<V> | undefined)[] = []
+  private readonly rows: (V | undefined)[] = []
   /** Where a row's time has moved on, it may stand by an earlier one: that is seen when it comes first. */
   private readonly queue = new TimeHeap()
-  private changed: Row<V>[] = []
+  private changed: V[] = []
   /** Tombstones of rows that a delta had named. */
   private readonly gone = new ByteWriter(256)
   private spilled: SpilledCells<V> | undefined
@@ -73,41 +74,42 @@ export class Rows<V> implements StateHandle {
   }
 
   /** The row that is due first; only while one is. */
-  first(): Row<V> {
+  first(): V {
     let due = this.settle()
     for (; this.spilled?.isDue(due) === true; due = this.settle()) this.recall(this.spilled.firstKey())
     return this.used(this.queue.first)
   }
 
-  find({ kind, bytes, start, end }: Keyed): Row<V> | undefined {
+  find({ kind, bytes, start, end }: Keyed): V | undefined {
     const slot = this.index.find(kind, bytes, start, end)
     if (slot >= 0) return this.used(slot)
     return this.spilled === undefined ? undefined : this.recall(readKey(bytes, start, end, kind))
   }
 
-  /** The key may have no row yet. Its `value` is the caller's to change; it is told by `put`. */
-  add({ kind, bytes, start, end }: Keyed, value: V, due: number): Row<V> {
-    const row = this.make(kind, bytes, start, end, value, due, this.orders++)
+  /** The key may have no row yet. What becomes of the row is told by `put`. */
+  add({ kind, bytes, start, end }: Keyed, row: V, due: number): void {
+    row.due = due
+    row.order = this.orders++
+    this.place(row, this.keys.add(kind, bytes, start, end))
     row.changed = true
     this.changed.push(row)
-    return row
   }
 
   /** Its value is due then. */
-  wait(row: Row<V>, due: number): void {
+  wait(row: V, due: number): void {
     row.due = due
-    if (due < this.queue.timeOf(row.slot)) this.queue.put(row.slot, due, row.order)
+    if (due < row.queued) this.enqueue(row)
   }
 
   /** Its value has changed, and is due then. */
-  put(row: Row<V>, due: number): void {
+  put(row: V, due: number): void {
     this.wait(row, due)
     if (row.changed) return
     row.changed = true
     this.changed.push(row)
   }
 
-  remove(row: Row<V>): void {
+  remove(row: V): void {
     if (row.logged) {
       this.writeKey(row)
       writeTombstone(this.gone, this.entries.key)
@@ -151,7 +153,7 @@ export class Rows<V> implements StateHandle {
     if (present !== undefined) this.leave(present)
     if (removed) return true
     const cell = this.entries.read("", undefined, bytes, valueStart, valueEnd)
-    this.take(this.make(kind, bytes, start, end, cell.value, cell.due, cell.order), cell)
+    this.take(this.keys.add(kind, bytes, start, end), cell)
     return true
   }
 
@@ -196,20 +198,20 @@ export class Rows<V> implements StateHandle {
     const { queue } = this
     while (queue.size > 0) {
       const row = this.rows[queue.first]!
-      if (row.due <= queue.firstTime) return row.due
-      queue.put(row.slot, row.due, row.order)
+      if (row.due <= row.queued) return row.due
+      this.enqueue(row)
     }
     return END_OF_TIME
   }
 
-  private used(slot: number): Row<V> {
+  private used(slot: number): V {
     const row = this.rows[slot]!
     row.epoch = this.epoch
     return row
   }
 
   /** Brings a row back from the store. */
-  private recall(key: Key): Row<V> | undefined {
+  private recall(key: Key): V | undefined {
     const [cell] = this.spilled!.take(key)
     if (cell === undefined) return undefined
     this.entries.writeRowKey(key)
@@ -218,37 +220,36 @@ export class Rows<V> implements StateHandle {
     this.reader.skip(HANDLE_BYTES)
     const kind = this.reader.varint()
     const end = this.reader.varint() + this.reader.at
-    return this.take(this.make(kind, bytes, this.reader.at, end, cell.value, cell.due, cell.order), cell)
+    return this.take(this.keys.add(kind, bytes, this.reader.at, end), cell)
   }
 
-  private make(
-    kind: number,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    value: V,
-    due: number,
-    order: number
-  ): Row<V> {
-    const slot = this.keys.add(kind, bytes, start, end)
-    const row = { value, due, order, slot, logged: false, changed: false, epoch: this.epoch, bytes: 0 }
-    this.index.add(slot)
-    this.rows[slot] = row
-    this.queue.put(slot, due, order)
-    return row
-  }
-
-  /** Takes up a row that was made before. */
-  private take(row: Row<V>, { bytes, order }: Cell<V>): Row<V> {
+  /** Takes up a row that a delta had named. */
+  private take(slot: number, { value: row, due, order, bytes }: Cell<V>): V {
+    row.due = due
+    row.order = order
     row.logged = true
     row.bytes = bytes
     this.valueBytes += bytes
     this.orders = Math.max(this.orders, order + 1)
+    this.place(row, slot)
     return row
   }
 
+  private place(row: V, slot: number): void {
+    row.slot = slot
+    row.epoch = this.epoch
+    this.index.add(slot)
+    this.rows[slot] = row
+    this.enqueue(row)
+  }
+
+  private enqueue(row: V): void {
+    row.queued = row.due
+    this.queue.put(row.slot, row.due, row.order)
+  }
+
   /** The row is in memory no longer. */
-  private leave(row: Row<V>): void {
+  private leave(row: V): void {
     const { slot } = row
     row.slot = GONE
     this.valueBytes -= row.bytes
@@ -258,21 +259,22 @@ export class Rows<V> implements StateHandle {
     this.keys.remove(slot)
   }
 
-  private cellOf({ value, due, order, slot, bytes }: Row<V>): Cell<V> {
+  private cellOf(value: V): Cell<V> {
+    const { due, order, slot, bytes } = value
     const key = this.keys.keyOf(slot)
     return { key, sub: undefined, value, due, order, place: GONE, logged: true, removed: false, bytes }
   }
 
-  private writeKey({ slot }: Row<V>): void {
+  private writeKey({ slot }: V): void {
     const { bytes, starts, lengths, kinds } = this.keys
     const start = starts[slot]!
     this.entries.writeRowBytes(kinds[slot]!, bytes, start, start + lengths[slot]!)
   }
 
-  private write(row: Row<V>, out: ByteWriter): void {
+  private write(row: V, out: ByteWriter): void {
     const before = row.bytes
     this.writeKey(row)
-    this.entries.writeValue(row)
+    row.bytes = this.entries.writeValue(row.due, row.order, row)
     this.valueBytes += row.bytes - before
     writePut(out, this.entries.key, this.entries.value)
   }
