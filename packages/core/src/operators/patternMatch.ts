@@ -208,12 +208,12 @@ export class PatternMatch extends EventTimeOperator implements Input {
   }
 
   /** What follows is of the key in a slot. */
-  private turnTo({ bytes, starts, lengths, kinds }: KeyArena, slot: number): void {
+  private turnTo(keys: KeyArena, slot: number): void {
     const { at } = this
-    at.bytes = bytes
-    at.start = starts[slot]!
-    at.end = at.start + lengths[slot]!
-    at.kind = kinds[slot]!
+    at.bytes = keys.bytes
+    at.start = keys.startOf(slot)
+    at.end = keys.endOf(slot)
+    at.kind = keys.kindOf(slot)
   }
 
   /** The key that is looked at, under which the next result is handed on. */

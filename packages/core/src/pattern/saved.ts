@@ -30,8 +30,11 @@ class Writing {
   private readonly record: StoredCodec
   /** Which of all that were written this one is: links and events that bear its number have their places. */
   private number = 0
-  private taken: Partial[] = []
-  private events: Seen[] = []
+  /** Scratch, and how much of it is in use. */
+  private readonly taken: Partial[] = []
+  private takenCount = 0
+  private readonly events: Seen[] = []
+  private eventCount = 0
   private readonly chain: Partial[] = []
   private readonly scratch = new ByteWriter(256)
 
@@ -41,8 +44,8 @@ class Writing {
 
   write({ first }: KeyMatches, out: ByteWriter): void {
     this.number++
-    this.taken = []
-    this.events = []
+    this.takenCount = 0
+    this.eventCount = 0
     let patterns = 0
     for (let one = first; one !== undefined; one = one.next) {
       this.place(one.partials)
@@ -50,8 +53,9 @@ class Writing {
       patterns++
     }
     this.writeEvents(out)
-    out.varint(this.taken.length)
-    for (const { before, step, event } of this.taken) {
+    out.varint(this.takenCount)
+    for (let i = 0; i < this.takenCount; i++) {
+      const { before, step, event } = this.taken[i]!
       out.varint(before === undefined ? 0 : before.place + 1)
       out.varint(step)
       out.varint(event.place)
@@ -76,18 +80,21 @@ class Writing {
   private placeOne(one: Partial): void {
     const { event } = one
     one.writing = this.number
-    one.place = this.taken.length
-    this.taken.push(one)
+    one.place = this.takenCount
+    this.taken[this.takenCount++] = one
     if (event.writing === this.number) return
     event.writing = this.number
-    this.events.push(event)
+    this.events[this.eventCount++] = event
   }
 
   private writeEvents(out: ByteWriter): void {
-    const { events, scratch } = this
-    if (!isInOrder(events)) events.sort((a, b) => a.number - b.number)
-    out.varint(events.length)
-    for (let i = 0; i < events.length; i++) {
+    const { events, eventCount, scratch } = this
+    if (!isInOrder(events, eventCount)) {
+      events.length = eventCount
+      events.sort((a, b) => a.number - b.number)
+    }
+    out.varint(eventCount)
+    for (let i = 0; i < eventCount; i++) {
       const event = events[i]!
       event.place = i
       writeNumber(out, event.timestamp)
@@ -119,8 +126,8 @@ const writePartials = (partials: readonly Partial[], out: ByteWriter): void => {
   }
 }
 
-const isInOrder = (events: readonly Seen[]): boolean => {
-  for (let i = 1; i < events.length; i++) if (events[i - 1]!.number > events[i]!.number) return false
+const isInOrder = (events: readonly Seen[], count: number): boolean => {
+  for (let i = 1; i < count; i++) if (events[i - 1]!.number > events[i]!.number) return false
   return true
 }
 

@@ -1,8 +1,8 @@
 import { type Key, readKey } from "../key.ts"
 import { StateError } from "./error.ts"
 
-/** Starts of keys are unsigned 32-bit; half of that leaves room to double. */
-const MOST_BYTES = 0x7fffffff
+/** Lengths share 32 bits with kinds; half of what is left leaves room to double. */
+const MOST_BYTES = 0x1fffffff
 
 const FEWEST = 1 << 16
 
@@ -12,19 +12,30 @@ export class KeyArena {
   count = 0
   /** Slots that were ever given: 0 … slots − 1. */
   slots = 0
-  /** Changes identity when a key is added. That of a slot is `bytes[starts[slot], starts[slot] + lengths[slot])`. */
+  /** Changes identity when a key is added. */
   bytes = new Uint8Array(1024)
-  starts = new Uint32Array(16)
-  lengths = new Uint32Array(16)
-  /** As in Keyed; 0 of a slot that is free. */
-  kinds = new Uint8Array(16)
+  /** Two numbers a slot, side by side: where its key starts in `bytes`, and its length · 4 + its kind; 0 where it is free. */
+  private places = new Int32Array(32)
   private free: number[] = []
   private used = 0
   private live = 0
 
   get byteSize(): number {
-    const { bytes, starts, lengths, kinds, free } = this
-    return bytes.byteLength + starts.byteLength + lengths.byteLength + kinds.byteLength + free.length * 4
+    return this.bytes.byteLength + this.places.byteLength + this.free.length * 4
+  }
+
+  /** The key of a slot is `bytes[startOf(slot), endOf(slot))`. */
+  startOf(slot: number): number {
+    return this.places[slot * 2]!
+  }
+
+  endOf(slot: number): number {
+    return this.places[slot * 2]! + (this.places[slot * 2 + 1]! >>> 2)
+  }
+
+  /** As in Keyed; 0 of a slot that is free. */
+  kindOf(slot: number): number {
+    return this.places[slot * 2 + 1]! & 3
   }
 
   /** Copies a key, and returns its slot. */
@@ -32,11 +43,10 @@ export class KeyArena {
     const length = end - start
     if (this.used + length > this.bytes.length) this.makeRoom(length)
     const slot = this.free.pop() ?? this.fresh()
-    const { bytes } = this
-    for (let i = start, to = this.used; i < end; i++) bytes[to++] = source[i]!
-    this.kinds[slot] = kind
-    this.starts[slot] = this.used
-    this.lengths[slot] = length
+    const { bytes, places, used } = this
+    for (let i = 0; i < length; i++) bytes[used + i] = source[start + i]!
+    places[slot * 2] = used
+    places[slot * 2 + 1] = length * 4 + kind
     this.used += length
     this.live += length
     this.count++
@@ -45,34 +55,30 @@ export class KeyArena {
 
   /** Its bytes stay as they are until the next key is added. */
   remove(slot: number): void {
-    this.kinds[slot] = 0
-    this.live -= this.lengths[slot]!
+    this.live -= this.places[slot * 2 + 1]! >>> 2
+    this.places[slot * 2 + 1] = 0
     this.free.push(slot)
     this.count--
   }
 
   holds(slot: number, kind: number, source: Uint8Array, start: number, end: number): boolean {
-    if (this.lengths[slot] !== end - start || this.kinds[slot] !== kind) return false
-    const { bytes } = this
-    for (let i = start, j = this.starts[slot]!; i < end; i++, j++) if (source[i] !== bytes[j]) return false
+    const { bytes, places } = this
+    const length = end - start
+    if (places[slot * 2 + 1] !== length * 4 + kind) return false
+    const from = places[slot * 2]!
+    for (let i = 0; i < length; i++) if (source[start + i] !== bytes[from + i]) return false
     return true
   }
 
   keyOf(slot: number): Key {
-    const start = this.starts[slot]!
-    return readKey(this.bytes, start, start + this.lengths[slot]!, this.kinds[slot]!)
+    return readKey(this.bytes, this.startOf(slot), this.endOf(slot), this.kindOf(slot))
   }
 
   private fresh(): number {
-    if (this.slots === this.starts.length) {
-      const size = this.slots * 2
-      const [starts, lengths, kinds] = [new Uint32Array(size), new Uint32Array(size), new Uint8Array(size)]
-      starts.set(this.starts)
-      lengths.set(this.lengths)
-      kinds.set(this.kinds)
-      this.starts = starts
-      this.lengths = lengths
-      this.kinds = kinds
+    if (this.slots * 2 === this.places.length) {
+      const places = new Int32Array(this.slots * 4)
+      places.set(this.places)
+      this.places = places
     }
     return this.slots++
   }
@@ -80,14 +86,15 @@ export class KeyArena {
   /** Leaves out what has gone. Half of the bytes, or more, are free then: the cost for each key that is added is constant. */
   private makeRoom(length: number): void {
     const size = Math.max(FEWEST, (this.live + length) * 2)
-    if (size > MOST_BYTES) throw new StateError("TooLarge", `The keys of one state exceed ${MOST_BYTES / 2} bytes`)
+    if (this.live + length > MOST_BYTES)
+      throw new StateError("TooLarge", `The keys of one state exceed ${MOST_BYTES} bytes`)
     const bytes = new Uint8Array(size)
     let to = 0
     for (let slot = 0; slot < this.slots; slot++) {
-      if (this.kinds[slot] === 0) continue
-      const start = this.starts[slot]!
-      this.starts[slot] = to
-      for (let i = start, end = start + this.lengths[slot]!; i < end; i++) bytes[to++] = this.bytes[i]!
+      if (this.kindOf(slot) === 0) continue
+      const [start, end] = [this.startOf(slot), this.endOf(slot)]
+      this.places[slot * 2] = to
+      for (let i = start; i < end; i++) bytes[to++] = this.bytes[i]!
     }
     this.bytes = bytes
     this.used = to

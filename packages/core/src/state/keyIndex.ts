@@ -55,8 +55,7 @@ export class KeyIndex {
   }
 
   private hashOf(slot: number): number {
-    const start = this.keys.starts[slot]!
-    return hashBytes(this.keys.bytes, start, start + this.keys.lengths[slot]!)
+    return hashBytes(this.keys.bytes, this.keys.startOf(slot), this.keys.endOf(slot))
   }
 
   private insert(hash: number, value: number): void {

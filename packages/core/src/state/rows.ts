@@ -266,9 +266,8 @@ export class Rows<V extends Row> implements StateHandle {
   }
 
   private writeKey({ slot }: V): void {
-    const { bytes, starts, lengths, kinds } = this.keys
-    const start = starts[slot]!
-    this.entries.writeRowBytes(kinds[slot]!, bytes, start, start + lengths[slot]!)
+    const { keys } = this
+    this.entries.writeRowBytes(keys.kindOf(slot), keys.bytes, keys.startOf(slot), keys.endOf(slot))
   }
 
   private write(row: V, out: ByteWriter): void {

@@ -91,23 +91,28 @@ export class TimeHeap {
   }
 
   private sink(from: number, slot: number, time: number): void {
+    const { times, slots, places, size } = this
     let place = from
     for (;;) {
-      const below = this.firstBelow(place)
-      if (below >= this.size || this.isBefore(slot, time, below)) break
-      this.set(place, this.slots[below]!, this.times[below]!)
+      const begin = place * 4 + 1
+      if (begin >= size) break
+      const end = begin + 4 < size ? begin + 4 : size
+      let below = begin
+      let least = times[begin]!
+      for (let i = begin + 1; i < end; i++) {
+        const other = times[i]!
+        if (other > least || (other === least && !this.isFirst(slots[i]!, slots[below]!))) continue
+        below = i
+        least = other
+      }
+      if (time < least || (time === least && this.isFirst(slot, slots[below]!))) break
+      const moved = slots[below]!
+      times[place] = least
+      slots[place] = moved
+      places[moved] = place
       place = below
     }
     this.set(place, slot, time)
-  }
-
-  /** Of the four places below one the first in the order; beyond all of them, if there are none. */
-  private firstBelow(place: number): number {
-    const begin = place * 4 + 1
-    const end = Math.min(begin + 4, this.size)
-    let first = begin
-    for (let i = begin + 1; i < end; i++) if (this.isBefore(this.slots[i]!, this.times[i]!, first)) first = i
-    return first
   }
 
   private set(place: number, slot: number, time: number): void {

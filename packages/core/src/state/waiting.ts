@@ -240,14 +240,13 @@ export class Waiting implements StateHandle {
   }
 
   private writeKey(slot: number): void {
-    const { bytes, starts, lengths, kinds } = this.keys
-    const start = starts[slot]!
-    const length = lengths[slot]!
+    const { keys } = this
+    const [start, end] = [keys.startOf(slot), keys.endOf(slot)]
     this.key.clear()
     this.key.copy(this.prefix, 0, HANDLE_BYTES)
-    this.key.u8(kinds[slot]!)
-    this.key.varint(length)
-    this.key.copy(bytes, start, start + length)
+    this.key.u8(keys.kindOf(slot))
+    this.key.varint(end - start)
+    this.key.copy(keys.bytes, start, end)
     this.key.u8(NUMBER_KEY)
     writeOrdered(this.key, this.queue.orderOf(slot))
   }
