@@ -1,5 +1,6 @@
 import { closeSync, openSync, readFileSync } from "node:fs"
 import { join } from "node:path"
+import { SEPARATOR } from "@headrace/engine"
 import { type Subprocess, sleep, spawn } from "bun"
 import { APP } from "./job/movement.ts"
 
@@ -53,7 +54,8 @@ export class Instance {
   /** Client ids of its lanes and their producers begin like this, and those of its tables; its other clients have just the name. */
   isClient(client: string): boolean {
     return (
-      [`${APP}..${this.name}..`, `${APP}-${this.name}-`].some(start => client.startsWith(start)) || client === this.name
+      [`${APP}${SEPARATOR}${this.name}${SEPARATOR}`, `${APP}-${this.name}-`].some(start => client.startsWith(start)) ||
+      client === this.name
     )
   }
 

@@ -6,11 +6,11 @@ import type { JobConfig } from "./job.ts"
 export const groupName = (job: JobConfig): string => job.app
 
 /** Between the parts of a lane's name. Neither an app's nor an instance's name may have it, nor begin or end with a dot. */
-const BETWEEN = ".."
+export const SEPARATOR = ".."
 
 /** What the transactional ids of an instance's lanes begin with, and those of no other one. */
 export const instancePrefix = (job: Pick<JobConfig, "app" | "instance">): string =>
-  `${job.app}${BETWEEN}${job.instance}${BETWEEN}`
+  `${job.app}${SEPARATOR}${job.instance}${SEPARATOR}`
 
 /** Static membership and transactional ids: one identity for each lane of each instance. */
 export const laneName = (job: JobConfig, lane: number): string => `${instancePrefix(job)}${lane}`

@@ -11,7 +11,8 @@ import {
   partitionsOf,
   restoreSavepoint,
   type SavepointBlobs,
-  SavepointError
+  SavepointError,
+  SEPARATOR
 } from "@headrace/engine"
 import { Context, Effect } from "effect"
 import type { Plan } from "headrace"
@@ -135,7 +136,7 @@ export class Saving {
 
   /** Requests of processes that are gone are on their way. */
   private get late(): boolean {
-    return this.world.calls.some(({ owner, label }) => owner === undefined && label.startsWith(`${APP}-`))
+    return this.world.calls.some(({ owner, label }) => owner === undefined && label.startsWith(`${APP}${SEPARATOR}`))
   }
 
   /** With so much that goes wrong it would never end. */
