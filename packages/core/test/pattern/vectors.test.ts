@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
+import { Pattern } from "headrace"
 import { ByteWriter } from "../../src/bytes.ts"
 import type { StoredCodec } from "../../src/codec.ts"
 import { keyed } from "../../src/key.ts"
@@ -11,7 +12,14 @@ import { PatternError } from "../../src/pattern/check.ts"
 import { blockOf } from "../../src/state/block.ts"
 import { PartitionState } from "../../src/state/partition.ts"
 import { merged } from "../harness.ts"
-import { type Event, patternOf, type Spec } from "./spec.ts"
+
+interface Event {
+  readonly id: number
+  readonly key: string
+  readonly name: string
+  readonly value: number
+  readonly ts: number
+}
 
 interface Step {
   readonly event?: Event
@@ -24,7 +32,7 @@ interface Step {
 interface Case {
   readonly name: string
   readonly kind: string
-  readonly spec: Spec
+  readonly spec: unknown
   readonly steps: readonly Step[]
 }
 
@@ -47,11 +55,6 @@ const ids = (match: Readonly<Record<string, readonly Event[]>>) =>
     .map(([step, events]) => [step, events.map(({ id }) => id)] as const)
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
 
-const compared = (a: Event, b: Event, field: string): number => {
-  const [one, other] = [a, b].map(event => event[field as keyof Event]) as [string, string]
-  return one < other ? -1 : one > other ? 1 : 0
-}
-
 class Chain {
   readonly matches: string[] = []
   readonly timeouts: string[] = []
@@ -59,19 +62,19 @@ class Chain {
   readonly head: Input
   readonly state: PartitionState
 
-  constructor(spec: Spec) {
+  constructor(data: unknown) {
+    const spec = Pattern.readSpec(data)
     const key = keyed()
     const into = (list: string[]): Input => ({
       next: record => void list.push(JSON.stringify(record)),
       watermark: () => {}
     })
-    const { comparator } = spec
     const match = new PatternMatch({
       id: "pattern",
       patterns: [
         {
           id: "pattern",
-          pattern: patternOf(spec),
+          pattern: Pattern.fromSpec(spec).done(),
           what: "test",
           select: (found: Readonly<Record<string, readonly Event[]>>, of: string) => [of, ids(found)],
           selectTimeout: (found: Readonly<Record<string, readonly Event[]>>, of: string) => [of, ids(found)]
@@ -80,10 +83,7 @@ class Chain {
       what: "test",
       key,
       codec,
-      comparator:
-        comparator == null
-          ? undefined
-          : (a: Event, b: Event) => compared(a, b, comparator.field) * (comparator.order === "desc" ? -1 : 1),
+      comparator: Pattern.orderOf(spec),
       timeouts: into(this.timeouts),
       output: into(this.matches),
       late: { next: event => void this.late.push((event as Event).id), watermark: () => {} }
