@@ -1,7 +1,18 @@
 import { afterAll, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
+import { MessageChannel } from "node:worker_threads"
+import type { LaneQuestion } from "@headrace/engine"
+import { Effect } from "effect"
 import { Pattern } from "headrace"
+import type { Handover } from "../src/handover.ts"
+import type { Listed } from "../src/pattern/control.ts"
+import { Questions } from "../src/pattern/questions.ts"
+import { requestOpen } from "../src/pattern/request.ts"
+import { showOpen, showPatterns } from "../src/pattern/show.ts"
+import type { Savepoints } from "../src/savepoint/ending.ts"
+import { serve } from "../src/server.ts"
+import { Status } from "../src/status.ts"
 import { scratch } from "./scratch.ts"
 
 const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
@@ -108,4 +119,63 @@ test("the schema that is printed is the one in docs/", async () => {
   const text = readFileSync(published, "utf8")
   expect(JSON.parse((await headrace("schema")).out)).toEqual(JSON.parse(text))
   expect(Pattern.jsonSchema()).toEqual(JSON.parse(text))
+})
+
+/** A lane as the main thread sees it: a port that answers questions. */
+const lane = (found: readonly object[]) => {
+  const { port1, port2 } = new MessageChannel()
+  port2.on("message", ({ key, answer }: LaneQuestion) => answer.postMessage(key === "a" ? found : []))
+  return { port: port1, close: () => port1.close() }
+}
+
+test("a running job says what is under way in a key: all of its lanes are asked", async () => {
+  const open = {
+    ...{ node: "fraud", topic: "t", partition: 1, key: "a", pattern: "trial", waitsFor: ["large"], until: 61_000 },
+    path: [{ step: "small", at: 1000, event: { account: "a", cents: 1n } }]
+  }
+  const questions = new Questions()
+  const lanes = [lane([]), lane([open])]
+  for (const [i, { port }] of lanes.entries()) questions.open(`lane ${i}`, port)
+  await Effect.runPromise(
+    Effect.scoped(
+      Effect.gen(function* () {
+        const status = new Status("fraud", [])
+        const port = yield* serve(status, {} as Savepoints, {} as Handover, questions, "127.0.0.1", 0)
+        const url = `http://127.0.0.1:${port}`
+        const found = yield* requestOpen(url, "a")
+        expect(found).toMatchObject([{ node: "fraud", path: [{ step: "small", event: { cents: "1" } }] }])
+        expect(showOpen("a", found)).toBe(
+          'trial (fraud) waits for large, until 61000\n  small at 1000: {"account":"a","cents":"1"}'
+        )
+        expect(showOpen("b", yield* requestOpen(url, "b"))).toBe("nothing is under way in the key b in this process")
+      })
+    )
+  )
+  for (const { close } of lanes) close()
+})
+
+test("patterns are listed with what became of the last word on each", () => {
+  const reply = { id: "b", version: 2, request: "r", accepted: true, reason: "", from: 0 }
+  const row = (id: string, status: string, of: typeof reply | undefined) => ({
+    id,
+    version: 2,
+    status,
+    spec: "",
+    reply: of
+  })
+  expect(
+    showPatterns([
+      row("a", "active", undefined),
+      row("b", "removed", reply),
+      row("c", "active", { ...reply, accepted: false, reason: "no" }),
+      row("d", "paused", { ...reply, from: Number.NaN })
+    ] as readonly Listed[])
+  ).toBe(
+    [
+      "a  version 2  active   no reply yet",
+      "b  version 2  removed  in force from 1970-01-01T00:00:00.000Z",
+      "c  version 2  active   refused: no",
+      "d  version 2  paused   in force"
+    ].join("\n")
+  )
 })
