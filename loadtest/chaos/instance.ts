@@ -70,7 +70,7 @@ export class Instance {
    */
   async replace(signal: AbortSignal): Promise<{ readonly gone: Promise<number> }> {
     const { child: before, log } = this
-    const url = log.match(/http:\/\/[\d.]+:\d+/g)?.at(-1)
+    const url = [...log.matchAll(/health and metrics at (http:\/\/[\d.]+:\d+)/g)].at(-1)?.[1]
     if (before === undefined || url === undefined) throw new Error(`${this.name} has not said where it listens`)
     const successor = this.spawn(["--takeover", url])
     const said = () => this.log.slice(log.length)
