@@ -96,7 +96,7 @@ export class TimeHeap {
     for (;;) {
       const begin = place * 4 + 1
       if (begin >= size) break
-      const end = begin + 4 < size ? begin + 4 : size
+      const end = Math.min(begin + 4, size)
       let below = begin
       let least = times[begin]!
       for (let i = begin + 1; i < end; i++) {
