@@ -147,6 +147,11 @@ describe("what is planted", () => {
     }
   })
 
+  test("has something for each pattern, also in a run of five seconds", () => {
+    const { plants } = run(5_000, 1)
+    for (const rule of RULES) expect(plants.alerts().filter(name => name.startsWith(rule)).length).toBeGreaterThan(0)
+  })
+
   test("comes to happen in another order than it comes in", () => {
     const { events } = run(20_000, 2)
     const planted = events.filter(({ account }) => account.startsWith("plnt"))
