@@ -83,6 +83,8 @@ test("2 → 4 → 2 partitions of two stages, through a changed pipeline, give w
   await first.reaches("headrace_partitions", 4)
   await send(servers, "payments", Payment, payments(0))
   await first.reaches("headrace_records_out_total", 1)
+  // One that is taken while it works, and goes on: looked at below.
+  expect(await savepoint("create", "--url", url!, "--id", "beside")).toMatchObject({ code: 0, out: "beside\n" })
   expect(await savepoint("create", "--url", url!, "--stop", "--id", "stopped")).toMatchObject({ code: 0 })
   expect(await first.ended()).toBe(0)
   const inspected = await savepoint("inspect", "stopped", "--json", "--savepoints", join(directory, "savepoints"))
@@ -137,6 +139,22 @@ test("2 → 4 → 2 partitions of two stages, through a changed pipeline, give w
   const counts = await receive(servers, "counts", Balance)
   expect(counts).toHaveLength([1, 2].flatMap(payments).filter(({ kind }) => kind === "payment").length)
 
+  // The one that was taken beside the job is whole, too: from there on each balance comes to what all payments make.
+  const ends = new Map<number, number>()
+  for (const { partition, offset } of await receive(servers, "balances", Balance)) ends.set(partition, offset)
+  const other = start("before", "five", "--from-savepoint", "beside", "--stop-with-savepoint", "--id", "five")
+  expect(await other.ended(60_000)).toBe(0)
+  const behind = (await receive(servers, "balances", Balance)).filter(
+    one => one.offset > (ends.get(one.partition) ?? -1)
+  )
+  const latest = new Map(behind.map(({ value }) => [String(value.account), Number(value.cents)]))
+  const sums = new Map<string, number>()
+  for (const { kind, account, cents } of payments(0))
+    if (kind === "payment") sums.set(account, (sums.get(account) ?? 0) + cents)
+  expect([...latest].map(([account, cents]) => [account, cents, sums.get(account)])).toEqual(
+    [...latest].map(([account]) => [account, sums.get(account), sums.get(account)])
+  )
+
   // With a record between its stages there is no savepoint of it.
   const record = { key: "account-1", value: Uint8Array.of(1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0), partition: 1 }
   await sendBytes(servers, "four-exchange-keyBy-account", [record])
@@ -145,10 +163,12 @@ test("2 → 4 → 2 partitions of two stages, through a changed pipeline, give w
   expect(refused.err).toMatch(/four has several stages[\s\S]*1 records of four-exchange-keyBy-account\/1[\s\S]*--stop/)
   const listed = await savepoint("list", "--json", "--savepoints", join(directory, "savepoints"))
   expect(JSON.parse(listed.out).map(({ id }: { id: string }) => id)).toEqual([
+    "beside",
     "stopped",
     "outside",
     "whole",
     "four",
-    "end"
+    "end",
+    "five"
   ])
 }, 240_000)

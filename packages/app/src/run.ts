@@ -112,10 +112,7 @@ const work = Effect.fnUntraced(function* (all: Work) {
   if (has("lane")) status.checkpoints = new Checkpoints(job.checkpoint.intervalMs, Date.now())
   yield* Effect.forkScoped(announce(status))
   yield* Effect.forkScoped(warnOfState(status, job.state.directory))
-  const halted = yield* Deferred.make<void>()
-  yield* Effect.forkScoped(
-    Effect.andThen(savepoints.halt, Effect.andThen(atRest(status), Deferred.succeed(halted, undefined)))
-  )
+  yield* Effect.forkScoped(savepoints.end)
   const supervised = supervise({
     questions: all.questions,
     ...(predecessor === undefined ? {} : { admission }),
@@ -134,8 +131,7 @@ const work = Effect.fnUntraced(function* (all: Work) {
       onStall: (unit, reason) => status.stall(unit, reason)
     },
     checkpoints: status.checkpoints,
-    halt: savepoints.halt,
-    halted: Deferred.await(halted),
+    orders: savepoints.orders,
     onEvent: (event, unit) => (event === "restart" ? status.restarted(unit) : void status.forced++)
   })
   if (predecessor !== undefined) {
@@ -148,11 +144,6 @@ const work = Effect.fnUntraced(function* (all: Work) {
   const { id } = yield* savepoints.finish(yield* Deferred.await(savepoints.ending))
   yield* Effect.logInfo(`stopped with the savepoint ${id}`)
   if (how.bounded !== undefined) yield* Console.log(id)
-})
-
-/** All that the job reads is at rest in its lanes. */
-const atRest = Effect.fnUntraced(function* (status: Status) {
-  while (!status.atRest) yield* Effect.sleep(20)
 })
 
 /** A process that is started again by whatever runs it does not fall back to the savepoint. */

@@ -50,9 +50,10 @@ export class Status {
     return [...waiting, ...this.stalls(), ...idle]
   }
 
-  /** Each partition has come to rest, in one of the lanes. */
-  get atRest(): boolean {
-    return this.units.reduce((sum, { metrics }) => sum + metrics.get("halted"), 0) === this.partitions
+  /** Each partition has come to rest by this halt, in one of the lanes. */
+  atRest(halt: number): boolean {
+    const lanes = this.units.filter(({ metrics }) => metrics.get("halt") === halt)
+    return lanes.reduce((sum, { metrics }) => sum + metrics.get("halted"), 0) === this.partitions
   }
 
   /** Why the job as a whole cannot end in this process; undefined if it can. */

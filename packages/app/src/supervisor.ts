@@ -2,7 +2,6 @@ import { MessageChannel, type MessagePort } from "node:worker_threads"
 import {
   fatal,
   fatalMessage,
-  type Halt,
   type JobConfig,
   LaneMetrics,
   PHASES,
@@ -13,6 +12,7 @@ import {
 import { Clock, Deferred, Effect, Result, Schema } from "effect"
 import type { Piscina } from "piscina"
 import type { Checkpoints } from "./checkpoints.ts"
+import { Orders } from "./orders.ts"
 import type { Questions } from "./pattern/questions.ts"
 import { workerFile } from "./place.ts"
 import { threads } from "./threads.ts"
@@ -79,12 +79,8 @@ export interface Supervised {
   readonly watchdog: Watchdog
   /** Told how they fare, where full checkpoints are written by this process, in a thread of their own. */
   readonly checkpoints?: Checkpoints | undefined
-  /**
-   * Answers when the job is to come to rest. Lanes end by themselves when all of them have; tables are stopped behind them.
-   */
-  readonly halt: Effect.Effect<Halt>
-  /** Answers when all partitions have come to rest. */
-  readonly halted: Effect.Effect<void>
+  /** For the lanes. When they have ended because they were told to, tables are stopped behind them. */
+  readonly orders: Orders
   /** Without it everything begins at once. */
   readonly admission?: Admission
   /** Where lanes can be asked; without it nobody asks them. */
@@ -182,15 +178,9 @@ const attempt = (crew: Crew, unit: Unit, first: boolean) => {
   return runTask(crew, unit.name, task, {
     doomed: watched(crew, unit),
     joins,
-    orders: unit.kind === "lane" ? ordersOf(crew) : []
+    orders: unit.kind === "lane" ? crew.orders : new Orders()
   })
 }
-
-/** What lanes are told, one after the other: also one that is started again meanwhile. */
-const ordersOf = ({ halt, halted }: Crew): readonly Effect.Effect<WorkerMessage>[] => [
-  Effect.map(halt, one => ({ type: "halt", halt: one })),
-  Effect.as(halted, { type: "stop" })
-]
 
 /** Never ends, unless the unit must not go on as it is. */
 const watched = (crew: Crew, unit: Unit): Effect.Effect<never, TaskFailed> =>
@@ -219,11 +209,11 @@ interface Signals {
   readonly doomed: Effect.Effect<never, TaskFailed>
   /** Ends when a lane that waits may join. */
   readonly joins: Effect.Effect<void>
-  readonly orders: readonly Effect.Effect<WorkerMessage>[]
+  readonly orders: Orders
 }
 
 /** Of what is told nothing. */
-const UNTOLD = { joins: Effect.never, orders: [] } as const
+const UNTOLD = { joins: Effect.never, orders: new Orders() } as const
 
 const runTask = (crew: Crew, name: string, task: Omit<WorkerTask, "control">, { doomed, joins, orders }: Signals) =>
   Effect.suspend(() => {
@@ -238,17 +228,8 @@ const runTask = (crew: Crew, name: string, task: Omit<WorkerTask, "control">, { 
     const killed = Effect.tapError(doomed, () => Effect.sync(() => abort.abort()))
     const join = Effect.map(joins, () => control.postMessage({ type: "join" } satisfies WorkerMessage))
     // The port keeps them until the thread listens.
-    const told = Effect.forEach(
-      orders,
-      order => Effect.map(order, message => control.postMessage(message satisfies WorkerMessage)),
-      { discard: true }
-    )
-    return Effect.raceAllFirst([
-      ended,
-      killed,
-      Effect.andThen(told, Effect.never),
-      Effect.andThen(join, Effect.never)
-    ]).pipe(
+    const told = orders.to(order => control.postMessage(order))
+    return Effect.raceAllFirst([ended, killed, told, Effect.andThen(join, Effect.never)]).pipe(
       Effect.onInterrupt(() => stop(crew, name, hasStarted(task.metrics), done, control, abort)),
       Effect.ensuring(
         Effect.sync(() => {

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url"
 import { type JobConfig, LaneMetrics } from "@headrace/engine"
 import { Effect, Exit, Fiber } from "effect"
 import { Checkpoints } from "../src/checkpoints.ts"
+import { Orders } from "../src/orders.ts"
 import type { Away } from "../src/preflight.ts"
 import { type Supervised, supervise, type Unit } from "../src/supervisor.ts"
 
@@ -36,8 +37,7 @@ const crew = (app: string, lanes = 2) => {
     stopWithinMs: 300,
     restarts: { firstDelayMs: 1, maxDelayMs: 4, healthyMs: 60_000, maxFailures: 5, maxStalls: 2 },
     watchdog: { afterMs: 60_000, action: "restart", sources: ["orders"], away: Effect.succeed({}), onStall: () => {} },
-    halt: Effect.never,
-    halted: Effect.never,
+    orders: new Orders(),
     onEvent: (event, unit) => void events.push(`${event} ${unit}`),
     file
   }
@@ -100,12 +100,14 @@ describe("stopping", () => {
   test("lanes that are to end do so by themselves, also one that was just started again, and tables behind them", async () => {
     const { units, events, options } = crew("throws")
     const table: Unit = { kind: "clickhouse", index: 1, name: "table a", metrics: new LaneMetrics() }
-    const halt = Effect.as(
-      until(() => starts(units[0]) >= 2 && starts(table) === 1),
-      { number: 1, drain: true }
+    const { orders } = options
+    const told = until(() => starts(units[0]) >= 2 && starts(table) === 1).pipe(
+      Effect.andThen(Effect.sync(() => orders.give({ type: "halt", halt: { number: 1, drain: true } }))),
+      Effect.andThen(until(() => units.every(({ metrics }) => metrics.get("halted") === 1))),
+      Effect.andThen(Effect.sync(() => orders.give({ type: "stop" })))
     )
-    const halted = until(() => units.every(({ metrics }) => metrics.get("halted") === 1))
-    await Effect.runPromise(supervise({ ...options, units: [...units, table], halt, halted }))
+    const supervised = supervise({ ...options, units: [...units, table] })
+    await Effect.runPromise(Effect.all([supervised, told], { concurrency: "unbounded" }))
     expect(starts(units[0])).toBe(3)
     expect([...units, table].map(unit => unit.metrics.get("commits"))).toEqual([1, 1, 1])
     expect(events).toEqual(["restart lane 0", "restart lane 0"])

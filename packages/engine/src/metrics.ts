@@ -17,6 +17,7 @@ const NAMES = [
   "restores",
   "repeats",
   "partitions",
+  "halt",
   "halted",
   "lag",
   "watermark",

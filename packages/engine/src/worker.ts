@@ -41,12 +41,14 @@ export interface LaneQuestion {
 /**
  * `halt`: take nothing in from outside any more, and work off what is on its way between the stages; with `drain` event time
  * ends first, so that all windows and timers fire. The lane says so (the gauge `halted`), and waits.
+ * `resume`: go on after that.
  * `stop`: commit, leave the group, resolve.
  * `join`: a lane that waits outside of its group enters it.
  */
 export type WorkerMessage =
   | LaneQuestion
   | { readonly type: "halt"; readonly halt: Halt }
+  | { readonly type: "resume" }
   | { readonly type: "stop" }
   | { readonly type: "join" }
 

@@ -20,6 +20,7 @@ import {
   tagOf,
   WINDOW_MS
 } from "./pipelines.ts"
+import type { Life } from "./saving.ts"
 import { carried, parentsOf, type Stage, type Step, type Stretch, stagesOf } from "./stages.ts"
 import { APP, type World } from "./world.ts"
 
@@ -57,7 +58,9 @@ export const check = (world: World, plan: Plan, shape: Shape): readonly string[]
   if (shape === "patterns") checkPatterns(world, plan, report)
   const crosses = shape === "crossing" ? counts : () => true
   const stretches = stretchesOf(world)
-  const stages = shape === "patterns" ? [] : stagesOf(world, plan, crosses, stretches, OUT_OF_ORDERNESS_MS, report)
+  const crossed = (all: readonly Stretch[]) => stagesOf(plan, crosses, all, OUT_OF_ORDERNESS_MS, report)
+  const stages = shape === "patterns" ? [] : crossed(stretches)
+  if (world.saved !== undefined && shape !== "patterns") crossed([savedOf(world, world.saved)])
   if (shape === "joined" || shape === "aligned") checkPairs(world, stages, report)
   if (world.log.topics.has("totals"))
     checkWindows(world, stages.length > 0 ? stages : sourcesOf(stretches), shape, report)
@@ -79,23 +82,33 @@ const eventsOf = (partition: Partition, from = 0, to = Number.POSITIVE_INFINITY)
 
 /** What the job read before it was saved, and behind that; or all that it read. */
 const stretchesOf = (world: World): readonly Stretch[] => {
-  const { life, log } = world
+  const { life, log, drained } = world
   const none = () => Number.NEGATIVE_INFINITY
   const all = () => Number.POSITIVE_INFINITY
-  if (life === undefined) return [{ topics: log.topics, events: one => eventsOf(one), floor: none, end: all }]
+  if (life === undefined) return [{ topics: log.topics, events: one => eventsOf(one), floor: none, end: all, drained }]
   const before: Stretch = {
     topics: life.topics,
     events: one => eventsOf(one, 0, life.offset(one)),
     floor: none,
-    end: one => life.offset(one)
+    end: one => life.offset(one),
+    drained: false
   }
   const floor = ({ topic, partition }: Partition): number => {
     const parents = parentsOf(life.topics.get(topic)!, partition, log.topics.get(topic)!.length)
     return Math.min(...parents.map(one => asRead(before.events(one)).watermark))
   }
   const from = (one: Partition) => (life.moved ? 0 : life.offset(one))
-  return [before, { topics: log.topics, events: one => eventsOf(one, from(one)), floor, end: all }]
+  return [before, { topics: log.topics, events: one => eventsOf(one, from(one)), floor, end: all, drained }]
 }
+
+/** What a savepoint that was taken beside the running job is of: the same has to have crossed. */
+const savedOf = ({ log }: World, saved: Life["offset"]): Stretch => ({
+  topics: log.topics,
+  events: one => eventsOf(one, 0, saved(one)),
+  floor: () => Number.NEGATIVE_INFINITY,
+  end: saved,
+  drained: false
+})
 
 /** What the partitions of the source hold, where no stage is before the windows. */
 const sourcesOf = (stretches: readonly Stretch[]): readonly Stage[] =>

@@ -119,6 +119,7 @@ export class Node {
   private readonly job: JobConfig
   private readonly lane: Lane
   private readonly followers: Followers
+  private readonly orders: Event[] = []
   private readonly producers: readonly [SimProducer, SimProducer]
   private readonly metrics: LaneMetrics
   private readonly restores = new Map<Task, Fiber.Fiber<unknown, unknown>>()
@@ -193,11 +194,15 @@ export class Node {
   }
 
   halt(halt: Halt): void {
-    this.later("halt", { type: "halt", halt })
+    this.order({ type: "halt", halt })
+  }
+
+  resume(): void {
+    this.order({ type: "resume" })
   }
 
   stop(): void {
-    this.later("stop", { type: "stop" })
+    this.order({ type: "stop" })
   }
 
   /** kill -9. Requests that are on their way may still arrive: they belong to nobody. */
@@ -243,6 +248,12 @@ export class Node {
   private others(): readonly TopicPartition[] {
     const owned = new Set(this.lane.owned.map(nameOf))
     return this.world.consumed().filter(one => !owned.has(nameOf(one)))
+  }
+
+  /** Orders come in their order. */
+  private order(event: Event): void {
+    this.orders.push(event)
+    if (this.alive) this.world.call(this, `${this.name} ${event.type}`, () => this.feed(this.orders.shift()!))
   }
 
   private later(label: string, event: Event): void {

@@ -9,6 +9,7 @@ import {
   LogError,
   type Manifest,
   partitionsOf,
+  type Rests,
   restoreSavepoint,
   type SavepointBlobs,
   SavepointError,
@@ -43,6 +44,7 @@ export interface Saved {
   readonly gone: () => boolean
   /** Tells lanes that have not heard of it, also those that were started again. */
   readonly halt: (halt: Halt) => void
+  readonly resume: () => void
   readonly stop: () => void
 }
 
@@ -67,7 +69,11 @@ export class Saving {
   private readonly plan: Plan
   private readonly job: Saved
   private readonly at: number
+  /** In other partitions, made anew. */
   private readonly moves: boolean
+  /** The job rests for a moment and goes on, and what was saved is only looked at. */
+  private readonly beside: boolean
+  private halts = 0
   private phase: Phase = "waiting"
   private since = 0
   private tries = 0
@@ -85,6 +91,7 @@ export class Saving {
     // What was agreed on before would not be in the log that is there at the end, which the checker goes by.
     this.at = plan.nodes.some(({ kind }) => kind === "dynamicPattern") ? Number.POSITIVE_INFINITY : at
     this.moves = world.random.chance(0.5)
+    this.beside = !this.moves && world.random.chance(0.5)
   }
 
   /** It has begun, and the job has not gone on yet. */
@@ -97,7 +104,7 @@ export class Saving {
     return !this.active || (this.faults === undefined && (this.phase === "consuming" || this.phase === "halting"))
   }
   get starting(): boolean {
-    return this.phase !== "ending" && this.phase !== "creating" && this.phase !== "restoring"
+    return this.beside || (this.phase !== "ending" && this.phase !== "creating" && this.phase !== "restoring")
   }
 
   /** Called before each step of the simulation. */
@@ -110,13 +117,14 @@ export class Saving {
       case "waiting":
         if (world.step < this.at) return
         job.inputs.paused = this.moves
-        return this.enter(this.moves ? "consuming" : "halting")
+        return this.rest(this.moves ? "consuming" : "halting")
       case "consuming":
-        if (job.consumed()) this.enter("halting")
+        if (job.consumed()) this.rest("halting")
         return
       case "halting":
-        if (world.sabotage !== "savepointInFlight") job.halt({ number: this.at, drain: false })
+        if (world.sabotage !== "savepointInFlight") job.halt({ number: this.halts, drain: false })
         if (!job.atRest() && world.sabotage !== "savepointInFlight") return
+        if (this.beside) return this.enter("creating")
         world.frozen.clear()
         job.stop()
         return this.enter("ending")
@@ -132,6 +140,11 @@ export class Saving {
         return this.working(() => this.restore())
       case "done":
     }
+  }
+
+  private rest(phase: Phase): void {
+    this.halts++
+    this.enter(phase)
   }
 
   /** Requests of processes that are gone are on their way. */
@@ -155,22 +168,39 @@ export class Saving {
   /** Begins anew what was killed, or has failed. */
   private working(begin: () => void): void {
     const { world, tool } = this
-    if (tool !== undefined && world.random.chance(KILLED)) {
+    if (tool !== undefined && !this.beside && world.random.chance(KILLED)) {
       world.inject("savepoint killed")
       world.dropCallsOf(tool)
       this.tool = undefined
     }
-    world.now += ALONE_MS
+    if (!this.beside) world.now += ALONE_MS
     if (this.tool === undefined) begin()
   }
 
   private create(): void {
     const savepoint = { id: `s${this.tries++}`, digest: "", headrace: "", createdAt: "", drained: false }
-    this.run(createSavepoint(this.plan, this.world.job("tool"), savepoint), manifest => {
+    const rests: Rests = look => Effect.ensuring(look, Effect.sync(this.job.resume))
+    const job = this.world.job("tool")
+    this.run(createSavepoint(this.plan, job, savepoint, Effect.void, this.beside ? rests : undefined), manifest => {
       this.manifest = manifest
+      if (this.beside) return this.taken(manifest)
       this.move(topic => (this.moves ? this.world.random.int(1, MOST_PARTITIONS) : this.countOf(topic)))
       this.enter("restoring")
     })
+  }
+
+  private taken(manifest: Manifest): void {
+    const { world } = this
+    world.inject("savepoint beside the job")
+    world.saved = ({ topic, partition }) => partitionsOf(manifest, topic)[partition]?.sourceOffset ?? 0
+    // Where there is one stage nobody has to rest.
+    this.job.resume()
+    this.end()
+  }
+
+  private end(): void {
+    this.world.faults = this.faults ?? this.world.faults
+    this.enter("done")
   }
 
   private countOf(topic: string): number {
@@ -212,8 +242,7 @@ export class Saving {
       world.group.reads(world.consumed())
       if (this.moves) this.job.inputs.moved()
       this.job.inputs.paused = false
-      world.faults = this.faults ?? world.faults
-      this.enter("done")
+      this.end()
     })
   }
 
@@ -242,6 +271,10 @@ export class Saving {
     world.trace(`savepoint: ${error}`)
     if (!(error instanceof SavepointError || error instanceof LogError || error instanceof BlobError))
       return world.violation(`the savepoint failed: ${error instanceof Error ? error.stack : error}`)
+    if (this.beside) {
+      this.job.resume()
+      return this.rest("halting")
+    }
     if (this.phase === "restoring" && KEEPS.test(error.message)) this.move(topic => this.countOf(topic))
   }
 }

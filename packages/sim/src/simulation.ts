@@ -19,6 +19,8 @@ const FAULTY_STEPS = 1_500
 const DRAIN_STEPS = 12_000
 /** Against 1 for its being thrown out by the group. */
 const THAW_WEIGHT = 0.3
+/** The number of the halt in which a run ends: no other one has it. */
+const LAST_HALT = -1
 /** For so long a coordinator answers with what it once knew; less than lanes and sinks wait. */
 const FORGOTTEN_MS = 10_000
 
@@ -87,7 +89,7 @@ class Simulation {
 
   /** What a savepoint has to do with it. */
   private savedJob(): Saved {
-    const told = new WeakSet<Node>()
+    const told = new WeakMap<Node, number>()
     const alive = () => this.slots.flatMap(node => (node?.alive ? [node] : []))
     return {
       inputs: this.inputs,
@@ -95,8 +97,11 @@ class Simulation {
       atRest: () => this.atRest(),
       gone: () => alive().length === 0,
       halt: halt => {
-        for (const node of alive()) if (!told.has(node)) node.halt(halt)
-        for (const node of alive()) told.add(node)
+        for (const node of alive()) if (told.get(node) !== halt.number) node.halt(halt)
+        for (const node of alive()) told.set(node, halt.number)
+      },
+      resume: () => {
+        for (const node of alive()) node.resume()
       },
       stop: () => {
         for (const node of alive()) node.stop()
@@ -166,7 +171,7 @@ class Simulation {
     world.drained = world.staged && this.options.seed % 2 === 0
     const limit = world.step + DRAIN_STEPS
     if (world.drained) {
-      for (const node of this.slots) if (node?.alive) node.halt({ number: 1, drain: true })
+      for (const node of this.slots) if (node?.alive) node.halt({ number: LAST_HALT, drain: true })
       while (!this.atRest() && world.step < limit && world.violations.length === 0) this.turn(false, false)
       if (!this.atRest()) return world.violation(`it did not come to rest: ${this.state()}`)
     }

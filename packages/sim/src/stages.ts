@@ -5,7 +5,7 @@ import type { Event } from "./codec.ts"
 import { EnvelopeReader, RECORD, WATERMARK } from "./engine.ts"
 import { nameOf, type Partition } from "./log.ts"
 import { groupOf } from "./pipelines.ts"
-import { APP, type World } from "./world.ts"
+import { APP } from "./world.ts"
 
 /** An event as a stage reads it: which side of a join it is on, and what event time is at that moment. */
 export interface Step {
@@ -29,6 +29,8 @@ export interface Stretch {
   readonly events: (partition: Partition) => readonly Event[]
   /** Event time of a source's partition before all that. */
   readonly floor: (partition: Partition) => number
+  /** It ends with the end of event time. */
+  readonly drained: boolean
   /** How much of a topic between stages was read. */
   readonly end: (partition: Partition) => number
 }
@@ -70,7 +72,6 @@ export const carried = (
  * watermark of a partition before an event that makes its partition late by it.
  */
 export const stagesOf = (
-  world: World,
   plan: Plan,
   crossing: (event: Event) => boolean,
   stretches: readonly Stretch[],
@@ -82,10 +83,9 @@ export const stagesOf = (
     let readers: readonly StageReader[] = []
     let stages: readonly Stage[] = []
     for (const stretch of stretches) {
-      const { topics, events, floor, end } = stretch
+      const { topics, events, floor, end, drained } = stretch
       const sides = upstream.map(names => names.flatMap(one => topics.get(one)!))
       const origins = new Map<number, Origin>()
-      const last = stretch === stretches.at(-1)
       const ends = sides.map((channels, side) =>
         channels.map((partition, channel) => {
           let watermark = floor(partition)
@@ -93,7 +93,7 @@ export const stagesOf = (
             if (crossing(event)) origins.set(event.id, { channel, side, index, watermark })
             watermark = Math.max(watermark, event.at - boundMs - 1)
           }
-          return last && world.drained ? Number.POSITIVE_INFINITY : watermark
+          return drained ? Number.POSITIVE_INFINITY : watermark
         })
       )
       const missing = new Set(origins.keys())
@@ -113,7 +113,7 @@ export const stagesOf = (
         )
         // One that says nothing afterwards is heard of no more.
         const judged = (side: number, channel: number) =>
-          before.length === 0 || same || (last && world.drained) || events(sides[side]![channel]!).length > 0
+          before.length === 0 || same || drained || events(sides[side]![channel]!).length > 0
         return new StageReader(partition, end(partition), origins, ends, times, judged, missing, report)
       })
       const read = readers.map(reader => reader.read())

@@ -90,7 +90,8 @@ export const FAULTS = [
   "committed beside a restore",
   "partition held back",
   "savepoint restored",
-  "savepoint restored elsewhere"
+  "savepoint restored elsewhere",
+  "savepoint beside the job"
 ] as const
 export type Fault = (typeof FAULTS)[number]
 
@@ -130,6 +131,8 @@ export class World {
   readonly sourceTopics: string[] = [SOURCE]
   /** What the job was before it went on from a savepoint. */
   life: Life | undefined
+  /** Where a savepoint that was taken beside the running job stands in each partition. */
+  saved: Life["offset"] | undefined
   private readonly stages: string[] = []
   private readonly micro: (() => void)[] = []
   private readonly print: ((line: string) => void) | undefined

@@ -117,7 +117,7 @@ test("where a job comes to rest, event time ends in what is paused, too", () => 
   bench.step({ type: "halt", halt: { number: 1, drain: true } })
   bench.now += 60
   bench.answer("poll")
-  bench.settle(TRANSACTION)
+  bench.settle(["pause", ...TRANSACTION])
   expect(bench.metrics.get("halted")).toBe(2)
   bench.step({ type: "stop" })
   bench.settle(["poll", "close"])

@@ -205,18 +205,20 @@ test("a partition that the group takes back in the middle of its restore, as the
   bench.settle(["unassign"])
   bench.now += 30
   bench.answer("poll")
-  bench.settle(TRANSACTION)
+  bench.settle(["pause", ...TRANSACTION])
   // Its own is at rest, and whoever has got the other one may still leave: then it comes back.
   expect(bench.metrics.get("halted")).toBe(1)
   expect(bench.waits("close")).toBe(false)
   bench.assign(1)
-  bench.settle(["take", "restore", "seek"])
+  bench.settle(["take", "restore", "seek", "pause"])
   bench.now += 30
   bench.answer("poll")
-  bench.settle(TRANSACTION)
+  bench.settle(["pause", ...TRANSACTION])
   expect(bench.metrics.get("halted")).toBe(2)
+  // Nothing is read of them, until the job goes on, from where they were left, or ends.
+  expect(bench.asked.filter(type => type === "pause")).toHaveLength(2)
   bench.step({ type: "stop" })
-  bench.settle(["poll", "close"])
+  bench.settle(["pause", "poll", "close"])
   expect(bench.asked.at(-1)).toBe("close")
 })
 
@@ -235,9 +237,32 @@ test("where a job comes to rest, what comes from outside is left for whoever goe
   bench.step({ type: "released" })
   bench.now += 30
   bench.answer("poll")
-  bench.settle(TRANSACTION)
+  bench.settle(["pause", ...TRANSACTION])
   expect(bench.metrics.get("halted")).toBe(1)
   expect(bench.waits("close")).toBe(false)
+})
+
+test("a job that was at rest goes on where it was, with what was left", () => {
+  const bench = new Bench("plain").run()
+  bench.feed([event(1, 100_000)])
+  bench.step({ type: "halt", halt: { number: 1, drain: false } })
+  // A poll that had been under way brings more: it is dropped, and comes again.
+  bench.feed([event(2, 100_001)])
+  bench.now += 30
+  bench.answer("poll")
+  bench.settle(["pause", ...TRANSACTION])
+  expect(bench.metrics.get("halted")).toBe(1)
+  bench.step({ type: "resume" })
+  expect(bench.waits("seek")).toBe(false)
+  bench.answer("poll")
+  expect(bench.waiting("seek").positions).toMatchObject([{ partition: 0, offset: 1 }])
+  bench.settle(["seek"])
+  expect(bench.metrics.get("halted")).toBe(0)
+  expect(PHASES[bench.phase]).toBe("running")
+  // It may come to rest again.
+  bench.step({ type: "halt", halt: { number: 2, drain: false } })
+  bench.settle(["pause"])
+  expect(bench.metrics.get("halted")).toBe(1)
 })
 
 test("lost partitions take their open transaction with them; what stays is rebuilt", () => {

@@ -263,6 +263,7 @@ class KeyValues implements Task {
   halt(): boolean {
     return false
   }
+  goOn(): void {}
   halted(): boolean {
     return false
   }

@@ -1,15 +1,16 @@
 import {
   type CheckpointStore,
   createSavepoint,
-  type Halt,
   type JobConfig,
   type Manifest,
+  type Rests,
   SavepointError
 } from "@headrace/engine"
-import { Deferred, Effect, Schedule } from "effect"
+import { Deferred, Effect, Schedule, Semaphore } from "effect"
 import type { Plan } from "headrace"
 import { breather } from "../../../../workers/breather.ts"
 import { savepointBlobs, servicesOf } from "../../../../workers/services.ts"
+import { Orders } from "../orders.ts"
 import type { Status } from "../status.ts"
 import { version } from "../version.ts"
 
@@ -35,18 +36,24 @@ export interface JobToSave {
 /** Part of a processor that a savepoint beside running lanes takes. */
 const SHARE = 0.25
 
+/** Events wait for as long: what takes longer is only for a job that ends. */
+const RESTS_WITHIN = "10 seconds"
+const restless = Effect.fail(
+  new SavepointError({
+    message:
+      "What was on its way between the stages was not worked off within 10 s, so the job went on without a savepoint: let it end with one (--stop), or ask when less is on its way"
+  })
+)
+
 const SETTLES = { schedule: Schedule.spaced("200 millis"), times: 75 }
 
 /** The savepoints of a job that runs in this process: taken beside its lanes, or of its end. */
 export class Savepoints {
   /** Someone wants the job to end with a savepoint. */
   readonly ending = Deferred.makeUnsafe<SavepointRequest>()
-  /** Answers then, the same to all lanes. */
-  readonly halt: Effect.Effect<Halt> = Effect.map(Deferred.await(this.ending), ({ drain }) => ({
-    number: this.halted,
-    drain
-  }))
-  private halted = 0
+  readonly orders = new Orders()
+  private readonly resting = Semaphore.makeUnsafe(1)
+  private halts = 0
   private readonly ended = Deferred.makeUnsafe<Manifest, SavepointError>()
   private readonly job: JobToSave
   private readonly status: Status
@@ -66,9 +73,38 @@ export class Savepoints {
     return Effect.gen({ self: this }, function* () {
       if (!request.stop) return yield* this.write(request, false)
       yield* Effect.retry(this.fit, SETTLES)
-      this.halted ||= Date.now()
       yield* Deferred.succeed(this.ending, request)
       return yield* Deferred.await(this.ended)
+    })
+  }
+
+  /** Has the lanes come to rest, and end, once that is asked for. */
+  readonly end: Effect.Effect<void> = Effect.suspend(() =>
+    Effect.flatMap(Deferred.await(this.ending), ({ drain }) =>
+      this.resting.withPermit(
+        Effect.andThen(
+          this.halt(drain),
+          Effect.sync(() => this.orders.give({ type: "stop" }))
+        )
+      )
+    )
+  )
+
+  /** Has the job rest for a moment, and go on. */
+  readonly rests: Rests = look =>
+    this.resting.withPermit(
+      Effect.retry(this.fit, SETTLES).pipe(
+        Effect.andThen(Effect.timeoutOrElse(this.halt(false), { duration: RESTS_WITHIN, orElse: () => restless })),
+        Effect.andThen(look),
+        Effect.ensuring(Effect.sync(() => this.orders.give({ type: "resume" })))
+      )
+    )
+
+  private halt(drain: boolean): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      this.halts = Math.max(this.halts + 1, Date.now())
+      this.orders.give({ type: "halt", halt: { number: this.halts, drain } })
+      while (!this.status.atRest(this.halts)) yield* Effect.sleep("10 millis")
     })
   }
 
@@ -85,7 +121,8 @@ export class Savepoints {
 
   private write({ id }: SavepointRequest, drained: boolean): Effect.Effect<Manifest, SavepointError> {
     const breathe = drained ? Effect.void : breather(SHARE)
-    return writeSavepoint({ ...this.job, id, drained }, breathe)
+    const ended = Deferred.isDoneUnsafe(this.ending)
+    return writeSavepoint({ ...this.job, id, drained }, breathe, ended ? undefined : this.rests)
   }
 }
 
@@ -97,12 +134,13 @@ interface WriteSavepoint extends JobToSave {
 /** Takes a savepoint in this process. What it needs to know of the job is its configuration and plan: it may run or not. */
 export const writeSavepoint = (
   { plan, digest, job, store, id, drained }: WriteSavepoint,
-  breathe?: Effect.Effect<void>
+  breathe?: Effect.Effect<void>,
+  rests?: Rests
 ): Effect.Effect<Manifest, SavepointError> =>
   Effect.suspend(() => {
     const createdAt = new Date().toISOString()
     const savepoint = { id: id ?? idOf(job.app, createdAt), digest, headrace: version, createdAt, drained }
-    return createSavepoint(plan, job, savepoint, breathe)
+    return createSavepoint(plan, job, savepoint, breathe, rests)
   }).pipe(
     Effect.mapError(error => new SavepointError({ message: error.message })),
     Effect.provide(servicesOf(job)),

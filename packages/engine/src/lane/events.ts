@@ -40,6 +40,8 @@ export type Event =
     }
   /** Take nothing in from outside any more; work off what is on its way, and wait. */
   | { readonly type: "halt"; readonly halt: Halt }
+  /** Go on after a halt. */
+  | { readonly type: "resume" }
   | { readonly type: "stop" }
   /** Somebody wants to know what patterns have under way in a key. */
   | { readonly type: "asked"; readonly key: string; readonly answer: (found: readonly TaskMatch[]) => void }

@@ -45,6 +45,8 @@ export class Lane {
   private stopping = false
   /** The job comes to rest: what comes from outside from then on is left for whoever goes on. */
   private halt: Halt | undefined
+  /** It goes on after a halt: what comes from outside is read again from where it was left. */
+  private resuming = false
   /** What is not committed cannot be sent once more: it may be committed, or belongs to somebody else by now. */
   private doomed = false
   /** How often in a row transactions were sent once more. */
@@ -154,6 +156,10 @@ export class Lane {
       case "halt":
         this.halt = event.halt
         return
+      case "resume":
+        this.resuming ||= this.halting
+        this.halt = undefined
+        return
       case "stop":
         this.stopping = true
         this.emit(this.holdings.abandonAll())
@@ -168,6 +174,7 @@ export class Lane {
     const { metrics } = this.options
     metrics.set("phase", PHASES.indexOf(this.visible()))
     metrics.set("partitions", this.tasks.size)
+    metrics.set("halt", this.halt?.number ?? 0)
     metrics.set("halted", this.halted)
   }
 
@@ -184,7 +191,7 @@ export class Lane {
   /** What an operator is shown. */
   private visible(): (typeof PHASES)[number] {
     if (this.phase !== "running") return SHOWN[this.phase]
-    if (this.leaves || this.halting) return "stopping"
+    if (this.leaves) return "stopping"
     if (this.holdings.arriving) return "restoring"
     if (this.tasks.size > 0) return "running"
     return this.member ? "spare" : "joining"
@@ -221,7 +228,25 @@ export class Lane {
    * is told to stop when all lanes have none left.
    */
   private rest(): void {
+    if (!this.halting && !this.resuming) return
+    // Nothing is read in vain, and all of it is read again later.
+    if (!this.holdings.moving) this.emit(this.holdings.align({ ahead: this.read, caughtUp: [] }))
     if (this.halt !== undefined && this.tasks.rest(this.halt)) this.commits.collect(this.now)
+  }
+
+  /** Behind a poll, as `align`: what a poll that had been under way brought of them was dropped. */
+  private goOn(): void {
+    if (!this.resuming || this.phase !== "running" || this.leaves || this.holdings.moving || this.read.length > 0)
+      return
+    this.resuming = false
+    for (const task of this.tasks.all()) task.goOn()
+    const caughtUp = [...this.tasks.all()].filter(task => !task.internal)
+    this.emit(this.holdings.align({ ahead: [], caughtUp }))
+  }
+
+  /** What is read from outside. */
+  private get read(): readonly Task[] {
+    return [...this.tasks.all()].filter(task => !task.internal && !this.holdings.isHeldBack(task))
   }
 
   // ── records ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -245,11 +270,12 @@ export class Lane {
     const batch = this.inbox
     this.inbox = undefined
     if (this.doomed) return
-    if (batch !== undefined) this.tasks.run(batch, this.halting)
+    if (batch !== undefined) this.tasks.run(batch, this.halting || this.resuming)
     // A slice only: the end of a large window does not hold up what follows it.
     const fired = this.tasks.fire(Math.max(this.options.resultsAtOnce, batch?.count ?? 0))
     this.options.metrics.add("recordsIn", batch?.count ?? 0)
     if (batch !== undefined || fired) this.commits.collect(this.now)
+    this.goOn()
     this.align()
   }
 
@@ -260,7 +286,7 @@ export class Lane {
   private align(): void {
     const { alignment, clock, metrics } = this.options
     const { tasks, holdings } = this
-    if (this.phase !== "running" || this.leaves || this.halting || holdings.moving) return
+    if (this.phase !== "running" || this.leaves || this.halting || this.resuming || holdings.moving) return
     const isHeld = (task: Task) => holdings.isHeldBack(task)
     this.emit(holdings.align(alignment.look(tasks.all(), isHeld, this.now, clock.now, metrics)))
   }

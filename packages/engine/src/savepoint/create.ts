@@ -34,6 +34,11 @@ export interface NewSavepoint {
   readonly drained: boolean
 }
 
+/** Has the job rest while it is looked at for where everything stands: what is written is of that moment. */
+export type Rests = <A, E extends LogError | SavepointError, R>(
+  look: Effect.Effect<A, E, R>
+) => Effect.Effect<A, E | SavepointError, R>
+
 /**
  * Writes a savepoint of a job, whether it runs or not, from what is committed: of each partition the newest checkpoint
  * and the changelog behind it. State and source offset of a partition are of one transaction, and partitions know nothing
@@ -44,7 +49,8 @@ export const createSavepoint = (
   plan: Plan,
   job: JobConfig,
   savepoint: NewSavepoint,
-  breathe: Effect.Effect<void> = Effect.void
+  breathe: Effect.Effect<void> = Effect.void,
+  rests: Rests = effect => effect
 ): Effect.Effect<Manifest, LogError | BlobError | SavepointError, Clients | Blobs | SavepointBlobs> =>
   Effect.scoped(
     Effect.gen(function* () {
@@ -68,7 +74,7 @@ export const createSavepoint = (
             )
           )
       const staged = exchangeTopics(plan, job.app).length > 0
-      const cut = staged ? yield* takeCut(plan, job) : NO_CUT
+      const cut = staged ? yield* rests(takeCut(plan, job)) : NO_CUT
       yield* beginSavepoint(savepoint.id, job.app)
       for (const [i, topic] of topics.entries()) {
         for (let partition = 0; partition < (sources.get(topic) ?? 0); partition++) {

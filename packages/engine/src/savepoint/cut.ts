@@ -82,7 +82,7 @@ const restless = (app: string, what: string) =>
   new SavepointError({
     message:
       `${app} has several stages, and something is always on its way between them (${what}): no savepoint can be taken of that. ` +
-      "Let it end with one: headrace savepoint create --url http://… --stop, after a start if it does not run; then start it again, which goes on from where it ended"
+      "Ask the job itself, which sees to that: headrace savepoint create --url http://… (--stop: and ends), after a start if it does not run"
   })
 
 export const partitionsOf = (

@@ -101,6 +101,10 @@ export abstract class PartitionTask implements Task {
     return true
   }
 
+  goOn(): void {
+    this.haltedAt = undefined
+  }
+
   halted(number: number): boolean {
     return this.haltedAt === number
   }

@@ -26,6 +26,8 @@ export interface Task extends TopicPartition {
    * hears of it, and nothing becomes due afterwards. Whether something happened that is to be committed.
    */
   readonly halt: (number: number) => boolean
+  /** It is at rest no more. */
+  readonly goOn: () => void
   /** It has come to rest by this halt. */
   readonly halted: (number: number) => boolean
   /** Goes on at this offset: nothing that is a record stands before it. Part of the next transaction. */
