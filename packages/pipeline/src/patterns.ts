@@ -69,7 +69,7 @@ export const matchOf = <A, AE, K extends string | number | bigint = string, KE =
 export interface TopicOptions {
   /** Where it is said what became of each record. Default: `<topic>.replies`. */
   readonly replies?: string
-  /** Where records go that are no `Control`. Default: `<topic>.undecodable`. */
+  /** Where records go that are no `Control`, or stand under another key. Default: `<topic>.undecodable`. */
   readonly undecodable?: string
 }
 

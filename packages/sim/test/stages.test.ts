@@ -3,7 +3,7 @@ import { expect, test } from "bun:test"
 import { ByteWriter, END_OF_TIME, NO_WATERMARK } from "@headrace/core"
 import { exchangeTopics, KEY_LENGTH, OUTPUT_STRIDE, Outputs, outputTopics, STRIDE } from "@headrace/engine"
 import { Schema } from "effect"
-import { Agg, Pipeline, type Plan, Sink, Source, toPlan, Window } from "headrace"
+import { Agg, DeadLetter, Pipeline, type Plan, Sink, Source, toPlan, Window } from "headrace"
 import { exchangeOver, makeTask, type Task, type TaskParts } from "../src/engine.ts"
 import { chainParts } from "../src/node.ts"
 import { EventSchema, groupOf, SOURCE } from "../src/pipelines.ts"
@@ -280,4 +280,22 @@ test("over all keys nothing stays behind in a partition that has gone quiet", ()
   all.parts.clock.now += IDLE_AFTER_MS + 1
   all.look()
   expect(all.totals).toEqual(["all@0: 2"])
+})
+
+test("in a topic of the job's own, what people write under a wrong key goes to the dead letters", () => {
+  const source = Source.kafka(SOURCE, EventSchema, { key: "account", onDecodeError: DeadLetter.to("dead") })
+  const made = { ...source, spec: { ...source.spec, made: {} } }
+  const own = toPlan(Pipeline.make("sim").from(made).to(Sink.kafka("copies", EventSchema)))
+  const outputs = new Outputs()
+  const parts = chainParts(own, new World(1, undefined, undefined), {}, () => {})
+  const task = makeTask(parts, { topic: SOURCE, partition: 0 }, () => outputs)
+  task.start({ offset: 0, committed: 0 })
+  const batch = batchOf([event(1, 500), event(2, 600), event(3, 700)], 0)
+  batch.bytes[batch.index[STRIDE + 2]!] = "b".charCodeAt(0)
+  task.process(batch, 0, 3)
+  const topics = Array.from(
+    { length: outputs.count },
+    (_, i) => outputTopics(own, APP)[outputs.index[i * OUTPUT_STRIDE]!]
+  )
+  expect(topics).toEqual(["copies", "dead", "copies"])
 })

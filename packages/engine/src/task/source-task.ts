@@ -31,6 +31,8 @@ export class SourceTask extends PartitionTask {
   private current = NO_WATERMARK
   private ended = false
   private readonly keySpan: FieldSpan | undefined
+  /** A topic of the job's own that people write to: what has another key goes where what cannot be decoded goes. */
+  private readonly diverts: string | undefined
   /** Of this run of records no key has been looked at. */
   private unchecked = false
 
@@ -43,6 +45,9 @@ export class SourceTask extends PartitionTask {
     if (decoder === undefined) throw new Error(`No decoder was made for ${source.topic}`)
     this.decoder = decoder
     this.keySpan = source.key === undefined ? undefined : decoder.span(source.key)
+    const { made, onDecodeError } = source
+    if (made !== undefined && this.keySpan !== undefined && onDecodeError.kind === "deadLetter")
+      this.diverts = onDecodeError.topic
     this.build()
   }
 
@@ -115,7 +120,11 @@ export class SourceTask extends PartitionTask {
     } catch (error) {
       return this.undecodable(error)
     }
-    if (this.unchecked) this.checkKey(this.keySpan!)
+    if (this.unchecked || this.diverts !== undefined) {
+      const wrong = this.wrongKey(this.keySpan!)
+      if (wrong !== undefined && this.diverts !== undefined) return this.chain.deadLetter(this.diverts, wrong)
+      if (wrong !== undefined) throw wrong
+    }
     try {
       const timestamp = this.eventTime === undefined ? context.timestamp : this.eventTime(view)
       this.observe(view, timestamp)
@@ -132,13 +141,13 @@ export class SourceTask extends PartitionTask {
   }
 
   /** State stands in the partition of its key: where that is not the record's own, it would be in several. */
-  private checkKey(field: FieldSpan): void {
+  private wrongKey(field: FieldSpan): LogError | undefined {
     this.unchecked = false
     const { bytes, keyStart, keyLength } = this.chain.context
     const key = keyLength < 0 ? undefined : bytes.subarray(keyStart, keyStart + keyLength)
     const value = bytes.subarray(field.start(), field.end())
-    if (key !== undefined && compareBytes(key, value) === 0) return
-    throw new LogError(
+    if (key !== undefined && compareBytes(key, value) === 0) return undefined
+    return new LogError(
       "Stop",
       `${this.where()} has ${key === undefined ? "no key" : `the key ${shown(key)}`}, but ${this.source.key} is ${shown(value)}: ` +
         `the source ${this.source.id} says key: "${this.source.key}". Take that away, and records are sent to the partitions of the field`
