@@ -1,12 +1,17 @@
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { Worker } from "node:worker_threads"
-import { median } from "../bench/figures.ts"
+import { toPlan } from "headrace"
 import { count } from "../src/text.ts"
 import { type NexmarkOptions, nexmarkDefaults } from "./generator/options.ts"
 import type { Rate } from "./memory/run.ts"
 import type { MemoryTask } from "./memory/thread.ts"
 import { operatorsOf } from "./operators.ts"
 import { QUERIES } from "./queries.ts"
+import { type Rated, rated } from "./rated.ts"
 
 /**
  * `npm run nexmark`: the rate of each query in one lane whose log is in memory (decoding, operators, state with its changes,
@@ -32,11 +37,6 @@ interface Bench {
   readonly measure: (query: string, round: number) => Promise<Rated>
   readonly close: () => Promise<void>
 }
-/** What was measured, and what else the table shows of it. */
-interface Rated extends Omit<Rate, "results"> {
-  readonly more: Readonly<Record<string, string>>
-}
-
 const inMemory: Bench = {
   measure: async query => {
     const task: MemoryTask = { query, options, events }
@@ -52,21 +52,42 @@ const inMemory: Bench = {
 
 /** The servers' packages are needed for this only. */
 const onKafka = async (): Promise<Bench> => {
-  const [{ startKafka, startRegistry }, { fill }, { runOnKafka }] = await Promise.all([
+  const [{ startKafka, startRegistry }, { fill }, { runOnKafka }, { startRun }] = await Promise.all([
     import("@headrace/dev"),
     import("./kafka/fill.ts"),
-    import("./kafka/run.ts")
+    import("./kafka/run.ts"),
+    import("../bench/process.ts")
   ])
   const [kafka, registry] = await Promise.all([startKafka({ profile: "throughput" }), startRegistry()])
-  const cluster = { bootstrap: kafka.bootstrap, registry: registry.url, brokerPid: kafka.pid, partitions: 4 }
+  const cluster = {
+    kafka: { bootstrap: kafka.bootstrap, settings: {} },
+    registry: { url: registry.url },
+    brokerPid: kafka.pid,
+    partitions: 4,
+    replication: 1
+  }
+  const directory = mkdtempSync(join(tmpdir(), "headrace-nexmark-"))
+  const start = async (query: string, app: string) => {
+    const module = fileURLToPath(new URL(`./queries/${query}.ts`, import.meta.url))
+    const { child, said, end } = await startRun(module, join(directory, "log"), {
+      ...{ app, lanes: flags.lanes, kafka: kafka.bootstrap, registry: registry.url },
+      checkpoints: join(directory, app)
+    })
+    return { pid: child.pid ?? 0, ended: () => child.exitCode !== null, said, stop: end }
+  }
   await fill(cluster, options, events)
   return {
     measure: async (query, round) => {
-      const { ownCpu, brokerCpu, ...rate } = await runOnKafka(cluster, query, round, Number(flags.lanes))
+      const app = `nexmark-${query}-${round}`
+      const plan = toPlan(QUERIES[query]!)
+      const { ownCpu, brokerCpu, ...rate } = await runOnKafka(cluster, plan, app, () => start(query, app))
       const more = { lanes: flags.lanes, "broker CPU s/M": ((brokerCpu * 1e6) / rate.events).toFixed(2) }
       return { ...rate, cpuSeconds: ownCpu, more }
     },
-    close: async () => void (await Promise.all([kafka.stop(), registry.stop()]))
+    close: async () => {
+      await Promise.all([kafka.stop(), registry.stop()])
+      rmSync(directory, { recursive: true, force: true })
+    }
   }
 }
 
@@ -77,34 +98,11 @@ const wanted = (): readonly string[] => {
   throw new Error(`There is no query ${unknown.join(", ")}: there are ${Object.keys(QUERIES).join(", ")}`)
 }
 
-const rowOf = (query: string, rounds: readonly Rated[]) => {
-  const rate = median(rounds.map(({ events, seconds }) => events / seconds))
-  return {
-    query,
-    operators: operatorsOf(QUERIES[query]!) || "none",
-    events: count(events),
-    "events/s": count(rate),
-    "ns/event": count(1e9 / rate),
-    "CPU s/M": median(rounds.map(({ events, cpuSeconds }) => (cpuSeconds * 1e6) / events)).toFixed(2),
-    ...rounds.at(-1)!.more
-  }
-}
-
 const queries = wanted()
 const bench = flags.kafka ? await onKafka() : inMemory
-const rows = []
-for (const query of queries) {
-  try {
-    const rounds: Rated[] = []
-    for (let round = 0; round < Number(flags.rounds); round++) rounds.push(await bench.measure(query, round))
-    const row = rowOf(query, rounds)
-    console.log(`${query}: ${row["events/s"]} events/s`)
-    rows.push(row)
-  } catch (error) {
-    // The figures of the others are not lost.
-    console.error(`${query} failed: ${error instanceof Error ? error.message : error}`)
-    process.exitCode = 1
-  }
-}
+const rounds = Number(flags.rounds)
+const operators = (query: string) => operatorsOf(toPlan(QUERIES[query]!))
+const { rows, failed } = await rated({ queries, rounds, operators, measure: bench.measure, print: console })
 await bench.close()
 console.table(rows)
+if (failed) process.exitCode = 1

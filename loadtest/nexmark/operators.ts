@@ -1,9 +1,9 @@
-import { type Node, type Pipeline, toPlan } from "headrace"
+import type { Node, Plan } from "headrace"
 
 /** What a query is made of, in a few words: its steps in their order, less those that only say what others are about. */
-export const operatorsOf = (query: Pipeline.Pipeline<never>): string =>
-  toPlan(query)
-    .nodes.map(shown)
+export const operatorsOf = (plan: Plan): string =>
+  plan.nodes
+    .map(shown)
     .filter(text => text !== undefined)
     .join(" → ")
 

@@ -1,6 +1,6 @@
 /**
  * Makes `dist/headrace`: one executable with the engine, its worker threads, the native client, what pipelines may
- * import, and the payments pipeline. Run from anywhere: `bun packages/app/build.ts [outfile]`.
+ * import, the payments pipeline and Nexmark's queries. Run from anywhere: `bun packages/app/build.ts [outfile]`.
  */
 import { mkdirSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
@@ -60,7 +60,7 @@ const pipelines = new Map(await Promise.all(Object.values(BUILT_IN).map(bundled)
 const embeddedPipelines: BunPlugin = {
   name: "embedded-pipelines",
   setup(build) {
-    build.onLoad({ filter: /\/pipeline\.ts$/ }, ({ path }) => {
+    build.onLoad({ filter: /\/(pipeline|q\d+)\.ts$/ }, ({ path }) => {
       const contents = pipelines.get(path)
       return contents === undefined ? undefined : { contents, loader: "js" }
     })

@@ -1,12 +1,14 @@
 import { avroCodecs } from "@headrace/avro"
 import { Admin, Producer } from "@headrace/kafka"
-import { Effect } from "effect"
+import { Effect, Redacted } from "effect"
 import { type Feed, feedOf } from "../feed.ts"
 import type { NexmarkOptions } from "../generator/options.ts"
-import type { Cluster } from "./run.ts"
+import { type Cluster, settingsOf } from "./run.ts"
 
-const TOPICS = ["nexmark.persons", "nexmark.auctions", "nexmark.bids"]
+const STREAM_TOPICS = ["nexmark.persons", "nexmark.auctions", "nexmark.bids"]
 const SIDE = "nexmark.side"
+/** All that `fill` makes. */
+export const NEXMARK_TOPICS: readonly string[] = [...STREAM_TOPICS, SIDE]
 const STRIDE = 8
 const BY_KEY = -1
 const QUEUED = 100_000
@@ -14,24 +16,27 @@ const WAIT_MS = 60_000
 
 /** Makes Nexmark's topics and fills them: so many events of the whole stream, and the small table of q13. */
 export const fill = async (cluster: Cluster, options: NexmarkOptions, events: number): Promise<void> => {
-  const admin = Admin.open({ "bootstrap.servers": cluster.bootstrap })
-  const { partitions } = cluster
-  await admin.createTopics([...TOPICS, SIDE].map(topic => ({ topic, partitions, replication: 1, config: {} })))
+  const admin = Admin.open(settingsOf(cluster))
+  const { partitions, replication } = cluster
+  await admin.createTopics(NEXMARK_TOPICS.map(topic => ({ topic, partitions, replication, config: {} })))
   await admin.close()
   const feed = (topics: readonly string[], count: number): Promise<Feed> =>
-    Effect.runPromise(feedOf(topics, options, count).pipe(Effect.provide(avroCodecs({ url: cluster.registry }))))
+    Effect.runPromise(feedOf(topics, options, count).pipe(Effect.provide(avroCodecs(registryOf(cluster)))))
   const producer = Producer.open({
-    "bootstrap.servers": cluster.bootstrap,
+    ...settingsOf(cluster),
     "enable.idempotence": "true",
     "compression.type": "lz4",
     "linger.ms": "20",
     "queue.buffering.max.messages": String(2 * QUEUED)
   })
   await send(producer, await feed([SIDE], 0))
-  await send(producer, await feed(TOPICS, events))
+  await send(producer, await feed(STREAM_TOPICS, events))
   await producer.flush(WAIT_MS)
   await producer.close()
 }
+
+const registryOf = ({ registry: { url, auth } }: Cluster) =>
+  auth === undefined ? { url } : { url, auth: Redacted.make(auth) }
 
 const send = async (producer: Producer, { topics, batches }: Feed): Promise<void> => {
   const ids = topics.map(topic => producer.topicId(topic))

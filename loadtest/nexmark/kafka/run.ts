@@ -1,22 +1,34 @@
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
-import { fileURLToPath } from "node:url"
-import { exchangeTopics, sinkTopics, sourceTopics } from "@headrace/engine"
+import { exchangeTopics, outputTopics, sourceTopics } from "@headrace/engine"
 import { Admin, Consumer, KafkaError } from "@headrace/kafka"
-import { toPlan } from "headrace"
+import type { Plan } from "headrace"
 import { cpuSecondsOf, type Measured } from "../../bench/figures.ts"
-import { type Running, startRun } from "../../bench/process.ts"
 import { endsOf, type Place } from "../../src/measure/reading.ts"
-import { QUERIES } from "../queries.ts"
+import type { KafkaAccess, RegistryAccess } from "../../src/options.ts"
 
 /** Servers with the topics of `fill`. */
 export interface Cluster {
-  readonly bootstrap: string
-  readonly registry: string
+  readonly kafka: KafkaAccess
+  readonly registry: RegistryAccess
+  /** 0: the broker is elsewhere. */
   readonly brokerPid: number
   readonly partitions: number
+  readonly replication: number
 }
+
+/** A pipeline that runs in a process of its own. */
+export interface Started {
+  readonly pid: number
+  readonly ended: () => boolean
+  /** The end of what it printed. */
+  readonly said: () => string
+  readonly stop: () => Promise<void>
+}
+
+/** As clients take it. */
+export const settingsOf = ({ kafka }: Pick<Cluster, "kafka">): Record<string, string> => ({
+  ...kafka.settings,
+  "bootstrap.servers": kafka.bootstrap
+})
 
 const CALL_MS = 10_000
 const LOOK_MS = 50
@@ -27,31 +39,26 @@ const STILL_MS = 3_000
 const STUCK_MS = 60_000
 
 /**
- * A query over the filled topics, exactly once, by `headrace run` in a process of its own. Progress is what its group has
- * committed, asked from outside, of the sources and of the topics between its stages.
+ * A query over the filled topics, exactly once, by `headrace run` in a process of its own, which `start` starts under the name `app`.
+ * Progress is what its group has committed, asked from outside, of the sources and of the topics between its stages. What
+ * it wrote is removed.
  */
-export const runOnKafka = async (cluster: Cluster, query: string, round: number, lanes: number): Promise<Measured> => {
-  const app = `nexmark-${query}-${round}`
-  const plan = toPlan(QUERIES[query]!)
-  const directory = mkdtempSync(join(tmpdir(), "headrace-nexmark-"))
-  const module = fileURLToPath(new URL(`../queries/${query}.ts`, import.meta.url))
-  const running = await startRun(module, join(directory, "log"), {
-    kafka: cluster.bootstrap,
-    registry: cluster.registry,
-    app,
-    lanes: String(lanes),
-    checkpoints: join(directory, "checkpoints")
-  })
-  const group = Consumer.open({ "bootstrap.servers": cluster.bootstrap, "group.id": app })
+export const runOnKafka = async (
+  cluster: Cluster,
+  plan: Plan,
+  app: string,
+  start: () => Promise<Started>
+): Promise<Measured> => {
+  const running = await start()
+  const group = Consumer.open({ ...settingsOf(cluster), "group.id": app })
   try {
     const sources = await endsOf(group, sourceTopics(plan), cluster.partitions)
     const between = exchangeTopics(plan, app).flatMap(topic => placesOf(topic, cluster.partitions))
     return await follow(cluster, group, running, sources, between)
   } finally {
     await group.close()
-    await running.end()
-    rmSync(directory, { recursive: true, force: true })
-    await removeTopics(cluster, sinkTopics(plan))
+    await running.stop()
+    await removeTopics(cluster, outputTopics(plan, app))
   }
 }
 
@@ -59,8 +66,8 @@ const placesOf = (topic: string, partitions: number) =>
   Array.from({ length: partitions }, (_, partition) => ({ topic, partition }))
 
 /** So that what one query wrote is not in the way of the next. */
-const removeTopics = async ({ bootstrap }: Cluster, topics: readonly string[]): Promise<void> => {
-  const admin = Admin.open({ "bootstrap.servers": bootstrap })
+export const removeTopics = async (cluster: Cluster, topics: readonly string[]): Promise<void> => {
+  const admin = Admin.open(settingsOf(cluster))
   await admin.deleteTopics(topics)
   await admin.close()
 }
@@ -77,7 +84,7 @@ interface Mark {
 const follow = async (
   cluster: Cluster,
   group: Consumer,
-  { child, said }: Running,
+  { pid, ended, said }: Started,
   sources: readonly Place[],
   between: readonly Omit<Place, "offset">[]
 ): Promise<Measured> => {
@@ -89,10 +96,10 @@ const follow = async (
     const stages = sum(await committedOf(group, between))
     const at = performance.now()
     if (events !== last?.events || stages !== last.stages)
-      last = { events, stages, at, ownCpu: cpuSecondsOf(child.pid ?? 0), brokerCpu: cpuSecondsOf(cluster.brokerPid) }
+      last = { events, stages, at, ownCpu: cpuSecondsOf(pid), brokerCpu: cpuSecondsOf(cluster.brokerPid) }
     if (events >= total * WARM_UP) first ??= last
     if (events === total && at - last.at > STILL_MS) break
-    if (child.exitCode !== null || at - last.at > STUCK_MS)
+    if (ended() || at - last.at > STUCK_MS)
       throw new Error(`the query stopped at ${events} of ${total} events:\n${said()}`)
     await new Promise(resolve => setTimeout(resolve, LOOK_MS))
   }

@@ -10,6 +10,8 @@ import { selfCommand } from "./place.ts"
 export interface ChildOptions extends Pick<JobConfig, "kafka" | "registry" | "lanes" | "replication"> {
   /** A file, or a pipeline's name. */
   readonly pipeline: string
+  /** Default: the pipeline's own name. */
+  readonly app?: string
   /** Without it no tables are filled. */
   readonly clickhouse?: NonNullable<JobConfig["clickhouse"]>
   /** Default: a directory that goes with the process. */
@@ -21,6 +23,9 @@ export interface ChildPipeline {
   readonly pid: number
   /** Its health and metrics. */
   readonly url: string
+  readonly ended: () => boolean
+  /** The end of its log. */
+  readonly said: () => string
   /** Clean stop, by force after 15 s. */
   stop(): Promise<void>
   /** From now on it outlives this process. */
@@ -37,7 +42,11 @@ export const childPipeline = async (options: ChildOptions): Promise<ChildPipelin
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
   const child = start(runArguments(options, directory, port), secretsOf(options, directory), log)
-  const stop = () => end(child).then(clear)
+  const stop = async () => {
+    await end(child)
+    process.off("exit", clear)
+    clear()
+  }
   try {
     await ready(child, url, log)
   } catch (error) {
@@ -48,11 +57,13 @@ export const childPipeline = async (options: ChildOptions): Promise<ChildPipelin
     process.off("exit", clear)
     return new Promise<void>(resolve => child.stdin?.end("keep\n", resolve))
   }
-  return { pid: child.pid ?? 0, url, stop, keep }
+  const ended = () => child.exitCode !== null || child.signalCode !== null
+  return { pid: child.pid ?? 0, url, ended, said: () => tail(log), stop, keep }
 }
 
 const runArguments = (options: ChildOptions, directory: string, port: number): string[] => [
   ...["run", options.pipeline, "--stop-with-stdin", "--scratch", directory],
+  ...(options.app === undefined ? [] : ["--app", options.app]),
   ...["--kafka", options.kafka.bootstrap, "--registry", options.registry.url],
   ...tables(options.clickhouse),
   ...["--lanes", String(options.lanes), "--replication", String(options.replication), "--port", String(port)],

@@ -4,6 +4,7 @@ import { Command, Flag } from "effect/cli"
 import { childPipeline } from "./child.ts"
 import { ConfigError, jobOf, loadSettings, storeText } from "./config.ts"
 import { loadFlags, warmUpMs } from "./loadFlags.ts"
+import { nexmarkCommand } from "./nexmarkCommand.ts"
 import { startPart } from "./part.ts"
 import { flagsOf, kafkaSetting, settingFlags } from "./settingFlags.ts"
 import { userErrors } from "./userErrors.ts"
@@ -49,6 +50,7 @@ export const loadtestCommand = Command.make(
     effect => userErrors(Effect.scoped(effect))
   )
 ).pipe(
+  Command.withSubcommands([nexmarkCommand]),
   Command.withDescription("Runs the payments pipeline on a cluster, sends it a load, and audits what comes out"),
   Command.withExamples([
     {

@@ -18,8 +18,14 @@ export const workerFile = (): string => fileAt("workers/task.ts")
 /** What the load generator's threads run. */
 export const loadWorkerFile = (): string => fileAt("loadtest/src/worker.ts")
 
+/** Nexmark's queries, of the public list, but q10, which writes files. */
+export const NEXMARK_QUERIES: readonly string[] = Array.from({ length: 23 }, (_, i) => `q${i}`).filter(q => q !== "q10")
+
 /** The pipelines that this program brings along, by the names under which `run` and `explain` know them. */
-export const BUILT_IN: Readonly<Record<string, string>> = { payments: "loadtest/src/scenarios/payments/pipeline.ts" }
+export const BUILT_IN: Readonly<Record<string, string>> = {
+  payments: "loadtest/src/scenarios/payments/pipeline.ts",
+  ...Object.fromEntries(NEXMARK_QUERIES.map(query => [`nexmark-${query}`, `loadtest/nexmark/queries/${query}.ts`]))
+}
 
 /** The module of a pipeline: one of those, or a file, relative to a directory. */
 export const pipelineFile = (name: string, directory = "."): string => {

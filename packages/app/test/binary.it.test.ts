@@ -11,7 +11,9 @@ import {
   startKafka,
   startRegistry
 } from "@headrace/dev"
+import { Admin } from "@headrace/kafka"
 import { paymentsModule } from "@headrace/loadtest"
+import { NEXMARK_TOPICS } from "@headrace/loadtest/nexmark"
 import { scratch } from "./scratch.ts"
 
 /** The binary alone in an empty directory, with nothing of the repository in sight. */
@@ -162,6 +164,23 @@ test("a load test needs no ClickHouse, and takes what a guarded broker wants", a
   await succeed(["loadtest", "--kafka", guarded, "--registry", registry.url, ...access, ...load])
   expectReport("kafka.json", 2000, false)
 }, 60_000)
+
+test("runs Nexmark's queries on a cluster, prints their rates, and leaves no topics behind", async () => {
+  const run = ["--queries", "q0,q5", "--events", "300000", "--lanes", "1", "--partitions", "2"]
+  const output = await succeed(["loadtest", "nexmark", ...clusters(), ...run])
+  expect(output).toMatch(/q0: [\d,]+ events\/s/)
+  expect(output).toMatch(/q5: [\d,]+ events\/s/)
+  const admin = Admin.open({ "bootstrap.servers": kafka.bootstrap })
+  const { topics } = await admin.metadata([...NEXMARK_TOPICS, "nexmark-q5-0-changelog-nexmark.bids"])
+  await admin.close()
+  expect(topics.filter(({ partitions }) => partitions.length > 0)).toEqual([])
+}, 120_000)
+
+test("says which of Nexmark's queries there are", async () => {
+  const child = start(["loadtest", "nexmark", ...clusters(), "--queries", "q10"])
+  expect(`${await child.stdout.text()}${await child.stderr.text()}`).toContain("expected some of q0,q1,q2")
+  expect(await child.exited).not.toBe(0)
+})
 
 const COPY = `import { Schema } from "effect"
 import { Pipeline, Sink, Source } from "headrace"

@@ -1,0 +1,5 @@
+export { nexmarkDefaults } from "./generator/options.ts"
+export { fill, NEXMARK_TOPICS } from "./kafka/fill.ts"
+export { type Cluster, removeTopics, runOnKafka } from "./kafka/run.ts"
+export { operatorsOf } from "./operators.ts"
+export { rated } from "./rated.ts"
