@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 
 export const median = (values: readonly number[]): number => {
   const sorted = [...values].sort((a, b) => a - b)
@@ -13,8 +13,9 @@ const STIME = 14
 
 /** CPU seconds that a process has used, all its threads; 0 for a process that cannot be seen. */
 export const cpuSecondsOf = (pid: number): number => {
-  if (pid === 0) return 0
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
+  const file = `/proc/${pid}/stat`
+  if (!existsSync(file)) return 0
+  const stat = readFileSync(file, "utf8")
   // The second field is the program's name, which may hold blanks and brackets.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
   return (Number(fields[UTIME - 2]) + Number(fields[STIME - 2])) / TICKS_PER_SECOND
