@@ -160,7 +160,7 @@ for (const [name, assigner] of Object.entries(ASSIGNERS))
             const whole = new Partition(spec).run(events).end()
             expect(sorted([...earlier, ...later])).toEqual(sorted([whole]))
           }),
-          { numRuns: 60 }
+          { numRuns: 25 }
         )
       })
 
@@ -177,7 +177,7 @@ for (const [name, assigner] of Object.entries(ASSIGNERS))
             const third = run(second, 5, three).map(partition => partition.end())
             expect(sorted([...first, ...second, ...third])).toEqual(sorted([new Partition(spec).run(events).end()]))
           }),
-          { numRuns: 40 }
+          { numRuns: 15 }
         )
       })
     })

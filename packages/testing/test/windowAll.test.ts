@@ -105,7 +105,7 @@ describe("a window over all keys in two phases", () => {
           fc.property(steps, all => {
             expect(run(folded, all, partitions)).toEqual(run(plain, all, partitions))
           }),
-          { numRuns: 60 }
+          { numRuns: 25 }
         )
       })
 
@@ -123,7 +123,8 @@ describe("a window over all keys in two phases", () => {
         const sum = counts.reduce((total, n) => total + n, 0)
         expect(sum).toBeLessThanOrEqual(sent.length)
         if (onTime.length === sent.length) expect(sum).toBe(sent.length)
-      })
+      }),
+      { numRuns: 25 }
     )
   })
 
@@ -247,7 +248,7 @@ describe("results that take the place of others", () => {
           if (name === "session") for (const row of left) expect([...last.values()]).toContain(row)
           else expect(left).toEqual([...last.values()].toSorted())
         }),
-        { numRuns: 60 }
+        { numRuns: 25 }
       )
     })
 

@@ -90,5 +90,6 @@ for (const assigner of ASSIGNERS)
           expect(lastOf(ofParts.results)).toEqual(lastOf(ofEvents.results))
           const { late, between } = { late: ofEvents.window.late.count, between: ofEvents.window.late.between }
           expect({ late: ofParts.window.late.count, between: ofParts.window.late.between }).toEqual({ late, between })
-        })
+        }),
+        { numRuns: 50 }
       ))
