@@ -1,5 +1,6 @@
 export { nexmarkDefaults } from "./generator/options.ts"
 export { fill, NEXMARK_TOPICS } from "./kafka/fill.ts"
 export { type Cluster, removeTopics, runOnKafka } from "./kafka/run.ts"
+export { measureInMemory } from "./memory/measure.ts"
 export { operatorsOf } from "./operators.ts"
 export { rated } from "./rated.ts"

@@ -3,12 +3,9 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import { Worker } from "node:worker_threads"
 import { toPlan } from "headrace"
-import { count } from "../src/text.ts"
 import { type NexmarkOptions, nexmarkDefaults } from "./generator/options.ts"
-import type { Rate } from "./memory/run.ts"
-import type { MemoryTask } from "./memory/thread.ts"
+import { measureInMemory } from "./memory/measure.ts"
 import { operatorsOf } from "./operators.ts"
 import { QUERIES } from "./queries.ts"
 import { type Rated, rated } from "./rated.ts"
@@ -37,16 +34,11 @@ interface Bench {
   readonly measure: (query: string, round: number) => Promise<Rated>
   readonly close: () => Promise<void>
 }
+const moduleOf = (query: string): string => fileURLToPath(new URL(`./queries/${query}.ts`, import.meta.url))
+
 const inMemory: Bench = {
-  measure: async query => {
-    const task: MemoryTask = { query, options, events }
-    const rate = await new Promise<Rate>((resolve, reject) => {
-      const worker = new Worker(new URL("./memory/thread.ts", import.meta.url), { workerData: task })
-      worker.once("message", resolve)
-      worker.once("error", reject)
-    })
-    return { ...rate, more: { results: count(rate.results) } }
-  },
+  measure: query =>
+    measureInMemory(new URL("./memory/thread.ts", import.meta.url), { module: moduleOf(query), options, events }),
   close: async () => {}
 }
 
@@ -68,8 +60,7 @@ const onKafka = async (): Promise<Bench> => {
   }
   const directory = mkdtempSync(join(tmpdir(), "headrace-nexmark-"))
   const start = async (query: string, app: string) => {
-    const module = fileURLToPath(new URL(`./queries/${query}.ts`, import.meta.url))
-    const { child, said, end } = await startRun(module, join(directory, "log"), {
+    const { child, said, end } = await startRun(moduleOf(query), join(directory, "log"), {
       ...{ app, lanes: flags.lanes, kafka: kafka.bootstrap, registry: registry.url },
       checkpoints: join(directory, app)
     })

@@ -11,7 +11,7 @@ import { BUILT_IN } from "./src/place.ts"
 const root = fileURLToPath(new URL("../../", import.meta.url))
 
 /** What runs in threads. In the binary each is found under EMBEDDED + its path from the root (see src/place.ts). */
-const WORKERS = ["workers/task.ts", "loadtest/src/worker.ts"]
+const WORKERS = ["workers/task.ts", "loadtest/src/worker.ts", "loadtest/nexmark/memory/thread.ts"]
 const PISCINA_WORKER = "node_modules/piscina/dist/worker.js"
 const EMBEDDED = "/$bunfs/root/"
 

@@ -29,6 +29,10 @@ export const nexmarkCommand = Command.make(
   {
     kafkaSetting,
     ...settingFlags(SETTINGS),
+    memory: Flag.Boolean("memory").pipe(
+      Flag.withDescription("Without a cluster: in one lane of this process, whose log is in memory"),
+      Flag.withDefault(false)
+    ),
     queries: Flag.String("queries").pipe(
       Flag.filterMap(
         text => Option.fromUndefinedOr(queriesOf(text)),
@@ -44,8 +48,9 @@ export const nexmarkCommand = Command.make(
     seed: Flag.Int("seed").pipe(Flag.withDescription("The same seed makes the same events"), Flag.withDefault(1))
   },
   Effect.fnUntraced(
-    function* ({ queries, events, rounds, partitions, seed, ...given }) {
-      const { nexmark } = yield* Effect.promise(() => import("./nexmark.ts"))
+    function* ({ memory, queries, events, rounds, partitions, seed, ...given }) {
+      const { nexmark, nexmarkInMemory } = yield* Effect.promise(() => import("./nexmark.ts"))
+      if (memory) return yield* nexmarkInMemory({ queries, events, rounds, partitions, seed })
       const job = jobOf(yield* loadSettings("nexmark-q0", flagsOf(given)), "nexmark")
       yield* nexmark(job, { queries, events, rounds, partitions, seed })
     },
@@ -59,6 +64,7 @@ export const nexmarkCommand = Command.make(
     {
       command: "headrace loadtest nexmark --kafka localhost:9092 --registry http://localhost:8081 --queries q0,q5",
       description: "Two of the queries over a million events"
-    }
+    },
+    { command: "headrace loadtest nexmark --memory", description: "All of them, and no servers" }
   ])
 )

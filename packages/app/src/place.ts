@@ -18,6 +18,9 @@ export const workerFile = (): string => fileAt("workers/task.ts")
 /** What the load generator's threads run. */
 export const loadWorkerFile = (): string => fileAt("loadtest/src/worker.ts")
 
+/** What a thread runs that measures one of Nexmark's queries. */
+export const nexmarkWorkerFile = (): string => fileAt("loadtest/nexmark/memory/thread.ts")
+
 /** Nexmark's queries, of the public list, but q10, which writes files. */
 export const NEXMARK_QUERIES: readonly string[] = Array.from({ length: 23 }, (_, i) => `q${i}`).filter(q => q !== "q10")
 

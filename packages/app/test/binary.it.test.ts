@@ -176,6 +176,12 @@ test("runs Nexmark's queries on a cluster, prints their rates, and leaves no top
   expect(topics.filter(({ partitions }) => partitions.length > 0)).toEqual([])
 }, 120_000)
 
+test("runs Nexmark's queries without any server", async () => {
+  const output = await succeed(["loadtest", "nexmark", "--memory", "--queries", "q0,q5", "--events", "60000"])
+  expect(output).toMatch(/q0: [\d,]+ events\/s/)
+  expect(output).toMatch(/q5: [\d,]+ events\/s/)
+}, 60_000)
+
 test("says which of Nexmark's queries there are", async () => {
   const child = start(["loadtest", "nexmark", ...clusters(), "--queries", "q10"])
   expect(`${await child.stdout.text()}${await child.stderr.text()}`).toContain("expected some of q0,q1,q2")
