@@ -55,11 +55,12 @@ const edgesTo = (node: Node, plan: Plan): readonly (readonly [from: string, arro
     return sinks.map(({ id }) => [id, "-->"] as const)
   }
   const isLate = plan.nodes.some(one => lateSinksOf(one).includes(node.id))
-  const [left, right] = inputsOf(node)
+  const [left, right, ...others] = inputsOf(node)
   if ("left" in node)
     return [
       [left!, "-- left -->"],
-      [right!, "-- right -->"]
+      [right!, "-- right -->"],
+      ...others.map(id => [id, "-->"] as const)
     ]
   return inputsOf(node).map(id => [id, isLate ? "-. late .->" : "-->"] as const)
 }
