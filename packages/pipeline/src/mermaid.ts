@@ -57,10 +57,6 @@ const edgesTo = (node: Node, plan: Plan): readonly (readonly [from: string, arro
   const isLate = plan.nodes.some(one => lateSinksOf(one).includes(node.id))
   const [left, right, ...others] = inputsOf(node)
   if ("left" in node)
-    return [
-      [left!, "-- left -->"],
-      [right!, "-- right -->"],
-      ...others.map(id => [id, "-->"] as const)
-    ]
+    return [[left!, "-- left -->"], [right!, "-- right -->"], ...others.map(id => [id, "-->"] as const)]
   return inputsOf(node).map(id => [id, isLate ? "-. late .->" : "-->"] as const)
 }
