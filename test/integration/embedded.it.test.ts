@@ -78,7 +78,9 @@ test("two tables in an embedded ClickHouse: waits for its directory, survives ki
   await sendItems(0, 1000)
   const first = await withClickHouse(async () => {
     const waiting = start()
-    await waiting.says(/waiting for ClickHouse: the embedded ClickHouse cannot open .*; does another process use it\?/)
+    await waiting.says(
+      /waiting and trying again: the embedded ClickHouse cannot open .*; does another process use it\?/
+    )
     return waiting
   })
   await filled(first, 1500)

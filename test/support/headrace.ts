@@ -90,8 +90,8 @@ export class Headrace {
       }
     )
     if (text === undefined) return 0
+    if (!text.includes(`# TYPE ${name} `)) throw new Error(`${url}/metrics has no ${name}`)
     const lines = text.split("\n").filter(line => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
-    if (lines.length === 0) throw new Error(`${url}/metrics has no ${name}`)
     return lines.filter(line => line.includes(unit)).reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0)
   }
 

@@ -98,7 +98,8 @@ const expectReport = (file: string, sent: number, tables: boolean): void => {
     rss_mb: number,
     startup_ms: number,
     lanes: 2,
-    ...(tables ? { clickhouse: { rows: sent, lost: 0, duplicated: 0 } } : {})
+    ...(tables ? { clickhouse: { rows: sent, lost: 0, duplicated: 0 } } : {}),
+    patterns: { found: number, missed: 0, false: 0 }
   })
   const { rss_mb, startup_ms, commit_ms, latency_ms } = figures
   for (const figure of [rss_mb, startup_ms, commit_ms.p50, latency_ms.p50]) expect(figure).toBeGreaterThan(0)
