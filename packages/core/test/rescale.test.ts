@@ -3,8 +3,6 @@ import { expect, test } from "bun:test"
 import fc from "fast-check"
 import {
   aggregated,
-  ByteWriter,
-  ChangeSet,
   Deduplicate,
   type Entry,
   type EventTimeOperator,
@@ -24,7 +22,7 @@ import {
   TemporalJoin
 } from "../src/index.ts"
 import { blockOf } from "../src/state/block.ts"
-import { placeOf, rescale } from "./rescaling.ts"
+import { entriesOf, placeOf, rescale } from "./rescaling.ts"
 
 interface Event {
   readonly key: string
@@ -172,11 +170,7 @@ class Partition {
   }
 
   entries(): Entry[] {
-    const out = new ByteWriter()
-    this.state.snapshot(out)
-    const set = new ChangeSet()
-    set.add(out.written())
-    return [...set.merging().rest()]
+    return entriesOf(this.state)
   }
 
   restore(entries: Iterable<Entry>): this {

@@ -3,8 +3,6 @@ import { describe, expect, test } from "bun:test"
 import fc from "fast-check"
 import {
   type Aggregate,
-  ByteWriter,
-  ChangeSet,
   END_OF_TIME,
   type Entry,
   type GridAssigner,
@@ -17,7 +15,7 @@ import {
 } from "../src/index.ts"
 import { blockOf } from "../src/state/block.ts"
 import { clockDefinition } from "../src/state/schema.ts"
-import { placeOf, rescale } from "./rescaling.ts"
+import { entriesOf, placeOf, rescale } from "./rescaling.ts"
 
 interface Event {
   readonly key: string
@@ -81,11 +79,7 @@ class Partition {
   }
 
   entries(): Entry[] {
-    const out = new ByteWriter()
-    this.state.snapshot(out)
-    const set = new ChangeSet()
-    set.add(out.written())
-    return [...set.merging().rest()]
+    return entriesOf(this.state)
   }
 
   restore(entries: Iterable<Entry>): this {

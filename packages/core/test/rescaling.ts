@@ -1,7 +1,25 @@
 /** State of one number of partitions in another, as a savepoint's restore makes it. */
-import { type Entry, partitionOf, Rebuild, type StateDefinition, Survey } from "../src/index.ts"
+import {
+  ByteWriter,
+  ChangeSet,
+  type Entry,
+  type PartitionState,
+  partitionOf,
+  Rebuild,
+  type StateDefinition,
+  Survey
+} from "../src/index.ts"
 
 type Definitions = ReadonlyMap<string, StateDefinition>
+
+/** All that a partition keeps, in order. */
+export const entriesOf = (state: PartitionState): Entry[] => {
+  const out = new ByteWriter()
+  state.snapshot(out)
+  const set = new ChangeSet()
+  set.add(out.written())
+  return [...set.merging().rest()]
+}
 
 /** The entries of each partition of `after`, made of those of the partitions before. */
 export const rescale = (before: readonly Entry[][], after: number, definitions: Definitions): Entry[][] => {

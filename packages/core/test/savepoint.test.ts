@@ -3,8 +3,6 @@ import { describe, expect, test } from "bun:test"
 import fc from "fast-check"
 import {
   type Aggregate,
-  ByteWriter,
-  ChangeSet,
   compareState,
   type Entry,
   GridWindow,
@@ -25,7 +23,7 @@ import {
 import { blockOf } from "../src/state/block.ts"
 import { clockDefinition } from "../src/state/schema.ts"
 import { misfits, type Shape } from "../src/state/shape.ts"
-import { placeOf, rebuilt, rescale } from "./rescaling.ts"
+import { entriesOf, placeOf, rebuilt, rescale } from "./rescaling.ts"
 
 interface Event {
   readonly key: string
@@ -126,11 +124,7 @@ class Partition {
   }
 
   entries(): Entry[] {
-    const out = new ByteWriter()
-    this.state.snapshot(out)
-    const set = new ChangeSet()
-    set.add(out.written())
-    return [...set.merging().rest()]
+    return entriesOf(this.state)
   }
 
   restore(entries: Iterable<Entry>): this {

@@ -4,7 +4,7 @@ import { END_OF_TIME } from "../operator.ts"
 import type { EntryRange, EntryReader } from "./block.ts"
 import { behind, type Cell, cellsOf, compareKeys, type Row, Several } from "./cell.ts"
 import { CellEntries, type CellLayout, rowEnd } from "./cellEntries.ts"
-import { writePut, writeTombstone } from "./changes.ts"
+import { copyPut, writePut, writeTombstone } from "./changes.ts"
 import type { StateHandle } from "./operator.ts"
 import { DueQueue } from "./queue.ts"
 import { RestoredCells } from "./restoredCells.ts"
@@ -117,15 +117,8 @@ export class Cells<V> implements StateHandle {
   snapshot(out: ByteWriter): void {
     for (const rows of [this.young, this.old ?? []])
       for (const [, row] of rows) for (const cell of cellsOf(row)) this.write(out, cell)
-    const { key, value } = this.entries
     for (const entries of [this.restored?.all(), this.spilled?.all()])
-      for (const [name, bytes] of entries ?? []) {
-        key.clear()
-        key.copy(name, 0, name.length)
-        value.clear()
-        value.copy(bytes, 0, bytes.length)
-        writePut(out, key, value)
-      }
+      for (const [key, value] of entries ?? []) copyPut(out, key, value)
   }
 
   restore(handle: number, _namespace: number, entry: EntryRange, removed: boolean): boolean {

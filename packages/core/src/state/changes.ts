@@ -13,23 +13,31 @@ export const TOMBSTONE = 2
 export const PREFIX_TOMBSTONE = 3
 
 /** Appends a put of what the two writers hold. */
-export const writePut = (out: ByteWriter, key: ByteWriter, value: ByteWriter): void => {
-  out.reserve(key.length + value.length + 24)
-  writeKey(out, PUT, key)
-  out.varint(value.length)
-  out.copy(value.bytes, 0, value.length)
+export const writePut = (out: ByteWriter, key: ByteWriter, value: ByteWriter): void =>
+  put(out, key.bytes, key.length, value.bytes, value.length)
+
+/** The same of an entry's bytes, as a store or a block has them. */
+export const copyPut = (out: ByteWriter, key: Uint8Array, value: Uint8Array): void =>
+  put(out, key, key.length, value, value.length)
+
+const put = (out: ByteWriter, key: Uint8Array, keyLength: number, value: Uint8Array, valueLength: number): void => {
+  out.reserve(keyLength + valueLength + 24)
+  writeKey(out, PUT, key, keyLength)
+  out.varint(valueLength)
+  out.copy(value, 0, valueLength)
 }
 
-export const writeTombstone = (out: ByteWriter, key: ByteWriter): void => writeKey(out, TOMBSTONE, key)
+export const writeTombstone = (out: ByteWriter, key: ByteWriter): void =>
+  writeKey(out, TOMBSTONE, key.bytes, key.length)
 
 /** Appends the removal of every key that starts with `prefix`. */
 export const writePrefixTombstone = (out: ByteWriter, prefix: ByteWriter): void =>
-  writeKey(out, PREFIX_TOMBSTONE, prefix)
+  writeKey(out, PREFIX_TOMBSTONE, prefix.bytes, prefix.length)
 
-const writeKey = (out: ByteWriter, kind: number, key: ByteWriter): void => {
+const writeKey = (out: ByteWriter, kind: number, key: Uint8Array, length: number): void => {
   out.u8(kind)
-  out.varint(key.length)
-  out.copy(key.bytes, 0, key.length)
+  out.varint(length)
+  out.copy(key, 0, length)
 }
 
 /**

@@ -4,7 +4,7 @@ import { END_OF_TIME } from "../operator.ts"
 import type { EntryRange } from "./block.ts"
 import type { Cell } from "./cell.ts"
 import { CellEntries, type CellLayout } from "./cellEntries.ts"
-import { writePut, writeTombstone } from "./changes.ts"
+import { copyPut, writePut, writeTombstone } from "./changes.ts"
 import { KeyArena } from "./keyArena.ts"
 import { KeyIndex } from "./keyIndex.ts"
 import { ValueReader } from "./number.ts"
@@ -131,14 +131,7 @@ export class Rows<V extends Row> implements StateHandle {
 
   snapshot(out: ByteWriter): void {
     for (const row of this.rows) if (row !== undefined) this.write(row, out)
-    const { key, value } = this.entries
-    for (const [name, bytes] of this.spilled?.all() ?? []) {
-      key.clear()
-      key.copy(name, 0, name.length)
-      value.clear()
-      value.copy(bytes, 0, bytes.length)
-      writePut(out, key, value)
-    }
+    for (const [key, value] of this.spilled?.all() ?? []) copyPut(out, key, value)
   }
 
   restore(handle: number, _namespace: number, entry: EntryRange, removed: boolean): boolean {
