@@ -1,15 +1,23 @@
 import { Effect } from "effect"
 
-/** Rests after each stretch of work, so that all of it together takes `share` of a processor. */
+/**
+ * Rests after each stretch of work, so that all of it together takes `share` of a processor. What counts is the time that
+ * this thread had a processor: one that waited for a server or a disk has rested.
+ */
 export const breather = (share: number): Effect.Effect<void> => {
-  let since = performance.now()
+  let before = processorMs()
   return Effect.suspend(() => {
-    const worked = performance.now() - since
+    const worked = processorMs() - before
     return Effect.andThen(
       Effect.sleep(worked * (1 / share - 1)),
       Effect.sync(() => {
-        since = performance.now()
+        before = processorMs()
       })
     )
   })
+}
+
+const processorMs = (): number => {
+  const { user, system } = process.threadCpuUsage()
+  return (user + system) / 1000
 }

@@ -109,11 +109,13 @@ export class Headrace {
     await this.ended()
   }
 
-  /** A clean stop; answers with the exit code. */
+  /** A clean stop; answers with the exit code, and where that is not 0 prints what led to it. */
   async stop(): Promise<number> {
     this.ending = true
     this.child.kill("SIGTERM")
-    return this.ended()
+    const code = await this.ended()
+    if (code !== 0) console.error(`A stop ended with ${code}:\n${this.log}`)
+    return code
   }
 
   /** The exit code, once it has ended and its output was read; fails with the log when that takes too long. */
