@@ -2,10 +2,11 @@ import { afterAll, beforeAll, expect, test } from "bun:test"
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { type Kafka, type Registry, type S3, startKafka, startRegistry, startS3 } from "@headrace/dev"
+import { freePorts, type Kafka, type Registry, type S3, startKafka, startRegistry, startS3 } from "@headrace/dev"
 import { Consumer } from "@headrace/kafka"
 import { defaults, ensureTopics, paymentsModule, runLoad } from "@headrace/loadtest"
 import { Effect } from "effect"
+import { gateTo } from "../support/gate.ts"
 import { Headrace, poll } from "../support/headrace.ts"
 import { auditTopic, auditWindows, ensureIndependentClient } from "../support/independent.ts"
 
@@ -24,9 +25,7 @@ beforeAll(async () => {
   process.env.AWS_ACCESS_KEY_ID = s3.accessKeyId
   process.env.AWS_SECRET_ACCESS_KEY = s3.secretAccessKey
   process.env.AWS_REGION = s3.region
-  config = join(directory, "config.yaml")
-  const checkpoint = { interval: "1 second", retained: 2, s3: { endpoint: s3.endpoint } }
-  await writeFile(config, JSON.stringify({ pipeline: paymentsModule, sinks: "none", checkpoint }))
+  config = await configure("config", s3.endpoint)
 }, 300_000)
 
 afterAll(async () => {
@@ -34,8 +33,15 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true })
 }, 60_000)
 
-const start = (place = `s3://${s3.bucket}/checkpoints`) =>
-  new Headrace(config, {
+const configure = async (name: string, endpoint: string): Promise<string> => {
+  const file = join(directory, `${name}.yaml`)
+  const checkpoint = { interval: "1 second", retained: 2, s3: { endpoint } }
+  await writeFile(file, JSON.stringify({ pipeline: paymentsModule, sinks: "none", checkpoint }))
+  return file
+}
+
+const start = (place = `s3://${s3.bucket}/checkpoints`, file = config) =>
+  new Headrace(file, {
     clusters: { kafka: kafka.bootstrap, registry: registry.url },
     checkpoints: place,
     flags: ["--lanes", "2"]
@@ -94,4 +100,18 @@ test("a bucket that is not there stops the job, and says what to do", async () =
   const headrace = start("s3://nobodys/checkpoints")
   expect(await headrace.ended(60_000)).toBe(1)
   expect(headrace.log).toMatch(/s3:\/\/nobodys\/checkpoints\/.*NoSuchBucket.*Check checkpoint\.store/)
+}, 90_000)
+
+test("a stop does not wait for a checkpoint that the bucket's server does not take", async () => {
+  const options = { ...defaults, kafka: { bootstrap: kafka.bootstrap, settings: {} }, registry: { url: registry.url } }
+  await Effect.runPromise(ensureTopics({ ...options, partitions: PARTITIONS }))
+  const [port] = await freePorts(1)
+  const gate = await gateTo(s3.endpoint, port!)
+  await gate.open()
+  const headrace = start(undefined, await configure("deaf", gate.url))
+  await headrace.says(/running, \d+ ms after the start/)
+  await gate.deafen()
+  expect(await headrace.stop()).toBe(0)
+  expect(headrace.log).not.toContain("by force")
+  await gate.shut()
 }, 90_000)
