@@ -1,10 +1,11 @@
 import { setPriority } from "node:os"
-import { beating, checkpointAll, LaneMetrics, type WorkerMessage, type WorkerTask } from "@headrace/engine"
-import { Deferred, Effect } from "effect"
+import { beating, checkpointAll, LaneMetrics, type WorkerTask } from "@headrace/engine"
+import { Effect } from "effect"
 import { breather } from "./breather.ts"
 import { layerNoted } from "./log.ts"
 import { planOf } from "./plan.ts"
 import { asFatal, servicesOf } from "./services.ts"
+import { stopped } from "./stopped.ts"
 
 const LOWEST = 19
 /** Part of a processor that a round takes. */
@@ -15,10 +16,6 @@ const SHARE = 0.25
  * checkpoint is there whole or not at all, and the next round covers the rest.
  */
 export default async (task: WorkerTask): Promise<void> => {
-  const stopped = Deferred.makeUnsafe<void>()
-  task.control.on("message", ({ type }: WorkerMessage) => {
-    if (type === "stop") Deferred.doneUnsafe(stopped, Effect.void)
-  })
   // Of this thread alone (on Linux): what is left of the machine will do, the lanes come first. The scheduler weighs it
   // against this process's threads only, so that servers beside it need the pauses as well.
   if (process.platform === "linux") setPriority(LOWEST)
@@ -26,7 +23,7 @@ export default async (task: WorkerTask): Promise<void> => {
   const metrics = new LaneMetrics(task.metrics)
   const round = checkpointAll(plan, task.job, { breathe: breather(SHARE) })
   await Effect.runPromise(
-    Effect.raceAllFirst([round, Deferred.await(stopped), beating(metrics)]).pipe(
+    Effect.raceAllFirst([round, stopped(task), beating(metrics)]).pipe(
       Effect.mapError(asFatal),
       Effect.provide(layerNoted(metrics)),
       Effect.provide(servicesOf(task.job)),

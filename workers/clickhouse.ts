@@ -1,11 +1,12 @@
 import { ClickHouseError, runJobSink } from "@headrace/clickhouse"
-import { beating, Codecs, fatal, LaneMetrics, type WorkerMessage, type WorkerTask } from "@headrace/engine"
+import { beating, Codecs, fatal, LaneMetrics, type WorkerTask } from "@headrace/engine"
 import { kafkaCommittedLogs } from "@headrace/kafka"
 import { Effect, Layer } from "effect"
 import type { ClickHouseSinkNode, Plan } from "headrace"
 import { layerNoted } from "./log.ts"
 import { planOf } from "./plan.ts"
 import { asFatal, servicesOf } from "./services.ts"
+import { stopped } from "./stopped.ts"
 
 /** One table, for as long as the job runs: the task of a pool's thread. */
 export default async (task: WorkerTask): Promise<void> => {
@@ -29,13 +30,6 @@ const sink = Effect.fnUntraced(function* ({ job }: WorkerTask, node: ClickHouseS
   const decoder = yield* codecs.decoder(node.schema, node.topic)
   return yield* runJobSink(job, node, decoder, metrics)
 })
-
-const stopped = ({ control }: WorkerTask): Effect.Effect<void> =>
-  Effect.callback(resume => {
-    control.on("message", (message: WorkerMessage) => {
-      if (message.type === "stop") resume(Effect.void)
-    })
-  })
 
 const nodeOf = (plan: Plan, id: string | undefined): ClickHouseSinkNode => {
   const node = plan.nodes.find(each => each.id === id)
