@@ -211,6 +211,34 @@ test("added, changed, paused, resumed and removed at one event time in all lanes
   expect([await fourth.stop(), await fifth.stop()]).toEqual([0, 0])
 }, 240_000)
 
+/** `headrace pattern test` on the job's topic, with what it found as `alerts` has it. */
+const tried = async (file: string, ...more: readonly string[]) => {
+  const source = ["--topic", "fraud.payments", "--pipeline", join(import.meta.dir, "../fixtures/fraud.ts")]
+  const clusters = ["--kafka", servers.bootstrap, "--registry", servers.registry]
+  const { code, out, err } = await headrace("pattern", "test", file, "--json", ...source, ...clusters, ...more)
+  const lines = out.split("\n").filter(line => line.includes('"kind":"match"'))
+  const found = lines.map(line => {
+    const { steps } = JSON.parse(line) as { steps: { events: { id: number }[] }[] }
+    return `tried 1 ${steps.flatMap(({ events }) => events.map(({ id }) => id)).join(" ")}`
+  })
+  return { code, said: err.trim().split("\n").at(-1), found: found.toSorted() }
+}
+
+test("a pattern is tried on what the topic holds, decoded as by the pipeline", async () => {
+  const file = join(directory, "tried.json")
+  const steps = [
+    { name: "large", where: { field: "cents", op: ">=", value: 60 } },
+    { name: "small", contiguity: "next", where: { field: "cents", op: "<=", value: 40 } }
+  ]
+  await writeFile(file, JSON.stringify({ pattern: steps, within: { ms: 3_600_000, type: "first-and-last" } }))
+  const { code, said, found } = await tried(file)
+  expect(code).toBe(0)
+  expect(said).toMatch(new RegExp(`^${paid.length + 2 * PARTITIONS} events: .* 0 late$`))
+  const always = { version: 1, status: "active", least: 60, most: 40, from: Number.NEGATIVE_INFINITY } as const
+  expect(found).toEqual(expected("tried", [always]))
+  expect((await tried(file, "--limit", "100")).said).toStartWith("100 events: ")
+}, 60_000)
+
 test("what holds is part of a savepoint: a job that goes on from it looks for the same", async () => {
   const job = start("first")
   await job.reaches("headrace_partitions", 2 * PARTITIONS + 1)
@@ -234,3 +262,11 @@ test("what holds is part of a savepoint: a job that goes on from it looks for th
   )
   expect(await next.stop()).toBe(0)
 }, 120_000)
+
+test("a pattern is tried from a time on, and what cannot be decoded is counted", async () => {
+  const since = new Date().toISOString()
+  await sendBytes(servers, "fraud.payments", [{ key: "x", value: new TextEncoder().encode("nonsense"), partition: 0 }])
+  expect((await tried(join(directory, "tried.json"), "--from", since)).said).toBe(
+    "0 events: 0 matches, 0 timed out, 0 late, 1 records that could not be decoded"
+  )
+}, 60_000)

@@ -6,32 +6,19 @@ import { Pattern, Patterns } from "headrace"
 import { loadSettings } from "../config.ts"
 import { flagsOf, kafkaSetting, settingFlags } from "../settingFlags.ts"
 import { userErrors } from "../userErrors.ts"
-import { parseDuration } from "../value.ts"
 import { applyPattern, type ControlPlace, listPatterns, setStatus } from "./control.ts"
 import { patternFile } from "./file.ts"
+import { duration, file, json } from "./flags.ts"
 import { requestOpen } from "./request.ts"
-import { showOpen, showPatterns, showTrial } from "./show.ts"
-import { tryPattern } from "./trial.ts"
+import { showOpen, showPatterns } from "./show.ts"
+import { testCommand } from "./testCommand.ts"
 
-const file = Argument.String("file").pipe(Argument.withDescription("A pattern as JSON: see headrace pattern schema"))
 const idArgument = Argument.String("id").pipe(Argument.withDescription("The pattern: see headrace pattern list"))
-const json = Flag.Boolean("json").pipe(Flag.withDescription("As JSON"), Flag.withDefault(false))
 const id = Flag.String("id").pipe(
   Flag.withMetavar("name"),
   Flag.withDescription("The pattern's id (default: the file's name)"),
   Flag.optional
 )
-
-const duration = (name: string, metavar: string, help: string, otherwise: number) =>
-  Flag.String(name).pipe(
-    Flag.filterMap(
-      text => Option.fromUndefinedOr(parseDuration(text)),
-      text => `expected a duration with its unit, like 30s, got "${text}"`
-    ),
-    Flag.withMetavar(metavar),
-    Flag.withDescription(help),
-    Flag.withDefault(otherwise)
-  )
 
 const topicFlags = {
   topic: Flag.String("topic").pipe(
@@ -43,7 +30,7 @@ const topicFlags = {
     Flag.withDescription("Where it is said what became of it (default: <topic>.replies)"),
     Flag.optional
   ),
-  wait: duration("wait", "duration", "How long a reply is waited for (default: 30s)", 30_000),
+  wait: duration("wait", "How long a reply is waited for (default: 30s)").pipe(Flag.withDefault(30_000)),
   kafkaSetting,
   ...settingFlags(["kafka", "kafka-config", "registry", "replication"])
 }
@@ -120,52 +107,6 @@ const statusCommand = (name: string, status: "active" | "paused" | "removed", de
       effect => userErrors(effect)
     )
   ).pipe(Command.withDescription(description))
-
-const testCommand = Command.make(
-  "test",
-  {
-    file,
-    events: Flag.String("events").pipe(
-      Flag.withMetavar("file"),
-      Flag.withDescription("Recorded events: JSON, one a line, in the order of their arrival")
-    ),
-    key: Flag.String("key").pipe(Flag.withMetavar("field"), Flag.withDescription("The field that events are keyed by")),
-    time: Flag.String("time").pipe(
-      Flag.withMetavar("field"),
-      Flag.withDescription("The field that holds event time, in ms")
-    ),
-    outOfOrderness: duration(
-      "out-of-orderness",
-      "duration",
-      "How much later than a newer event one may come (default: 0s)",
-      0
-    ),
-    json
-  },
-  Effect.fnUntraced(
-    function* ({ file: path, events, key, time, outOfOrderness, json: asJson }) {
-      const pattern = yield* patternFile(path, undefined)
-      const lines: string[] = []
-      const counts = yield* tryPattern(
-        { ...pattern, events, key, time, outOfOrdernessMs: outOfOrderness },
-        output => void lines.push(asJson ? JSON.stringify(output) : showTrial(output, time))
-      )
-      if (lines.length > 0) yield* Console.log(lines.join("\n"))
-      yield* Console.error(
-        `${counts.events} events: ${counts.match} matches, ${counts.timedOut} timed out, ${counts.late} late`
-      )
-    },
-    effect => userErrors(effect)
-  )
-).pipe(
-  Command.withDescription("Looks for a pattern in recorded events: no server is needed"),
-  Command.withExamples([
-    {
-      command: "headrace pattern test trial.json --events payments.jsonl --key account --time at",
-      description: "What it would have found"
-    }
-  ])
-)
 
 const explainCommand = Command.make(
   "explain",

@@ -1,6 +1,7 @@
 import { Effect, Result } from "effect"
 import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { Questions } from "./questions.ts"
+import { plain } from "./show.ts"
 
 /** `GET /patterns/open?key=…` answers with what patterns have under way in a key, as far as this process has its partition. */
 export const patternRoute = (questions: Questions) =>
@@ -13,9 +14,3 @@ const answer = Effect.fnUntraced(function* (questions: Questions, request: HttpS
   if (Result.isFailure(found)) return HttpServerResponse.jsonUnsafe({ error: found.failure.message }, { status: 503 })
   return HttpServerResponse.text(JSON.stringify(found.success, plain), { contentType: "application/json" })
 })
-
-/** Events may hold what JSON has no word for. */
-const plain = (_: string, value: unknown): unknown => {
-  if (typeof value === "bigint") return String(value)
-  return typeof value === "number" && !Number.isFinite(value) ? null : value
-}

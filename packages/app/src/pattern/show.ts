@@ -30,11 +30,20 @@ export const showOpen = (key: string, found: readonly Open[]): string => {
     .join("\n")
 }
 
+/** For JSON, which has no word for some of what events may hold. */
+export const plain = (_: string, value: unknown): unknown => {
+  if (typeof value === "bigint") return String(value)
+  return typeof value === "number" && !Number.isFinite(value) ? null : value
+}
+
 const WORDS = { match: "match", timedOut: "timed out", late: "late" } as const
 
 /** `match of a at 3000: small 1000 2000, large 3000`, events by their times. */
-export const showTrial = ({ kind, key, at, steps }: TrialOutput, time: string): string => {
-  const times = (events: readonly object[]) => events.map(event => (event as Record<string, unknown>)[time]).join(" ")
+export const showTrial = (
+  { kind, key, at, steps }: TrialOutput,
+  timeOf: (event: object) => number | undefined
+): string => {
+  const times = (events: readonly object[]) => events.map(timeOf).join(" ")
   if (kind === "late") return `${WORDS[kind]} of ${key} at ${at}`
   return `${WORDS[kind]} of ${key} at ${at}: ${steps.map(({ step, events }) => `${step} ${times(events)}`).join(", ")}`
 }

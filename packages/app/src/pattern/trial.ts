@@ -1,19 +1,11 @@
-import { createReadStream } from "node:fs"
-import { createInterface } from "node:readline"
 import { END_OF_TIME, type Key, keyBy, keyed, PatternMatch, type StoredCodec } from "@headrace/core"
-import { Effect } from "effect"
 import { Pattern } from "headrace"
-import { ConfigError } from "../config.ts"
 
 export interface TrialOptions {
   readonly id: string
   readonly spec: string
-  /** A file of JSON, an event a line. */
-  readonly events: string
-  /** The fields that hold the key, and the event time in ms. */
+  /** The field that events are keyed by. */
   readonly key: string
-  readonly time: string
-  readonly outOfOrdernessMs: number
 }
 
 export interface TrialOutput {
@@ -28,44 +20,29 @@ export interface TrialCounts {
   match: number
   timedOut: number
   late: number
+  /** Records that could not be decoded. */
+  undecodable: number
 }
 
-type Recorded = Readonly<Record<string, unknown>>
+export type Recorded = Readonly<Record<string, unknown>>
 
-/** Looks for a pattern in recorded events, as a job does. `found` is called for each match, in the order in which they come out. */
-export const tryPattern = (
-  options: TrialOptions,
-  found: (output: TrialOutput) => void
-): Effect.Effect<TrialCounts, ConfigError> =>
-  Effect.tryPromise({
-    try: async () => {
-      const trial = new Trial(options, found)
-      const lines = createInterface({ input: createReadStream(options.events), crlfDelay: Number.POSITIVE_INFINITY })
-      let number = 0
-      for await (const line of lines) {
-        number++
-        if (line.trim() !== "") trial.take(line, number)
-      }
-      return trial.end()
-    },
-    catch: error => new ConfigError({ message: `${options.events}: ${error instanceof Error ? error.message : error}` })
-  })
-
-class Trial {
-  readonly counts: TrialCounts = { events: 0, match: 0, timedOut: 0, late: 0 }
-  private readonly options: TrialOptions
+/** Looks for a pattern in recorded events, as a job does. */
+export class Trial {
+  readonly counts: TrialCounts = { events: 0, match: 0, timedOut: 0, late: 0, undecodable: 0 }
+  private readonly key: string
   private readonly head: ReturnType<typeof keyBy>
-  private latest = Number.NEGATIVE_INFINITY
+  private readonly times = new WeakMap<object, number>()
+  private found: TrialOutput[] = []
 
-  constructor(options: TrialOptions, found: (output: TrialOutput) => void) {
-    this.options = options
+  constructor(options: TrialOptions) {
+    this.key = options.key
     const key = keyed()
     const spec = Pattern.readSpec(JSON.parse(options.spec))
     const pattern = Pattern.fromSpec(spec).done()
     const into = (kind: TrialOutput["kind"]) => ({
       next: (record: object, at: number) => {
         this.counts[kind]++
-        found({ kind, at, ...(record as Omit<TrialOutput, "kind" | "at">) })
+        this.found.push({ kind, at, ...(record as Omit<TrialOutput, "kind" | "at">) })
       },
       watermark: () => {}
     })
@@ -91,33 +68,37 @@ class Trial {
     this.head = keyBy(keyOf as (event: never) => Key, key, match)
   }
 
-  /** Throws an error that names the line. */
-  take(line: string, number: number): void {
-    const { key, time, outOfOrdernessMs } = this.options
-    const event = parsed(line, number)
-    const [of, at] = [event[key], event[time]]
-    if (typeof of !== "string" && typeof of !== "number") throw new Error(`line ${number} has no ${key} to be its key`)
-    if (typeof at !== "number") throw new Error(`line ${number} has no ${time} in ms to be its time`)
+  /** Answers with its time. `where` it was recorded: for the error, where it has no key, or nothing in `at`. */
+  take(event: Recorded, at: unknown, where: string, time = "time"): number {
+    const of = event[this.key]
+    if (typeof of !== "string" && typeof of !== "number" && typeof of !== "bigint")
+      throw new Error(`${where} has no ${this.key} to be its key`)
+    if (typeof at !== "number") throw new Error(`${where} has no ${time} in ms to be its time`)
     this.counts.events++
+    this.times.set(event, at)
     this.head.next(event, at)
-    this.latest = Math.max(this.latest, at)
-    this.head.watermark(this.latest - outOfOrdernessMs - 1)
+    return at
   }
 
-  end(): TrialCounts {
+  /** Of an event that was taken. */
+  timeOf(event: object): number | undefined {
+    return this.times.get(event)
+  }
+
+  watermark(time: number): void {
+    this.head.watermark(time)
+  }
+
+  end(): void {
     this.head.watermark(END_OF_TIME)
-    return this.counts
   }
-}
 
-const parsed = (line: string, number: number): Recorded => {
-  try {
-    const value: unknown = JSON.parse(line)
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Recorded
-  } catch {
-    // Said below, with what is not an object.
+  /** What came out since it was last asked, in that order. */
+  outputs(): readonly TrialOutput[] {
+    const { found } = this
+    this.found = []
+    return found
   }
-  throw new Error(`line ${number} is no JSON object`)
 }
 
 /** State that is never written. */
