@@ -39,6 +39,9 @@ const files = scratch({
   "bad.json": JSON.stringify(trial("~")),
   "no.json": "{",
   "events.jsonl": events.map(event => JSON.stringify(event)).join("\n"),
+  "ignored.jsonl": [1, 500, 2, 9000]
+    .map((cents, i) => JSON.stringify({ account: "a", cents, at: 1000 * (i + 1) }))
+    .join("\n"),
   "wrong.jsonl": '{ "account": "a", "at": 1 }\n{ "account": "a" }\n'
 })
 afterAll(() => files[Symbol.dispose]())
@@ -70,6 +73,12 @@ test("a pattern is tried on recorded events, in the order of their times", async
   })
 })
 
+test("what a match has ignored is said", async () => {
+  expect((await onEvents("ignored.jsonl")).out).toBe(
+    "match of a at 4000: small 1000 3000 (1 ignored before), large 4000\n"
+  )
+})
+
 test("what came too late is said, and each output is a line of JSON", async () => {
   const { out, err } = await onEvents("events.jsonl", "--json")
   const found = out
@@ -85,6 +94,11 @@ test("what came too late is said, and each output is a line of JSON", async () =
       steps: [
         { step: "small", events: [events[0], events[1]] },
         { step: "large", events: [events[4]] }
+      ],
+      path: [
+        { step: "small", how: "begin", at: 1000, afterMs: 0, ignored: 0 },
+        { step: "small", how: "skip", at: 3000, afterMs: 2000, ignored: 0 },
+        { step: "large", how: "followedBy", at: 4000, afterMs: 1000, ignored: 0 }
       ]
     }
   ])
@@ -131,7 +145,8 @@ const lane = (found: readonly object[]) => {
 test("a running job says what is under way in a key: all of its lanes are asked", async () => {
   const open = {
     ...{ node: "fraud", topic: "t", partition: 1, key: "a", pattern: "trial", waitsFor: ["large"], until: 61_000 },
-    path: [{ step: "small", at: 1000, event: { account: "a", cents: 1n } }]
+    path: [{ step: "small", at: 1000, ignored: 0, event: { account: "a", cents: 1n } }],
+    ignored: 2
   }
   const questions = new Questions()
   const lanes = [lane([]), lane([open])]
@@ -145,7 +160,7 @@ test("a running job says what is under way in a key: all of its lanes are asked"
         const found = yield* requestOpen(url, "a")
         expect(found).toMatchObject([{ node: "fraud", path: [{ step: "small", event: { cents: "1" } }] }])
         expect(showOpen("a", found)).toBe(
-          'trial (fraud) waits for large, until 61000\n  small at 1000: {"account":"a","cents":"1"}'
+          'trial (fraud) waits for large, until 61000\n  small at 1000: {"account":"a","cents":"1"}\n  2 events ignored'
         )
         expect(showOpen("b", yield* requestOpen(url, "b"))).toBe("nothing is under way in the key b in this process")
       })

@@ -11,12 +11,6 @@ import type { Node } from "./plan.ts"
 import { processDraft, sideDraft } from "./process.ts"
 import { value } from "./state.ts"
 
-/** What patterns that come as data see of a stream, and say of their matches. */
-export interface DynamicOptions<A> extends EventOptions<A> {
-  /** Matches say how they came about (`path`). Default: they do not. */
-  readonly explain?: boolean
-}
-
 /** What goes to all partitions of the step. */
 const Change = Schema.Struct({
   id: Schema.String,
@@ -36,10 +30,10 @@ export const Heard = Schema.Struct({
 }).annotate({ identifier: "PatternHeard" })
 
 /** Two steps: one for each control record, which accepts or refuses it, and the one that looks for patterns. */
-export const dynamicDraft = (input: Draft, id: string, topic: Topic, options: DynamicOptions<never>): Draft => {
+export const dynamicDraft = (input: Draft, id: string, topic: Topic, options: EventOptions<never>): Draft => {
   plainName("an id", id)
   check(nearest(input, "keyBy") !== undefined, () => `${id} has no key: call keyBy before matchDynamic`)
-  const { codec, maxPartials, order, late, beside } = eventsOf(input, id, options)
+  const { codec, maxPartials, counted, order, late, beside } = eventsOf(input, id, options)
   const agreed: Node = { kind: "side", id: `${id}/agreed`, input: id, name: "agreed", schema: Heard }
   const applied: Node = { kind: "side", id: `${id}/applied`, input: id, name: "applied", schema: undefined }
   const answer: Node = { kind: "map", id: `${id}/answer`, input: applied.id, map: answerOf }
@@ -52,11 +46,12 @@ export const dynamicDraft = (input: Draft, id: string, topic: Topic, options: Dy
       kind: "dynamicPattern",
       heard: `exchange:${id}/agreed`,
       agreed: agreed.id,
-      read: reading(options.explain === true),
+      read: reading(counted),
       codec,
       comparator: order,
       late,
-      maxPartials
+      maxPartials,
+      counted
     }
   }
 }
@@ -134,7 +129,8 @@ const reading =
       version,
       key,
       steps: Object.entries(match).map(([name, events]) => ({ step: name, events })),
-      path: explain && path !== undefined ? path().map(({ event: _, ...how }) => how) : []
+      path:
+        explain && path !== undefined ? path().map(({ event: _, ignored = 0, ...how }) => ({ ...how, ignored })) : []
     })
     try {
       const pattern = patternOf(readSpec(JSON.parse(spec))).done()

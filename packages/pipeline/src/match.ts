@@ -32,6 +32,11 @@ export interface EventOptions<A> {
    * that began earliest are given up, and counted by `headrace_pattern_overflow_total`. Default: 1,000.
    */
   readonly maxPartials?: number
+  /**
+   * Paths say how many events of the key were ignored between two that were taken, and matches of patterns that come as data say
+   * their paths. What is under way in a key is then written with each event of it. Default: they do not.
+   */
+  readonly explain?: boolean
 }
 
 export interface MatchOptions<A, K, Names extends string, B, T> extends Selection<A, K, Names, B, T>, EventOptions<A> {}
@@ -54,14 +59,14 @@ export const selected = <A, K, Names extends string, B extends object, T extends
 }
 
 /** What a step that looks for patterns keeps of its events, and what stands beside it. */
-export const eventsOf = (input: Draft, id: string, { order, late, maxPartials }: EventOptions<never>) => {
+export const eventsOf = (input: Draft, id: string, { order, late, maxPartials, explain }: EventOptions<never>) => {
   const codec = keptCodec(input, id, "events")
   check(
     maxPartials === undefined || (Number.isInteger(maxPartials) && maxPartials > 0),
     () => `maxPartials of ${id} is a whole number of at least 1, not ${maxPartials}`
   )
   const beside = late === undefined ? [] : [lateSink(late, id)]
-  return { codec, order, late: late?.id, maxPartials, beside }
+  return { codec, order, late: late?.id, maxPartials, counted: explain === true, beside }
 }
 
 /** `what` the step looks for; without it that may change from one run to the next. */
@@ -74,7 +79,7 @@ export const matchDraft = (
 ): Draft => {
   plainName("an id", id)
   check(nearest(input, "keyBy") !== undefined, () => `${id} has no key: call keyBy before match`)
-  const { codec, order, late, maxPartials, beside } = eventsOf(input, id, options)
+  const { codec, order, late, maxPartials, counted, beside } = eventsOf(input, id, options)
   const ids = patterns.map(one => one.id)
   const twice = ids.find((one, i) => ids.indexOf(one) < i)
   check(twice === undefined, () => `${id} looks for two patterns called "${twice}": give each an id of its own`)
@@ -91,7 +96,8 @@ export const matchDraft = (
       codec,
       comparator: order,
       late,
-      maxPartials
+      maxPartials,
+      counted
     }
   }
 }

@@ -49,8 +49,14 @@ export interface Match<A, K> {
   readonly path: readonly Step[]
 }
 
-/** An event that a match took: how it followed, and how long after the one before. */
-const Step = Schema.Struct({ step: Schema.String, how: Schema.String, at: Schema.Number, afterMs: Schema.Number })
+/** An event that a match took: how it followed, how long after the one before, and how many of its key were ignored between them. */
+const Step = Schema.Struct({
+  step: Schema.String,
+  how: Schema.String,
+  at: Schema.Number,
+  afterMs: Schema.Number,
+  ignored: Schema.Int
+})
 export type Step = typeof Step.Type
 
 /** The schema of matches, by that of the events and of the key. */

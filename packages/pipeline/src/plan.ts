@@ -209,6 +209,8 @@ export interface PatternNode extends Step {
   readonly late: string | undefined
   /** How many partial matches each pattern may have in each key. */
   readonly maxPartials: number | undefined
+  /** Paths say how many events were ignored. */
+  readonly counted: boolean
 }
 /**
  * Finds patterns that come as data on the right in the events of each key on the left. What its partitions tell each other of the

@@ -12,7 +12,7 @@ import {
 import { type DeadLetter, isDeadLetter } from "./deadLetter.ts"
 import { type Change, type DeduplicateOptions, deduplicateDraft } from "./deduplicate.ts"
 import { type Draft, rewrite, type Spec, step } from "./draft.ts"
-import { type DynamicOptions, dynamicDraft } from "./dynamicPatterns.ts"
+import { dynamicDraft } from "./dynamicPatterns.ts"
 import { check } from "./error.ts"
 import {
   type IntervalOptions,
@@ -349,7 +349,7 @@ export class Stream<out A extends object, out K = never, out E = never, out R = 
   matchDynamic(
     id: [K] extends [never] ? NotKeyedProcess : string,
     patterns: Topic,
-    options: DynamicOptions<A> = {}
+    options: EventOptions<A> = {}
   ): MatchedStream<DynamicMatch<A, K>, K, E, R, DynamicMatch<A, K>> {
     return new MatchedStream(this.name, dynamicDraft(this.last, id as string, patterns, options as never))
   }

@@ -70,9 +70,9 @@ test("a match says how it came about", () => {
   for (const cents of [1, 500, 2, 9000]) pay("a", cents)
   const [match] = driver.values<Patterns.Match<typeof Payment.Type, string>>("alerts")
   expect(match?.path).toEqual([
-    { step: "small", how: "begin", at: 1000, afterMs: 0 },
-    { step: "small", how: "skip", at: 3000, afterMs: 2000 },
-    { step: "large", how: "followedBy", at: 4000, afterMs: 1000 }
+    { step: "small", how: "begin", at: 1000, afterMs: 0, ignored: 0 },
+    { step: "small", how: "skip", at: 3000, afterMs: 2000, ignored: 1 },
+    { step: "large", how: "followedBy", at: 4000, afterMs: 1000, ignored: 0 }
   ])
 })
 

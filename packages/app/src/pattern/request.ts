@@ -9,7 +9,15 @@ const Open = Schema.Struct({
   pattern: Schema.String,
   waitsFor: Schema.Array(Schema.String),
   until: Schema.NullOr(Schema.Number),
-  path: Schema.Array(Schema.Struct({ step: Schema.String, at: Schema.Number, event: Schema.Unknown }))
+  ignored: Schema.optionalKey(Schema.Int),
+  path: Schema.Array(
+    Schema.Struct({
+      step: Schema.String,
+      at: Schema.Number,
+      ignored: Schema.optionalKey(Schema.Int),
+      event: Schema.Unknown
+    })
+  )
 })
 export type Open = typeof Open.Type
 

@@ -21,13 +21,21 @@ const outcome = (reply: Listed["reply"]): string => {
 export const showOpen = (key: string, found: readonly Open[]): string => {
   if (found.length === 0) return `nothing is under way in the key ${key} in this process`
   return found
-    .map(({ node, pattern, path, waitsFor, until }) => {
+    .map(({ node, pattern, path, ignored, waitsFor, until }) => {
       const ends = until === null ? "" : `, until ${until}`
       const waits = waitsFor.length === 0 ? "complete, held back" : `waits for ${waitsFor.join(" or ")}${ends}`
-      const taken = path.map(({ step, at, event }) => `  ${step} at ${at}: ${JSON.stringify(event)}`)
-      return [`${pattern}${node === pattern ? "" : ` (${node})`} ${waits}`, ...taken].join("\n")
+      const taken = path.flatMap(one => [
+        ...between(one.ignored),
+        `  ${one.step} at ${one.at}: ${JSON.stringify(one.event)}`
+      ])
+      return [`${pattern}${node === pattern ? "" : ` (${node})`} ${waits}`, ...taken, ...between(ignored)].join("\n")
     })
     .join("\n")
+}
+
+const between = (ignored = 0): readonly string[] => {
+  if (ignored === 0) return []
+  return [`  ${ignored} ${ignored === 1 ? "event" : "events"} ignored`]
 }
 
 /** For JSON, which has no word for some of what events may hold. */
@@ -38,12 +46,23 @@ export const plain = (_: string, value: unknown): unknown => {
 
 const WORDS = { match: "match", timedOut: "timed out", late: "late" } as const
 
-/** `match of a at 3000: small 1000 2000, large 3000`, events by their times. */
+/** Of a match with its path, whose events stand with the steps. */
+export const trialJson = ({ path, ...output }: TrialOutput): string => {
+  const shown = output.kind === "match" ? { ...output, path: path.map(({ event: _, ...how }) => how) } : output
+  return JSON.stringify(shown, plain)
+}
+
+/** `match of a at 3000: small 1000 2000, large 3000 (1 ignored before)`, events by their times. */
 export const showTrial = (
-  { kind, key, at, steps }: TrialOutput,
+  { kind, key, at, steps, path }: TrialOutput,
   timeOf: (event: object) => number | undefined
 ): string => {
-  const times = (events: readonly object[]) => events.map(timeOf).join(" ")
+  const ignored = new Map(path.map(one => [one.event, one.ignored ?? 0]))
+  const shown = (event: object) => {
+    const before = ignored.get(event) ?? 0
+    return `${timeOf(event)}${before === 0 ? "" : ` (${before} ignored before)`}`
+  }
+  const times = (events: readonly object[]) => events.map(shown).join(" ")
   if (kind === "late") return `${WORDS[kind]} of ${key} at ${at}`
   return `${WORDS[kind]} of ${key} at ${at}: ${steps.map(({ step, events }) => `${step} ${times(events)}`).join(", ")}`
 }

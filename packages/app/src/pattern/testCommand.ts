@@ -11,7 +11,7 @@ import { patternFile } from "./file.ts"
 import { duration, file, json } from "./flags.ts"
 import { tryOnFile } from "./recorded.ts"
 import { type From, tryOnTopic } from "./replay.ts"
-import { plain, showTrial } from "./show.ts"
+import { showTrial, trialJson } from "./show.ts"
 import { Trial, type TrialCounts, type TrialOutput } from "./trial.ts"
 
 const optional = (name: string, metavar: string, help: string) =>
@@ -126,9 +126,7 @@ export const testCommand = Command.make(
     function* ({ file: path, json: asJson, ...given }) {
       const pattern = yield* patternFile(path, undefined)
       const print: Print = trial => outputs => {
-        const lines = outputs.map(one =>
-          asJson ? JSON.stringify(one, plain) : showTrial(one, event => trial.timeOf(event))
-        )
+        const lines = outputs.map(one => (asJson ? trialJson(one) : showTrial(one, event => trial.timeOf(event))))
         return lines.length === 0 ? Effect.void : Console.log(lines.join("\n"))
       }
       const [events, topic] = [Option.getOrUndefined(given.events), Option.getOrUndefined(given.topic)]

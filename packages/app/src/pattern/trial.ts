@@ -1,4 +1,13 @@
-import { END_OF_TIME, type Key, keyBy, keyed, PatternMatch, type StoredCodec } from "@headrace/core"
+import {
+  END_OF_TIME,
+  type Key,
+  keyBy,
+  keyed,
+  type Path,
+  type PathStep,
+  PatternMatch,
+  type StoredCodec
+} from "@headrace/core"
 import { Pattern } from "headrace"
 
 export interface TrialOptions {
@@ -13,6 +22,8 @@ export interface TrialOutput {
   readonly key: Key
   readonly at: number
   readonly steps: readonly { readonly step: string; readonly events: readonly object[] }[]
+  /** How a match came about. */
+  readonly path: readonly PathStep[]
 }
 
 export interface TrialCounts {
@@ -46,9 +57,10 @@ export class Trial {
       },
       watermark: () => {}
     })
-    const select = (match: Readonly<Record<string, readonly object[]>>, of: Key) => ({
+    const select = (match: Readonly<Record<string, readonly object[]>>, of: Key, path?: Path) => ({
       key: of,
-      steps: Object.entries(match).map(([step, events]) => ({ step, events }))
+      steps: Object.entries(match).map(([step, events]) => ({ step, events })),
+      path: path?.() ?? []
     })
     const late = into("late")
     const keyOf = (event: Recorded) => event[options.key] as Key
@@ -57,11 +69,13 @@ export class Trial {
       what: options.id,
       patterns: [{ id: options.id, what: options.spec, pattern, select, selectTimeout: select }],
       key,
+      counted: true,
       codec: NOT_KEPT,
       output: into("match"),
       timeouts: into("timedOut"),
       late: {
-        next: (event, at) => late.next({ key: keyOf(event as Recorded), steps: [{ step: "", events: [event] }] }, at),
+        next: (event, at) =>
+          late.next({ key: keyOf(event as Recorded), steps: [{ step: "", events: [event] }], path: [] }, at),
         watermark: () => {}
       }
     })

@@ -36,6 +36,11 @@ export interface PatternMatchOptions extends EventTimeOptions {
    * began earliest are given up, and counted. Default: 1,000.
    */
   readonly maxPartials?: number | undefined
+  /**
+   * Paths say how many events were ignored between two that were taken: what is under way in a key is then written with each
+   * event of it.
+   */
+  readonly counted?: boolean | undefined
   /** State beside that of the keys. */
   readonly beside?: readonly KeyedPart[]
 }
@@ -55,6 +60,7 @@ export class PatternMatch extends EventTimeOperator implements Input {
   protected readonly set: PatternSet
   private readonly timeouts: Input | undefined
   private readonly numbers: Numbers
+  private readonly counted: boolean
   /** The key that is looked at. */
   private readonly at: Keyed = keyed()
   /** What an event begins: scratch. */
@@ -62,7 +68,7 @@ export class PatternMatch extends EventTimeOperator implements Input {
 
   /** Throws PatternError where a pattern is malformed. */
   constructor(options: PatternMatchOptions) {
-    const { id, patterns, what, codec, comparator, maxPartials = MAX_PARTIALS } = options
+    const { id, patterns, what, codec, comparator, maxPartials = MAX_PARTIALS, counted = false } = options
     const set = new PatternSet(maxPartials)
     const numbers = { next: 0 }
     const waiting = new Waiting({ id, handle: FIRST_STATE, codec, comparator })
@@ -77,6 +83,7 @@ export class PatternMatch extends EventTimeOperator implements Input {
     this.rows = rows
     this.set = set
     this.numbers = numbers
+    this.counted = counted
     for (const pattern of patterns) this.look(pattern, false)
     if (set.members.size < patterns.length) throw new RangeError("Two patterns of one step have the same id")
     this.timeouts = options.timeouts
@@ -132,7 +139,7 @@ export class PatternMatch extends EventTimeOperator implements Input {
     return [...(row ?? [])].flatMap(own => {
       const member = this.set.members.get(own.id)
       if (member?.version !== own.version) return []
-      return member.matcher.open(own).map(one => ({ pattern: own.id, ...one }))
+      return member.matcher.open(own, row!.turn).map(one => ({ pattern: own.id, ...one }))
     })
   }
 
@@ -143,17 +150,19 @@ export class PatternMatch extends EventTimeOperator implements Input {
 
   /** Takes an event through the patterns that have something under way in its key, then through those that it may begin. */
   private take(slot: number): void {
-    const { waiting, rows, at, set, numbers } = this
+    const { waiting, rows, at, set, numbers, counted } = this
     this.turnTo(waiting.keys, slot)
     // What comes back from the store with the row has its numbers before the event.
     const row = rows.find(at)
-    const event = new Seen(numbers.next++, waiting.timeOf(slot), waiting.recordOf(slot))
+    const turn = counted ? (row?.turn ?? 0) + 1 : 0
+    const event = new Seen(numbers.next++, waiting.timeOf(slot), waiting.recordOf(slot), turn)
     set.answers.about(event.record)
     const dropped = row?.lookUp(set) === true
     if (row !== undefined) this.goOn(row, event)
     const begun = this.begin(row, event)
+    if (begun !== undefined) begun.turn = turn
     waiting.remove(slot)
-    if (row !== undefined) this.keep(row, dropped)
+    if (row !== undefined) this.keep(row, dropped || counted)
     else if (begun !== undefined) {
       begun.settle()
       rows.add(at, begun, begun.end)
@@ -200,10 +209,11 @@ export class PatternMatch extends EventTimeOperator implements Input {
     else this.keep(row, dropped)
   }
 
-  private keep(row: KeyMatches, dropped: boolean): void {
+  /** `touched`: it is to be written, also if nothing came of the event. */
+  private keep(row: KeyMatches, touched: boolean): void {
     const changed = row.settle()
     if (row.first === undefined) this.rows.remove(row)
-    else if (changed || dropped) this.rows.put(row, row.end)
+    else if (changed || touched) this.rows.put(row, row.end)
     else this.rows.wait(row, row.end)
   }
 

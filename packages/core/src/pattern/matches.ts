@@ -3,14 +3,17 @@ export class Seen {
   readonly number: number
   readonly timestamp: number
   readonly record: object
+  /** Which of the events of its key it is, from 1 on, since something is under way there; 0 where nobody counts them. */
+  readonly turn: number
   /** Where it stands in what is being written, and in which one that is: the codec's own. */
   place = 0
   writing = 0
 
-  constructor(number: number, timestamp: number, record: object) {
+  constructor(number: number, timestamp: number, record: object, turn = 0) {
     this.number = number
     this.timestamp = timestamp
     this.record = record
+    this.turn = turn
   }
 }
 

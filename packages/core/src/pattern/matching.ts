@@ -87,12 +87,13 @@ export class Matcher {
   }
 
   /** What is under way, and what is held back, for people. */
-  open({ partials, held }: Matches): readonly Omit<OpenMatch, "pattern">[] {
+  open({ partials, held }: Matches, turn: number): readonly Omit<OpenMatch, "pattern">[] {
     const { states } = this.automaton
     const shown = (waits: boolean) => (partial: Partial) => ({
       waitsFor: waits ? awaited(states[partial.state]!) : [],
       until: this.endOf(partial),
-      path: this.takenBy(partial)
+      path: this.takenBy(partial),
+      ignored: turn === 0 ? undefined : turn - partial.event.turn
     })
     return [...partials.map(shown(true)), ...held.map(shown(false))]
   }
@@ -250,9 +251,10 @@ export class Matcher {
 
   private takenBy(partial: Partial): readonly OpenEvent[] {
     const { steps } = this.automaton
-    return waysOf(partial).map(({ step, event }) => ({
+    return waysOf(partial).map(({ step, event, before }) => ({
       step: steps[step]!,
       at: event.timestamp,
+      ignored: ignoredBetween(before?.event, event),
       event: event.record
     }))
   }
@@ -274,6 +276,12 @@ const NOTHING: Partial[] = []
 
 const ignored = ({ step, event, before, first }: Partial, { number }: State): Partial =>
   new Partial(number, step, event, before, first)
+
+/** A match takes each event once: where both have the same turn, they are not counted. */
+const ignoredBetween = (before: Seen | undefined, { turn }: Seen): number | undefined => {
+  if (before === undefined) return turn === 0 ? undefined : 0
+  return turn === before.turn ? undefined : turn - before.turn - 1
+}
 
 /** What a partial match has taken, in that order. */
 const waysOf = (partial: Partial): readonly Partial[] => {

@@ -9,11 +9,15 @@ export interface OpenMatch {
   readonly until: number
   /** What it has taken, in that order. */
   readonly path: readonly OpenEvent[]
+  /** How many events of the key came since; undefined where they are not counted. */
+  readonly ignored: number | undefined
 }
 
 export interface OpenEvent {
   readonly step: string
   readonly at: number
+  /** How many events of the key came between it and the one before. */
+  readonly ignored: number | undefined
   readonly event: object
 }
 

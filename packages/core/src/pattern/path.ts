@@ -10,6 +10,8 @@ export interface PathStep {
   readonly at: number
   /** How long after the event before it, in ms; 0 of the first. */
   readonly afterMs: number
+  /** How many events of the key came between it and the one before; undefined where they are not counted. */
+  readonly ignored: number | undefined
   readonly event: object
 }
 
@@ -19,16 +21,17 @@ export type Path = () => readonly PathStep[]
 interface Taken {
   readonly step: string
   readonly at: number
+  readonly ignored: number | undefined
   readonly event: object
 }
 
 /** The path of what was taken. */
 export const pathOf = (steps: readonly Step[], taken: readonly Taken[]): readonly PathStep[] => {
   const seen = new Set<string>()
-  return taken.map(({ step, at, event }, i) => {
+  return taken.map(({ step, at, ignored, event }, i) => {
     const how = i === 0 ? "begin" : howOf(steps, step, seen.has(step))
     seen.add(step)
-    return { step, how, at, afterMs: i === 0 ? 0 : at - taken[i - 1]!.at, event }
+    return { step, how, at, afterMs: i === 0 ? 0 : at - taken[i - 1]!.at, ignored, event }
   })
 }
 

@@ -13,7 +13,8 @@ export interface Numbers {
 /**
  * What is under way in a key, with its events; what was taken, and events, by their places, so that what several have in common
  * stands there once. Each list begins with its length.
- *   events    time · length · record, in the order in which they were processed
+ *   turn      of the event of the key that was looked at last
+ *   events    time · turns before that · length · record, in the order in which they were processed
  *   taken     place of the one before + 1 · step · place of the event
  *   patterns  id · version · how many are held back · partial matches: state · place of what was taken last
  */
@@ -42,8 +43,9 @@ class Writing {
     this.record = record
   }
 
-  write({ first }: KeyMatches, out: ByteWriter): void {
+  write({ first, turn }: KeyMatches, out: ByteWriter): void {
     this.number++
+    out.varint(turn)
     this.takenCount = 0
     this.eventCount = 0
     let patterns = 0
@@ -52,7 +54,7 @@ class Writing {
       this.place(one.held)
       patterns++
     }
-    this.writeEvents(out)
+    this.writeEvents(turn, out)
     out.varint(this.takenCount)
     for (let i = 0; i < this.takenCount; i++) {
       const { before, step, event } = this.taken[i]!
@@ -87,7 +89,7 @@ class Writing {
     this.events[this.eventCount++] = event
   }
 
-  private writeEvents(out: ByteWriter): void {
+  private writeEvents(turn: number, out: ByteWriter): void {
     const { events, eventCount, scratch } = this
     if (!isInOrder(events, eventCount)) {
       events.length = eventCount
@@ -98,6 +100,7 @@ class Writing {
       const event = events[i]!
       event.place = i
       writeNumber(out, event.timestamp)
+      out.varint(turn - event.turn)
       scratch.clear()
       this.record.write(event.record, scratch)
       out.varint(scratch.length)
@@ -144,7 +147,8 @@ class Reading {
   read(bytes: Uint8Array): KeyMatches {
     const { reader } = this
     reader.reset(bytes)
-    const events = this.list(() => this.event(bytes))
+    const turn = reader.varint()
+    const events = this.list(() => this.event(bytes, turn))
     const taken: Partial[] = []
     for (let left = reader.varint(); left > 0; left--) {
       const before = taken[reader.varint() - 1]
@@ -153,6 +157,7 @@ class Reading {
       taken.push(new Partial(0, step, event, before, before?.first ?? event))
     }
     const all = new KeyMatches()
+    all.turn = turn
     let last: UnderWay | undefined
     for (let left = reader.varint(); left > 0; left--) {
       const own = this.pattern(bytes, taken)
@@ -170,11 +175,12 @@ class Reading {
     return all
   }
 
-  private event(bytes: Uint8Array): Seen {
+  private event(bytes: Uint8Array, last: number): Seen {
     const timestamp = this.reader.number()
+    const turn = last - this.reader.varint()
     const length = this.reader.varint()
     const start = this.reader.skip(length)
-    return new Seen(this.numbers.next++, timestamp, this.record.read(bytes, start, start + length) as object)
+    return new Seen(this.numbers.next++, timestamp, this.record.read(bytes, start, start + length) as object, turn)
   }
 
   private pattern(bytes: Uint8Array, taken: readonly Partial[]): UnderWay {

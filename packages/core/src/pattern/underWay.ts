@@ -36,6 +36,8 @@ export class UnderWay extends Matches {
 /** What all patterns have under way in a key, in the order of the patterns once they have been looked up. */
 export class KeyMatches extends Row {
   first: UnderWay | undefined
+  /** That of the event that was looked at last: see Seen. */
+  turn = 0
   /** How often the patterns had changed when they were looked up; -1: they never were. */
   private changes: number
 
