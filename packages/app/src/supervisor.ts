@@ -308,4 +308,5 @@ const roundWatched = (crew: Crew, metrics: LaneMetrics, checkpoints: Checkpoints
   })
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+const messageOf = (error: unknown): string =>
+  fatalMessage(error) ?? (error instanceof Error ? error.message : String(error))

@@ -44,7 +44,10 @@ const decoderOf = Effect.fnUntraced(function* (registry: Registry["Service"], sc
   const prepare = Effect.fnUntraced(function* (schemaId: number) {
     if (decoder.knows(schemaId)) return
     const writer = yield* registry.byId(schemaId)
-    yield* refusing(() => learn(schemaId, writer)).pipe(Effect.catchTag("DeriveError", Effect.die))
+    yield* refusing(() => learn(schemaId, writer)).pipe(
+      Effect.catchTag("DeriveError", Effect.die),
+      Effect.mapError(({ reason, message }) => new DecodeError(reason, `${topic}: schema ${schemaId}: ${message}`))
+    )
   })
   return Object.assign(decoder, { prepare })
 })

@@ -51,10 +51,15 @@ export const makeDecoder = (readerSchema: AvroJson): Decoder => {
   const decoder = decoderOver(reader, slots, state, writers)
   internals.set(decoder, { reader, state, writers: writers.all, trace: () => writers.trace() })
   const learn = (schemaId: number, writerSchema: AvroJson): void => {
-    const type = typeOf(writerSchema)
-    const plan = resolve(type, reader) as RecordPlan
-    compatible(writerSchema, readerSchema)
-    writers.add(schemaId, type, plan)
+    try {
+      const type = typeOf(writerSchema)
+      const plan = resolve(type, reader) as RecordPlan
+      compatible(writerSchema, readerSchema)
+      writers.add(schemaId, type, plan)
+    } catch (error) {
+      if (error instanceof DecodeError) writers.refuse(schemaId, error)
+      throw error
+    }
   }
   return { decoder, learn }
 }
@@ -102,6 +107,8 @@ class Writers {
   readonly byId = new Map<number, number>()
   private readonly slots: readonly Slot[]
   private readonly state: State
+  /** Why the schemas that cannot be read cannot: each of their records says it. */
+  private readonly refused = new Map<number, DecodeError>()
   private traced = false
   private lastId = -1
   private lastScan: Scan | undefined
@@ -116,6 +123,10 @@ class Writers {
     this.byId.set(id, this.all.length)
     this.all.push({ type, plan, positions, scan: compileScan(plan, this.slots, this.state, positions) })
     this.lastId = -1
+  }
+
+  refuse(id: number, error: DecodeError): void {
+    this.refused.set(id, error)
   }
 
   trace(): void {
@@ -147,11 +158,12 @@ class Writers {
         "not Avro with a schema id: the value does not start with a zero byte and four more"
       )
     const index = this.byId.get(id)
-    if (index === undefined)
-      throw new DecodeError(
-        "UnknownSchema",
-        `the registry has no schema with id ${id}, or it does not fit this topic (the log says which)`
-      )
+    if (index === undefined) {
+      const refused = this.refused.get(id)
+      if (refused !== undefined)
+        throw new DecodeError(refused.reason, `the schema with id ${id} does not fit: ${refused.message}`)
+      throw new DecodeError("UnknownSchema", `the registry has no schema with id ${id}`)
+    }
     this.lastId = id
     this.lastScan = this.all[index]!.scan
     this.state.writer = index

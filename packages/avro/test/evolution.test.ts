@@ -193,6 +193,18 @@ describe("evolution by hand", () => {
     expect(learn(record([], "Login"), record([]))).toThrow("the writer's record is called Login, the reader's Payment")
   })
 
+  test("a record of a writer that was refused says why, and of one that nobody knows that", () => {
+    const { decoder, learn } = makeDecoder(record([field("name", "string")]))
+    expect(() => learn(7, record([field("name", "long")]))).toThrow()
+    const out = new ByteWriter()
+    makeEncoder(record([field("name", "long")]), 7).encode({ name: 5 }, out)
+    expect(() => decoder.view(out.bytes, 0, out.length)).toThrow(
+      "the schema with id 7 does not fit: field name: long cannot be read as string"
+    )
+    out.bytes[4] = 8
+    expect(() => decoder.view(out.bytes, 0, out.length)).toThrow("the registry has no schema with id 8")
+  })
+
   test("namespaces of the writer do not matter, names do", () => {
     const writer = { ...(record([field("id", "string")]) as object), namespace: "com.acme" } as AvroJson
     expect(through(writer, { id: "x" }, record([field("id", "string")]))).toEqual({ id: "x" })
