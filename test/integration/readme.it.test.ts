@@ -4,7 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type ClickHouse, type Kafka, type Registry, startClickHouse, startKafka, startRegistry } from "@headrace/dev"
 import { Schema } from "effect"
-import { Headrace, poll } from "../support/headrace.ts"
+import { headrace as command, Headrace, poll } from "../support/headrace.ts"
 import { createTopic, receive, receiveBytes, type Servers, send } from "../support/records.ts"
 import { rowsOf } from "../support/sql.ts"
 
@@ -60,7 +60,7 @@ const payment = (account: string, at: number, cents: number, kind = "capture", m
   at
 })
 
-test("the README's pipeline, as it stands there, sums up what it says", async () => {
+test("the README's pipeline, as it stands there, sums up what it says, and goes on from a savepoint", async () => {
   const file = join(directory, "spend.ts")
   await writeFile(file, await example())
   await createTopic(servers, "payments", 1)
@@ -75,24 +75,30 @@ test("the README's pipeline, as it stands there, sums up what it says", async ()
     payment("eve", 60_000, 1)
   ])
   const clusters = { kafka: kafka.bootstrap, registry: registry.url, clickhouse: clickhouse.url }
-  const headrace = new Headrace(file, {
-    clusters,
-    checkpoints: join(directory, "checkpoints"),
-    flags: ["--lanes", "1"]
-  })
+  const start = (...flags: string[]) =>
+    new Headrace(file, {
+      clusters,
+      checkpoints: join(directory, "checkpoints"),
+      flags: ["--lanes", "1", "--savepoints", join(directory, "savepoints"), ...flags]
+    })
+  const headrace = start()
   const expected = [
     { key: "ada", windowStart: 0, windowEnd: 10_000, spent: 150, payments: 2 },
     { key: "ada", windowStart: 10_000, windowEnd: 20_000, spent: 30, payments: 1 },
     { key: "bob", windowStart: 0, windowEnd: 10_000, spent: 7, payments: 1 }
   ]
   const rows = () => rowsOf<object>(clickhouse.url, SPENT).catch(() => [])
-  await poll(
-    async () => (await rows()).length >= expected.length || !headrace.running,
-    30_000,
-    () => headrace.log
-  )
-  expect(headrace.running ? "running" : headrace.log).toBe("running")
-  expect(await headrace.stop()).toBe(0)
+  const filled = async (job: Headrace, count: number) => {
+    await poll(
+      async () => (await rows()).length >= count || !job.running,
+      30_000,
+      () => job.log
+    )
+    expect(job.running ? "running" : job.log).toBe("running")
+  }
+  await filled(headrace, expected.length)
+  const { out: savepoint } = await command("savepoint", "create", "--url", headrace.url!, "--stop")
+  expect(await headrace.ended()).toBe(0)
   const spend = (await receive(servers, "spend", Spend)).map(({ value }) => value)
   expect(spend.sort((a, b) => order(a).localeCompare(order(b)))).toEqual(expected)
   expect(await rows()).toEqual(expected)
@@ -100,7 +106,18 @@ test("the README's pipeline, as it stands there, sums up what it says", async ()
   expect(others).toEqual([])
   expect(dead?.headers["headrace.error"]).toBe("UnknownMerchant")
   expect(dead?.key).toBe("bob")
-}, 90_000)
+
+  // Under another name, on the same topic and table.
+  const second = start("--app", "spend-2", "--from-savepoint", savepoint.trim())
+  await send(servers, "payments", Payment, [payment("eve", 61_000, 2), payment("ada", 150_000, 1)])
+  await filled(second, expected.length + 1)
+  expect(second.log).toContain("table spend: goes on behind the rows of spend-per-account")
+  expect(await rows()).toEqual([
+    ...expected,
+    { key: "eve", windowStart: 60_000, windowEnd: 70_000, spent: 3, payments: 2 }
+  ])
+  expect(await second.stop()).toBe(0)
+}, 120_000)
 
 const SPENT = "SELECT key, windowStart, windowEnd, spent, payments FROM spend ORDER BY key, windowStart"
 const order = (value: Record<string, unknown>): string =>

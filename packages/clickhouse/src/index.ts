@@ -16,4 +16,4 @@ export {
 export { connect, Server, type ServerConfig, type ServerShape } from "./server.ts"
 export type { SinkOptions } from "./sink.ts"
 export { createTable, DEDUPLICATION_WINDOW, LEDGER, prepareTable, type Table, type TableOptions } from "./tables.ts"
-export { type ClickHouseSink, runClickHouseSink, runJobSink, sinkGroup } from "./task.ts"
+export { type ClickHouseSink, runClickHouseSink, runJobSink } from "./task.ts"

@@ -1,4 +1,4 @@
-import type { LostOffsets, Mark } from "@headrace/engine"
+import { handedOverBy, type LostOffsets, type Mark } from "@headrace/engine"
 import { type Plan, parsePlan, planText } from "./block.ts"
 import { Diverged, Eaten } from "./errors.ts"
 
@@ -34,6 +34,9 @@ export const startOf = (topic: string, known: Known, lost: LostOffsets): Start =
   const next = range === undefined ? committed.offset : range.last + 1
   if (finished > next) throw diverged(topic, partition, next, finished)
   if (held > next) throw rewound(topic, partition, next, held)
+  const before = handedOverBy(committed.metadata)
+  if (before !== undefined && known.finished === undefined && committed.offset > start)
+    throw strange(topic, partition, committed.offset, before)
   const open = range !== undefined && finished < next ? plan : undefined
   const needed = open === undefined ? next : range!.first
   if (start <= needed) return { partition, offset: next, open }
@@ -66,6 +69,11 @@ const rewound = (topic: string, partition: number, next: number | undefined, hel
 const diverged = (topic: string, partition: number, next: number | undefined, finished: number): Diverged =>
   new Diverged({
     message: `${topic}[${partition}]: the ledger _headrace_blocks says that everything before offset ${finished} is in the table, but ${stands(next)}. Was the topic made anew, the group reset, or does its coordinator not know the newest commits (restart that broker)? To go on from ${finished} set the group's offset to it; to fill the table again, drop it (a new one has a ledger of its own)`
+  })
+
+const strange = (topic: string, partition: number, offset: number, before: string): Diverged =>
+  new Diverged({
+    message: `${topic}[${partition}]: restored from a savepoint, the group goes on from ${offset}, where ${before} stood, but the ledger _headrace_blocks knows of no rows that ${before} has put into this table. Is it another one? To go on from ${offset} nevertheless set the group's offset to it; to fill the table from the beginning delete the group's offsets`
   })
 
 const eaten = (topic: string, { partition, start, end }: Known, needed: number, open: boolean): Eaten => {

@@ -4,7 +4,8 @@ import {
   type JobConfig,
   type LaneMetrics,
   type LogError,
-  type PreparedDecoder
+  type PreparedDecoder,
+  sinkGroup
 } from "@headrace/engine"
 import { Effect, type Scope } from "effect"
 import type { ClickHouseSinkNode } from "headrace"
@@ -45,9 +46,6 @@ export const runClickHouseSink = (sink: ClickHouseSink): Effect.Effect<never, Cl
     })
   )
 
-/** The group that a sink reads with: one for each job and sink, whatever instances run it. */
-export const sinkGroup = (job: Pick<JobConfig, "app">, nodeId: string): string => `${job.app}-${nodeId}`
-
 /** `runClickHouseSink` for a job: opens the log by the service, takes server and group from the configuration. */
 export const runJobSink = (
   job: JobConfig,
@@ -73,7 +71,7 @@ const openLog = (
     const logs = yield* CommittedLogs
     const open = logs.open({
       topic: node.topic,
-      group: sinkGroup(job, node.id),
+      group: sinkGroup(job.app, node.id),
       member: `${job.app}-${job.instance}-${node.id}`,
       sessionTimeoutMs: job.sessionTimeoutMs
     })

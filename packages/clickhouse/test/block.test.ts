@@ -56,6 +56,11 @@ test("where a partition goes on: after what is finished, again what is open, nev
     offset: 3,
     open: undefined
   })
+  // Another job's place holds in the table that this one has filled, and in no other one.
+  const handed = { ...known, committed: committed(10, `${metadata};handed over by other`) }
+  expect(startOf("t", { ...handed, finished: 10 }, "stop")).toMatchObject({ offset: 20, open: { timestamp: 5 } })
+  expect(startOf("t", { ...handed, start: 10 }, "stop")).toMatchObject({ offset: 20, open: { timestamp: 5 } })
+  expect(() => startOf("t", handed, "stop")).toThrow("no rows that other has put into this table")
   for (const lost of ["stop", "earliest", "latest"] as const)
     expect(() => startOf("t", { ...known, start: 11 }, lost)).toThrow("unfinished block")
   const eaten = { ...known, finished: 20, start: 25 }

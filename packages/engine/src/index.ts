@@ -33,6 +33,7 @@ export {
   SavepointBlobs,
   SavepointError
 } from "./savepoint/store.ts"
+export { handedOverBy, type TableRestore } from "./savepoint/tables.ts"
 export { MANY, type StateRow } from "./state-sizes.ts"
 export { buildChain, type Chain, type ChainParts, type Head, type Leaving } from "./task/chain.ts"
 export type { Crossing } from "./task/crossing.ts"

@@ -5,6 +5,9 @@ import type { JobConfig } from "./job.ts"
 
 export const groupName = (job: JobConfig): string => job.app
 
+/** The group that a sink outside of Kafka reads with: one for each job and sink, whatever instances run it. */
+export const sinkGroup = (app: string, nodeId: string): string => `${app}-${nodeId}`
+
 /** Between the parts of a lane's name. Neither an app's nor an instance's name may have it, nor begin or end with a dot. */
 export const SEPARATOR = ".."
 

@@ -9,14 +9,13 @@ import {
   type TopicPartition
 } from "@headrace/engine"
 import { Effect, Layer, Scope, Semaphore } from "effect"
-import { committedOf } from "./committed.ts"
+import { marksOf } from "./committed.ts"
 import { Consumer, type ConsumerEvent } from "./consumer.ts"
 import { groupSettings, SOURCE_DEFAULTS } from "./defaults.ts"
 import { KafkaError } from "./error.ts"
 import { memberPolling, polling } from "./polling.ts"
 import { attempt, attemptSync, letGo } from "./port-error.ts"
 import { rangeOf } from "./range.ts"
-import type { FoundOffset } from "./request.ts"
 import { clusterSettings, signIn } from "./sign-in.ts"
 
 const ARENA_RECORDS = 16_384
@@ -105,16 +104,6 @@ const member = (consumer: Consumer, poll: CommittedLog["poll"]): Omit<CommittedL
       marksOf
     ),
   commit: marks => commit(consumer, marks)
-})
-
-const marksOf = (found: readonly FoundOffset[]): Effect.Effect<readonly (Mark | undefined)[], LogError> =>
-  Effect.map(committedOf(found), all => all.map(one => (one === undefined ? undefined : markOf(one))))
-
-const markOf = ({ topic, partition, offset, metadata }: FoundOffset): Mark => ({
-  topic,
-  partition,
-  offset,
-  metadata: metadata ?? ""
 })
 
 const commit = (consumer: Consumer, marks: readonly Mark[]): Effect.Effect<void, LogError> =>

@@ -1,4 +1,4 @@
-import type { LogError } from "@headrace/engine"
+import type { LogError, Mark } from "@headrace/engine"
 import { Effect } from "effect"
 import { logError } from "./port-error.ts"
 import type { FoundOffset } from "./request.ts"
@@ -15,3 +15,14 @@ export const committedOf = (
     ? Effect.succeed(found.map(one => (one.offset === NO_OFFSET ? undefined : one)))
     : Effect.fail(logError(`read the committed offset of ${failed.topic}/${failed.partition}`, failed.error))
 }
+
+/** The same with what stands beside them. */
+export const marksOf = (found: readonly FoundOffset[]): Effect.Effect<readonly (Mark | undefined)[], LogError> =>
+  Effect.map(committedOf(found), all => all.map(one => (one === undefined ? undefined : markOf(one))))
+
+const markOf = ({ topic, partition, offset, metadata }: FoundOffset): Mark => ({
+  topic,
+  partition,
+  offset,
+  metadata: metadata ?? ""
+})

@@ -8,7 +8,7 @@ import {
   STRIDE
 } from "@headrace/engine"
 import { Effect, type Scope } from "effect"
-import { committedOf } from "./committed.ts"
+import { marksOf } from "./committed.ts"
 import { everythingSettings, openConsumer, readerSettings, readRange } from "./committed-log.ts"
 import { attempt } from "./port-error.ts"
 import { rangeOf } from "./range.ts"
@@ -24,15 +24,16 @@ export const openOffsets = (
     const consumer = yield* openConsumer(config, { ...readerSettings(config), "group.id": group })
     const everything = yield* openConsumer(config, everythingSettings(config))
     const range: GroupOffsets["range"] = partition => rangeOf(everything, consumer, partition)
+    const marks: GroupOffsets["marks"] = partitions =>
+      Effect.flatMap(
+        attempt("read committed offsets", () => consumer.committed(partitions, CALL_TIMEOUT_MS)),
+        marksOf
+      )
     return {
       range,
-      committed: partitions =>
-        attempt("read committed offsets", () => consumer.committed(partitions, CALL_TIMEOUT_MS)).pipe(
-          Effect.flatMap(committedOf),
-          Effect.map(found => found.map(one => one?.offset))
-        ),
-      commit: positions =>
-        attempt(`commit offsets of the group ${group}`, () => consumer.commit(positions, CALL_TIMEOUT_MS)),
+      marks,
+      committed: partitions => Effect.map(marks(partitions), found => found.map(mark => mark?.offset)),
+      commit: places => attempt(`commit offsets of the group ${group}`, () => consumer.commit(places, CALL_TIMEOUT_MS)),
       keys: (from, visit) =>
         Effect.flatMap(range(from), ({ end }) =>
           end <= from.offset

@@ -155,15 +155,22 @@ const newest = (world: World, { topic, partition }: TopicPartition): number | un
   return Number.parseInt(name.slice(name.lastIndexOf("/") + 1), 10)
 }
 
+/** Of the lanes' group: they write nothing beside them. */
+const committed = (world: World, owner: object, partitions: readonly TopicPartition[]) =>
+  world.remote(
+    owner,
+    `committed ${partitions.map(nameOf)}`,
+    () => Effect.sync(() => partitions.map(one => world.remembered.get(nameOf(one))?.offset)),
+    { ready: () => !partitions.some(one => world.log.unstable(nameOf(one))) }
+  )
+
 /** The lanes' group from outside. */
 const groupOffsets = (world: World, owner: object): GroupOffsets => ({
-  committed: partitions =>
-    world.remote(
-      owner,
-      `committed ${partitions.map(nameOf)}`,
-      () => Effect.sync(() => partitions.map(one => world.remembered.get(nameOf(one))?.offset)),
-      { ready: () => !partitions.some(one => world.log.unstable(nameOf(one))) }
+  marks: partitions =>
+    Effect.map(committed(world, owner, partitions), found =>
+      found.map((offset, i) => (offset === undefined ? undefined : { ...partitions[i]!, offset, metadata: "" }))
     ),
+  committed: partitions => committed(world, owner, partitions),
   commit: positions =>
     world.remote(owner, "commit offsets", () =>
       world.group.members.size > 0

@@ -71,7 +71,7 @@ export const showManifest = (manifest: Manifest): string => {
 }
 
 /** What became of each operator. */
-export const showRestore = ({ manifest, match, sources }: RestoreReport): string => {
+export const showRestore = ({ manifest, match, sources, tables }: RestoreReport): string => {
   const rows = match.operators.map(({ contents, own, comparison }) => {
     if (own === undefined) return [contents.id, "left behind"]
     const changes = [
@@ -88,10 +88,16 @@ export const showRestore = ({ manifest, match, sources }: RestoreReport): string
       ? `${topic}: ${positions.length} partitions, as in the savepoint`
       : `${topic}: ${survey.before} partitions of ${before} split by key into ${survey.after}`
   )
+  const filled = tables.map(({ table: name, goesOn }) =>
+    goesOn
+      ? `table ${name}: goes on behind the rows of ${manifest.app}`
+      : `table ${name}: ${manifest.app} still fills it, so that it is left to that one; a sink of this job will refuse it`
+  )
   const left = leftBehind(match)
   return [
     `restored from ${manifest.id}`,
     ...topics,
+    ...filled,
     table([["OPERATOR", "STATE"], ...rows, ...added]),
     ...(left.length === 0 ? [] : [`left behind: ${left.join("; ")}`])
   ].join("\n")

@@ -1,4 +1,5 @@
 import { Context, type Effect, type Scope } from "effect"
+import type { Mark } from "./committed-log.ts"
 import type { ChangelogReader, LogError, Position, Producer, Source, TopicPartition } from "./log.ts"
 
 export interface NewTopic {
@@ -35,14 +36,21 @@ export interface Admin {
   readonly members: (group: string) => Effect.Effect<readonly GroupMember[] | undefined, LogError>
 }
 
+/** A position, and what is to stand beside it. */
+export interface Place extends Position {
+  readonly metadata?: string
+}
+
 /** The offsets of a group, from outside of it. */
 export interface GroupOffsets {
   /** Undefined where there is none. */
   readonly committed: (
     partitions: readonly TopicPartition[]
   ) => Effect.Effect<readonly (number | undefined)[], LogError>
+  /** The same, and what stands beside them. */
+  readonly marks: (partitions: readonly TopicPartition[]) => Effect.Effect<readonly (Mark | undefined)[], LogError>
   /** Refused by the broker while the group has members. */
-  readonly commit: (positions: readonly Position[]) => Effect.Effect<void, LogError>
+  readonly commit: (places: readonly Place[]) => Effect.Effect<void, LogError>
   /** First offset still in the log, and the end (last stable offset). */
   readonly range: (
     partition: TopicPartition

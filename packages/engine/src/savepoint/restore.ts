@@ -15,6 +15,7 @@ import { beginRestore, endRestore, restoreBegun } from "./progress.ts"
 import { restoreSources, type SourceOptions, type SourceRestore } from "./sources.ts"
 import { restoreStages } from "./stages.ts"
 import { inSavepoints, readSavepoint, SavepointError, savepointFile } from "./store.ts"
+import { restoreTables, type TableRestore } from "./tables.ts"
 
 export interface RestoreSavepoint extends SourceOptions {
   readonly id: string
@@ -29,6 +30,8 @@ export interface RestoreReport {
   readonly manifest: Manifest
   readonly match: Match
   readonly sources: readonly SourceRestore[]
+  /** Tables that the saved job has filled under another name. */
+  readonly tables: readonly TableRestore[]
 }
 
 /**
@@ -55,8 +58,9 @@ export const restoreSavepoint = (plan: Plan, job: JobConfig, options: RestoreSav
       yield* emptied(plan, job, manifest, stages, admin)
       for (const log of logs) yield* writeState(job, manifest, match, log)
       yield* group.commit(logs.flatMap(log => log.positions))
+      const tables = yield* restoreTables(plan, job, manifest, admin)
       yield* endRestore(job.app, manifest.id)
-      return { manifest, match, sources: logs } satisfies RestoreReport
+      return { manifest, match, sources: logs, tables } satisfies RestoreReport
     })
   )
 

@@ -1,0 +1,71 @@
+import { Effect, Schedule } from "effect"
+import type { ClickHouseSinkNode, Plan } from "headrace"
+import type { JobConfig } from "../job.ts"
+import { sinkGroup } from "../names.ts"
+import { type Admin, Clients } from "../ports/clients.ts"
+import type { Mark } from "../ports/committed-log.ts"
+import type { Manifest } from "./manifest.ts"
+
+/** What became of a table that a job under another name has filled. */
+export interface TableRestore {
+  readonly table: string
+  /** False where that job still fills it: then two jobs would. */
+  readonly goesOn: boolean
+}
+
+/**
+ * A table's place is its group's offset, and groups have the job's name in theirs. A job of another name than the saved
+ * one goes on where that one's tables stood, an open block included: places are copied, with the name of where they come from beside
+ * them, by which the sink makes sure that it has the same table before it (see `handedOverBy`). A place of its own is kept.
+ */
+export const restoreTables = (plan: Plan, job: JobConfig, manifest: Manifest, admin: Admin) =>
+  Effect.gen(function* () {
+    if (manifest.app === job.app) return []
+    const tables = plan.nodes.filter(node => node.kind === "clickhouseSink")
+    const found: TableRestore[] = []
+    for (const node of tables) {
+      const goesOn = yield* restoreTable(node, job, manifest.app, admin)
+      if (goesOn !== undefined) found.push({ table: node.table, goesOn })
+    }
+    return found
+  })
+
+/** Undefined where the saved job had no such table, or this job has a place in it already. */
+const restoreTable = ({ id, topic }: ClickHouseSinkNode, job: JobConfig, before: string, admin: Admin) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const clients = yield* Clients
+      const count = (yield* admin.partitions([topic])).get(topic) ?? 0
+      const partitions = Array.from({ length: count }, (_, partition) => ({ topic, partition }))
+      const group = yield* clients.offsets(sinkGroup(job.app, id))
+      if ((yield* group.committed(partitions)).some(offset => offset !== undefined)) return undefined
+      const from = sinkGroup(before, id)
+      const marks = (yield* (yield* clients.offsets(from)).marks(partitions)).filter(mark => mark !== undefined)
+      if (marks.length === 0) return undefined
+      if (yield* isFilled(admin, from, job)) return false
+      yield* group.commit(marks.map(mark => ({ ...mark, metadata: handedOver(mark, before) })))
+      return true
+    })
+  )
+
+/** A static member that was stopped counts until its session has timed out. */
+const isFilled = (admin: Admin, group: string, { sessionTimeoutMs }: JobConfig) =>
+  admin.members(group).pipe(
+    Effect.map(members => members !== undefined && members.length > 0),
+    Effect.tap(filled =>
+      filled ? Effect.logInfo(`waiting until nobody is in the group ${group} any more`) : Effect.void
+    ),
+    Effect.repeat({
+      schedule: Schedule.spaced("1 second"),
+      times: Math.ceil(sessionTimeoutMs / 1000) + 3,
+      while: filled => filled
+    })
+  )
+
+const HANDED_OVER = ";handed over by "
+
+/** The metadata of a place that was another job's: its own, and whose it was. */
+const handedOver = ({ metadata }: Mark, app: string): string => `${metadata.split(HANDED_OVER)[0]}${HANDED_OVER}${app}`
+
+/** The job whose place this was, until the sink commits one of its own. */
+export const handedOverBy = (metadata: string): string | undefined => metadata.split(HANDED_OVER)[1]
