@@ -144,3 +144,56 @@ test("a record without a time has that at which it was sent", async () => {
   await consumer.close()
   for (const { timestampMs } of received) expect(Math.abs(timestampMs - Date.now())).toBeLessThan(120_000)
 })
+
+/** More than one call of the native part takes at once (RUN in produce.rs). */
+const ROOM = 1_500
+
+test("a queue has all its room again for what follows, whether what was in it was delivered or given up", async () => {
+  const topic = await createTopic(bootstrap, PARTITIONS)
+  const producer = openProducer(bootstrap, { "linger.ms": "5000", "queue.buffering.max.messages": String(ROOM) })
+  const records = (value: string) =>
+    pack(Array.from({ length: ROOM }, (_, i) => ({ topic: producer.topicId(topic), key: `${i}`, value })))
+  const first = records("known")
+  expect(producer.produce(first, 0, 1)).toBe(1)
+  await producer.flush(T)
+  const kept: string[] = ["known"]
+  for (const value of ["given up", "delivered", "given up", "delivered"]) {
+    const out = records(value)
+    expect(producer.produce(out, 0, ROOM)).toBe(ROOM)
+    expect(producer.produce(out, 0, 1)).toBe(0)
+    if (value === "given up") {
+      producer.purge()
+      const message = expect.stringContaining(`${ROOM} messages were not delivered`)
+      await expect(producer.flush(T)).rejects.toMatchObject({ message })
+    } else {
+      await producer.flush(T)
+      kept.push(...Array(ROOM).fill(value))
+    }
+    expect(producer.pending).toBe(0)
+  }
+  await producer.close()
+  const consumer = openConsumer(bootstrap)
+  await consumer.assign(fromBeginning(topic, PARTITIONS))
+  const { received } = await readUntil(consumer, all => all.length >= kept.length)
+  await consumer.close()
+  expect(received.map(({ value }) => value).sort()).toEqual(kept.sort())
+})
+
+test("the memory of what was delivered is used again", async () => {
+  const topic = await createTopic(bootstrap, PARTITIONS)
+  const producer = openProducer(bootstrap)
+  const id = producer.topicId(topic)
+  const out = pack(Array.from({ length: 20_000 }, (_, i) => ({ topic: id, key: `${i}`, value: "x".repeat(200) })))
+  const sendAll = async (times: number) => {
+    for (let time = 0; time < times; time++) {
+      expect(producer.produce(out, 0, 20_000)).toBe(20_000)
+      await producer.flush(T)
+    }
+  }
+  await sendAll(10)
+  const before = process.memoryUsage.rss()
+  await sendAll(50)
+  // A million messages: half a gigabyte.
+  expect(process.memoryUsage.rss() - before).toBeLessThan(200 << 20)
+  await producer.close()
+})

@@ -5,6 +5,8 @@
 // once. It is compiled against the headers of the very library that is linked (build.rs), whose version Cargo.toml
 // pins: look at rd_kafka_msg_new0, rd_kafka_msg_partitioner and rd_kafka_toppar_enq_msg when that changes.
 
+#include "slab.h"
+
 #include "rdkafka_int.h"
 #include "rdkafka_interceptor.h"
 #include "rdkafka_msg.h"
@@ -58,12 +60,10 @@ static char *copy(char *at, const char *part, size_t length) {
   return part == NULL ? NULL : at;
 }
 
-static rd_kafka_msg_t *message_of(rd_kafka_topic_t *topic, const entry_t *entry, int32_t partition, rd_ts_t now) {
-  rd_kafka_msg_t *message = rd_malloc(sizeof(*message) + entry->value_length + entry->key_length);
-  memset(message, 0, sizeof(*message));
+static rd_kafka_msg_t *message_of(rd_kafka_topic_t *topic, slab_t *slab, const entry_t *entry, int32_t partition,
+                                  rd_ts_t now) {
+  rd_kafka_msg_t *message = slab_take(slab, entry->key_length, entry->value_length);
   char *bytes = (char *)(message + 1);
-  message->rkm_flags = RD_KAFKA_MSG_F_PRODUCER | RD_KAFKA_MSG_F_FREE_RKM | RD_KAFKA_MSG_F_COPY | RD_KAFKA_MSG_F_ACCOUNT;
-  message->rkm_rkmessage.rkt = rd_kafka_topic_keep(topic);
   message->rkm_payload = copy(bytes, entry->value, entry->value_length);
   message->rkm_len = entry->value_length;
   message->rkm_key = copy(bytes + entry->value_length, entry->key, entry->key_length);
@@ -106,12 +106,13 @@ static void append(rd_kafka_toppar_t *partition, rd_kafka_msgq_t *messages, rd_t
 }
 
 /// With the topic locked and room in the queue for all of them.
-static void distribute(rd_kafka_topic_t *topic, const entry_t *entries, const int32_t *partitions, size_t count) {
+static void distribute(rd_kafka_topic_t *topic, slab_t *slab, const entry_t *entries, const int32_t *partitions,
+                       size_t count) {
   rd_ts_t now = rd_clock();
   rd_kafka_msgq_t *queues = rd_calloc(topic->rkt_partition_cnt, sizeof(*queues));
   for (int32_t i = 0; i < topic->rkt_partition_cnt; i++) rd_kafka_msgq_init(&queues[i]);
   for (size_t i = 0; i < count; i++) {
-    rd_kafka_msgq_enq(&queues[partitions[i]], message_of(topic, &entries[i], partitions[i], now));
+    rd_kafka_msgq_enq(&queues[partitions[i]], message_of(topic, slab, &entries[i], partitions[i], now));
   }
   for (int32_t i = 0; i < topic->rkt_partition_cnt; i++) {
     if (!RD_KAFKA_MSGQ_EMPTY(&queues[i])) append(topic->rkt_p[i], &queues[i], now);
@@ -121,19 +122,24 @@ static void distribute(rd_kafka_topic_t *topic, const entry_t *entries, const in
 
 /// Queues copies of the first entries, in order, and returns how many; `partitions` is scratch memory for `count`. What
 /// it does not take is rd_kafka_produceva's, which also says why one cannot be queued: no room, a topic that is not known
-/// (yet), an error of the producer's, a record that is too large, a partition that is not there.
+/// (yet), an error of the producer's, a record that is too large, a partition that is not there, a system without slabs.
 size_t headrace_enqueue(rd_kafka_topic_t *handle, const entry_t *entries, int32_t *partitions, size_t count) {
+#ifndef __linux__
+  return 0;
+#endif
   rd_kafka_topic_t *topic = rd_kafka_topic_proper(handle);
   rd_kafka_t *rk = topic->rkt_rk;
   if (rd_kafka_fatal_error_code(rk) != 0 || !rd_kafka_txn_may_enq_msg(rk)) return 0;
 
   rd_kafka_topic_rdlock(topic);
-  size_t taken = 0, bytes = 0;
+  size_t taken = 0, payload = 0, size = 0;
   while (is_settled(topic) && taken < count && (partitions[taken] = partition_of(topic, &entries[taken])) >= 0) {
-    bytes += entries[taken++].value_length;
+    const entry_t *entry = &entries[taken++];
+    payload += entry->value_length;
+    size += slab_size_of(entry->key_length, entry->value_length);
   }
-  if (taken > 0 && rd_kafka_curr_msgs_add(rk, taken, bytes, 0, NULL) != 0) taken = 0;
-  if (taken > 0) distribute(topic, entries, partitions, taken);
+  if (taken > 0 && rd_kafka_curr_msgs_add(rk, taken, payload, 0, NULL) != 0) taken = 0;
+  if (taken > 0) distribute(topic, slab_new(topic, taken, payload, size), entries, partitions, taken);
   rd_kafka_topic_rdunlock(topic);
   return taken;
 }

@@ -93,7 +93,7 @@ unsafe extern "C" {
 }
 
 /// Records that are queued at once: they stay in the CPU's cache.
-const RUN: usize = 1024;
+const RUN: usize = 512;
 
 /// Records of one topic, one after the other.
 struct Run {
