@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
 import { startKafka } from "@headrace/dev"
 import type { Membership } from "@headrace/engine"
 import { Effect } from "effect"
+import { Arena, Consumer } from "../src/index.ts"
 import { openMembership } from "../src/membership.ts"
 import { apiOf, clientOf, HoldingProxy } from "./proxy.ts"
 import { createTopic, fresh, openProducer, pack } from "./support.ts"
@@ -74,3 +75,19 @@ test("a partition that is sought in before anything is known of it is read from 
   expect(offsets).toEqual(Array.from({ length: sent }, (_, offset) => offset))
   await producer.close()
 })
+
+for (const [kind, settings] of [
+  ["static", { "group.instance.id": "a" }],
+  ["dynamic", {}],
+  ["static and eager", { "group.instance.id": "a", "partition.assignment.strategy": "range" }]
+] as const)
+  test(`a ${kind} member that is closed before it took up what it was given ends at once`, async () => {
+    const topic = await createTopic(direct)
+    const group = { "group.id": fresh("group"), "partition.assignment.strategy": "cooperative-sticky", ...settings }
+    const consumer = Consumer.open({ "bootstrap.servers": direct, ...group })
+    await consumer.subscribe([topic])
+    const arena = new Arena(1000, 10)
+    while (!(await consumer.poll(arena, 10, 100)).events.some(({ type }) => type === "assign"));
+    // Waited for: it rejects where leaving takes longer, and does not end where librdkafka does not.
+    await consumer.close(5000)
+  }, 20_000)

@@ -53,6 +53,8 @@ enum Protocol {
 impl Consumer {
   fn leave_group(&mut self, timeout_ms: i32) -> Result<(), Fault> {
     self.fetcher.forget_all();
+    // One that was fenced takes no answer any more, and waits for none.
+    let _ = self.decline();
     // A static member of the classic protocol does not leave its group: there is nothing to wait for. (And librdkafka
     // can hang when it is closed in the middle of its first join: the answer to the rebalance then finds nobody.)
     if self.is_static() && !self.is_kip_848() {
@@ -67,6 +69,18 @@ impl Consumer {
       self.fetcher.discard(left.min(20));
     }
     Ok(())
+  }
+
+  /// Answers an assignment that JavaScript has not taken up: librdkafka waits for that, also when it is closed or destroyed.
+  fn decline(&self) -> Result<(), Fault> {
+    match self.protocol() {
+      Protocol::Cooperative => {
+        let none = Places(unsafe { rd_kafka_topic_partition_list_new(0) });
+        fault::settle(unsafe { rd_kafka_incremental_assign(self.raw.rk, none.0) })
+      }
+      Protocol::Eager => fault::check(fault::code(unsafe { rd_kafka_assign(self.raw.rk, std::ptr::null()) })),
+      Protocol::Manual => Ok(()),
+    }
   }
 
   fn is_static(&self) -> bool {
