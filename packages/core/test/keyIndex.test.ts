@@ -48,3 +48,20 @@ test("keys that come and go are found by a map's slots", () => {
     { numRuns: 100 }
   )
 })
+
+test("keys of one length that come and go need no more bytes than there are at a time", () => {
+  const keys = new KeyArena()
+  const out = new ByteWriter(16)
+  const add = (key: string): number => {
+    out.clear()
+    return keys.add(writeKey(out, key), out.bytes, 0, out.length)
+  }
+  const slots = Array.from({ length: 10 }, (_, i) => add(`key ${100_000 + i}`))
+  const { bytes } = keys
+  for (let i = 10; i < 10_000; i++) {
+    keys.remove(slots[i % 10]!)
+    slots[i % 10] = add(`key ${100_000 + i}`)
+  }
+  expect(keys.bytes).toBe(bytes)
+  expect(slots.map(slot => keys.keyOf(slot))).toEqual(Array.from({ length: 10 }, (_, i) => `key ${109_990 + i}`))
+})

@@ -6,7 +6,10 @@ const MOST_BYTES = 0x1fffffff
 
 const FEWEST = 1 << 16
 
-/** Keys as bytes, back to back, by slots. What a key that has gone leaves is given again: its slot at once, its bytes in time. */
+/**
+ * Keys as bytes, back to back, by slots. What a key that has gone leaves is given again: its slot at once, and its bytes with it
+ * where the next key is no longer, as most are.
+ */
 export class KeyArena {
   /** Keys that are here. */
   count = 0
@@ -14,7 +17,10 @@ export class KeyArena {
   slots = 0
   /** Changes identity when a key is added. */
   bytes = new Uint8Array(1024)
-  /** Two numbers a slot, side by side: where its key starts in `bytes`, and its length · 4 + its kind; 0 where it is free. */
+  /**
+   * Two numbers a slot, side by side: where its key starts in `bytes`, and its length · 4 + its kind. The kind of a slot that is free
+   * is 0, and its length that of the key that was there: as many bytes are still its own.
+   */
   private places = new Int32Array(32)
   private free: number[] = []
   private used = 0
@@ -41,13 +47,12 @@ export class KeyArena {
   /** Copies a key, and returns its slot. */
   add(kind: number, source: Uint8Array, start: number, end: number): number {
     const length = end - start
-    if (this.used + length > this.bytes.length) this.makeRoom(length)
     const slot = this.free.pop() ?? this.fresh()
-    const { bytes, places, used } = this
-    for (let i = 0; i < length; i++) bytes[used + i] = source[start + i]!
-    places[slot * 2] = used
+    if (this.places[slot * 2 + 1]! >>> 2 < length) this.move(slot, length)
+    const { bytes, places } = this
+    const to = places[slot * 2]!
+    for (let i = 0; i < length; i++) bytes[to + i] = source[start + i]!
     places[slot * 2 + 1] = length * 4 + kind
-    this.used += length
     this.live += length
     this.count++
     return slot
@@ -55,8 +60,10 @@ export class KeyArena {
 
   /** Its bytes stay as they are until the next key is added. */
   remove(slot: number): void {
-    this.live -= this.places[slot * 2 + 1]! >>> 2
-    this.places[slot * 2 + 1] = 0
+    const { places } = this
+    const length = places[slot * 2 + 1]! >>> 2
+    this.live -= length
+    places[slot * 2 + 1] = length * 4
     this.free.push(slot)
     this.count--
   }
@@ -83,6 +90,13 @@ export class KeyArena {
     return this.slots++
   }
 
+  /** To the end, where there is room for its next key. */
+  private move(slot: number, length: number): void {
+    if (this.used + length > this.bytes.length) this.makeRoom(length)
+    this.places[slot * 2] = this.used
+    this.used += length
+  }
+
   /** Leaves out what has gone. Half of the bytes, or more, are free then: the cost for each key that is added is constant. */
   private makeRoom(length: number): void {
     const size = Math.max(FEWEST, (this.live + length) * 2)
@@ -91,8 +105,11 @@ export class KeyArena {
     const bytes = new Uint8Array(size)
     let to = 0
     for (let slot = 0; slot < this.slots; slot++) {
-      if (this.kindOf(slot) === 0) continue
       const [start, end] = [this.startOf(slot), this.endOf(slot)]
+      if (this.kindOf(slot) === 0) {
+        this.places[slot * 2 + 1] = 0
+        continue
+      }
       this.places[slot * 2] = to
       for (let i = start; i < end; i++) bytes[to++] = this.bytes[i]!
     }
