@@ -8,7 +8,7 @@ import type { OpenMatch } from "../pattern/open.ts"
 import type { Path } from "../pattern/path.ts"
 import { type Numbers, savedCodec } from "../pattern/saved.ts"
 import { type PatternCounts, type PatternOf, PatternSet } from "../pattern/set.ts"
-import { KeyMatches, UnderWay } from "../pattern/underWay.ts"
+import { type KeyMatches, Spare } from "../pattern/underWay.ts"
 import type { KeyArena } from "../state/keyArena.ts"
 import { Rows } from "../state/rows.ts"
 import { Waiting } from "../state/waiting.ts"
@@ -65,6 +65,7 @@ export class PatternMatch extends EventTimeOperator implements Input {
   private readonly at: Keyed = keyed()
   /** What an event begins: scratch. */
   private readonly begun = new Matches()
+  private readonly spare = new Spare()
 
   /** Throws PatternError where a pattern is malformed. */
   constructor(options: PatternMatchOptions) {
@@ -164,7 +165,7 @@ export class PatternMatch extends EventTimeOperator implements Input {
     waiting.remove(slot)
     if (row !== undefined) this.keep(row, dropped || counted)
     else if (begun !== undefined) {
-      begun.settle()
+      begun.settle(this.spare)
       rows.add(at, begun, begun.end)
     }
   }
@@ -191,8 +192,8 @@ export class PatternMatch extends EventTimeOperator implements Input {
         if (member.shown === event.number) continue
         member.matcher.process(begun, event, member.output)
         if (begun.isEmpty) continue
-        row ??= new KeyMatches(undefined, set)
-        row.add(UnderWay.of(member, begun))
+        row ??= this.spare.key(set)
+        row.add(this.spare.way(member, begun))
       }
     }
     return row
@@ -211,9 +212,11 @@ export class PatternMatch extends EventTimeOperator implements Input {
 
   /** `touched`: it is to be written, also if nothing came of the event. */
   private keep(row: KeyMatches, touched: boolean): void {
-    const changed = row.settle()
-    if (row.first === undefined) this.rows.remove(row)
-    else if (changed || touched) this.rows.put(row, row.end)
+    const changed = row.settle(this.spare)
+    if (row.first === undefined) {
+      this.rows.remove(row)
+      this.spare.leaveKey(row)
+    } else if (changed || touched) this.rows.put(row, row.end)
     else this.rows.wait(row, row.end)
   }
 

@@ -117,3 +117,14 @@ export interface Automaton {
   /** The other way round. */
   readonly stepNumbers: ReadonlyMap<string, number>
 }
+
+/** The steps that may take an event from a state, whatever the conditions on the way. */
+export const awaited = (state: State): readonly string[] => {
+  const [seen, steps] = [new Set([state]), new Set<string>()]
+  for (const at of seen)
+    for (const { action, target } of at.edges) {
+      if (action === "take" && target.kind !== "stop") steps.add(at.step)
+      if (action === "proceed") seen.add(target)
+    }
+  return [...steps]
+}

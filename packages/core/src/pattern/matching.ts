@@ -1,6 +1,6 @@
 import type { Answers } from "./answers.ts"
-import type { Automaton, State } from "./automaton.ts"
-import { type Matches, NONE, Partial, type Seen } from "./matches.ts"
+import { type Automaton, awaited, type State } from "./automaton.ts"
+import { type Matches, NONE, Partial, type Seen, waysOf } from "./matches.ts"
 import type { OpenEvent, OpenMatch } from "./open.ts"
 import { type Path, pathOf } from "./path.ts"
 import type { Pattern } from "./spec.ts"
@@ -39,6 +39,8 @@ export class Matcher {
   /** Scratch: states to go on from without an event, and what comes of one partial match. */
   private readonly states: State[] = []
   private readonly results: Partial[] = []
+  private lone: Partial[] = []
+  private spare: Partial[] | undefined
 
   /** `maxPartials`: how many partial matches, and complete ones held back, a key may have. */
   constructor(pattern: Pattern, automaton: Automaton, answers: Answers, maxPartials = Number.POSITIVE_INFINITY) {
@@ -53,7 +55,7 @@ export class Matcher {
 
   /** One event, which the answers are about. Time has been advanced to its own before. */
   process(matches: Matches, event: Seen, output: Output): void {
-    const { partials } = matches
+    const partials = matches.isLone ? this.loneOf(matches) : matches.partials
     const { states, start } = this.automaton
     this.next = undefined
     this.before = partials
@@ -63,15 +65,42 @@ export class Matcher {
     this.step(start, undefined, event)
     const isSame = this.next === undefined && this.same === partials.length
     if (isSame && this.found.length === 0) return
+    if (this.begunAlone(matches, event)) return
+    this.lone = []
+    matches.join()
     if (!isSame) this.replace(matches, this.next ?? (this.same === 0 ? NONE : partials.slice(0, this.same)))
     this.complete(matches, event.timestamp, output)
     this.limit(matches, event.timestamp, output)
     matches.due = this.dueOf(matches)
+    matches.settleAlone()
+  }
+
+  /** The lone one as an object, which is the same each time unless something has kept it. */
+  private loneOf(matches: Matches): readonly Partial[] {
+    if (this.lone.length === 0) this.lone[0] = matches.alone()
+    else matches.showAlone(this.lone[0]!)
+    return this.lone
+  }
+
+  /** Where one or none was under way, and what an event made of it is that the match begins with this one: the case that costs least. */
+  private begunAlone(matches: Matches, event: Seen): boolean {
+    const { next, found } = this
+    if (next?.length !== 1 || found.length > 0) return false
+    if (matches.partials.length > 0 || matches.held.length > 0) return false
+    const begun = next[0]!
+    if (begun.event !== event || begun.before !== undefined) return false
+    matches.keepAlone(begun)
+    matches.changed = true
+    matches.due = this.endOf(begun)
+    next.length = 0
+    this.spare = next
+    return true
   }
 
   /** Time goes on to `time`: what is over by then is out. */
   advance(matches: Matches, time: number, output: Output): void {
     if (time < matches.due) return
+    matches.join()
     const over: Partial[] = []
     const left: Partial[] = []
     this.found = NOTHING
@@ -83,12 +112,15 @@ export class Matcher {
     if (left.length < matches.partials.length) this.replace(matches, left.length === 0 ? NONE : left)
     this.complete(matches, time, output)
     matches.due = this.dueOf(matches)
+    matches.settleAlone()
     for (const partial of over) output.timeout(this.eventsOf(partial), this.endOf(partial))
   }
 
   /** What is under way, and what is held back, for people. */
-  open({ partials, held }: Matches, turn: number): readonly Omit<OpenMatch, "pattern">[] {
+  open(matches: Matches, turn: number): readonly Omit<OpenMatch, "pattern">[] {
     const { states } = this.automaton
+    const { held } = matches
+    const partials = matches.isLone ? [matches.alone()] : matches.partials
     const shown = (waits: boolean) => (partial: Partial) => ({
       waitsFor: waits ? awaited(states[partial.state]!) : [],
       until: this.endOf(partial),
@@ -181,9 +213,15 @@ export class Matcher {
         this.same++
         return
       }
-      this.next = same === 0 ? [] : before.slice(0, same)
+      this.next = same === 0 ? this.empty() : before.slice(0, same)
     }
     this.next.push(result)
+  }
+
+  private empty(): Partial[] {
+    const spare = this.spare ?? []
+    this.spare = undefined
+    return spare
   }
 
   private completed(result: Partial): void {
@@ -274,29 +312,11 @@ export class Matcher {
 /** Never written to. */
 const NOTHING: Partial[] = []
 
-const ignored = ({ step, event, before, first }: Partial, { number }: State): Partial =>
-  new Partial(number, step, event, before, first)
-
 /** A match takes each event once: where both have the same turn, they are not counted. */
 const ignoredBetween = (before: Seen | undefined, { turn }: Seen): number | undefined => {
   if (before === undefined) return turn === 0 ? undefined : 0
   return turn === before.turn ? undefined : turn - before.turn - 1
 }
 
-/** What a partial match has taken, in that order. */
-const waysOf = (partial: Partial): readonly Partial[] => {
-  const ways: Partial[] = []
-  for (let one: Partial | undefined = partial; one !== undefined; one = one.before) ways.push(one)
-  return ways.length === 1 ? ways : ways.reverse()
-}
-
-/** The steps that may take an event from a state, whatever the conditions on the way. */
-const awaited = (state: State): readonly string[] => {
-  const [seen, steps] = [new Set([state]), new Set<string>()]
-  for (const at of seen)
-    for (const { action, target } of at.edges) {
-      if (action === "take" && target.kind !== "stop") steps.add(at.step)
-      if (action === "proceed") seen.add(target)
-    }
-  return [...steps]
-}
+const ignored = ({ step, event, before, first }: Partial, { number }: State): Partial =>
+  new Partial(number, step, event, before, first)

@@ -37,6 +37,8 @@ class Writing {
   private readonly events: Seen[] = []
   private eventCount = 0
   private readonly chain: Partial[] = []
+  /** By the place of a pattern its lone one. */
+  private readonly lone: Partial[] = []
   private readonly scratch = new ByteWriter(256)
 
   constructor(record: StoredCodec) {
@@ -44,13 +46,15 @@ class Writing {
   }
 
   write({ first, turn }: KeyMatches, out: ByteWriter): void {
-    this.number++
     out.varint(turn)
+    if (first?.isLone === true && first.next === undefined) return this.writeLone(first, turn, out)
+    this.number++
     this.takenCount = 0
     this.eventCount = 0
     let patterns = 0
     for (let one = first; one !== undefined; one = one.next) {
-      this.place(one.partials)
+      if (one.isLone) this.placeOne((this.lone[patterns] = one.alone()))
+      else this.place(one.partials)
       this.place(one.held)
       patterns++
     }
@@ -63,7 +67,24 @@ class Writing {
       out.varint(event.place)
     }
     out.varint(patterns)
-    for (let one = first; one !== undefined; one = one.next) this.writePattern(one, out)
+    patterns = 0
+    for (let one = first; one !== undefined; one = one.next) this.writePattern(one, this.lone[patterns++], out)
+  }
+
+  /** The same where a key has one partial match, which has taken one event. */
+  private writeLone(one: UnderWay, turn: number, out: ByteWriter): void {
+    out.varint(1)
+    this.writeEvent(one.timestamp, turn - one.turn, one.record!, out)
+    out.varint(1)
+    out.varint(0)
+    out.varint(one.step)
+    out.varint(0)
+    out.varint(1)
+    this.writeName(one, out)
+    out.varint(0)
+    out.varint(1)
+    out.varint(one.state)
+    out.varint(0)
   }
 
   /** Gives what was taken its places, each behind the one before it. */
@@ -89,44 +110,71 @@ class Writing {
     this.events[this.eventCount++] = event
   }
 
-  private writeEvents(turn: number, out: ByteWriter): void {
-    const { events, eventCount, scratch } = this
+  private writeEvents(last: number, out: ByteWriter): void {
+    const { events, eventCount } = this
     if (!isInOrder(events, eventCount)) {
       events.length = eventCount
       events.sort((a, b) => a.number - b.number)
     }
-    out.varint(eventCount)
+    out.varint(this.giveEventsPlaces())
+    let written = -1
     for (let i = 0; i < eventCount; i++) {
-      const event = events[i]!
-      event.place = i
-      writeNumber(out, event.timestamp)
-      out.varint(turn - event.turn)
-      scratch.clear()
-      this.record.write(event.record, scratch)
-      out.varint(scratch.length)
-      out.copy(scratch.bytes, 0, scratch.length)
+      const { place, timestamp, record, turn } = events[i]!
+      if (place === written) continue
+      written = place
+      this.writeEvent(timestamp, last - turn, record, out)
     }
   }
 
-  private writePattern({ id, version, partials, held }: UnderWay, out: ByteWriter): void {
+  /** One event may be there as several objects: its number tells. Returns how many there are. */
+  private giveEventsPlaces(): number {
+    const { events, eventCount } = this
+    let place = -1
+    for (let i = 0; i < eventCount; i++) {
+      if (i === 0 || events[i]!.number !== events[i - 1]!.number) place++
+      events[i]!.place = place
+    }
+    return place + 1
+  }
+
+  private writeEvent(timestamp: number, turnsSince: number, record: object, out: ByteWriter): void {
+    const { scratch } = this
+    writeNumber(out, timestamp)
+    out.varint(turnsSince)
+    scratch.clear()
+    this.record.write(record, scratch)
+    out.varint(scratch.length)
+    out.copy(scratch.bytes, 0, scratch.length)
+  }
+
+  /** `lone`: the lone one as it was given its place, where there is one. */
+  private writePattern(one: UnderWay, lone: Partial | undefined, out: ByteWriter): void {
+    const { partials, held } = one
+    this.writeName(one, out)
+    out.varint(held.length)
+    out.varint(one.size)
+    if (one.isLone) writePartial(lone!, out)
+    writePartials(partials, out)
+    writePartials(held, out)
+  }
+
+  private writeName({ id, version }: UnderWay, out: ByteWriter): void {
     const { scratch } = this
     scratch.clear()
     writeKey(scratch, id)
     out.varint(scratch.length)
     out.copy(scratch.bytes, 0, scratch.length)
     out.varint(version)
-    out.varint(held.length)
-    out.varint(partials.length + held.length)
-    writePartials(partials, out)
-    writePartials(held, out)
   }
 }
 
 const writePartials = (partials: readonly Partial[], out: ByteWriter): void => {
-  for (let i = 0; i < partials.length; i++) {
-    out.varint(partials[i]!.state)
-    out.varint(partials[i]!.place)
-  }
+  for (let i = 0; i < partials.length; i++) writePartial(partials[i]!, out)
+}
+
+const writePartial = ({ state, place }: Partial, out: ByteWriter): void => {
+  out.varint(state)
+  out.varint(place)
 }
 
 const isInOrder = (events: readonly Seen[], count: number): boolean => {
@@ -198,6 +246,7 @@ class Reading {
     })
     own.partials = partials.slice(0, partials.length - held)
     own.held = partials.slice(partials.length - held)
+    own.settleAlone()
     return own
   }
 }

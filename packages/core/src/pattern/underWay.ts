@@ -1,11 +1,11 @@
 import { Row } from "../state/rows.ts"
-import { Matches, NONE } from "./matches.ts"
+import { Matches } from "./matches.ts"
 import type { Member, PatternSet } from "./set.ts"
 
 /** What one pattern has under way in a key. It names the pattern by id and version, never by its place among the others. */
 export class UnderWay extends Matches {
-  readonly id: string
-  readonly version: number
+  id: string
+  version: number
   /** The pattern, once it has been looked up in a set. */
   member: Member | undefined
   /** What another pattern has under way in the key. */
@@ -20,31 +20,26 @@ export class UnderWay extends Matches {
   }
 
   /** Takes what a pattern has begun, and leaves nothing of it. */
-  static of(member: Member, begun: Matches): UnderWay {
-    const own = new UnderWay(member.of.id, member.version)
-    own.member = member
-    own.partials = begun.partials
-    own.held = begun.held
-    own.due = begun.due
-    own.changed = begun.changed
-    begun.partials = NONE
-    begun.held = NONE
-    return own
+  begin(member: Member, begun: Matches): void {
+    this.id = member.of.id
+    this.version = member.version
+    this.member = member
+    this.takeOver(begun)
   }
 }
 
 /** What all patterns have under way in a key, in the order of the patterns once they have been looked up. */
 export class KeyMatches extends Row {
-  first: UnderWay | undefined
+  first: UnderWay | undefined = undefined
   /** That of the event that was looked at last: see Seen. */
   turn = 0
   /** How often the patterns had changed when they were looked up; -1: they never were. */
-  private changes: number
+  private changes = -1
 
-  constructor(first?: UnderWay, set?: PatternSet) {
-    super()
-    this.first = first
-    this.changes = set?.changes ?? -1
+  /** Nothing of the patterns of a set is under way yet. */
+  begin(set: PatternSet): void {
+    this.first = undefined
+    this.changes = set.changes
   }
 
   *[Symbol.iterator](): Generator<UnderWay> {
@@ -76,17 +71,27 @@ export class KeyMatches extends Row {
   }
 
   /** Leaves out patterns that have nothing under way any more; answers whether anything is not what is kept of it. */
-  settle(): boolean {
+  settle(spare: Spare): boolean {
     let changed = false
     let before: UnderWay | undefined
-    for (let one = this.first; one !== undefined; one = one.next) {
+    let next: UnderWay | undefined
+    for (let one = this.first; one !== undefined; one = next) {
+      next = one.next
       if (one.changed) changed = true
       one.changed = false
-      if (!one.isEmpty) before = one
-      else if (before === undefined) this.first = one.next
-      else before.next = one.next
+      if (!one.isEmpty) {
+        before = one
+        continue
+      }
+      if (before === undefined) this.first = next
+      else before.next = next
+      spare.leaveWay(one)
     }
     return changed
+  }
+
+  fetch(): number {
+    return this.first === undefined ? 0 : this.first.due + this.first.version
   }
 
   /** When the first partial match is over, if nothing comes. */
@@ -94,5 +99,38 @@ export class KeyMatches extends Row {
     let end = Number.POSITIVE_INFINITY
     for (let one = this.first; one !== undefined; one = one.next) if (one.due < end) end = one.due
     return end
+  }
+}
+
+/** More of a kind are not worth their memory. */
+const MOST_SPARE = 1_024
+
+/** What was under way: for what begins next, so that the collector has little to do where as much ends as begins. */
+export class Spare {
+  private readonly keys: KeyMatches[] = []
+  private readonly ways: UnderWay[] = []
+
+  /** For a key with nothing under way yet. */
+  key(set: PatternSet): KeyMatches {
+    const key = this.keys.pop() ?? new KeyMatches()
+    key.begin(set)
+    return key
+  }
+
+  /** Has what a pattern has begun, of which nothing is left there. */
+  way(member: Member, begun: Matches): UnderWay {
+    const way = this.ways.pop() ?? new UnderWay(member.of.id, member.version)
+    way.begin(member, begun)
+    return way
+  }
+
+  leaveKey(key: KeyMatches): void {
+    if (this.keys.length < MOST_SPARE) this.keys.push(key)
+  }
+
+  leaveWay(way: UnderWay): void {
+    way.record = undefined
+    way.next = undefined
+    if (this.ways.length < MOST_SPARE) this.ways.push(way)
   }
 }

@@ -12,12 +12,14 @@ import type { StateHandle } from "./operator.ts"
 import { HANDLE_BYTES } from "./order.ts"
 import type { SpillStore, StateSize } from "./spill.ts"
 import { SpilledCells } from "./spilledCells.ts"
-import { TimeHeap } from "./timeHeap.ts"
+import { TimeQueue } from "./timeQueue.ts"
 
 /** What a row takes beside its key, an estimate, and its value by the bytes that its codec makes of it. */
 const ROW_BYTES = 300
 const HEAP_FACTOR = 3
 const GONE = -1
+/** Of so many rows at a time something is read before they are written. */
+const AHEAD = 16
 
 /** What a key holds: values are rows themselves, so that to look at one is to look at one object. */
 export abstract class Row {
@@ -36,6 +38,8 @@ export abstract class Row {
   epoch = 0
   /** What the codec made of it last; 0 before the first time. */
   bytes = 0
+  /** Reads a little of what is behind it, wherever that is in memory. */
+  abstract fetch(): number
 }
 
 /**
@@ -50,8 +54,11 @@ export class Rows<V extends Row> implements StateHandle {
   private readonly index = new KeyIndex(this.keys)
   /** By slot. */
   private readonly rows: (V | undefined)[] = []
-  /** Where a row's time has moved on, it may stand by an earlier one: that is seen when it comes first. */
-  private readonly queue = new TimeHeap()
+  /**
+   * Of one time those come first that have waited for it longest. Where a row's time has moved on, it may stand by an earlier one:
+   * that is seen when it comes first.
+   */
+  private readonly queue = new TimeQueue()
   private changed: V[] = []
   /** Tombstones of rows that a delta had named. */
   private readonly gone = new ByteWriter(256)
@@ -61,6 +68,8 @@ export class Rows<V extends Row> implements StateHandle {
   private drained = 0
   private aged = 0
   private orders = 0
+  /** What `fetch` has read, which is of no matter: nobody would read what is not used. */
+  protected fetched = 0
   private valueBytes = 0
   private readonly reader = new ValueReader()
 
@@ -86,13 +95,14 @@ export class Rows<V extends Row> implements StateHandle {
     return this.spilled === undefined ? undefined : this.recall(readKey(bytes, start, end, kind))
   }
 
-  /** The key may have no row yet. What becomes of the row is told by `put`. */
+  /** The key may have no row yet; the row may have been that of another key. What becomes of it is told by `put`. */
   add({ kind, bytes, start, end }: Keyed, row: V, due: number): void {
     row.due = due
     row.order = this.orders++
+    row.logged = false
+    row.bytes = 0
     this.place(row, this.keys.add(kind, bytes, start, end))
-    row.changed = true
-    this.changed.push(row)
+    this.change(row)
   }
 
   /** Its value is due then. */
@@ -103,10 +113,8 @@ export class Rows<V extends Row> implements StateHandle {
 
   /** Its value has changed, and is due then. */
   put(row: V, due: number): void {
-    this.wait(row, due)
-    if (row.changed) return
-    row.changed = true
-    this.changed.push(row)
+    if (due !== row.due) this.move(row, due)
+    this.change(row)
   }
 
   remove(row: V): void {
@@ -120,11 +128,14 @@ export class Rows<V extends Row> implements StateHandle {
   delta(out: ByteWriter): void {
     out.copy(this.gone.bytes, 0, this.gone.length)
     this.gone.clear()
-    for (const row of this.changed) {
+    const { changed } = this
+    for (let i = 0; i < changed.length; i++) {
+      if (i % AHEAD === 0) this.fetch(changed, i)
+      const row = changed[i]!
+      row.changed = false
       if (row.slot === GONE) continue
       this.write(row, out)
       row.logged = true
-      row.changed = false
     }
     this.changed = []
   }
@@ -192,7 +203,7 @@ export class Rows<V extends Row> implements StateHandle {
     while (queue.size > 0) {
       const row = this.rows[queue.first]!
       if (row.due <= row.queued) return row.due
-      this.enqueue(row)
+      row.queued = queue.insert(row.slot, row.due, row.order)
     }
     return END_OF_TIME
   }
@@ -234,6 +245,33 @@ export class Rows<V extends Row> implements StateHandle {
     this.index.add(slot)
     this.rows[slot] = row
     this.enqueue(row)
+  }
+
+  /**
+   * Changed rows were changed in the order of events: none of them is in the processor's caches. It brings many from memory at the same
+   * time where nothing but reading stands between them.
+   */
+  private fetch(changed: readonly V[], from: number): void {
+    const { keys } = this
+    const end = Math.min(changed.length, from + AHEAD)
+    for (let i = from; i < end; i++) {
+      const row = changed[i]!
+      if (row.slot !== GONE) this.fetched += keys.bytes[keys.startOf(row.slot)]! + row.fetch()
+    }
+  }
+
+  private change(row: V): void {
+    if (row.changed) return
+    row.changed = true
+    this.changed.push(row)
+  }
+
+  /** Its place in the queue moves along at once where that costs little. */
+  private move(row: V, due: number): void {
+    row.due = due
+    row.order = this.orders++
+    if (due <= row.queued) this.enqueue(row)
+    else if (this.queue.follow(row.slot, due, row.order)) row.queued = due
   }
 
   private enqueue(row: V): void {

@@ -1,7 +1,7 @@
 const NOWHERE = -1
 
 /**
- * Slots by a time, earliest first, and of one time in an order of their own: a heap in typed columns, four below each, so that
+ * Slots by a time, earliest first, and of one time in an order that is told it: a heap in typed columns, four below each, so that
  * a hundred thousand of them stay within the processor's cache. Each slot knows its place, so that one that goes leaves
  * nothing behind.
  */
@@ -12,21 +12,16 @@ export class TimeHeap {
   private slots = new Int32Array(16)
   /** By slot. */
   private places = new Int32Array(16).fill(NOWHERE)
-  private orders = new Float64Array(16)
-  private readonly compare: ((a: number, b: number) => number) | undefined
+  private readonly isFirst: (a: number, b: number) => boolean
 
-  /** `compare`: two slots of one time; those that are alike by it, and all without it, stand by their orders. */
-  constructor(compare?: (a: number, b: number) => number) {
-    this.compare = compare
+  /** `isFirst`: which of two slots of one time comes first. */
+  constructor(isFirst: (a: number, b: number) => boolean) {
+    this.isFirst = isFirst
   }
 
   get byteSize(): number {
-    const { times, slots, places, orders } = this
-    return times.byteLength + slots.byteLength + places.byteLength + orders.byteLength
-  }
-
-  isDue(time: number): boolean {
-    return this.size > 0 && this.times[0]! <= time
+    const { times, slots, places } = this
+    return times.byteLength + slots.byteLength + places.byteLength
   }
 
   /** The earliest slot; only while there is one. */
@@ -44,14 +39,9 @@ export class TimeHeap {
     return this.times[this.places[slot]!]!
   }
 
-  orderOf(slot: number): number {
-    return this.orders[slot]!
-  }
-
   /** Puts a slot in, or where it belongs by another time. */
-  put(slot: number, time: number, order: number): void {
+  put(slot: number, time: number): void {
     this.makeRoom(slot)
-    this.orders[slot] = order
     const place = this.places[slot]!
     if (place === NOWHERE) this.rise(this.size++, slot, time)
     else if (time < this.times[place]!) this.rise(place, slot, time)
@@ -72,11 +62,6 @@ export class TimeHeap {
   private isBefore(slot: number, time: number, place: number): boolean {
     const other = this.times[place]!
     return time === other ? this.isFirst(slot, this.slots[place]!) : time < other
-  }
-
-  private isFirst(a: number, b: number): boolean {
-    const apart = this.compare === undefined ? 0 : this.compare(a, b)
-    return apart === 0 ? this.orders[a]! < this.orders[b]! : apart < 0
   }
 
   private rise(from: number, slot: number, time: number): void {
@@ -130,7 +115,6 @@ export class TimeHeap {
     if (slot < length) return
     const size = Math.max(slot + 1, length * 2)
     this.places = grown(this.places, new Int32Array(size).fill(NOWHERE))
-    this.orders = grown(this.orders, new Float64Array(size))
   }
 }
 

@@ -9,7 +9,7 @@ import type { StateHandle } from "./operator.ts"
 import { HANDLE_BYTES, NO_NAMESPACE, operatorHash, readOrdered, writeOrdered, writeStateKey } from "./order.ts"
 import type { SpillStore, StateSize } from "./spill.ts"
 import { SpilledWaiting } from "./spilledWaiting.ts"
-import { TimeHeap } from "./timeHeap.ts"
+import { TimeQueue } from "./timeQueue.ts"
 
 export interface WaitingLayout {
   /** The id of the operator, and the handle number (1 …) within it. */
@@ -40,7 +40,7 @@ export class Waiting implements StateHandle {
   private readonly records: (object | undefined)[] = []
   /** By slot what a delta has made of the record; 0: none has named it. */
   private readonly logged: number[] = []
-  private readonly queue: TimeHeap
+  private readonly queue: TimeQueue
   /** Slots of those that no delta has named; some may have gone meanwhile. */
   private fresh: number[] = []
   /** Tombstones of those that a delta had named. */
@@ -64,7 +64,7 @@ export class Waiting implements StateHandle {
     this.prefix = this.key.written().slice()
     const compare = layout.comparator as ((a: object, b: object) => number) | undefined
     const { records } = this
-    this.queue = new TimeHeap(compare && ((a, b) => compare(records[a]!, records[b]!)))
+    this.queue = new TimeQueue(compare && ((a, b) => compare(records[a]!, records[b]!)))
   }
 
   add({ kind, bytes, start, end }: Keyed, record: object, time: number): void {

@@ -209,3 +209,21 @@ test("patterns do what they do without: written, spilled and restored between an
   )
   expect(found).toBeGreaterThan(300)
 })
+
+test("a key that has ended leaves nothing to the one that comes after it", () => {
+  const chain = new Chain({ sliced: false, byName: false, counted: false, few: false })
+  const begin = (key: string, at: number): void => {
+    chain.head.next({ key, name: "d", at, id: 0 }, at)
+    chain.head.watermark(at)
+  }
+  begin("first", 1)
+  expect(new TextDecoder().decode(chain.written("delta"))).toContain("first")
+  chain.head.watermark(20)
+  chain.written("delta")
+  const { bytes } = chain.operator.memory.size()
+  begin("second", 21)
+  chain.head.watermark(40)
+  // Nobody has heard of it: it needs no tombstone.
+  expect(new TextDecoder().decode(chain.written("delta"))).not.toContain("second")
+  expect(chain.operator.memory.size().bytes).toBe(bytes)
+})
