@@ -166,6 +166,7 @@ const write = (make: (key: Keyed) => Operator, partition: number, changed: boole
 
 const changelog: ChangelogReader = {
   read: (_, from) => Effect.succeed({ start: 0, end: Number(from) }),
+  ahead: () => Effect.void,
   written: () => Effect.succeed(OFFSET)
 }
 

@@ -112,6 +112,7 @@ const producer = (id: string, log: MemoryLog, written: readonly string[]): Produ
 /** A job that starts for the first time: nothing is in its changelogs. */
 const changelog: ChangelogReader = {
   read: () => Effect.succeed({ start: 0, end: 0 }),
+  ahead: () => Effect.void,
   written: () => Effect.succeed(0)
 }
 

@@ -8,7 +8,7 @@ import {
   VALUE_LENGTH,
   VALUE_START
 } from "@headrace/engine"
-import { Effect, Pool, type Scope } from "effect"
+import { Effect, Exit, Fiber, Pool, Scope } from "effect"
 import { Consumer, type ConsumerEvent } from "./consumer.ts"
 import { SOURCE_DEFAULTS } from "./defaults.ts"
 import { polling } from "./polling.ts"
@@ -42,30 +42,87 @@ export const openChangelog = (config: typeof KafkaConfig.Type): Effect.Effect<Ch
     })
     // What the broker calls the end depends on who asks.
     const uncommitted = yield* openConsumer(config, "read_uncommitted")
-    const read: ChangelogReader["read"] = (partition, offset, record, between) => {
-      const what = `read the changelog ${partition.topic}/${partition.partition}`
-      return Effect.gen(function* () {
+    /** A reader to which the broker hands over the partition from there on, unless its start is behind that. */
+    const begin = (partition: TopicPartition, from: number) =>
+      Effect.gen(function* () {
+        const what = whatOf(partition)
         const reader = yield* Pool.get(readers)
-        const { consumer, poll } = reader
-        const { low: start } = yield* attempt(what, () =>
-          consumer.watermarkOffsets(partition.topic, partition.partition, CALL_TIMEOUT_MS)
-        )
-        const from = offset === "beginning" ? 0 : offset
-        if (start > from) return { start, end: from }
+        const { consumer } = reader
+        const { low: start } = yield* rangeIn(reader, partition)
+        if (start > from) return { reader, start, stable: from }
+        yield* Effect.addFinalizer(() => Effect.ignore(attempt(what, () => consumer.unassign([partition]))))
         yield* attempt(what, () => consumer.assign([{ ...partition, offset: from }]))
-        const end = yield* readToEnd(poll, partition, record, between).pipe(
-          Effect.ensuring(Effect.ignore(attempt(what, () => consumer.unassign([partition])))),
+        return { reader, start, stable: from }
+      })
+    type Begun = Effect.Success<ReturnType<typeof begin>>
+    const early = new Map<string, Early<Begun>>()
+    /** What was begun for this partition, which is nobody else's any more; what was begun elsewhere in it is of no use. */
+    const takeEarly = (partition: TopicPartition, from: number) =>
+      Effect.suspend(() => {
+        const one = early.get(nameOf(partition))
+        early.delete(nameOf(partition))
+        return one === undefined || one.from === from
+          ? Effect.succeed(one)
+          : Effect.as(Scope.close(one.scope, Exit.void), undefined)
+      })
+
+    /** It is over when this is. What it has found may be old: where the log begins and what is stable is asked for again. */
+    const takenUp = ({ begun, scope }: Early<Begun>, partition: TopicPartition) =>
+      Effect.gen(function* () {
+        yield* Effect.addFinalizer(exit => Scope.close(scope, exit))
+        const { reader } = yield* Fiber.join(begun)
+        const { low: start, high: stable } = yield* rangeIn(reader, partition)
+        return { reader, start, stable }
+      })
+
+    const ahead: ChangelogReader["ahead"] = (partition, from) =>
+      Effect.gen(function* () {
+        yield* takeEarly(partition, Number.NaN)
+        const scope = yield* Scope.fork(yield* Effect.scope)
+        const begun = yield* Effect.forkIn(Scope.provide(begin(partition, from), scope), scope)
+        const one = { from, begun, scope }
+        early.set(nameOf(partition), one)
+        yield* Scope.addFinalizer(
+          scope,
+          Effect.sync(() => {
+            if (early.get(nameOf(partition)) === one) early.delete(nameOf(partition))
+          })
+        )
+      })
+    const read: ChangelogReader["read"] = (partition, offset, record, between) =>
+      Effect.gen(function* () {
+        const from = offset === "beginning" ? 0 : offset
+        const one = yield* takeEarly(partition, from)
+        const anew = begin(partition, from)
+        const { reader, start, stable } = yield* one === undefined
+          ? anew
+          : Effect.catch(takenUp(one, partition), () => Effect.andThen(Scope.close(one.scope, Exit.void), anew))
+        if (start > from) return { start, end: from }
+        const end = yield* readToEnd(reader.poll, partition, record, between, stable).pipe(
           Effect.tapError(() => Pool.invalidate(readers, reader))
         )
         return { start, end }
       }).pipe(Effect.scoped)
-    }
     const written: ChangelogReader["written"] = ({ topic, partition }) =>
       attempt(`ask for the end of the changelog ${topic}/${partition}`, () =>
         uncommitted.watermarkOffsets(topic, partition, CALL_TIMEOUT_MS)
       ).pipe(Effect.map(({ high }) => high))
-    return { read, written }
+    return { read, ahead, written }
   })
+
+const rangeIn = ({ consumer }: { readonly consumer: Consumer }, partition: TopicPartition) =>
+  attempt(whatOf(partition), () => consumer.watermarkOffsets(partition.topic, partition.partition, CALL_TIMEOUT_MS))
+
+/** A partition that is fetched before anybody has asked for it. */
+interface Early<Begun> {
+  readonly from: number
+  readonly begun: Fiber.Fiber<Begun, LogError>
+  /** Of its reader. */
+  readonly scope: Scope.Closeable
+}
+
+const nameOf = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`
+const whatOf = (partition: TopicPartition): string => `read the changelog ${nameOf(partition)}`
 
 const openConsumer = (config: typeof KafkaConfig.Type, isolation: Isolation) =>
   Effect.acquireRelease(
@@ -90,16 +147,17 @@ export const changelogSettings = (config: typeof KafkaConfig.Type, isolation: Is
 /**
  * Polls until the client says that the last stable offset is reached, or `record` that it has enough, and answers with
  * where that is. A poll does not tell in which order ends and records came: an end that records were handed over behind
- * is not the end any more.
+ * is not the end any more, and neither is one before `stable`: it was said when less was.
  */
 export const readToEnd = (
   poll: ReturnType<typeof polling>,
   partition: TopicPartition,
   record: Visit,
-  between: Effect.Effect<void> = Effect.void
+  between: Effect.Effect<void> = Effect.void,
+  stable = 0
 ): Effect.Effect<number, LogError> =>
   Effect.gen(function* () {
-    const what = `read the changelog ${partition.topic}/${partition.partition}`
+    const what = whatOf(partition)
     let next = 0
     let quietSince = performance.now()
     while (performance.now() - quietSince < QUIET_LIMIT_MS) {
@@ -111,7 +169,8 @@ export const readToEnd = (
         if (slice.enough) return next
         yield* between
       }
-      for (const event of events) if (isEnd(event, partition) && event.offset >= next) return event.offset
+      for (const event of events)
+        if (isEnd(event, partition) && event.offset >= Math.max(next, stable)) return event.offset
       if (batch.count > 0) quietSince = performance.now()
     }
     return yield* Effect.fail(new LogError("Retry", `Cannot ${what}: no end of it within ${QUIET_LIMIT_MS} ms`))

@@ -21,10 +21,15 @@ const polls = (answers: readonly { readonly offsets: readonly number[]; readonly
   return { poll, left }
 }
 
-const read = async (consumer: ReturnType<typeof polls>, from = LOG, enough = Number.POSITIVE_INFINITY) => {
+const read = async (
+  consumer: ReturnType<typeof polls>,
+  from = LOG,
+  enough = Number.POSITIVE_INFINITY,
+  stable?: number
+) => {
   const applied: number[] = []
   const reached = await Effect.runPromise(
-    readToEnd(polling(consumer, 10), from, offset => applied.push(offset) < enough)
+    readToEnd(polling(consumer, 10), from, offset => applied.push(offset) < enough, undefined, stable)
   )
   return { reached, applied }
 }
@@ -51,4 +56,12 @@ test("the end of a partition that was read before is not the end of this one", a
     { offsets: [3, 4], ends: [] }
   ])
   expect(await read(consumer, other, 2)).toEqual({ reached: 5, applied: [3, 4] })
+})
+
+test("an end that was told while less was stable is not the end", async () => {
+  const consumer = polls([
+    { offsets: [3], ends: [5] },
+    { offsets: [], ends: [9] }
+  ])
+  expect(await read(consumer, LOG, undefined, 9)).toEqual({ reached: 9, applied: [3] })
 })

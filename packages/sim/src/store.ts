@@ -107,6 +107,7 @@ export const changelogReader = (world: World, owner: object): ChangelogReader =>
         return { start: log.start, end }
       })
     ),
+  ahead: () => Effect.void,
   written: partition =>
     world.remote(owner, `end of ${nameOf(partition)}`, () =>
       Effect.sync(() => (world.sabotage === "undecidedRead" ? 0 : world.log.at(partition).entries.length))

@@ -30,6 +30,18 @@ test("state comes from the newest checkpoint and the changelog behind it", () =>
   expect(recovery.said).toEqual([])
 })
 
+test("the changelog is fetched while the checkpoint is put back, and from further back where that is damaged", () => {
+  const recovery = checkpointed()
+  recovery.restore()
+  const since = recovery.read.at(-1)!
+  expect(recovery.ahead.map(String)).toEqual([since])
+  recovery.replace(recovery.checkpoints().at(-1)!, bytes => bytes.slice(0, -1))
+  recovery.restore()
+  expect(recovery.ahead).toHaveLength(3)
+  expect(String(recovery.ahead.at(-1))).toBe(recovery.read.at(-1)!)
+  expect(recovery.ahead.at(-1)!).toBeLessThan(Number(since))
+})
+
 test.each([
   [
     "a byte of it is another one",

@@ -51,6 +51,8 @@ export class Recovery {
   readonly warned: string[] = []
   /** The offsets from which the changelog was read. */
   readonly read: string[] = []
+  /** Those from which it was fetched before that. */
+  readonly ahead: number[] = []
   /** What is left of the source's log. */
   range = { start: 0, end: 100 }
   patienceMs = -1
@@ -165,7 +167,10 @@ export class Recovery {
       lost,
       progress: new RestoreProgress(this.metrics),
       metrics: this.metrics,
-      changelog: changelogReader(world, this),
+      changelog: {
+        ...changelogReader(world, this),
+        ahead: (_, from) => Effect.sync(() => void this.ahead.push(from))
+      },
       changelogTopic: () => LOG.topic,
       patienceMs: this.patienceMs
     }

@@ -1,4 +1,4 @@
-import type { Effect } from "effect"
+import type { Effect, Scope } from "effect"
 import type { Outputs } from "../task/outputs.ts"
 
 /** Numbers a record in `Batch.index`: topic, partition, key, value and headers as ranges of `Batch.bytes`. */
@@ -127,6 +127,11 @@ export interface ChangelogReader {
     record: (offset: number, bytes: Uint8Array, start: number, end: number) => boolean,
     between?: Effect.Effect<void>
   ) => Effect.Effect<{ readonly start: number; readonly end: number }, LogError>
+  /**
+   * Begins to fetch what `read` is going to be asked for, the partition from this offset on; it is kept while the scope lives.
+   * What goes wrong is that `read`'s affair.
+   */
+  readonly ahead: (partition: TopicPartition, offset: number) => Effect.Effect<void, never, Scope.Scope>
   /** The end of all that was written: the last stable offset is there once every transaction in it has ended. */
   readonly written: (partition: TopicPartition) => Effect.Effect<number, LogError>
 }

@@ -35,14 +35,23 @@ export const logOf = (options: ReplicaOptions, { topic, partition }: TopicPartit
   partition
 })
 
-/** The state of the newest checkpoint. Lets others run in between. */
-export const openReplica = (
+/**
+ * The state of the newest checkpoint. Lets others run in between. `knows` is told where the changelog goes on as soon as that is
+ * known, which may turn out to be further back.
+ */
+export const openReplica = <R = never>(
   options: ReplicaOptions,
   task: Task,
-  part: PartitionProgress
-): Effect.Effect<Replica, LogError | BlobError, Blobs> =>
+  part: PartitionProgress,
+  knows: (since: number) => Effect.Effect<void, never, R> = () => Effect.void
+): Effect.Effect<Replica, LogError | BlobError, Blobs | R> =>
   Effect.map(
-    fromNewest(options.app, task, newest => putBack(options, task, part, newest)),
+    fromNewest(options.app, task, newest =>
+      Effect.andThen(
+        newest === undefined ? Effect.void : knows(newest.changelogOffset),
+        putBack(options, task, part, newest)
+      )
+    ),
     checkpoint => ({
       task,
       log: logOf(options, task),

@@ -29,9 +29,11 @@ export const restoreTask = (options: RestoreOptions, task: Task): Effect.Effect<
     Effect.gen(function* () {
       // Its answer takes time of others, not of this thread, which puts a checkpoint back meanwhile.
       const goal = yield* Effect.forkChild(goalOf(options, task))
-      const replica = yield* openReplica(options, task, part)
+      // So does the broker, which hands over what was changed since.
+      const ahead = (since: number) => options.changelog.ahead(logOf(options, task), since)
+      const replica = yield* openReplica(options, task, part, ahead)
       return yield* settled(options, replica, part, Fiber.join(goal))
-    })
+    }).pipe(Effect.scoped)
   )
 
 /** The same for a task of which a replica is here already. */
