@@ -1,4 +1,4 @@
-import type { WorkerKind, WorkerTask } from "@headrace/engine"
+import type { WorkerKind, WorkerLoad, WorkerTask } from "@headrace/engine"
 
 type Run = (task: WorkerTask) => Promise<void>
 
@@ -10,13 +10,21 @@ const files: Readonly<Record<WorkerKind, () => Promise<{ readonly default: Run }
 }
 
 /** What every thread of the pool runs: the one file that it is given. */
-export default async (task: WorkerTask): Promise<void> => {
+export default async (task: WorkerTask | WorkerLoad): Promise<void> => {
   try {
+    if ("load" in task) return await load(task)
     const { default: run } = await files[task.kind]()
     await run(task)
   } catch (error) {
     throw plain(error)
   }
+}
+
+/** All that a lane imports. */
+const load = async ({ load: module }: WorkerLoad): Promise<void> => {
+  await files.lane()
+  const { importPipeline } = await import("./modules.ts")
+  await importPipeline(module)
 }
 
 /** Only an Error's message and stack surely cross threads: other errors cannot be cloned, and would be lost. */

@@ -31,6 +31,7 @@ import { warnOfState } from "./states.ts"
 import { Status } from "./status.ts"
 import { defaultRestarts, supervise, type Unit } from "./supervisor.ts"
 import { mayTakeOver, takeOver } from "./takeover.ts"
+import { loading, threads } from "./threads.ts"
 import { isEmbedded } from "./value.ts"
 
 const STOP_WITHIN_MS = 8000
@@ -103,6 +104,9 @@ const work = Effect.fnUntraced(function* (all: Work) {
   const { predecessor } = how
   const admission = { lanes: yield* Deferred.make<void>(), rest: yield* Deferred.make<void>() }
   const has = (kind: Unit["kind"]) => status.units.some(unit => unit.kind === kind)
+  // What takes time of a processor, while others are waited for.
+  const pool = yield* threads(status.units.length)
+  const loaded = yield* loading(pool, settings.lanes, job.module)
   yield* awaitNeeds(serversOf(job, has("clickhouse")), status)
   if (how.from !== undefined) yield* startFrom(all, how.from)
   const filled = plan.nodes.filter(isTable).filter(({ id }) => status.units.some(unit => unit.nodeId === id))
@@ -113,7 +117,9 @@ const work = Effect.fnUntraced(function* (all: Work) {
   yield* Effect.forkScoped(announce(status))
   yield* Effect.forkScoped(warnOfState(status, job.state.directory))
   yield* Effect.forkScoped(savepoints.end)
+  yield* loaded
   const supervised = supervise({
+    pool,
     questions: all.questions,
     ...(predecessor === undefined ? {} : { admission }),
     job,

@@ -69,6 +69,8 @@ export interface Supervised {
   readonly job: JobConfig
   readonly digest: string
   readonly units: readonly Unit[]
+  /** Where they run; without it in a pool of its own. */
+  readonly pool?: Piscina
   /** What was found of the job's topics just now. Lanes that are started again look themselves. */
   readonly topics?: ReadonlyMap<string, number>
   /** What lanes share of their clocks, see `GroupClocks`. */
@@ -98,7 +100,7 @@ export interface Supervised {
 export const supervise = (options: Supervised): Effect.Effect<void, JobFailed> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const crew = { ...options, pool: yield* threads(options.units.length) }
+      const crew = { ...options, pool: options.pool ?? (yield* threads(options.units.length)) }
       // A pool of its own: its thread runs at the lowest priority, and no lane may ever get it.
       const { checkpoints } = options
       if (checkpoints !== undefined)

@@ -1,5 +1,7 @@
+import type { WorkerLoad } from "@headrace/engine"
 import { Effect, type Scope } from "effect"
 import { Piscina } from "piscina"
+import { workerFile } from "./place.ts"
 
 /** No file for the pool as a whole: a file that fails at import is then its task's failure, and no thread is lost. */
 export const threads = (count: number): Effect.Effect<Piscina, never, Scope.Scope> =>
@@ -12,3 +14,28 @@ export const threads = (count: number): Effect.Effect<Piscina, never, Scope.Scop
     }),
     pool => Effect.promise(() => pool.destroy())
   )
+
+/** A thread that is ended in the middle of an import may take the exit code with it. It takes a fraction of this. */
+const LOADING_MS = 1000
+
+/**
+ * Has threads of the pool load what lanes of a pipeline run, at once; ends when they have, or could not: then it is for the
+ * lanes to say why.
+ */
+export const loading = (
+  pool: Piscina,
+  lanes: number,
+  module: string
+): Effect.Effect<Effect.Effect<void>, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const task: WorkerLoad = { load: module }
+    const begin = () =>
+      Promise.allSettled(Array.from({ length: lanes }, () => pool.run(task, { filename: workerFile() })))
+    const done = yield* Effect.acquireRelease(Effect.sync(begin), begun =>
+      Effect.timeoutOption(
+        Effect.promise(() => begun),
+        LOADING_MS
+      )
+    )
+    return Effect.asVoid(Effect.promise(() => done))
+  })

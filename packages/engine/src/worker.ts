@@ -31,6 +31,11 @@ export interface WorkerTask {
   readonly nodeId?: string
 }
 
+/** Has a thread load what a lane of this pipeline needs, before there is one to run; what goes wrong does so again with the lane. */
+export interface WorkerLoad {
+  readonly load: string
+}
+
 /** What is asked of a lane: what patterns have under way in a key. The answer comes as one message, an array of `TaskMatch`. */
 export interface LaneQuestion {
   readonly type: "ask"
