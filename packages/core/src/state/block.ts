@@ -59,6 +59,8 @@ export class EntryReader implements EntryRange {
   count = 0
   private limit = 0
   private at = 0
+  /** With how many bytes of the key before it a key has to begin. */
+  private alike = 0
 
   /** Starts over, before the first entry of a range. */
   reset(bytes: Uint8Array, start = 0, end = bytes.length): void {
@@ -66,17 +68,32 @@ export class EntryReader implements EntryRange {
     this.valueEnd = start
     this.limit = end
     this.count = 0
+    this.alike = 0
   }
 
-  /** Moves to the next entry; false at the end. */
+  /** Moves to the next entry; false at the end, of the run where one was begun. */
   next(): boolean {
     if (this.valueEnd === this.limit) return false
+    const keyEnd = this.range(this.valueEnd)
+    if (this.alike > 0 && !this.isAlike(this.keyStart, this.at, keyEnd)) return false
     this.count++
     this.start = this.valueEnd
-    this.keyEnd = this.range(this.start)
     this.keyStart = this.at
-    this.valueEnd = this.range(this.keyEnd)
+    this.keyEnd = keyEnd
+    this.valueEnd = this.range(keyEnd)
     this.valueStart = this.at
+    return true
+  }
+
+  /**
+   * Begins a run: the entries of an operator, namespace and handle. Shows the key of the first of them, before which it stands
+   * until `next`; false at the end of all. A key that is too short for a handle is a run of its own.
+   */
+  begin(): boolean {
+    if (this.valueEnd === this.limit) return false
+    this.keyEnd = this.range(this.valueEnd)
+    this.keyStart = this.at
+    this.alike = HANDLE_BYTES
     return true
   }
 
@@ -88,16 +105,12 @@ export class EntryReader implements EntryRange {
     this.keyStart = this.at
   }
 
-  /** Moves to the next entry of another operator, namespace or handle; false at the end. */
-  nextRun(): boolean {
-    const { bytes, keyStart: first, keyEnd } = this
-    const size = Math.min(HANDLE_BYTES, keyEnd - first)
-    while (this.next()) {
-      let same = 0
-      while (same < size && bytes[first + same] === bytes[this.keyStart + same]) same++
-      if (same < HANDLE_BYTES || this.keyEnd - this.keyStart < HANDLE_BYTES) return true
-    }
-    return false
+  private isAlike(first: number, start: number, end: number): boolean {
+    const { bytes, alike, keyEnd } = this
+    if (keyEnd - first < alike || end - start < alike) return start === first
+    let same = 0
+    while (same < alike && bytes[first + same] === bytes[start + same]) same++
+    return same === alike
   }
 
   /** Reads a length and returns where what it measures ends; `at` then stands at its start. */
@@ -128,19 +141,19 @@ export class KeyOrder {
   private start = 0
   private end = 0
 
-  /** With how many bytes of the key before it an entry's begins; of the first one 0. Throws StateError. */
-  next({ bytes, keyStart, keyEnd }: EntryRange): number {
-    const shared = this.shared(bytes, keyStart, keyEnd)
+  /** With how many bytes of the key before it an entry's begins, `known` of which are known to be; of the first one 0. Throws StateError. */
+  next({ bytes, keyStart, keyEnd }: EntryRange, known = 0): number {
+    const shared = this.shared(bytes, keyStart, keyEnd, known)
     this.last = bytes
     this.start = keyStart
     this.end = keyEnd
     return shared
   }
 
-  private shared(bytes: Uint8Array, keyStart: number, keyEnd: number): number {
+  private shared(bytes: Uint8Array, keyStart: number, keyEnd: number, known: number): number {
     const { last, start, end } = this
     if (last === undefined) return 0
-    const shared = sharedBytes(last, start, end, bytes, keyStart, keyEnd)
+    const shared = known + sharedBytes(last, start + known, end, bytes, keyStart + known, keyEnd)
     const isEnd = start + shared === end
     if (keyStart + shared === keyEnd || (!isEnd && last[start + shared]! > bytes[keyStart + shared]!))
       throw new StateError("Damaged", "A checkpoint's entries are not sorted by key")

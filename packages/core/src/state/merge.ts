@@ -1,7 +1,7 @@
 import { ByteWriter } from "../bytes.ts"
 import { type Entry, type EntryRange, EntryReader, KeyOrder } from "./block.ts"
 import { ChangeReader, PREFIX_TOMBSTONE, PUT, writePrefixTombstone, writePut, writeTombstone } from "./changes.ts"
-import { compareRanges } from "./order.ts"
+import { compareRanges, sharedBytes } from "./order.ts"
 import { Table } from "./table.ts"
 
 /** Columns of a changed key: where its last value stands, its length, and its place among all changes. */
@@ -157,14 +157,24 @@ export class ChangeSet {
     out.copy(this.values.bytes, from, from + length)
   }
 
-  /** Byte order of the key in a slot and another one. */
-  compare(slot: number, bytes: Uint8Array, start: number, end: number): number {
+  /** With how many of the same bytes the key in a slot and another one begin, `known` of which are known to be. */
+  shared(slot: number, bytes: Uint8Array, start: number, end: number, known: number): number {
     const { keys, offsets } = this.changes
-    return compareRanges(keys, offsets[slot]!, offsets[slot + 1]!, bytes, start, end)
+    return known + sharedBytes(keys, offsets[slot]! + known, offsets[slot + 1]!, bytes, start + known, end)
+  }
+
+  /** Byte order of the key in a slot and another one, which begin with so many of the same. */
+  order(slot: number, bytes: Uint8Array, start: number, end: number, shared: number): number {
+    const { keys, offsets } = this.changes
+    const from = offsets[slot]!
+    const size = offsets[slot + 1]! - from
+    if (shared === size || start + shared === end) return size - (end - start)
+    return keys[from + shared]! - bytes[start + shared]!
   }
 
   /** Whether a prefix tombstone of the key came after `sequence`. */
   removed(bytes: Uint8Array, start: number, end: number, sequence: number): boolean {
+    if (this.prefixLengths.size === 0) return false
     for (const length of this.prefixLengths) {
       if (end - start < length) continue
       const slot = this.prefixes.find(bytes, start, start + length)
@@ -183,6 +193,8 @@ export class Merge {
   private readonly changes: ChangeSet
   private readonly reader = new EntryReader()
   private at = 0
+  /** With how many bytes of the last entry's key the change at hand begins, which does not come before that. */
+  private shared = 0
   private readonly order = new KeyOrder()
 
   /** `slots`: of the changes that count, in key order. */
@@ -199,9 +211,9 @@ export class Merge {
     let done = 0
     reader.reset(block)
     while (reader.next()) {
-      this.order.next(reader)
+      const alike = this.order.next(reader)
       const from = this.at
-      const replaced = this.pass(reader)
+      const replaced = this.pass(reader, alike)
       const gone = replaced || changes.removed(block, reader.keyStart, reader.keyEnd, -1)
       if (this.at === from && !gone) continue
       out ??= new ByteWriter(block.length + SPARE_BYTES)
@@ -219,10 +231,16 @@ export class Merge {
     for (; this.at < this.slots.length; this.at++) yield* this.changes.alive(this.slots[this.at]!)
   }
 
-  /** Goes on to the changes that do not come before this entry; whether the first of them takes its place. */
-  private pass({ bytes, keyStart, keyEnd }: EntryRange): boolean {
-    for (; this.at < this.slots.length; this.at++) {
-      const order = this.changes.compare(this.slots[this.at]!, bytes, keyStart, keyEnd)
+  /**
+   * Goes on to the changes that do not come before this entry; whether the first of them takes its place. `alike`: with how many
+   * bytes of the entry before it begins. Where that is more than the change does, the change still comes behind.
+   */
+  private pass({ bytes, keyStart, keyEnd }: EntryRange, alike: number): boolean {
+    if (alike > this.shared) return false
+    for (let known = alike; this.at < this.slots.length; this.at++, known = 0) {
+      const slot = this.slots[this.at]!
+      this.shared = this.changes.shared(slot, bytes, keyStart, keyEnd, known)
+      const order = this.changes.order(slot, bytes, keyStart, keyEnd, this.shared)
       if (order >= 0) return order === 0
     }
     return false

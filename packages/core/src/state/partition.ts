@@ -10,7 +10,6 @@ import { addSize, drainAll, noState, type Spilling, type SpillStore, type StateS
 /** All state of one partition: what the changelog, checkpoints and restores deal with. */
 export class PartitionState implements Spilling {
   private readonly operators = new Map<number, Stateful>()
-  private readonly walk = new EntryReader()
   private readonly run = new EntryReader()
 
   /** Throws StateError `Collision` if two ids are the same or share a hash. */
@@ -33,16 +32,10 @@ export class PartitionState implements Spilling {
    * What is kept of it is copied. Throws StateError.
    */
   putBack(block: Uint8Array): number {
-    const { walk, run } = this
-    walk.reset(block)
-    for (let more = walk.next(); more; ) {
-      const { start, keyStart } = walk
-      const operator = this.operatorOf(walk, PUT)
-      more = walk.nextRun()
-      run.reset(block, start, more ? walk.start : block.length)
-      operator.putBack(block[keyStart + NAMESPACE_BYTES]!, run)
-    }
-    return walk.count
+    const { run } = this
+    run.reset(block)
+    while (run.begin()) this.operatorOf(run, PUT).putBack(block[run.keyStart + NAMESPACE_BYTES]!, run)
+    return run.count
   }
 
   /** Puts back the changes of one changelog record, in their order. Throws StateError. */

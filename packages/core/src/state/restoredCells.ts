@@ -4,7 +4,7 @@ import type { Cell } from "./cell.ts"
 import { type CellEntries, rowEnd } from "./cellEntries.ts"
 import { EntryRun } from "./entryRun.ts"
 import { LooseEntries } from "./looseEntries.ts"
-import { sharedBytes } from "./order.ts"
+import { HANDLE_BYTES, sharedBytes } from "./order.ts"
 
 /** Some of the entries. */
 interface Part {
@@ -34,6 +34,8 @@ export class RestoredCells<V> {
   private readonly entries: CellEntries<V>
   private readonly order = new KeyOrder()
   private readonly reader = new EntryReader()
+  /** Of the entries of the run that is taken up. */
+  private starts = new Int32Array(1024)
 
   constructor(entries: CellEntries<V>) {
     this.entries = entries
@@ -52,15 +54,19 @@ export class RestoredCells<V> {
   /** Copies the entries that the reader stands before; they come behind all that are here. Throws StateError. */
   add(entries: EntryReader): void {
     const from = entries.valueEnd
-    const starts: number[] = []
+    const { timed } = this.entries.layout
+    let count = 0
     let due = Number.POSITIVE_INFINITY
     while (entries.next()) {
-      if (this.order.next(entries) < rowEnd(entries) - entries.keyStart) this.partRows++
-      starts.push(entries.start - from)
-      if (this.entries.layout.timed) due = Math.min(due, this.dueOf(entries))
+      // The first may come behind another handle's.
+      const shared = this.order.next(entries, count === 0 ? 0 : HANDLE_BYTES)
+      if (shared < rowEnd(entries) - entries.keyStart) this.partRows++
+      if (count === this.starts.length) this.starts = grown(this.starts)
+      this.starts[count++] = entries.start - from
+      if (timed) due = Math.min(due, this.dueOf(entries))
     }
     this.order.keep()
-    const run = new EntryRun(new Uint8Array(entries.bytes.subarray(from, entries.valueEnd)), new Int32Array(starts))
+    const run = new EntryRun(entries.bytes.slice(from, entries.valueEnd), this.starts.slice(0, count))
     this.parts.push({ run, due, exact: true })
     this.partBytes += run.byteSize
     this.nextDue = Math.min(this.nextDue, due)
@@ -238,4 +244,10 @@ export class RestoredCells<V> {
     this.orders = Math.max(this.orders, order + 1)
     return due
   }
+}
+
+const grown = (numbers: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> => {
+  const wider = new Int32Array(numbers.length * 2)
+  wider.set(numbers)
+  return wider
 }
