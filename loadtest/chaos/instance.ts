@@ -18,6 +18,8 @@ export interface InstanceOptions {
   /** More flags of `headrace run`. */
   readonly flags: readonly string[]
   readonly env: Readonly<Record<string, string>>
+  /** Told of each process at once. */
+  readonly started?: (pid: number) => void
 }
 
 const STOP_MS = 20_000
@@ -100,6 +102,7 @@ export class Instance {
       env: { ...environment(), ...env }
     })
     closeSync(log)
+    this.options.started?.(child.pid)
     children.add(child)
     void child.exited.then(() => children.delete(child))
     return child

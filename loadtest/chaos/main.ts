@@ -11,7 +11,7 @@ import { runChaos, type Stage } from "./run.ts"
  * `npm run chaos -- --for 10m --seed 1 --report chaos.json`: real processes on real servers under load, one fault after
  * the other, and an audit that trusts none of it. Exit code 1 when anything was lost, doubled, out of order or did not
  * recover; 130 when it was interrupted, after the audit of what there was. `--brokers 1` or `3`: one of its parts only.
- * `--protocol consumer`: with KIP-848 groups.
+ * `--protocol consumer`: with KIP-848 groups. `--first`: before whatever else the machine does.
  */
 const { values: flags } = parseArgs({
   options: {
@@ -24,6 +24,7 @@ const { values: flags } = parseArgs({
     protocol: { type: "string", default: "classic" },
     standby: { type: "string", default: "0" },
     brokers: { type: "string" },
+    first: { type: "boolean", default: false },
     only: { type: "string" }
   }
 })
@@ -115,6 +116,7 @@ const report = await runChaos({
   sessionMs: millis("session", flags.session),
   protocol: protocolOf(flags.protocol),
   standby: whole("standby", flags.standby),
+  first: flags.first,
   say,
   signal: interrupted.signal
 })

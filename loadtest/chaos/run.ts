@@ -7,6 +7,7 @@ import { Random } from "../src/generator/random.ts"
 import { Clocks, Disk } from "./machine.ts"
 import { fromSources, job as usualJob } from "./place.ts"
 import type { Planned } from "./plan.ts"
+import { Precedence } from "./precedence.ts"
 import { type ChaosReport, type Injection, type Missed, reportOf, sumOf } from "./report.ts"
 import { type GroupProtocol, World } from "./world.ts"
 
@@ -22,6 +23,8 @@ export interface ChaosOptions {
   readonly protocol?: GroupProtocol
   /** Lanes of each instance that follow what others own; none. */
   readonly standby?: number
+  /** The run's processes come before whatever else the machine does; they do not. */
+  readonly first?: boolean
   /** How long a fault may take to recover, and the end to come out; 90 s. */
   readonly patienceMs?: number
   /** Headrace itself, if not run from its sources. */
@@ -48,16 +51,29 @@ export interface Stage {
 export const runChaos = async (options: ChaosOptions): Promise<ChaosReport> => {
   await ensureIndependentClient()
   const reports: ChaosReport[] = []
-  for (const stage of options.stages) if (!options.signal.aborted) reports.push(await runStage(options, stage))
+  const precedence = options.first === true ? new Precedence() : undefined
+  try {
+    for (const stage of options.stages)
+      if (!options.signal.aborted) reports.push(await runStage(options, stage, precedence))
+  } finally {
+    precedence?.end()
+  }
   return sumOf(reports)
 }
 
-const runStage = async (options: ChaosOptions, stage: Stage): Promise<ChaosReport> => {
+const runStage = async (
+  options: ChaosOptions,
+  stage: Stage,
+  precedence: Precedence | undefined
+): Promise<ChaosReport> => {
   const directory = mkdtempSync(join(tmpdir(), "headrace-chaos-"))
   const disk = new Disk(directory)
   let passed = false
   try {
-    const report = await judge(options, stage, { directory, disk, clocks: new Clocks(directory) })
+    const report = await judge(options, stage, {
+      ...{ directory, disk, clocks: new Clocks(directory) },
+      ...(precedence === undefined ? {} : { precedence })
+    })
     passed = report.passed
     return report
   } finally {
@@ -98,6 +114,7 @@ interface Machine {
   readonly directory: string
   readonly disk: Disk
   readonly clocks: Clocks
+  readonly precedence?: Precedence
 }
 
 const injectAll = async (world: World, plan: Iterable<Planned>, until: number) => {

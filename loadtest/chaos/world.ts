@@ -6,6 +6,7 @@ import { Feed } from "./feed.ts"
 import { Instance } from "./instance.ts"
 import { TOPICS } from "./job/movement.ts"
 import type { Clocks, Disk } from "./machine.ts"
+import type { Precedence } from "./precedence.ts"
 import { type Servers, startServers } from "./servers.ts"
 
 export type GroupProtocol = "classic" | "consumer"
@@ -31,6 +32,8 @@ export interface WorldOptions {
   readonly directory: string
   readonly disk: Disk
   readonly clocks: Clocks
+  /** Of this run over all else. */
+  readonly precedence?: Precedence
   readonly say: (line: string) => void
   /** Aborted when the run is to end early. */
   readonly signal: AbortSignal
@@ -181,7 +184,8 @@ const openInstance = async (name: string, options: WorldOptions, servers: Server
     checkpoints: options.disk.directory,
     directory: options.directory,
     flags: ["--lanes", "1", "--checkpoint-interval", "10 seconds", "--standby", String(options.standby)],
-    env: options.clocks.environment(name)
+    env: options.clocks.environment(name),
+    started: pid => options.precedence?.give(pid)
   })
 }
 

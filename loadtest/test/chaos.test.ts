@@ -1,5 +1,6 @@
 /** The parts of the chaos run that need no servers. */
 import { expect, test } from "bun:test"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { namedKills } from "../chaos/faults/kill.ts"
 import { lateEndTxn } from "../chaos/faults/late.ts"
 import { networkFaults } from "../chaos/faults/network.ts"
@@ -7,6 +8,7 @@ import { zombie } from "../chaos/faults/zombie.ts"
 import { Line } from "../chaos/net/pipe.ts"
 import { answers, apiOf, clientOf, frames } from "../chaos/net/units.ts"
 import { type Planned, plan } from "../chaos/plan.ts"
+import { descendantsOf, Precedence } from "../chaos/precedence.ts"
 import { type Findings, reportOf, sumOf } from "../chaos/report.ts"
 
 const planned = (seed: number, count: number): Planned[] => {
@@ -119,4 +121,30 @@ test.each([
   expect(whole.passed).toBe(true)
   expect(reportOf(found(changes)).passed).toBe(false)
   expect(sumOf([whole, reportOf(found(changes))])).toMatchObject({ passed: false, events: 200 })
+})
+
+test("a run is whoever it has started, and who was started by those", () => {
+  const parents = new Map([
+    [7, 5],
+    [2, 1],
+    [5, 2],
+    [4, 9],
+    [6, 1]
+  ])
+  expect(descendantsOf(1, parents).toSorted()).toEqual([2, 5, 6, 7])
+})
+
+test.skipIf(process.getuid?.() !== 0 || !existsSync("/proc/self/autogroup"))("its processes come first", async () => {
+  const child = Bun.spawn(["cat"], { stdin: "pipe", detached: true })
+  const nice = () => readFileSync(`/proc/${child.pid}/autogroup`, "utf8").trim().split(" ").at(-1)
+  expect(nice()).toBe("0")
+  const before = readFileSync("/proc/self/autogroup", "utf8").trim().split(" ").at(-1)!
+  const precedence = new Precedence()
+  precedence.give(child.pid)
+  precedence.end()
+  writeFileSync("/proc/self/autogroup", before)
+  expect(nice()).toBe("-15")
+  child.kill()
+  await child.exited
+  precedence.give(child.pid)
 })
