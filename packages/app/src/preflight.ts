@@ -42,9 +42,13 @@ export type Server = "kafka" | "registry" | "clickhouse"
 export type Away = Readonly<Partial<Record<Server, "all" | "some">>>
 
 /** The servers that a job talks to. ClickHouse only where this process fills tables, and it is not embedded in it. */
-export const serversOf = (job: JobConfig, tables: boolean): Need[] => {
+export const serversOf = (
+  job: JobConfig,
+  tables: boolean
+): { readonly kafka: Need; readonly others: readonly Need[] } => {
   const { bootstrap } = job.kafka
-  return [{ name: `Kafka at ${bootstrap}`, missing: () => brokers(bootstrap) }, ...Object.values(othersOf(job, tables))]
+  const kafka = { name: `Kafka at ${bootstrap}`, missing: () => brokers(bootstrap) }
+  return { kafka, others: Object.values(othersOf(job, tables)) }
 }
 
 const othersOf = ({ registry, clickhouse }: JobConfig, tables: boolean): Partial<Record<Server, Need>> => ({

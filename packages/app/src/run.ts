@@ -11,7 +11,7 @@ import {
   restoredFrom
 } from "@headrace/engine"
 import { kafkaClients } from "@headrace/kafka"
-import { Console, Deferred, Effect, Exit } from "effect"
+import { Console, Deferred, Effect, Exit, Fiber } from "effect"
 import type { Node, Plan } from "headrace"
 import { servicesOf } from "../../../workers/services.ts"
 import { Checkpoints } from "./checkpoints.ts"
@@ -78,7 +78,9 @@ export const run = Effect.fnUntraced(function* (settings: Settings, how: HowToRu
       "checkpoints in a directory are for one machine: give --checkpoints s3://bucket/prefix before other machines join"
     )
   const settle = (exit: Exit.Exit<void, unknown>) => (Exit.hasInterrupts(exit) ? stopped(status) : Effect.void)
-  const whole = work({ job, plan, digest, status, settings, savepoints, store, how, handover, questions })
+  const all = { job, plan, digest, status, settings, savepoints, store, how, handover, questions }
+  // Its threads have ended when it is said that all has stopped: nothing may fail behind that.
+  const whole = Effect.scoped(work(all))
   const handedOver = Effect.andThen(handover.requested, Effect.logInfo("another process takes this one's place"))
   yield* Effect.onExit(Effect.raceFirst(whole, handedOver), settle)
   yield* handover.finished
@@ -107,8 +109,10 @@ const work = Effect.fnUntraced(function* (all: Work) {
   // What takes time of a processor, while others are waited for.
   const pool = yield* threads(status.units.length)
   const loaded = yield* loading(pool, settings.lanes, job.module)
-  yield* awaitNeeds(serversOf(job, has("clickhouse")), status)
-  if (how.from !== undefined) yield* startFrom(all, how.from)
+  const { kafka, others } = serversOf(job, has("clickhouse"))
+  const rest = yield* Effect.forkChild(awaitNeeds(others, status))
+  yield* awaitNeeds([kafka], status)
+  if (how.from !== undefined) yield* Effect.andThen(Fiber.join(rest), startFrom(all, how.from))
   const filled = plan.nodes.filter(isTable).filter(({ id }) => status.units.some(unit => unit.nodeId === id))
   const prepared = Effect.tap(prepareTopics(plan, job), checkTopics(plan, job, filled))
   const topics = yield* Effect.provide(prepared, kafkaClients(job.kafka))
@@ -117,6 +121,7 @@ const work = Effect.fnUntraced(function* (all: Work) {
   yield* Effect.forkScoped(announce(status))
   yield* Effect.forkScoped(warnOfState(status, job.state.directory))
   yield* Effect.forkScoped(savepoints.end)
+  yield* Fiber.join(rest)
   yield* loaded
   const supervised = supervise({
     pool,
