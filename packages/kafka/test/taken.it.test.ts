@@ -76,6 +76,22 @@ test("a partition that is sought in before anything is known of it is read from 
   await producer.close()
 })
 
+/** By default its thread in librdkafka sleeps for up to a second where nothing was read from that broker before. */
+test("who begins to read a partition asks its leader for something", async () => {
+  const topic = await createTopic(direct)
+  const options = { topics: [topic], group: fresh("group"), member: MEMBER, sessionTimeoutMs: 10_000 }
+  const asked = Effect.gen(function* () {
+    const member = yield* openMembership({ bootstrap: proxied, settings: {} }, options)
+    const given = yield* taken(member)
+    yield* member.poll(10, 100)
+    proxy.hold()
+    yield* member.seek(given.map(one => ({ ...one, offset: 0 })))
+    while (!proxy.held) yield* member.poll(10, 20)
+    proxy.release()
+  })
+  await Effect.runPromise(Effect.scoped(asked))
+})
+
 for (const [kind, settings] of [
   ["static", { "group.instance.id": "a" }],
   ["dynamic", {}],

@@ -14,6 +14,9 @@ use std::ffi::CStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// For the answer of a leader that is there; nobody needs it.
+const WAKE_MS: i32 = 100;
+
 pub struct Consumer {
   raw: Raw,
   signals: Arc<Signals>,
@@ -194,12 +197,20 @@ impl Consumer {
     Ok(Answer::default())
   }
 
-  /// Reads on at these places in partitions that were taken or paused. librdkafka lets a resumed partition lie for up to
-  /// a second where nothing else is read from its broker: it wakes that broker's thread for a seek, and not for a resume.
+  /// Reads on at these places in partitions that were taken or paused. A resumed partition goes on from where it is sought last.
   pub fn read_from(&mut self, places: &Places, timeout_ms: i32) -> Outcome {
     self.seek(places, timeout_ms)?;
     self.resume(places)?;
-    self.seek(places, timeout_ms)
+    self.seek(places, timeout_ms)?;
+    self.wake_leaders(places);
+    Ok(Answer::default())
+  }
+
+  /// librdkafka lets a partition lie for up to a second where nothing else is read from its broker: neither a resume nor a seek
+  /// wakes that broker's thread, which sleeps so long. A request does, whatever is asked and answered.
+  fn wake_leaders(&self, places: &Places) {
+    places.set_offsets(RD_KAFKA_OFFSET_END as i64);
+    unsafe { rd_kafka_offsets_for_times(self.raw.rk, places.0, WAKE_MS) };
   }
 
   pub fn committed(&mut self, places: &Places, timeout_ms: i32) -> Outcome {

@@ -78,6 +78,12 @@ impl Places {
     unsafe { entries(self.0).map(|entry| (fault::text((*entry).topic), (*entry).partition)).collect() }
   }
 
+  pub fn set_offsets(&self, offset: i64) {
+    for entry in unsafe { entries(self.0) } {
+      unsafe { (*entry).offset = offset };
+    }
+  }
+
   pub fn json(&self) -> String {
     unsafe { describe(self.0) }
   }
