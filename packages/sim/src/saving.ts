@@ -55,6 +55,8 @@ const BEGINS_WITHIN = 900
 const PHASE_STEPS = 6_000
 /** Of a phase that does not come to its end as long as things go wrong. */
 const FAULTY_STEPS = 800
+/** What fails so often does not come to its end. */
+const MOST_TRIES = 50
 const KILLED = 0.004
 /** Few things happen while no lane runs: time goes faster. */
 const ALONE_MS = 20
@@ -271,6 +273,7 @@ export class Saving {
     world.trace(`savepoint: ${error}`)
     if (!(error instanceof SavepointError || error instanceof LogError || error instanceof BlobError))
       return world.violation(`the savepoint failed: ${error instanceof Error ? error.stack : error}`)
+    if (this.tries > MOST_TRIES) return world.violation(`stalled: the savepoint fails again and again: ${error}`)
     if (this.beside) {
       this.job.resume()
       return this.rest("halting")
