@@ -5,6 +5,7 @@ import { difference } from "./difference.ts"
 import { CheckpointReader, isHeader, makeTask, RECORD, readHeader, type Task } from "./engine.ts"
 import { nameOf, type Partition } from "./log.ts"
 import { chainParts } from "./node.ts"
+import { checkOverall } from "./overall.ts"
 import { checkPatterns } from "./patterns.ts"
 import {
   CONTROL,
@@ -20,7 +21,9 @@ import {
   tagOf,
   WINDOW_MS
 } from "./pipelines.ts"
+import { grouped, rowsOf } from "./rows.ts"
 import type { Life } from "./saving.ts"
+import { checkSequences } from "./sequences.ts"
 import { carried, parentsOf, type Stage, type Step, type Stretch, stagesOf } from "./stages.ts"
 import { APP, type World } from "./world.ts"
 
@@ -56,12 +59,14 @@ export const check = (world: World, plan: Plan, shape: Shape): readonly string[]
   if (world.log.topics.has("parts"))
     checkEach(world, inputs, "parts", event => PARTS.map(part => ({ ...event, part })), report)
   if (shape === "patterns") checkPatterns(world, plan, report)
-  const crosses = shape === "crossing" ? counts : () => true
+  const crosses = shape === "crossing" ? counts : () => shape !== "overall"
   const stretches = stretchesOf(world)
   const crossed = (all: readonly Stretch[]) => stagesOf(plan, crosses, all, OUT_OF_ORDERNESS_MS, report)
   const stages = shape === "patterns" ? [] : crossed(stretches)
   if (world.saved !== undefined && shape !== "patterns") crossed([savedOf(world, world.saved)])
   if (shape === "joined" || shape === "aligned") checkPairs(world, stages, report)
+  if (shape === "sequences") checkSequences(world, stages, report)
+  if (shape === "overall") checkOverall(world, inputs.flat(), stages, report)
   if (world.log.topics.has("totals"))
     checkWindows(world, stages.length > 0 ? stages : sourcesOf(stretches), shape, report)
   world.warehouse?.check(report)
@@ -140,23 +145,6 @@ const checkDead = (world: World, report: (what: string) => void): void => {
     const [got = [], want = []] = [found.get(key), wanted.get(key)].map(group => group?.map(one => one.value))
     if (JSON.stringify(got) !== JSON.stringify(want)) report(`dead letters of ${key}: ${difference(got, want)}`)
   }
-}
-
-/** All committed records of a topic. A key stands in one partition, so that its order is the partition's. */
-const rowsOf = <A = Row>(world: World, topic: string, report: (what: string) => void, key: (row: A) => unknown): A[] =>
-  world.log.topics.get(topic)!.flatMap(partition =>
-    partition.all().map(({ record }) => {
-      const row = JSON.parse(text.decode(record.value)) as A
-      const written = record.key === undefined ? undefined : text.decode(record.key)
-      if (written !== key(row)) report(`${topic}: ${JSON.stringify(row)} has the key ${written}`)
-      return row
-    })
-  )
-
-const grouped = <A>(rows: readonly A[], key: (row: A) => string): Map<string, A[]> => {
-  const groups = new Map<string, A[]>()
-  for (const row of rows) groups.set(key(row), [...(groups.get(key(row)) ?? []), row])
-  return groups
 }
 
 /** What is expected of each input, once, with each account's in its order. */

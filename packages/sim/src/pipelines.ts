@@ -1,5 +1,5 @@
 import { type Effect, Schema } from "effect"
-import { Agg, DeadLetter, Patterns, Pipeline, type Plan, Sink, Source, State, toPlan, Window } from "headrace"
+import { Agg, DeadLetter, Pattern, Patterns, Pipeline, type Plan, Sink, Source, State, toPlan, Window } from "headrace"
 import type { Event } from "./codec.ts"
 
 export const SOURCE = "events"
@@ -244,6 +244,41 @@ const patterns = () =>
     .matchDynamic("patterns", CONTROLS, late)
     .to(Sink.kafka("matches", Patterns.matchOf(EventSchema)))
 
+/** The first of two events, and the one right behind it in its group, within so much time. */
+export const begins = (event: { readonly cents: number }): boolean => event.cents % 2 === 0
+export const follows = (event: { readonly cents: number }): boolean => event.cents % 3 > 0
+export const SEQUENCE_MS = 1_500
+
+const Sequence = Schema.Struct({ group: Schema.String, first: Schema.Int, second: Schema.Int })
+
+/** A pattern of two, behind a crossing: what is under way is state that a savepoint keeps. */
+const sequences = () => {
+  const pattern = Pattern.begin("first", (event: Event) => begins(event))
+    .next("second", (event: Event) => follows(event))
+    .within(SEQUENCE_MS)
+  const found = Pipeline.make("sim")
+    .from(source())
+    .keyBy(groupOf)
+    .match("sequences", pattern, {
+      ...late,
+      select: ({ first, second }, group) => ({ group, first: first[0]!.id, second: second[0]!.id }),
+      timedOut: ({ first }, group) => ({ group, first: first![0]!.id, second: 0 })
+    })
+  return Pipeline.all(found.to(Sink.kafka("sequences", Sequence)), found.timedOut.to(Sink.kafka("broken", Sequence)))
+}
+
+/** Later than all that comes: nothing is late where all keys are folded before they cross. */
+const ALL_LATENESS_MS = 3_600_000
+const Overall = Schema.Struct({ windowStart: Schema.Int, windowEnd: Schema.Int, total: Schema.Int, n: Schema.Int })
+
+/** Windows over all keys: parts of them cross, each with its transaction. */
+const overall = () =>
+  Pipeline.make("sim")
+    .from(source())
+    .filter(counts)
+    .windowAll(Window.tumbling(WINDOW_MS, { allowedLateness: ALL_LATENESS_MS }), sums)
+    .to(Sink.kafka("overall", Overall))
+
 export const SHAPES = [
   "plain",
   "prefix",
@@ -257,11 +292,14 @@ export const SHAPES = [
   "crossing",
   "joined",
   "aligned",
-  "patterns"
+  "patterns",
+  "sequences",
+  "overall"
 ] as const
 export type Shape = (typeof SHAPES)[number]
 
 export const planOf = (shape: Shape, ask: Ask): Plan => {
-  const pipelines = { plain, prefix, beside, behind, twice, parts, process, alarms, table, crossing, aligned, patterns }
+  const stages = { crossing, aligned, patterns, sequences, overall }
+  const pipelines = { plain, prefix, beside, behind, twice, parts, process, alarms, table, ...stages }
   return toPlan(shape === "joined" ? joined() : pipelines[shape](ask))
 }

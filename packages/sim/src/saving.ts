@@ -89,11 +89,11 @@ export class Saving {
     this.world = world
     this.plan = plan
     this.job = job
-    const at = world.random.int(50, BEGINS_WITHIN)
+    this.at = world.random.int(50, BEGINS_WITHIN)
     // What was agreed on before would not be in the log that is there at the end, which the checker goes by.
-    this.at = plan.nodes.some(({ kind }) => kind === "dynamicPattern") ? Number.POSITIVE_INFINITY : at
-    this.moves = world.random.chance(0.5)
-    this.beside = !this.moves && world.random.chance(0.5)
+    const stays = plan.nodes.some(({ kind }) => kind === "dynamicPattern")
+    this.moves = !stays && world.random.chance(0.5)
+    this.beside = !this.moves && (stays || world.random.chance(0.5))
   }
 
   /** It has begun, and the job has not gone on yet. */

@@ -171,7 +171,9 @@ class StageReader {
     for (const { offset, record } of this.partition.all()) {
       if (offset >= this.end) break
       this.envelope.stand(record.value, 0, record.value.length)
-      if (this.envelope.kind === RECORD) this.event(JSON.parse(text.decode(record.value.subarray(ENVELOPE))) as Event)
+      // Where no event crosses, parts of windows do.
+      if (this.envelope.kind === RECORD && this.origins.size > 0)
+        this.event(JSON.parse(text.decode(record.value.subarray(ENVELOPE))) as Event)
       else if (this.envelope.kind === WATERMARK) this.watermark()
     }
     this.ends.forEach((channels, side) => {
