@@ -1,3 +1,4 @@
+import type { LaneMetrics } from "@headrace/engine"
 import { Deferred, Effect, Schedule, Schema } from "effect"
 import { Identity, obstacle } from "./handover.ts"
 import type { Status } from "./status.ts"
@@ -11,6 +12,8 @@ export class TakeoverRefused extends Schema.TaggedError<TakeoverRefused>()("Take
 /** Offsets of a changelog that may be left to read: some tens of milliseconds. */
 const CLOSE_ENOUGH = 200
 const LOOK_EVERY = "20 millis"
+/** A process that owns nothing may have lost it for a moment: some seconds of looks are made before that is believed. */
+const LOOKS_AT_NOTHING = 50
 const REPORT_EVERY_MS = 5000
 /** Longer than a clean stop may take. */
 const STOPS_WITHIN_MS = 15_000
@@ -58,17 +61,21 @@ export const takeOver = Effect.fnUntraced(function* <E, R>(
   yield* Deferred.succeed(admission.rest, undefined)
 })
 
+/** Whether lanes have read nearly all that there is. */
+export const areClose = (lanes: readonly Pick<LaneMetrics, "get">[]): boolean => {
+  const looks = lanes.some(lane => lane.get("toFollow") > 0) ? 1 : LOOKS_AT_NOTHING
+  return lanes.every(
+    lane =>
+      lane.get("looks") >= looks && lane.get("followed") >= lane.get("toFollow") && lane.get("behind") <= CLOSE_ENOUGH
+  )
+}
+
 /** Until every lane has read nearly all that there is. */
 const followed = Effect.fnUntraced(function* (status: Status) {
   const lanes = status.units.filter(({ kind }) => kind === "lane").map(({ metrics }) => metrics)
   const sum = (name: Parameters<(typeof lanes)[number]["get"]>[0]) => lanes.reduce((all, one) => all + one.get(name), 0)
   let said = performance.now()
-  while (
-    lanes.some(
-      lane =>
-        lane.get("looks") === 0 || lane.get("followed") < lane.get("toFollow") || lane.get("behind") > CLOSE_ENOUGH
-    )
-  ) {
+  while (!areClose(lanes)) {
     yield* Effect.sleep(LOOK_EVERY)
     if (performance.now() - said < REPORT_EVERY_MS) continue
     said = performance.now()

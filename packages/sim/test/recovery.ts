@@ -122,7 +122,7 @@ export class Recovery {
   }
 
   /** Somebody who follows the partition, or not. */
-  follower(wanted: readonly TopicPartition[] = [INPUT]): Follower {
+  follower(wanted: () => readonly TopicPartition[] | undefined = () => [INPUT]): Follower {
     const tasks: KeyValues[] = []
     const makeTask = (): KeyValues => {
       const task = new KeyValues()
@@ -133,14 +133,17 @@ export class Recovery {
   }
 
   /** The same with tasks that are made so. */
-  followerOf(makeTask: () => Task, wanted: readonly TopicPartition[] = [INPUT]): Omit<Follower, "tasks"> {
+  followerOf(
+    makeTask: () => Task,
+    wanted: () => readonly TopicPartition[] | undefined = () => [INPUT]
+  ): Omit<Follower, "tasks"> {
     const gauges = new LaneMetrics()
     const followers = new Followers({
       ...this.options("stop"),
       metrics: new LaneMetrics(),
       gauges,
       makeTask,
-      wanted: Effect.sync(() => wanted)
+      wanted: Effect.sync(wanted)
     })
     const noOutputs = (): never => {
       throw new Error("nothing is emitted here")

@@ -74,10 +74,25 @@ test("a follower that the changelog was trimmed away from begins again at the ne
   expect(follower.take()).toEqual({ offset: 15, state: { a: "1", b: "2", c: "7" } })
 })
 
+test("while it cannot be told what is wanted, what is followed stays, and nobody is told that there is nothing to follow", () => {
+  const recovery = running()
+  let known = false
+  const follower = recovery.follower(() => (known ? [{ topic: recovery.input.topic, partition: 0 }] : undefined))
+  follower.look()
+  expect(follower.gauges.get("looks")).toBe(0)
+  known = true
+  follower.look()
+  known = false
+  follower.look()
+  expect(follower.tasks).toMatchObject([{ closed: false }])
+  expect(["toFollow", "followed", "looks"].map(name => follower.gauges.get(name as "looks"))).toEqual([1, 1, 1])
+  expect(follower.take()).toEqual({ offset: 9, state: { a: "1", b: "2" } })
+})
+
 test("a partition that is not wanted any more is given up, with its state", () => {
   const recovery = running()
   const wanted = [{ topic: recovery.input.topic, partition: 0 }]
-  const follower = recovery.follower(wanted)
+  const follower = recovery.follower(() => wanted)
   follower.look()
   wanted.pop()
   follower.look()

@@ -31,7 +31,7 @@ export interface Admin {
   readonly trim: (partition: TopicPartition, offset: number) => Effect.Effect<void, LogError>
   /**
    * Who is in a group at the moment, and what each was given: a dead member is until its session has timed out. Undefined
-   * where that cannot be known (KIP-848).
+   * where that cannot be known (KIP-848). While partitions are given out anew nobody has any.
    */
   readonly members: (group: string) => Effect.Effect<readonly GroupMember[] | undefined, LogError>
 }

@@ -17,8 +17,8 @@ const CONCURRENCY = 2
 const PAUSE_MS = 5_000
 
 export interface FollowOptions extends ReplicaOptions {
-  /** The partitions to follow as of now. Never one whose task runs. */
-  readonly wanted: Effect.Effect<readonly TopicPartition[], LogError>
+  /** The partitions to follow as of now. Never one whose task runs. Undefined: that cannot be told at the moment. */
+  readonly wanted: Effect.Effect<readonly TopicPartition[] | undefined, LogError>
   readonly makeTask: (partition: TopicPartition, outputs: () => Outputs) => Task
   readonly gauges: LaneMetrics
 }
@@ -88,10 +88,11 @@ export class Followers {
     Effect.forever
   )
 
-  /** One look at everything that is wanted. */
+  /** One look at everything that is wanted; none, and nothing is given up, where that cannot be told. */
   look(): Effect.Effect<void, LogError, Blobs> {
     return Effect.gen({ self: this }, function* () {
       const wanted = yield* this.options.wanted
+      if (wanted === undefined) return
       const names = new Set(wanted.map(nameOf))
       for (const name of this.followed.keys()) if (!names.has(name)) this.drop(name)
       yield* Effect.forEach(wanted, partition => this.bringForward(partition), {

@@ -13,6 +13,7 @@ import type { Outputs } from "../task/outputs.ts"
 import type { Task } from "../task/task.ts"
 import { Departed } from "./departed.ts"
 import { Followers } from "./followers.ts"
+import { ownedBy } from "./owned.ts"
 import { shareOf } from "./share.ts"
 
 /** How long a lane that took the place of another one may wait for its partitions. */
@@ -110,8 +111,9 @@ const openFollowers = (
     const share = shareOf(sources, { lane, lanes: job.lanes, copies: job.standby })
     let inherited: readonly TopicPartition[] = []
     const predecessors = Effect.map(members, all => {
-      inherited = all?.find(({ name }) => name === laneName(job, lane))?.partitions ?? []
-      return inherited
+      const owned = ownedBy(laneName(job, lane), all)
+      inherited = owned ?? inherited
+      return owned
     })
     const before = admitted === undefined ? Effect.succeed(inherited) : predecessors
     const others = ({ owned, joinedAt }: Joined, now: number) => {
