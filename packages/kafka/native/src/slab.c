@@ -1,5 +1,6 @@
 // Where messages stand, and how they are let go. The linker puts each function with __wrap before its name in the place of
-// librdkafka's (build.rs), for all calls from other files of librdkafka than its own.
+// librdkafka's (build.rs), for all calls from other files of librdkafka than its own. When that changes, look at
+// rd_kafka_msg_destroy, rd_kafka_dr_msgq0 and rd_kafka_msgbatch_handle_Produce_result.
 
 #include "slab.h"
 
