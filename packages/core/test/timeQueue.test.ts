@@ -148,3 +148,10 @@ test("who is due a fixed time later again and again moves along in the queue, an
   lazy.remove(2 * keys)
   expect(lazy.settle()).toBe(0)
 })
+
+test("what comes behind the first one is known where it came in order", () => {
+  const queue = new TimeQueue()
+  for (let slot = 0; slot < 10; slot++) queue.put(slot, slot, slot)
+  queue.remove(0)
+  expect([0, 1, 8, 9].map(count => queue.behindFirst(count))).toEqual([1, 2, 9, -1])
+})

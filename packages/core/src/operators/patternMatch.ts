@@ -9,6 +9,7 @@ import type { Path } from "../pattern/path.ts"
 import { type Numbers, savedCodec } from "../pattern/saved.ts"
 import { type PatternCounts, type PatternOf, PatternSet } from "../pattern/set.ts"
 import { type KeyMatches, Spare } from "../pattern/underWay.ts"
+import { AHEAD } from "../state/ahead.ts"
 import type { KeyArena } from "../state/keyArena.ts"
 import { Rows } from "../state/rows.ts"
 import { Waiting } from "../state/waiting.ts"
@@ -66,6 +67,8 @@ export class PatternMatch extends EventTimeOperator implements Input {
   /** What an event begins: scratch. */
   private readonly begun = new Matches()
   private readonly spare = new Spare()
+  /** Events that were taken, in this process. */
+  private taken = 0
 
   /** Throws PatternError where a pattern is malformed. */
   constructor(options: PatternMatchOptions) {
@@ -128,8 +131,22 @@ export class PatternMatch extends EventTimeOperator implements Input {
 
   /** Takes the first event whose time has come; where there is none, a key whose partial matches are over. */
   protected perform(): void {
-    if (this.waiting.isDue(this.current)) this.take(this.waiting.first())
-    else this.expire(this.rows.first())
+    if (!this.waiting.isDue(this.current)) return this.expire(this.rows.first())
+    const slot = this.waiting.first()
+    if (this.taken++ % AHEAD === 0) this.bringNext()
+    this.take(slot)
+  }
+
+  /** The rows of the events that come next. */
+  private bringNext(): void {
+    const { waiting, rows } = this
+    const { keys } = waiting
+    for (let i = 0; i < AHEAD; i++) {
+      const slot = waiting.behindFirst(i)
+      if (slot < 0) break
+      rows.expect(keys.bytes, keys.startOf(slot), keys.endOf(slot))
+    }
+    rows.bring()
   }
 
   /** What the patterns have under way in a key, in their order. */

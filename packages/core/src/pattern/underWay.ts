@@ -90,7 +90,7 @@ export class KeyMatches extends Row {
     return changed
   }
 
-  fetch(): number {
+  read(): number {
     return this.first === undefined ? 0 : this.first.due + this.first.version
   }
 

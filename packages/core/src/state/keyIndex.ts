@@ -32,6 +32,13 @@ export class KeyIndex {
     }
   }
 
+  /** The slot that a key has most likely, by its hash alone; -1 if there is none where it is looked for first. */
+  guess(bytes: Uint8Array, start: number, end: number): number {
+    const hash = hashBytes(bytes, start, end)
+    const at = (hash & this.mask) * PLACE
+    return this.index[at] === hash ? this.index[at + SLOT]! - 1 : -1
+  }
+
   /** Its key is not here yet. */
   add(slot: number): void {
     if (++this.count * 3 > (this.mask + 1) * 2) this.resize((this.mask + 1) * 2)

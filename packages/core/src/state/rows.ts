@@ -1,6 +1,7 @@
 import { ByteWriter } from "../bytes.ts"
 import { type Key, type Keyed, readKey } from "../key.ts"
 import { END_OF_TIME } from "../operator.ts"
+import { AHEAD, Ahead } from "./ahead.ts"
 import type { EntryRange } from "./block.ts"
 import type { Cell } from "./cell.ts"
 import { CellEntries, type CellLayout } from "./cellEntries.ts"
@@ -18,8 +19,6 @@ import { TimeQueue } from "./timeQueue.ts"
 const ROW_BYTES = 300
 const HEAP_FACTOR = 3
 const GONE = -1
-/** Of so many rows at a time something is read before they are written. */
-const AHEAD = 16
 
 /** What a key holds: values are rows themselves, so that to look at one is to look at one object. */
 export abstract class Row {
@@ -39,7 +38,7 @@ export abstract class Row {
   /** What the codec made of it last; 0 before the first time. */
   bytes = 0
   /** Reads a little of what is behind it, wherever that is in memory. */
-  abstract fetch(): number
+  abstract read(): number
 }
 
 /**
@@ -60,6 +59,7 @@ export class Rows<V extends Row> implements StateHandle {
    */
   private readonly queue = new TimeQueue()
   private changed: V[] = []
+  private readonly ahead = new Ahead()
   /** Tombstones of rows that a delta had named. */
   private readonly gone = new ByteWriter(256)
   private spilled: SpilledCells<V> | undefined
@@ -68,8 +68,6 @@ export class Rows<V extends Row> implements StateHandle {
   private drained = 0
   private aged = 0
   private orders = 0
-  /** What `fetch` has read, which is of no matter: nobody would read what is not used. */
-  protected fetched = 0
   private valueBytes = 0
   private readonly reader = new ValueReader()
 
@@ -93,6 +91,15 @@ export class Rows<V extends Row> implements StateHandle {
     const slot = this.index.find(kind, bytes, start, end)
     if (slot >= 0) return this.used(slot)
     return this.spilled === undefined ? undefined : this.recall(readKey(bytes, start, end, kind))
+  }
+
+  /** The row of a key, if there is one, is looked at soon: of at most AHEAD keys, then they are brought. */
+  expect(bytes: Uint8Array, start: number, end: number): void {
+    this.ahead.add(this.index.guess(bytes, start, end))
+  }
+
+  bring(): void {
+    this.ahead.bring(this.rows, this.keys)
   }
 
   /** The key may have no row yet; the row may have been that of another key. What becomes of it is told by `put`. */
@@ -130,7 +137,7 @@ export class Rows<V extends Row> implements StateHandle {
     this.gone.clear()
     const { changed } = this
     for (let i = 0; i < changed.length; i++) {
-      if (i % AHEAD === 0) this.fetch(changed, i)
+      if (i % AHEAD === 0) this.bringChanged(i)
       const row = changed[i]!
       row.changed = false
       if (row.slot === GONE) continue
@@ -247,17 +254,12 @@ export class Rows<V extends Row> implements StateHandle {
     this.enqueue(row)
   }
 
-  /**
-   * Changed rows were changed in the order of events: none of them is in the processor's caches. It brings many from memory at the same
-   * time where nothing but reading stands between them.
-   */
-  private fetch(changed: readonly V[], from: number): void {
-    const { keys } = this
+  /** The next ones to be written: rows change in the order of events. */
+  private bringChanged(from: number): void {
+    const { changed, ahead } = this
     const end = Math.min(changed.length, from + AHEAD)
-    for (let i = from; i < end; i++) {
-      const row = changed[i]!
-      if (row.slot !== GONE) this.fetched += keys.bytes[keys.startOf(row.slot)]! + row.fetch()
-    }
+    for (let i = from; i < end; i++) ahead.add(changed[i]!.slot)
+    this.bring()
   }
 
   private change(row: V): void {

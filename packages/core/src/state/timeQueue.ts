@@ -55,6 +55,15 @@ export class TimeQueue {
     return this.foundTime
   }
 
+  /** The slot so many behind the first one, where these stand in a run: most likely, for there may be holes. Otherwise -1. */
+  behindFirst(count: number): number {
+    const place = this.places[this.first]!
+    if (place === HEAP) return NOWHERE
+    const run = this.runs[place & WHICH]!
+    const position = (run.head + count) | 0
+    return ((run.tail - position) | 0) > 0 ? run.slotAt(position) : NOWHERE
+  }
+
   /** When a slot that stands here is due. */
   timeOf(slot: number): number {
     const place = this.places[slot]!

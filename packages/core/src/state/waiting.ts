@@ -88,6 +88,11 @@ export class Waiting implements StateHandle {
     return queue.first
   }
 
+  /** The slot of one that comes so many behind the first, most likely; -1: nobody knows. */
+  behindFirst(count: number): number {
+    return this.queue.behindFirst(count)
+  }
+
   recordOf(slot: number): object {
     return this.records[slot]!
   }
