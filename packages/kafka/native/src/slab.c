@@ -124,8 +124,9 @@ void __real_rd_kafka_msgq_set_metadata(rd_kafka_msgq_t *messages, int32_t broker
 /// As above: where a message stands on the broker is for those who are told of it, and what is delivered is let go next.
 void __wrap_rd_kafka_msgq_set_metadata(rd_kafka_msgq_t *messages, int32_t broker, int64_t offset, int64_t time,
                                        rd_kafka_msg_status_t status) {
-  const rd_kafka_t *rk = rd_kafka_msgq_first(messages)->rkm_rkmessage.rkt->rkt_rk;
-  if (status == RD_KAFKA_MSG_STATUS_PERSISTED && !is_watched(rk)) return;
+  const rd_kafka_msg_t *first = rd_kafka_msgq_first(messages);
+  if (first == NULL) return;
+  if (status == RD_KAFKA_MSG_STATUS_PERSISTED && !is_watched(first->rkm_rkmessage.rkt->rkt_rk)) return;
   __real_rd_kafka_msgq_set_metadata(messages, broker, offset, time, status);
 }
 
