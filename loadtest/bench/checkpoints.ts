@@ -6,7 +6,7 @@ import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { MessageChannel } from "node:worker_threads"
 import { startKafka, startRegistry } from "@headrace/dev"
-import { type JobConfig, LaneMetrics, type WorkerTask } from "@headrace/engine"
+import { type JobConfig, LaneMetrics, type WorkerMessage, type WorkerTask } from "@headrace/engine"
 import { Effect } from "effect"
 import { digest, Pipeline, toPlan } from "headrace"
 import { Piscina } from "piscina"
@@ -17,8 +17,9 @@ import job from "./jobs/remembered.ts"
 import { type Running, startRun } from "./process.ts"
 
 /**
- * The payments pipeline with state for a million accounts, under load. Stretches of the run take turns: in every other
- * one the state is being written, round after round, by the very task that the supervisor starts once a minute.
+ * The payments pipeline with state for a million accounts, under load. Stretches of the run take turns: nothing beside the load;
+ * the state being written, round after round, by the very task that the supervisor starts once a minute, which writes what has
+ * changed; and all of the state being written in each round.
  */
 const { values: flags } = parseArgs({
   options: {
@@ -26,7 +27,8 @@ const { values: flags } = parseArgs({
     rate: { type: "string", default: "20000" },
     /** Seconds of each stretch. */
     stretch: { type: "string", default: "15" },
-    pairs: { type: "string", default: "5" }
+    /** Of each: without, changes, full. */
+    turns: { type: "string", default: "5" }
   }
 })
 const accounts = Number(flags.accounts)
@@ -49,13 +51,20 @@ const untilReady = async ({ url, child, said }: Running): Promise<void> => {
   }
 }
 
-/** Rounds of checkpoints one after the other, until it is told to stop; answers how many were written. */
-const writing = (config: JobConfig) => {
-  const pool = new Piscina({ filename: new URL("../../workers/task.ts", import.meta.url).href, maxThreads: 1 })
+const FILES = { changes: "../../workers/task.ts", full: "./fullCheckpoints.ts" } as const
+type Kind = keyof typeof FILES
+
+/**
+ * Rounds of checkpoints one after the other, until it is told to stop; answers how many were begun. One of all of the state takes
+ * tens of seconds: it is given up then.
+ */
+const writing = (config: JobConfig, kind: Kind) => {
+  const pool = new Piscina({ filename: new URL(FILES[kind], import.meta.url).href, maxThreads: 1 })
   if (!Pipeline.isPipeline(job)) throw new Error("the bench's job is no pipeline")
   const plan = digest(toPlan(job))
   let going = true
   let rounds = 0
+  let giveUp = () => {}
   const once = () => {
     const { port1, port2: control } = new MessageChannel()
     const task: WorkerTask = {
@@ -66,16 +75,46 @@ const writing = (config: JobConfig) => {
       digest: plan,
       control
     }
+    if (kind === "full") giveUp = () => port1.postMessage({ type: "stop" } satisfies WorkerMessage)
     return pool.run(task, { transferList: [control] as never }).finally(() => port1.close())
   }
   const loop = (async () => {
-    for (; going; rounds++) await once()
+    while (going) {
+      rounds++
+      await once()
+    }
   })()
   return async () => {
     going = false
+    giveUp()
     await loop
     await pool.destroy()
     return rounds
+  }
+}
+
+interface Beside {
+  readonly latency: Quantiles
+  /** That were begun meanwhile. */
+  readonly rounds: number
+}
+interface Row extends Readonly<Record<Kind, Beside>> {
+  readonly without: Quantiles
+}
+
+const figures = (rows: readonly Row[], quantile: "p50" | "p99" | "p999" | "max"): object => {
+  const ms = (kind: Kind) => Math.round(median(rows.map(row => row[kind].latency[quantile])))
+  const change = (kind: Kind) => {
+    const one = median(rows.map(row => row[kind].latency[quantile] / row.without[quantile] - 1))
+    return `${(100 * one).toFixed(0)} %`
+  }
+  return {
+    quantile,
+    "ms without": Math.round(median(rows.map(row => row.without[quantile]))),
+    "ms, changes": ms("changes"),
+    "change, changes": change("changes"),
+    "ms, full": ms("full"),
+    "change, full": change("full")
   }
 }
 
@@ -89,29 +128,21 @@ const run = async (options: LoadOptions, config: JobConfig): Promise<void> => {
   const fillMs = (5 * accounts * 1000) / FILL_RATE
   console.log(`Filling the state of ${count(accounts)} accounts …`)
   await Effect.runPromise(runLoad({ ...options, rate: FILL_RATE, forMs: fillMs, seed: 1 }))
-  await writing(config)()
-  const rows: { without: Quantiles; with: Quantiles; rounds: number }[] = []
-  for (let pair = 0; pair < Number(flags.pairs); pair++) {
-    const without = await stretch(10 + 2 * pair)
-    const stop = writing(config)
-    const beside = await stretch(11 + 2 * pair)
-    rows.push({ without, with: beside, rounds: await stop() })
-    console.log(`${pair + 1}: p99.9 ${without.p999} ms without, ${beside.p999} ms with (${rows.at(-1)!.rounds} rounds)`)
+  await writing(config, "changes")()
+  let seed = 10
+  const beside = async (kind: Kind): Promise<Beside> => {
+    const stop = writing(config, kind)
+    const latency = await stretch(seed++)
+    return { latency, rounds: await stop() }
   }
-  const quantiles = ["p50", "p99", "p999", "max"] as const
-  console.table(
-    quantiles.map(quantile => {
-      const without = median(rows.map(row => row.without[quantile]))
-      const beside = median(rows.map(row => row.with[quantile]))
-      const change = median(rows.map(row => row.with[quantile] / row.without[quantile] - 1))
-      return {
-        quantile,
-        "ms without": Math.round(without),
-        "ms with": Math.round(beside),
-        "median change": `${(100 * change).toFixed(0)} %`
-      }
-    })
-  )
+  const rows: Row[] = []
+  for (let turn = 1; turn <= Number(flags.turns); turn++) {
+    const row = { without: await stretch(seed++), changes: await beside("changes"), full: await beside("full") }
+    rows.push(row)
+    const shown = (kind: Kind) => `${row[kind].latency.p999} ms beside ${row[kind].rounds} rounds (${kind})`
+    console.log(`${turn}: p99.9 ${row.without.p999} ms without, ${shown("changes")}, ${shown("full")}`)
+  }
+  console.table((["p50", "p99", "p999", "max"] as const).map(quantile => figures(rows, quantile)))
 }
 
 const main = async (): Promise<void> => {

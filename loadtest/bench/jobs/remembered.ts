@@ -1,6 +1,6 @@
 import { Schema } from "effect"
 import { Pipeline, Sink, State } from "headrace"
-import { events, scored, spend } from "../../src/scenarios/payments/pipeline.ts"
+import { alerts, events, scored, spend } from "../../src/scenarios/payments/pipeline.ts"
 
 const Milestone = Schema.Struct({ account: Schema.String, events: Schema.Int, cents: Schema.Int })
 
@@ -21,4 +21,4 @@ const remembered = events
   .to(Sink.kafka("bench.remembered", Milestone))
 
 /** The payments pipeline, and state for each account that ever had an event. */
-export default Pipeline.all(scored, spend, remembered)
+export default Pipeline.all(scored, spend, alerts, remembered)
