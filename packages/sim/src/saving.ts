@@ -273,7 +273,9 @@ export class Saving {
     world.trace(`savepoint: ${error}`)
     if (!(error instanceof SavepointError || error instanceof LogError || error instanceof BlobError))
       return world.violation(`the savepoint failed: ${error instanceof Error ? error.stack : error}`)
-    if (this.tries > MOST_TRIES) return world.violation(`stalled: the savepoint fails again and again: ${error}`)
+    // A disk that is full has room again some time.
+    if (this.tries > MOST_TRIES && !(error instanceof BlobError))
+      return world.violation(`stalled: the savepoint fails again and again: ${error}`)
     if (this.beside) {
       this.job.resume()
       return this.rest("halting")
