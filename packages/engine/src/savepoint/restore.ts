@@ -1,5 +1,5 @@
 import { Rebuild, type StateDefinition } from "@headrace/core"
-import { Effect, Schedule, Stream } from "effect"
+import { Effect, Stream } from "effect"
 import type { Plan } from "headrace"
 import type { JobConfig } from "../job.ts"
 import { changelogName, exchangeName, exchangeTopics, groupName, inputTopics, sourceTopics } from "../names.ts"
@@ -12,6 +12,7 @@ import { readEntries, writeEntries } from "./files.ts"
 import { type Manifest, partitionsOf } from "./manifest.ts"
 import { differencesOf, leftBehind, type Match, matchOperators, showDifferences, withStages } from "./match.ts"
 import { beginRestore, endRestore, restoreBegun } from "./progress.ts"
+import { untilSessionsEnd } from "./session.ts"
 import { restoreSources, type SourceOptions, type SourceRestore } from "./sources.ts"
 import { restoreStages } from "./stages.ts"
 import { inSavepoints, readSavepoint, SavepointError, savepointFile } from "./store.ts"
@@ -120,8 +121,7 @@ const idle = (admin: Admin, job: JobConfig) =>
     ),
     Effect.tapError(() => Effect.logInfo("waiting until nobody is in the group any more")),
     Effect.retry({
-      schedule: Schedule.spaced("1 second"),
-      times: Math.ceil(job.sessionTimeoutMs / 1000) + 3,
+      ...untilSessionsEnd(job),
       while: error => error.failure === "Retry"
     })
   )

@@ -1,10 +1,11 @@
-import { Effect, Schedule } from "effect"
+import { Effect } from "effect"
 import type { ClickHouseSinkNode, Plan } from "headrace"
 import type { JobConfig } from "../job.ts"
 import { sinkGroup } from "../names.ts"
 import { type Admin, Clients } from "../ports/clients.ts"
 import type { Mark } from "../ports/committed-log.ts"
 import type { Manifest } from "./manifest.ts"
+import { untilSessionsEnd } from "./session.ts"
 
 /** What became of a table that a job under another name has filled. */
 export interface TableRestore {
@@ -49,15 +50,14 @@ const restoreTable = ({ id, topic }: ClickHouseSinkNode, job: JobConfig, before:
   )
 
 /** A static member that was stopped counts until its session has timed out. */
-const isFilled = (admin: Admin, group: string, { sessionTimeoutMs }: JobConfig) =>
+const isFilled = (admin: Admin, group: string, job: JobConfig) =>
   admin.members(group).pipe(
     Effect.map(members => members !== undefined && members.length > 0),
     Effect.tap(filled =>
       filled ? Effect.logInfo(`waiting until nobody is in the group ${group} any more`) : Effect.void
     ),
     Effect.repeat({
-      schedule: Schedule.spaced("1 second"),
-      times: Math.ceil(sessionTimeoutMs / 1000) + 3,
+      ...untilSessionsEnd(job),
       while: filled => filled
     })
   )
