@@ -12,6 +12,8 @@ import { bun, root } from "./files.mjs"
 const minutesPerFile = 15
 /** Each may start a broker, a registry and a ClickHouse: 2 GB and two processors' worth while they start. */
 const mostAtOnce = 4
+/** Of what a failed test wrote, this much is said once more at the end. */
+const linesPerFailure = 30
 
 const filters = process.argv.slice(2).filter(argument => !argument.startsWith("-"))
 const reports = mkdtempSync(join(tmpdir(), "headrace-test-"))
@@ -56,8 +58,9 @@ async function severalAtOnce(suites) {
 async function runHeld(suite) {
   const output = []
   const result = await runSuite(suite, "pipe", chunk => output.push(chunk))
-  process.stdout.write(`\n── ${suite.name}, ${result.seconds.toFixed(1)} s\n${Buffer.concat(output)}`)
-  return result
+  const text = Buffer.concat(output).toString()
+  process.stdout.write(`\n── ${suite.name}, ${result.seconds.toFixed(1)} s\n${text}`)
+  return result.failed > 0 ? { ...result, text } : result
 }
 
 function suites() {
@@ -161,9 +164,18 @@ function summarize(results) {
     const cells = [String(passed).padStart(6), String(failed).padStart(6), String(skipped).padStart(7)]
     console.log(`${name.padEnd(width)}  ${cells.join("  ")}  ${seconds.toFixed(1).padStart(7)}`)
   }
+  for (const { name, text } of results) if (text !== undefined) console.log(`\n── ${name}: why\n${endings(text)}`)
   const [passed, failed] = [sum("passed"), sum("failed")]
   const nothing = passed + failed === 0
   if (nothing) console.log(`No test file has ${filters.join(" or ")} in its path.`)
   console.log(`\n${passed} passed, ${failed} failed`)
   return failed > 0 || nothing ? 1 : 0
+}
+
+/** Who has only the end of a long log is to find there what failed: the lines up to each failed test, or the last ones. */
+function endings(text) {
+  const lines = text.trimEnd().split("\n")
+  const failures = lines.flatMap((line, index) => (line.startsWith("(fail)") ? [index + 1] : []))
+  const ends = failures.length > 0 ? failures.slice(0, 3) : [lines.length]
+  return ends.map(end => lines.slice(Math.max(0, end - linesPerFailure), end).join("\n")).join("\n")
 }
