@@ -29,7 +29,7 @@ export const describe = (node: Node, plan: Plan): string => {
     case "intervalJoin":
       return `${node.type} join of ${node.left} with ${node.right}, from ${shortDuration(node.lowerMs)} to ${shortDuration(node.upperMs)}`
     case "windowJoin":
-      return `${node.type === "coGroup" ? "co-group" : `${node.type} join`} of ${node.left} with ${node.right}, ${showAssigner(node.assigner)}${lateBy(node)}`
+      return `${node.type === "coGroup" ? "co-group" : `${node.type} join`} of ${node.left} with ${node.right}, ${showAssigner(node.assigner)}${firing(node)}${lateBy(node)}`
     case "temporalJoin":
       return `${node.type} join of ${node.left} with the versions of ${node.right}`
     case "process":
@@ -77,12 +77,13 @@ const asynchronous = ({ concurrency, deadLetters }: MapEffectNode): string =>
 
 const windowed = (node: WindowNode): string => {
   const names = Object.entries(node.aggregates).map(([name, { kind }]: [string, Aggregate]) => `${name}: ${kind}`)
-  const trigger = node.trigger === undefined ? "" : `, ${node.trigger.name}`
-  const evictor = node.evictor === undefined ? "" : `, keeps ${node.evictor.name}`
   const updates = node.updates === "retract" ? ", takes back what it replaces" : ""
   const all = node.all === undefined ? "" : `, over all keys${node.all === "parts" ? " in two phases" : ""}`
-  return `${shown(node.assigner)}${trigger}${evictor}${lateBy(node)}${updates}${all}, state { ${names.join(", ")} }`
+  return `${shown(node.assigner)}${firing(node)}${lateBy(node)}${updates}${all}, state { ${names.join(", ")} }`
 }
+
+const firing = ({ trigger, evictor }: Pick<WindowNode, "trigger" | "evictor">): string =>
+  `${trigger === undefined ? "" : `, ${trigger.name}`}${evictor === undefined ? "" : `, keeps ${evictor.name}`}`
 
 const exchanged = (node: ExchangeNode, plan: Plan): string => {
   const parts = node.parts === undefined ? "" : "what a transaction brings of each pane, folded, "

@@ -79,16 +79,13 @@ export const windowJoinDraft = (
   options: { readonly id: string; readonly type?: JoinType | "coGroup"; readonly late?: AnyLate },
   combine: (left: never, right: never, key: never) => object
 ): Draft => {
-  check(
-    window.evictor === undefined,
-    () => `${options.id} has an evictor: the windows of a join keep all their records`
-  )
-  const { assigner, trigger, allowedLatenessMs } = window
+  const { assigner, trigger, evictor, allowedLatenessMs } = window
   const type = options.type ?? "inner"
   return joinDraft(left, right, options.id, options.late, {
     kind: "windowJoin",
     assigner,
     trigger,
+    evictor,
     allowedLatenessMs,
     type,
     combine,

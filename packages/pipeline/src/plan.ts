@@ -138,6 +138,8 @@ export interface WindowJoinNode extends JoinStep {
   readonly kind: "windowJoin"
   readonly assigner: WindowAssigner
   readonly trigger: Trigger | undefined
+  /** Of both sides together. */
+  readonly evictor: Evictor | undefined
   readonly allowedLatenessMs: number
   /** `coGroup`: both lists at once. */
   readonly type: JoinType | "coGroup"

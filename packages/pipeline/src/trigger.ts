@@ -3,8 +3,11 @@ import type { Duration } from "effect"
 import { milliseconds } from "./check.ts"
 import { check } from "./error.ts"
 
-/** When a window gives out its contents. One of your own is an object with the functions of this interface. */
-export type Trigger = core.Trigger
+/**
+ * When a window of records A gives out its contents. One of your own is an object with the functions of this interface: it sees
+ * each record, as a view, and what it remembers is in the window that it is given.
+ */
+export type Trigger<A = unknown> = core.Trigger<A>
 
 /** When the watermark passes the window's end, and then for each late record that still counts: the default. */
 export const eventTime: Trigger = core.eventTime
@@ -72,4 +75,4 @@ const paceOf = (when: string, pace: Pace): core.Pace => {
 }
 
 /** Forgets the contents whenever they are given out: each result holds only what came since the last one. */
-export const purging = (trigger: Trigger): Trigger => core.purging(trigger)
+export const purging = <A>(trigger: Trigger<A>): Trigger<A> => core.purging(trigger)

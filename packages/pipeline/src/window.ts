@@ -1,31 +1,33 @@
-import type { CalendarUnit, Evictor, Trigger, WindowAssigner } from "@headrace/core"
+import type { CalendarUnit, WindowAssigner } from "@headrace/core"
 import type { Duration } from "effect"
 import { milliseconds, plainName } from "./check.ts"
 import { check } from "./error.ts"
+import type { Evictor } from "./evictor.ts"
+import type { Trigger } from "./trigger.ts"
 
 /** How the events A of a key are cut into windows, and when these give out their contents. */
 export interface Windowing<in A> {
   readonly assigner: WindowAssigner
   /** Undefined: when the watermark passes a window's end, and then for each late event that still counts. */
-  readonly trigger: Trigger | undefined
-  readonly evictor: Evictor | undefined
+  readonly trigger: Trigger<A> | undefined
+  readonly evictor: Evictor<A> | undefined
   readonly allowedLatenessMs: number
   readonly id: string | undefined
   readonly "~events"?: ((record: A) => void) | undefined
 }
 
-export interface WindowOptions {
+export interface WindowOptions<in A = unknown> {
   /** How long a window that is over takes further records. Default: 0. */
   readonly allowedLateness?: Duration.Input
   /** When contents are given out: see `Trigger`. Default: at the end, and for each late record that counts. */
-  readonly trigger?: Trigger
+  readonly trigger?: Trigger<A>
   /** What is taken out before contents are given out: see `Evictor`. The window then keeps all its records. */
-  readonly evictor?: Evictor
+  readonly evictor?: Evictor<A>
   /** Its state is found by it. Default: `window:<topic>/<key field>/<extent>`. */
   readonly id?: string
 }
 
-export interface GridOptions extends WindowOptions {
+export interface GridOptions<in A = unknown> extends WindowOptions<A> {
   /** Shifts every window's start, for days that begin elsewhere than in UTC. Less than the grid. Default: 0. */
   readonly offset?: Duration.Input
 }
@@ -39,7 +41,7 @@ export interface GridOptions extends WindowOptions {
  * Window.tumbling("10 seconds").assigner // => { kind: "tumbling", sizeMs: 10000, offsetMs: 0 }
  * ```
  */
-export const tumbling = (size: Duration.Input, options: GridOptions = {}): Windowing<unknown> => {
+export const tumbling = <A = unknown>(size: Duration.Input, options: GridOptions<A> = {}): Windowing<A> => {
   const sizeMs = milliseconds("the size of a tumbling window", size, 1)
   return windowing({ kind: "tumbling", sizeMs, offsetMs: offsetOf(options, sizeMs, "window") }, options)
 }
@@ -53,7 +55,11 @@ export const tumbling = (size: Duration.Input, options: GridOptions = {}): Windo
  * Window.sliding("1 minute", "10 seconds").assigner // => { kind: "sliding", sizeMs: 60000, slideMs: 10000, offsetMs: 0 }
  * ```
  */
-export const sliding = (size: Duration.Input, slide: Duration.Input, options: GridOptions = {}): Windowing<unknown> => {
+export const sliding = <A = unknown>(
+  size: Duration.Input,
+  slide: Duration.Input,
+  options: GridOptions<A> = {}
+): Windowing<A> => {
   const sizeMs = milliseconds("the size of a sliding window", size, 1)
   const slideMs = milliseconds("the slide of a sliding window", slide, 1)
   return windowing({ kind: "sliding", sizeMs, slideMs, offsetMs: offsetOf(options, slideMs, "slide") }, options)
@@ -68,11 +74,11 @@ export const sliding = (size: Duration.Input, slide: Duration.Input, options: Gr
  * Window.cumulative("1 day", "1 hour").assigner // => { kind: "cumulative", sizeMs: 86400000, stepMs: 3600000, offsetMs: 0 }
  * ```
  */
-export const cumulative = (
+export const cumulative = <A = unknown>(
   size: Duration.Input,
   step: Duration.Input,
-  options: GridOptions = {}
-): Windowing<unknown> => {
+  options: GridOptions<A> = {}
+): Windowing<A> => {
   const sizeMs = milliseconds("the size of a cumulative window", size, 1)
   const stepMs = milliseconds("the step of a cumulative window", step, 1)
   check(
@@ -82,7 +88,7 @@ export const cumulative = (
   return windowing({ kind: "cumulative", sizeMs, stepMs, offsetMs: offsetOf(options, sizeMs, "window") }, options)
 }
 
-export interface CalendarOptions extends WindowOptions {
+export interface CalendarOptions<in A = unknown> extends WindowOptions<A> {
   /** An IANA time zone, such as `Europe/Berlin`. Default: `UTC`. */
   readonly timeZone?: string
 }
@@ -97,7 +103,7 @@ export interface CalendarOptions extends WindowOptions {
  * Window.calendar("day", { timeZone: "Europe/Berlin" }).assigner // => { kind: "calendar", unit: "day", timeZone: "Europe/Berlin" }
  * ```
  */
-export const calendar = (unit: CalendarUnit, options: CalendarOptions = {}): Windowing<unknown> => {
+export const calendar = <A = unknown>(unit: CalendarUnit, options: CalendarOptions<A> = {}): Windowing<A> => {
   const { timeZone = "UTC" } = options
   check(
     isTimeZone(timeZone),
@@ -127,7 +133,7 @@ const isTimeZone = (timeZone: string): boolean => {
  */
 export const session = <A = unknown>(
   gap: Duration.Input | ((record: A) => number),
-  options: WindowOptions = {}
+  options: WindowOptions<A> = {}
 ): Windowing<A> => {
   const gapMs = typeof gap === "function" ? gap : milliseconds("the gap of a session", gap, 1)
   return windowing({ kind: "session", gapMs }, options)
@@ -142,10 +148,10 @@ export const session = <A = unknown>(
  * Window.global({ trigger: Trigger.count(100) }).assigner // => { kind: "global" }
  * ```
  */
-export const global = (options: WindowOptions & { readonly trigger: Trigger }): Windowing<unknown> =>
+export const global = <A = unknown>(options: WindowOptions<A> & { readonly trigger: Trigger<A> }): Windowing<A> =>
   windowing({ kind: "global" }, options)
 
-const windowing = <A>(assigner: WindowAssigner, options: WindowOptions): Windowing<A> => ({
+const windowing = <A>(assigner: WindowAssigner, options: WindowOptions<A>): Windowing<A> => ({
   assigner,
   trigger: options.trigger,
   evictor: options.evictor,
@@ -153,7 +159,7 @@ const windowing = <A>(assigner: WindowAssigner, options: WindowOptions): Windowi
   id: options.id === undefined ? undefined : plainName("an id", options.id)
 })
 
-const offsetOf = ({ offset }: GridOptions, gridMs: number, grid: string): number => {
+const offsetOf = ({ offset }: GridOptions<never>, gridMs: number, grid: string): number => {
   if (offset === undefined) return 0
   const offsetMs = milliseconds("the offset of a window", offset, Number.NEGATIVE_INFINITY)
   check(

@@ -24,10 +24,6 @@ export const windowDraft = (
 ): Draft => {
   const id = window.id ?? windowId(input, window)
   checkWindow(id, input, window, aggregates)
-  check(
-    updates === "upsert" || (window.evictor === undefined && !collects(aggregates)),
-    () => `${id} takes results back, and keeps its records for an evictor or a list: leave these out, or take upserts`
-  )
   const { assigner, trigger, evictor, allowedLatenessMs } = window
   return {
     id,
@@ -52,17 +48,16 @@ export const windowDraft = (
 const elementOf = (id: string, input: Draft, window: Windowing<never>, aggregates: Aggregates) => {
   if (!keepsRecords(window, aggregates)) return undefined
   const custom = Object.keys(aggregates).find(name => aggregates[name]!.aggregate.kind === "custom")
-  return keptCodec(input, id, `its records for "${custom}" to see`)
+  return keptCodec(input, id, `its records for ${custom === undefined ? "its evictor" : `"${custom}"`} to see`)
 }
 
-/** Elements are kept for evictors and lists, and whole ones where an aggregate of one's own has to see them. */
+/** Elements are kept for evictors and lists, and whole ones where an evictor or an aggregate of one's own has to see them. */
 const keepsRecords = ({ evictor }: Windowing<never>, aggregates: Aggregates): boolean => {
   const kinds = Object.values(aggregates).map(({ aggregate }) => aggregate.kind)
-  return (evictor !== undefined || kinds.includes("collect")) && kinds.includes("custom")
+  return (
+    evictor?.ofRecords === true || ((evictor !== undefined || kinds.includes("collect")) && kinds.includes("custom"))
+  )
 }
-
-const collects = (aggregates: Aggregates): boolean =>
-  Object.values(aggregates).some(({ aggregate }) => aggregate.kind === "collect")
 
 const windowId = (input: Draft, { assigner }: Windowing<never>): string => {
   const names = [nearest(input, "source")?.topic, nearest(input, "keyBy")?.field, extent(assigner)]

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test"
 import { Schema } from "effect"
 import fc from "fast-check"
-import { Agg, type Evictor, Pipeline, Sink, Source, Trigger, Window } from "headrace"
+import { Agg, Evictor, Pipeline, Sink, Source, Trigger, Window } from "headrace"
 import { TestDriver } from "headrace-test"
 
 const Event = Schema.Struct({ key: Schema.String, n: Schema.Number, at: Schema.Number })
@@ -14,7 +14,7 @@ type Step = readonly [n: number, at: number] | { readonly watermark: number | "e
 
 /** The sums that each step gave, of one key. */
 const run = (
-  window: Window.Windowing<unknown>,
+  window: Window.Windowing<(typeof Event)["Type"]>,
   steps: readonly Step[],
   restores: boolean
 ): readonly (readonly number[])[] => {
@@ -163,6 +163,31 @@ test("an evictor of one's own: the greatest two times only", () => {
   const window = Window.tumbling("10 millis", { evictor: newest })
   const steps: readonly Step[] = [[1, 5], [2, 9], [4, 7], to(9)]
   for (const restores of [false, true]) expect(run(window, steps, restores)).toEqual([[], [], [], [6]])
+})
+
+test("a trigger of one's own sees the records: at one that says it is the last", () => {
+  const atLast: Trigger.Trigger<(typeof Event)["Type"]> = {
+    name: "at the last record",
+    onElement: (_, __, { n }) => (n === 0 ? "fireAndPurge" : "continue"),
+    onTime: () => "continue",
+    onMerge: () => {}
+  }
+  const steps: readonly Step[] = [[1, 0], [2, 30], [0, 1], [4, 2], to("end")]
+  for (const window of [
+    Window.sliding("100 millis", "100 millis", { trigger: atLast }),
+    Window.session("1 second", { trigger: atLast })
+  ])
+    for (const restores of [false, true]) expect(run(window, steps, restores)).toEqual([[], [], [3], [], []])
+})
+
+test("an evictor of one's own sees the records: the greatest stay", () => {
+  const greatest = Evictor.ofRecords("the greatest", (all: readonly Evictor.Element<(typeof Event)["Type"]>[]) => {
+    const most = Math.max(...all.map(({ record }) => record.n))
+    return all.filter(({ record }) => record.n === most)
+  })
+  const window = Window.tumbling("10 millis", { evictor: greatest, allowedLateness: "10 millis" })
+  const steps: readonly Step[] = [[4, 5], [1, 9], [4, 7], to(9), [2, 3], [5, 3]]
+  for (const restores of [false, true]) expect(run(window, steps, restores)).toEqual([[], [], [], [8], [8], [5]])
 })
 
 test("updates as changes: what a window said is taken back when it says something else", () => {

@@ -1,7 +1,7 @@
 /** Joins of two topics through the builder: what Flink's cases do not have. */
 import { expect, test } from "bun:test"
 import { Schema } from "effect"
-import { Pipeline, Sink, Source } from "headrace"
+import { Evictor, Pipeline, Sink, Source, type Trigger, Window } from "headrace"
 import { TestDriver } from "../src/index.ts"
 
 const Order = Schema.Struct({ id: Schema.String, item: Schema.String, at: Schema.Number })
@@ -89,4 +89,29 @@ test("events without a partner come when none can come any more; one side that i
   ])
   driver.watermark("end")
   expect(driver.values("out")).toEqual([{ id: null, price: 9 }])
+})
+
+test("windows of a join fire, and keep, as their trigger and their evictor say, who see the records of both sides", () => {
+  const atPrice: Trigger.Trigger<object> = {
+    name: "at a price",
+    onElement: (_, __, record) => ("price" in record ? "fire" : "continue"),
+    onTime: () => "continue",
+    onMerge: () => {}
+  }
+  const latestPrice = Evictor.ofRecords("the latest price", (all: readonly Evictor.Element<object>[]) =>
+    all.filter((one, i) => !("price" in one.record) || all.slice(i + 1).every(({ record }) => !("price" in record)))
+  )
+  const window = Window.global({ trigger: atPrice, evictor: latestPrice })
+  const joined = orders().windowJoin(items(), window, { id: "pairs" }, (o, i) => ({ id: o.id, price: i.price }))
+  const driver = new TestDriver(joined.to(Sink.kafka("out", Priced)), { partitions: 2 })
+  driver.push("orders", order("1", 10))
+  driver.push("items", item(3, 20))
+  driver.restore()
+  driver.push("orders", order("2", 15))
+  driver.push("items", item(4, 20))
+  expect(driver.values("out")).toEqual([
+    { id: "1", price: 3 },
+    { id: "1", price: 4 },
+    { id: "2", price: 4 }
+  ])
 })

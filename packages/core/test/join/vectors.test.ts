@@ -216,3 +216,28 @@ for (const [kind, cases] of Object.entries(files))
       test(`${one.name}, restored each step`, () => check(one, true))
     }
   })
+
+test("late events of a window join go where those of their side go, or are counted as dropped", () => {
+  const key = keyed()
+  const late: object[] = []
+  const left = { key, codec, late: { next: (record: object) => late.push(record), watermark: () => {} } }
+  const spec = {
+    join: { type: "window-inner" },
+    assigner: { type: "tumbling", size: 10, offset: 0 },
+    allowedLateness: 0
+  }
+  const nowhere = { next: () => {}, watermark: () => {} }
+  const join = build(spec as never, left, { key, codec, late: undefined }, nowhere) as WindowJoin
+  for (const side of ["left", "right"] as const) {
+    const input = keyBy((event: Event) => event.key, key, join[side])
+    input.watermark(20)
+    input.next({ key: "a", side }, 5)
+  }
+  const input = keyBy((event: Event) => event.key, key, join.left)
+  input.next({ key: "a", side: "left", again: true }, 5)
+  expect(late).toEqual([{ key: "a", side: "left", again: true }])
+  expect([join.lates.left, join.lates.right].map(({ count, dropped }) => [count, dropped])).toEqual([
+    [1, 0],
+    [1, 1]
+  ])
+})

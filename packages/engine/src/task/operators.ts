@@ -186,11 +186,15 @@ const joinOf = (
       return { operator: join, inputs: [join.left, join.right], late: [] }
     }
     case "windowJoin": {
-      const { assigner, allowedLatenessMs, type, combine } = node
+      const { assigner, evictor, allowedLatenessMs, type, combine } = node
       const pairing =
         type === "coGroup" ? ({ kind: "coGroup", combine } as const) : ({ kind: "join", type, combine } as const)
-      const join = new WindowJoin({ ...options, assigner, trigger: triggerOf(node), allowedLatenessMs, pairing })
-      return { operator: join, inputs: [join.left, join.right], late: [join.late] }
+      const join = new WindowJoin({
+        ...options,
+        ...{ assigner, trigger: triggerOf(node), evictor, allowedLatenessMs, pairing }
+      })
+      const late = [join.late, join.lates.left, join.lates.right]
+      return { operator: join, inputs: [join.left, join.right], late }
     }
   }
 }

@@ -2,8 +2,10 @@ import type { ValueCodec } from "../../codec.ts"
 import type { Key } from "../../key.ts"
 import type { Input } from "../../operator.ts"
 import type { EventTimeOptions } from "../eventTime.ts"
+import { LateEvents } from "../eventTime.ts"
 import type { WindowAssigner } from "../window/assigner.ts"
 import { Elements, type Finish } from "../window/elements.ts"
+import type { Element, Evictor } from "../window/evictor.ts"
 import { KeyedWindow } from "../window/keyedWindow.ts"
 import type { Trigger } from "../window/trigger.ts"
 import type { JoinType } from "./intervalJoin.ts"
@@ -14,6 +16,8 @@ export interface WindowJoinOptions extends EventTimeOptions {
   readonly right: JoinSide
   readonly assigner: WindowAssigner
   readonly trigger: Trigger
+  /** Looks at the events of both sides together. */
+  readonly evictor?: Evictor | undefined
   readonly allowedLatenessMs: number
   readonly pairing: Pairing
 }
@@ -39,31 +43,40 @@ interface Sided {
 export class WindowJoin extends KeyedWindow implements TwoInputs {
   readonly left: Input
   readonly right: Input
+  /** What came too late, each by its side. */
+  readonly lates: Readonly<Record<Side, LateEvents>>
 
   constructor(options: WindowJoinOptions) {
-    const { id, left, right, assigner, pairing } = options
+    const { id, left, right, assigner, trigger, evictor, pairing } = options
     const finish = pairing.kind === "join" ? pairs(pairing) : group(pairing.combine)
     const elements = {
       id,
       take: (record: object) => record,
       codec: sidedCodec(left, right),
-      evictor: undefined,
+      evictor: evictor && evictorOfSided(evictor),
       finish
     }
     super({
       ...options,
       assigner: ofSided(assigner),
+      trigger: triggerOfSided(trigger),
       contents: new Elements(elements),
       what: pairing.kind === "join" ? `${pairing.type} join` : "co-group",
       key: left.key,
-      late: sidedLate(left, right)
+      late: undefined
     })
+    this.lates = { left: new LateEvents(left.late), right: new LateEvents(right.late) }
     const inputs = twoInputs(left, right, {
       take: (side, key, record, timestamp) => this.take(key, { side, record } satisfies Sided, timestamp),
       advance: watermark => this.advance(watermark)
     })
     this.left = inputs.left
     this.right = inputs.right
+  }
+
+  protected override tooLate(event: object, timestamp: number): void {
+    const { side, record } = event as Sided
+    this.lates[side].take(record, timestamp)
   }
 }
 
@@ -73,17 +86,18 @@ const ofSided = (assigner: WindowAssigner): WindowAssigner => {
   return { kind: "session", gapMs: ({ record }: Sided) => gap(record) }
 }
 
-/** Late events go where those of their side go. Where only one side has a place, the other's are dropped and counted. */
-const sidedLate = (left: JoinSide, right: JoinSide): Input | undefined =>
-  left.late === undefined && right.late === undefined
-    ? undefined
-    : {
-        next: (event, timestamp) => {
-          const { side, record } = event as Sided
-          ;(side === "left" ? left : right).late?.next(record, timestamp)
-        },
-        watermark: () => {}
-      }
+const triggerOfSided = (trigger: Trigger): Trigger => ({
+  ...trigger,
+  onElement: (window, timestamp, event: Sided) => trigger.onElement(window, timestamp, event.record as never)
+})
+
+const evictorOfSided = (evictor: Evictor): Evictor => ({
+  ...evictor,
+  keep: <E extends Element>(elements: readonly E[]) =>
+    evictor
+      .keep(elements.map(element => ({ ...element, record: (element.record as Sided).record, element })))
+      .map(({ element }) => element)
+})
 
 const sideOf = (elements: Parameters<Finish>[2], side: Side): readonly object[] =>
   elements.flatMap(({ record }) => ((record as Sided).side === side ? [(record as Sided).record] : []))

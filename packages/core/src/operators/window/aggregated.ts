@@ -8,6 +8,8 @@ import type { Contents } from "./contents.ts"
 import { Elements, type Finish } from "./elements.ts"
 import type { Evictor } from "./evictor.ts"
 import { begun, Folded, NO_SETS, withoutSets } from "./folded.ts"
+import { Given } from "./given.ts"
+import { listCodec } from "./listCodec.ts"
 
 type Aggregates = Readonly<Record<string, Aggregate>>
 type Of = (record: object) => unknown
@@ -16,11 +18,11 @@ export interface AggregatedOptions {
   readonly id: string
   readonly aggregates: Aggregates
   readonly evictor?: Evictor | undefined
-  /** How a whole record becomes bytes: an aggregate of one's own needs it where elements are kept. */
+  /** How a whole record becomes bytes: aggregates of one's own, and evictors of records, need it where elements are kept. */
   readonly element?: StoredCodec | undefined
   /** What comes in are the parts that a `Combiner` hands on. Not with evictors or lists. */
   readonly ofParts?: boolean
-  /** Results that take another one's place come with that one taken back, as changes. Not with evictors or lists. */
+  /** Results that take another one's place come with that one taken back, as changes. */
   readonly retracts?: boolean
 }
 
@@ -32,14 +34,16 @@ export const aggregated = (options: AggregatedOptions): Contents => {
   const { id, aggregates, evictor, element } = options
   const collects = Object.values(aggregates).some(({ kind }) => kind === "collect")
   if (evictor === undefined && !collects) return new Folded(options)
-  if (options.ofParts || options.retracts)
-    throw new Error(`${id} keeps elements: it neither takes parts nor takes back`)
-  if (element !== undefined)
-    return new Elements({ id, take: record => record, codec: element, evictor, finish: folding(aggregates) })
+  if (options.ofParts) throw new Error(`${id} keeps elements: it takes no parts`)
+  const retracts = options.retracts === true
+  if (element !== undefined) {
+    const finish = folding(aggregates, retracts)
+    return new Elements({ id, take: record => record, codec: element, evictor, finish, retracts })
+  }
   const inputs = Object.entries(aggregates).map(([name, one]) => inputOf(name, one))
   const take = (record: object): object => inputs.map(({ of }) => of(record))
   const codec = rowCodec(inputs.map(one => one.codec))
-  return new Elements({ id, take, codec, evictor, finish: folding(ofTaken(aggregates)) })
+  return new Elements({ id, take, codec, evictor, finish: folding(ofTaken(aggregates), retracts), retracts })
 }
 
 /** What they do, as a person reads it. */
@@ -66,21 +70,23 @@ const ofTaken = (aggregates: Aggregates): Aggregates =>
   )
 
 /** Folds all elements at each firing. */
-const folding = (aggregates: Aggregates): Finish => {
+const folding = (aggregates: Aggregates, retracts: boolean): Finish => {
   const aggregation = new Aggregation(withoutLists(withoutSets(aggregates)))
+  const given = retracts ? new Given(aggregation) : undefined
   const { numbers, codecs } = aggregation.layout
   return (key, window, elements, emit) => {
-    const row: number[] = new Array(numbers).fill(0)
-    const values: unknown[][] = codecs.map(() => [undefined])
-    aggregation.init(row, 0, values, 0)
-    for (const { record, timestamp } of elements) aggregation.add(row, 0, values, 0, record, timestamp, NO_SETS)
+    const row = { numbers: new Array<number>(numbers).fill(0), values: codecs.map((): unknown[] => [undefined]) }
+    aggregation.init(row.numbers, 0, row.values, 0)
+    for (const { record, timestamp } of elements)
+      aggregation.add(row.numbers, 0, row.values, 0, record, timestamp, NO_SETS)
+    if (given !== undefined) return given.fire(key, window, row, emit)
     const result = begun(key, window)
-    aggregation.results(row, 0, values, 0, result)
+    aggregation.results(row.numbers, 0, row.values, 0, result)
     emit(result)
   }
 }
 
-/** Lists are made at a firing, of what is kept anyway: nobody stores them. */
+/** Lists are made at a firing, of what is kept anyway: stored is only what has been given out and may be taken back. */
 const withoutLists = (aggregates: Aggregates): Aggregates =>
   Object.fromEntries(
     Object.entries(aggregates).map(([name, one]) => [name, one.kind === "collect" ? listOf(one) : one])
@@ -88,9 +94,10 @@ const withoutLists = (aggregates: Aggregates): Aggregates =>
 
 const listOf = ({ of, codec }: Extract<Aggregate, { kind: "collect" }>): Aggregate => {
   const extract = of as Of
+  const list = listCodec(codec)
   return {
     kind: "custom",
-    codec,
+    codec: { write: (values, out) => list.write(values as readonly unknown[], out), read: list.read },
     init: () => [],
     add: (list: unknown[], record: object) => {
       list.push(extract(record))

@@ -19,6 +19,8 @@ export interface ElementsOptions {
   readonly codec: ValueCodec<unknown>
   readonly evictor: Evictor | undefined
   readonly finish: Finish
+  /** Windows keep what they have given out, as `finish` leaves it with them. */
+  readonly retracts?: boolean
 }
 
 /**
@@ -33,12 +35,12 @@ export class Elements implements Contents {
   private readonly take: (record: object) => object
   private readonly finish: Finish
 
-  constructor({ id, take, codec: record, evictor, finish }: ElementsOptions) {
+  constructor({ id, take, codec: record, evictor, finish, retracts }: ElementsOptions) {
     this.take = take
     this.evictor = evictor
     this.finish = finish
     this.elements = new Cells<Stamped>({ id, handle: FIRST_STATE, codec: stampedCodec(record), timed: false })
-    const codec = windowCodec(0, [], new ByteWriter(64))
+    const codec = windowCodec(0, [], new ByteWriter(64), retracts)
     this.windows = new Cells<KeyWindow>({ id, handle: FIRST_STATE + 1, codec, timed: true })
     this.parts = [keyedPart("elements", "list", false, this.elements), keyedPart("windows", "map", true, this.windows)]
   }
@@ -58,12 +60,14 @@ export class Elements implements Contents {
     into.size = from.reduce((sum, { size }) => sum + size, 0)
     into.from = Math.min(...from.map(one => one.from))
     into.gone = from.flatMap(one => one.gone).sort((a, b) => a - b)
+    into.given = from.flatMap(one => one.given)
   }
 
   purge(key: Key, window: KeyWindow): void {
     window.size = 0
     window.from = this.next(key)
     window.gone = []
+    window.given = []
     this.sweep(key)
   }
 
@@ -98,7 +102,7 @@ export class Elements implements Contents {
     window: KeyWindow,
     all: readonly C[]
   ): readonly C[] {
-    const elements = all.map(cell => ({ timestamp: cell.value.timestamp, cell }))
+    const elements = all.map(cell => ({ ...cell.value, cell }))
     const kept = this.evictor!.keep(elements).map(({ cell }) => cell)
     if (kept.length === all.length) return kept
     const staying = new Set(kept)

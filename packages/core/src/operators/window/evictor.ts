@@ -2,6 +2,8 @@
 export interface Element {
   /** Its event time in ms. */
   readonly timestamp: number
+  /** The whole event where the evictor is `ofRecords`, else what is left of it. */
+  readonly record: object
 }
 
 /** Takes elements out of a window for good, before it gives out what is left. */
@@ -10,6 +12,8 @@ export interface Evictor {
   readonly name: string
   /** Which of the elements stay: they stand in the order of their arrival. Called once for each firing. */
   readonly keep: <E extends Element>(elements: readonly E[]) => readonly E[]
+  /** It looks at the records: they are kept whole. */
+  readonly ofRecords?: boolean | undefined
 }
 
 /** Keeps the last so many that came. */

@@ -70,7 +70,7 @@ export class Folded implements Contents {
 
   fire(key: Key, window: KeyWindow, emit: (record: object) => void): void {
     if (window.size === 0) return
-    if (this.given !== undefined) return this.given.fire(key, window, emit)
+    if (this.given !== undefined) return this.given.fire(key, window, window, emit)
     const result = begun(key, window)
     this.aggregation.results(window.numbers, 0, window.values, 0, result)
     emit(result)

@@ -12,6 +12,8 @@ export interface GivenRow extends Span {
   readonly row: Uint8Array
 }
 
+type Row = Pick<KeyWindow, "numbers" | "values">
+
 /**
  * Results as changes: the first one of a window is an insert; one that comes in its place takes it back (`-U`) before it
  * comes (`+U`). Of sessions that have become one all results are taken back, the last of them as updated, those before it
@@ -27,15 +29,17 @@ export class Given {
     this.before = new Accumulator(aggregation)
   }
 
-  fire(key: Key, window: KeyWindow, emit: (record: object) => void): void {
+  /** `row`: what the window's contents come to now. */
+  fire(key: Key, window: KeyWindow, row: Row, emit: (record: object) => void): void {
     const { bytes, before } = this
-    const { start, end, numbers, values } = window
+    const { start, end } = window
+    const { numbers, values } = row
     bytes.clear()
     this.aggregation.write(numbers, 0, values, 0, bytes)
     const now: GivenRow = { start, end, row: bytes.written().slice() }
     const { given } = window
     if (given.length === 1 && isSame(given[0]!, now)) return
-    const change = (op: Op, span: Span, place: Pick<KeyWindow, "numbers" | "values">): void => {
+    const change = (op: Op, span: Span, place: Row): void => {
       const record = begun(key, span)
       this.aggregation.results(place.numbers, 0, place.values, 0, record)
       emit({ op, record })
@@ -44,7 +48,7 @@ export class Given {
       this.aggregation.read(one.row, before.numbers, 0, before.values, 0)
       change(i < given.length - 1 ? "-D" : "-U", one, before)
     }
-    change(given.length === 0 ? "+I" : "+U", window, window)
+    change(given.length === 0 ? "+I" : "+U", window, row)
     window.given = [now]
   }
 }

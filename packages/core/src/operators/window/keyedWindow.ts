@@ -142,7 +142,7 @@ export class KeyedWindow extends EventTimeOperator implements Input {
 
   private include(key: Key, window: KeyWindow, record: object, timestamp: number): void {
     this.contents.include(window, record, timestamp)
-    this.decide(key, window, this.trigger.onElement(this.look(window), timestamp))
+    this.decide(key, window, this.trigger.onElement(this.look(window), timestamp, record as never))
     // A time that has passed already is due with the next watermark, and not before.
     this.keep(key, window, window.timer <= this.current ? this.current + 1 : window.timer)
   }
@@ -179,8 +179,12 @@ export class KeyedWindow extends EventTimeOperator implements Input {
 
   private refuse(record: object, timestamp: number): void {
     const size = this.ofParts ? (record as Part).size : 1
-    if (timestamp + this.allowedLatenessMs <= this.current) this.late.take(record, timestamp, size)
+    if (timestamp + this.allowedLatenessMs <= this.current) this.tooLate(record, timestamp, size)
     else this.late.between += size
+  }
+
+  protected tooLate(record: object, timestamp: number, size: number): void {
+    this.late.take(record, timestamp, size)
   }
 }
 

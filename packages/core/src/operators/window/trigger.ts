@@ -15,12 +15,12 @@ export interface TriggerWindow {
   mark: number
 }
 
-/** Says when a window gives out its contents. Pure: what it knows is in the window. */
-export interface Trigger {
+/** Says when a window of events A gives out its contents. Pure: what it knows is in the window. */
+export interface Trigger<in A = never> {
   /** What it does, as a person reads it. Another one finds no state that this one left. */
   readonly name: string
-  /** Called once for each event that was added. */
-  readonly onElement: (window: TriggerWindow, timestamp: number) => Decision
+  /** Called once for each event that was added; the record is of use during the call only. */
+  readonly onElement: (window: TriggerWindow, timestamp: number, record: A) => Decision
   /** Called when the watermark has passed the timer, which is at Infinity then: set it again to be called again. */
   readonly onTime: (window: TriggerWindow, time: number) => Decision
   /** Sessions became one: called before the event that joined them is counted. */
@@ -28,7 +28,7 @@ export interface Trigger {
 }
 
 /** Once the watermark passes the window's end, and then for each late event that still counts. */
-export const eventTime: Trigger = {
+export const eventTime: Trigger<unknown> = {
   name: "event time",
   onElement: window => {
     if (window.maxTimestamp <= window.watermark) return "fire"
@@ -40,7 +40,7 @@ export const eventTime: Trigger = {
 }
 
 /** Never by itself: for the global window. */
-export const never: Trigger = {
+export const never: Trigger<unknown> = {
   name: "never",
   onElement: () => "continue",
   onTime: () => "continue",
@@ -48,7 +48,7 @@ export const never: Trigger = {
 }
 
 /** At the end of the input only. */
-export const endOfStream: Trigger = {
+export const endOfStream: Trigger<unknown> = {
   name: "end of stream",
   onElement: () => "continue",
   onTime: (_, time) => (time === Number.POSITIVE_INFINITY ? "fire" : "continue"),
@@ -56,7 +56,7 @@ export const endOfStream: Trigger = {
 }
 
 /** Each time that so many events have come. What is left at the end is not given out. */
-export const count = (events: number): Trigger => ({
+export const count = (events: number): Trigger<unknown> => ({
   name: `every ${events} events`,
   onElement: window => {
     window.count++
@@ -74,7 +74,7 @@ export const count = (events: number): Trigger => ({
  * Each time that event time has gone on by an interval since the window's first event, on the grid of the interval,
  * and at the window's end. Goes on though no further event comes.
  */
-export const continuous = (intervalMs: number): Trigger => {
+export const continuous = (intervalMs: number): Trigger<unknown> => {
   /** The next firing is the mark. */
   const arm = (window: TriggerWindow, next: number): void => {
     window.mark = Math.min(next, window.maxTimestamp)
@@ -106,7 +106,7 @@ export type Pace = { readonly events: number } | { readonly everyMs: number }
  * another one, and what is left of them when the window goes. Without a pace: nothing before the end, and each late event
  * at once. Intervals are of event time, on their grid.
  */
-export const paced = ({ early, late }: { readonly early?: Pace; readonly late?: Pace }): Trigger => {
+export const paced = ({ early, late }: { readonly early?: Pace; readonly late?: Pace }): Trigger<unknown> => {
   /** Counts what came since the last firing; the next firing by an interval is the mark. */
   const step = (window: TriggerWindow, pace: Pace, from: number, until: number): Decision => {
     window.count++
@@ -154,11 +154,11 @@ const shown = (when: string, pace: Pace | undefined): readonly string[] => {
 }
 
 /** Forgets the contents whenever the other one gives them out: each result holds only what came since the last. */
-export const purging = (trigger: Trigger): Trigger => {
+export const purging = <A>(trigger: Trigger<A>): Trigger<A> => {
   const purge = (decision: Decision): Decision => (decision === "fire" ? "fireAndPurge" : decision)
   return {
     name: `${trigger.name}, purging`,
-    onElement: (window, timestamp) => purge(trigger.onElement(window, timestamp)),
+    onElement: (window, timestamp, record) => purge(trigger.onElement(window, timestamp, record)),
     onTime: (window, time) => purge(trigger.onTime(window, time)),
     onMerge: trigger.onMerge
   }
