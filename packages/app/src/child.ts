@@ -4,7 +4,7 @@ import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { JobConfig } from "@headrace/engine"
-import { VARIABLES } from "./config.ts"
+import { VARIABLES } from "./config/origins.ts"
 import { selfCommand } from "./place.ts"
 
 export interface ChildOptions extends Pick<JobConfig, "kafka" | "registry" | "lanes" | "replication"> {

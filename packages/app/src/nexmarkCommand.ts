@@ -1,6 +1,7 @@
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
-import { jobOf, loadSettings } from "./config.ts"
+import { jobOf } from "./config/job.ts"
+import { loadSettings } from "./config/load.ts"
 import { NEXMARK_QUERIES } from "./place.ts"
 import { flagsOf, kafkaSetting, settingFlags } from "./settingFlags.ts"
 import { userErrors } from "./userErrors.ts"

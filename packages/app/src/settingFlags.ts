@@ -1,6 +1,7 @@
 import { Option } from "effect"
 import { Flag } from "effect/cli"
-import type { Flags, SettingFlag } from "./config.ts"
+import type { SettingFlag } from "./config/origins.ts"
+import type { Flags } from "./config/overrides.ts"
 
 const HELP: Readonly<Record<SettingFlag, readonly [metavar: string, help: string]>> = {
   app: ["name", "Prefix of groups, transactional ids and internal topics (default: the pipeline's name)"],

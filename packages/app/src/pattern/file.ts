@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs"
 import { basename, extname } from "node:path"
 import { Effect } from "effect"
 import { Patterns } from "headrace"
-import { ConfigError } from "../config.ts"
+import { ConfigError } from "../config/error.ts"
 
 /** A pattern in a file: its text, checked, and its id, which is the file's name unless one is given. */
 export const patternFile = (path: string, id: string | undefined) =>

@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs"
 import { createInterface } from "node:readline"
 import { Effect } from "effect"
-import { ConfigError } from "../config.ts"
+import { ConfigError } from "../config/error.ts"
 import type { Recorded, Trial, TrialCounts, TrialOutput } from "./trial.ts"
 
 /** Lines between two times that outputs are printed. */

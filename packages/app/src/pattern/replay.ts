@@ -3,7 +3,7 @@ import { type Batch, Codecs, type PreparedDecoder, STRIDE, VALUE_LENGTH, VALUE_S
 import type { TopicReader } from "@headrace/kafka"
 import { Effect } from "effect"
 import type { SourceNode } from "headrace"
-import { ConfigError } from "../config.ts"
+import { ConfigError } from "../config/error.ts"
 import { partitionsOf } from "./topic.ts"
 import type { Recorded, Trial, TrialCounts, TrialOutput } from "./trial.ts"
 

@@ -1,7 +1,7 @@
 import { isSavepointId, type RestoreSavepoint } from "@headrace/engine"
 import { Effect, Option } from "effect"
 import { Argument, Flag } from "effect/cli"
-import { ConfigError } from "../config.ts"
+import { ConfigError } from "../config/error.ts"
 
 export const idArgument = Argument.String("id").pipe(
   Argument.withDescription("The savepoint: see headrace savepoint list")
