@@ -1,5 +1,5 @@
-import { expect, test } from "bun:test"
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs"
+import { afterAll, expect, test } from "bun:test"
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect } from "effect"
@@ -21,7 +21,9 @@ const moduleIn = (directory: string) => {
   return { module, loaded: () => (existsSync(notes) ? readFileSync(notes, "utf8").trim().split("\n") : []) }
 }
 
-const scratch = () => mkdtempSync(join(tmpdir(), "headrace-threads-"))
+const places = mkdtempSync(join(tmpdir(), "headrace-threads-"))
+const scratch = () => mkdtempSync(join(places, "one-"))
+afterAll(() => rmSync(places, { recursive: true }))
 
 test("each thread loads what a lane runs, before there is one", async () => {
   const { module, loaded } = moduleIn(scratch())
