@@ -69,7 +69,8 @@ const source = (node: SourceNode): string => {
     alignment === undefined
       ? ""
       : `, at most ${shortDuration(alignment.maxDriftMs)} ahead of others in the alignment group ${alignment.group}`
-  return `topic ${node.topic}, ${time}, ${order}${ahead}, ${errors} undecodable records`
+  const tombstones = node.tombstone === undefined ? "" : ", with tombstones"
+  return `topic ${node.topic}${tombstones}, ${time}, ${order}${ahead}, ${errors} undecodable records`
 }
 
 const asynchronous = ({ concurrency, deadLetters }: MapEffectNode): string =>

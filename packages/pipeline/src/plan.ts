@@ -48,6 +48,8 @@ export interface SourceNode extends Base {
   readonly watermark: ((record: never, timestamp: number) => number | undefined) | undefined
   /** The field that holds the Kafka key: by it the topic is partitioned. Undefined: nobody said. */
   readonly key: string | undefined
+  /** What a record without a value stands for; undefined: nothing. Without it such a record cannot be decoded. */
+  readonly tombstone: ((key: string, timestamp: number) => object | undefined) | undefined
   readonly onDecodeError: OnDecodeError
   /** The settings with which the topic is made where it is missing. Undefined: it is waited for. */
   readonly made?: Readonly<Record<string, string>>

@@ -38,6 +38,12 @@ export interface KafkaOptions<A> {
    * Default: nothing is known of the key.
    */
   readonly key?: keyof A & string
+  /**
+   * Makes a record of one without a value (a tombstone), by which a compacted topic says that the row of a key is gone: of the Kafka
+   * key, as text, and the Kafka timestamp in ms. Undefined: there is nothing to say, and it is passed over. Default: it is
+   * bytes that are not a record. With it the topic's records are read whole, which is slower.
+   */
+  readonly tombstone?: (key: string, timestamp: number) => A | undefined
   /** What happens to bytes that are not a record of the schema. Default: `fail`, which stops the job there. */
   readonly onDecodeError?: "fail" | DeadLetter
   /** Default: `source:<topic>`. */
@@ -86,6 +92,7 @@ export const kafka = <S extends RecordSchema>(
     alignment: options.alignment && alignmentOf(topic, options.alignment),
     watermark: options.watermark,
     key: options.key,
+    tombstone: options.tombstone,
     onDecodeError: decodeErrors(options.onDecodeError)
   }
 })

@@ -85,6 +85,16 @@ export class TestDriver {
     for (const record of records) this.pushTo(topic, record)
   }
 
+  /** Sends a record without a value: the row of the key is gone, as the source's `tombstone` says it. */
+  tombstone(topic: AnySource, key: string): void {
+    const name = typeof topic === "string" ? topic : topic.spec.topic
+    const source = of(this.plan, "source").find(one => one.topic === name)
+    if (source?.tombstone === undefined)
+      throw new Error(`The source of "${name}" takes no tombstones: say what they stand for`)
+    const record = source.tombstone(key, this.clock.now)
+    if (record !== undefined) this.pushTo(topic as string, record, { partition: this.partitionOf(key) })
+  }
+
   /** Sends one record to a partition of a topic. */
   pushTo<A extends object>(topic: string | Source.Source<A>, record: A, place: Place = {}): void {
     const partitions = this.sourceOf(topic)
@@ -176,7 +186,11 @@ export class TestDriver {
     const name = typeof topic === "string" ? topic : topic.spec.topic
     const field = of(this.plan, "source").find(source => source.topic === name)?.key
     if (field === undefined) return 0
-    const key = String((record as Readonly<Record<string, unknown>>)[field])
+    return this.partitionOf(String((record as Readonly<Record<string, unknown>>)[field]))
+  }
+
+  /** Where a record with this Kafka key goes. */
+  private partitionOf(key: string): number {
     return partitionOf(new TextEncoder().encode(key), this.partitions)
   }
 

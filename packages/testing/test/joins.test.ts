@@ -115,3 +115,41 @@ test("windows of a join fire, and keep, as their trigger and their evictor say, 
     { id: "2", price: 4 }
   ])
 })
+
+test("a tombstone of a compacted topic ends the version that was valid, and takes the row away", () => {
+  const rows = () =>
+    Pipeline.make("joins")
+      .from(
+        Source.kafka("items", Item, {
+          key: "item",
+          eventTime: i => i.at,
+          tombstone: (pen, at) => (pen === "pen" ? { item: pen, price: 0, at, gone: true } : undefined)
+        })
+      )
+      .keyBy(i => i.item)
+  const priced = (o: { id: string }, i: { price: number } | undefined) => ({ id: o.id, price: i?.price ?? null })
+  const asOf = orders().temporalJoin(rows(), { id: "as-of", type: "left", isDeleted: isDeleted.right }, priced)
+  const now = orders().tableJoin(rows(), { id: "now", type: "left", isDeleted }, priced)
+  for (const [joined, expected] of [
+    [asOf, [3, 3, null, 5]],
+    [now, [3, null, null, 5]]
+  ] as const) {
+    const driver = new TestDriver(joined.to(Sink.kafka("out", Priced)), {
+      partitions: 2,
+      watermarks: "manual",
+      now: 50
+    })
+    driver.push("items", item(3, 10))
+    driver.push("orders", order("1", 20))
+    driver.tombstone("items", "pen")
+    driver.tombstone("items", "ink")
+    driver.restore()
+    driver.push("orders", order("2", 49), order("3", 50))
+    driver.push("items", item(5, 60))
+    driver.push("orders", order("4", 61))
+    driver.watermark("end")
+    const found = driver.values<(typeof Priced)["Type"]>("out").toSorted((a, b) => (a.id! < b.id! ? -1 : 1))
+    expect(found.map(({ price }) => price)).toEqual([...expected])
+    expect(() => driver.tombstone("orders", "1")).toThrow("takes no tombstones")
+  }
+})

@@ -410,7 +410,8 @@ class ChainBuilder {
   }
 }
 
-const OBJECT: Shape = { kind: "object" }
+/** Records that are objects of their own. */
+export const OBJECT: Shape = { kind: "object" }
 
 /** Behind an operator with state. */
 const results = (key: Keyed): Place => ({ shape: { kind: "object" }, keyed: key, stateful: true })

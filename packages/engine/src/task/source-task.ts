@@ -12,7 +12,7 @@ import {
 import type { SourceNode } from "headrace"
 import type { PreparedDecoder } from "../ports/codecs.ts"
 import { type Batch, LogError, type TopicPartition } from "../ports/log.ts"
-import { buildChain } from "./chain.ts"
+import { buildChain, OBJECT } from "./chain.ts"
 import { IdleWatch } from "./idle-watch.ts"
 import type { Outputs } from "./outputs.ts"
 import { type Built, PartitionTask, type TaskParts } from "./partition-task.ts"
@@ -25,6 +25,8 @@ export class SourceTask extends PartitionTask {
   /** The watermark that a record carries, where records do. */
   private readonly mark: ((record: object, timestamp: number) => number | undefined) | undefined
   private readonly decoder: PreparedDecoder
+  /** What records without a value stand for. Then all records of the topic are plain objects, as those are. */
+  private readonly tombstone: SourceNode["tombstone"]
   private clock!: SourceClock
   private head!: Input
   private idle: IdleWatch | undefined
@@ -44,6 +46,7 @@ export class SourceTask extends PartitionTask {
     const decoder = parts.decoders.get(source.id)
     if (decoder === undefined) throw new Error(`No decoder was made for ${source.topic}`)
     this.decoder = decoder
+    this.tombstone = source.tombstone
     this.keySpan = source.key === undefined ? undefined : decoder.span(source.key)
     const { made, onDecodeError } = source
     if (made !== undefined && this.keySpan !== undefined && onDecodeError.kind === "deadLetter")
@@ -102,7 +105,8 @@ export class SourceTask extends PartitionTask {
   protected make(): Built {
     const { parts, source } = this
     this.clock = new SourceClock(source.id, this.mark === undefined ? source.outOfOrdernessMs : PUNCTUATED)
-    const head = { id: source.id, shape: { kind: "view", decoder: this.decoder, names: [] }, keyed: undefined } as const
+    const shape = this.tombstone === undefined ? ({ kind: "view", decoder: this.decoder, names: [] } as const) : OBJECT
+    const head = { id: source.id, shape, keyed: undefined }
     const diverts = source.onDecodeError.kind === "deadLetter"
     const chain = buildChain(parts, [head], this, this.outputs, () => this.clock.maxTimestamp, diverts)
     this.head = chain.inputs[0]!
@@ -114,6 +118,7 @@ export class SourceTask extends PartitionTask {
   /** What is thrown names the record: it is all that a person has to go by. */
   protected record(): void {
     const { context } = this.chain
+    if (context.valueLength < 0 && this.tombstone !== undefined) return this.gone(this.tombstone)
     let view: object
     try {
       view = this.decoder.view(context.bytes, context.valueStart, Math.max(0, context.valueLength))
@@ -125,10 +130,25 @@ export class SourceTask extends PartitionTask {
       if (wrong !== undefined && this.diverts !== undefined) return this.chain.deadLetter(this.diverts, wrong)
       if (wrong !== undefined) throw wrong
     }
+    this.take(this.tombstone === undefined ? view : this.decoder.materialise())
+  }
+
+  private gone(tombstone: NonNullable<SourceNode["tombstone"]>): void {
+    const { bytes, keyStart, keyLength, timestamp } = this.chain.context
+    if (keyLength < 0)
+      throw new LogError(
+        "Stop",
+        `${this.where()} has neither a key nor a value: there is nothing that it could take away`
+      )
+    const record = tombstone(text.decode(bytes.subarray(keyStart, keyStart + keyLength)), timestamp)
+    if (record !== undefined) this.take(record)
+  }
+
+  private take(record: object): void {
     try {
-      const timestamp = this.eventTime === undefined ? context.timestamp : this.eventTime(view)
-      this.observe(view, timestamp)
-      this.head.next(view, timestamp)
+      const timestamp = this.eventTime === undefined ? this.chain.context.timestamp : this.eventTime(record)
+      this.observe(record, timestamp)
+      this.head.next(record, timestamp)
     } catch (cause) {
       throw this.failed(this.where(), cause)
     }
@@ -205,4 +225,6 @@ export class SourceTask extends PartitionTask {
   }
 }
 
-const shown = (bytes: Uint8Array): string => JSON.stringify(new TextDecoder().decode(bytes))
+const text = new TextDecoder()
+
+const shown = (bytes: Uint8Array): string => JSON.stringify(text.decode(bytes))
