@@ -8,12 +8,18 @@ import type { Input, Stateful } from "../src/operator.ts"
 import { Deduplicate } from "../src/operators/deduplicate.ts"
 import { GridWindow } from "../src/operators/gridWindow.ts"
 import { IntervalJoin } from "../src/operators/join/intervalJoin.ts"
+import type { JoinSide, TwoInputs } from "../src/operators/join/sides.ts"
+import { TableJoin } from "../src/operators/join/tableJoin.ts"
 import { TemporalJoin } from "../src/operators/join/temporalJoin.ts"
+import { type Pairing, WindowJoin } from "../src/operators/join/windowJoin.ts"
+import { Process, type ProcessContext } from "../src/operators/process.ts"
 import { aggregated } from "../src/operators/window/aggregated.ts"
 import type { WindowAssigner } from "../src/operators/window/assigner.ts"
+import { last } from "../src/operators/window/evictor.ts"
 import type { GridAssigner } from "../src/operators/window/grid.ts"
 import { KeyedWindow } from "../src/operators/window/keyedWindow.ts"
-import { eventTime } from "../src/operators/window/trigger.ts"
+import { count, eventTime, purging } from "../src/operators/window/trigger.ts"
+import type { ValueHandle } from "../src/state/handles.ts"
 
 const SECOND = 1000
 const EVENTS = 1_000_000
@@ -53,10 +59,45 @@ const codec: StoredCodec = {
 const base = { id: "bench", key, output, late: undefined, allowedLatenessMs: 0, aggregates }
 const single = (operator: Stateful & Input): Case => ({ operator, inputs: [operator] })
 const grid = (assigner: GridAssigner) => () => single(new GridWindow({ ...base, assigner }))
-const own = (assigner: WindowAssigner) => () =>
-  single(new KeyedWindow({ ...base, assigner, trigger: eventTime, contents: aggregated(base), what: "bench" }))
-const side = { key, codec }
+const own =
+  (assigner: WindowAssigner, trigger = eventTime, contents: Partial<Parameters<typeof aggregated>[0]> = {}) =>
+  () =>
+    single(
+      new KeyedWindow({ ...base, assigner, trigger, contents: aggregated({ ...base, ...contents }), what: "bench" })
+    )
+const side: JoinSide = { key, codec }
+const sides = { ...base, left: side, right: side }
 const combine = (left: Payment): object => ({ cents: left.cents })
+const both = (operator: Stateful & TwoInputs): Case => ({ operator, inputs: [operator.left, operator.right] })
+const inWindow = (pairing: Pairing) => () =>
+  both(
+    new WindowJoin({
+      ...sides,
+      assigner: { kind: "tumbling", sizeMs: 1, offsetMs: 0 },
+      trigger: eventTime,
+      pairing
+    })
+  )
+type Sum = ProcessContext<string, { readonly sum: ValueHandle<Payment> }, object>
+/** A sum of each key, and a timer that gives it out a minute after the first event. */
+const processing = (): Case =>
+  single(
+    new Process({
+      ...base,
+      state: { sum: { kind: "value", codec, ttlMs: undefined } },
+      clock: { now: 0 },
+      onRecord: ({ cents }: Payment, { state, timers, timestamp }: Sum) => {
+        const sum = state.sum.get()
+        if (sum === undefined) timers.register(timestamp + 60 * SECOND)
+        state.sum.set({ cents: cents + (sum?.cents ?? 0) })
+      },
+      onTimer: (_: number, { state, emit }: Sum) => {
+        emit(state.sum.get()!)
+        state.sum.clear()
+      },
+      onProcessingTimer: undefined
+    })
+  )
 
 const CASES: Readonly<Record<string, () => Case>> = {
   tumbling: grid({ kind: "tumbling", sizeMs: SECOND, offsetMs: 0 }),
@@ -66,21 +107,21 @@ const CASES: Readonly<Record<string, () => Case>> = {
   "calendar day": grid({ kind: "calendar", unit: "day", timeZone: "Europe/Berlin" }),
   session: own({ kind: "session", gapMs: 3_600 * SECOND }),
   "session that ends": own({ kind: "session", gapMs: SECOND }),
+  "each 10 events": own({ kind: "global" }, purging(count(10))),
+  "the last 5, each 10": own({ kind: "global" }, count(10), { evictor: last(5) }),
+  "taken back": own({ kind: "tumbling", sizeMs: SECOND, offsetMs: 0 }, eventTime, { retracts: true }),
+  process: processing,
   deduplicate: () => single(new Deduplicate({ ...base, keep: "first", emit: "changes", codec, late: undefined })),
-  "interval join": () => {
-    const join = new IntervalJoin({
-      ...base,
-      left: side,
-      right: side,
-      lowerMs: 0,
-      upperMs: 1,
-      type: "inner",
-      combine
-    })
-    return { operator: join, inputs: [join.left, join.right] }
-  },
+  "interval join": () => both(new IntervalJoin({ ...sides, lowerMs: 0, upperMs: 1, type: "inner", combine })),
+  "window join": inWindow({ kind: "join", type: "inner", combine }),
+  "co-group": inWindow({ kind: "coGroup", combine: (left: readonly Payment[]) => ({ n: left.length }) }),
   "temporal join": () => {
-    const join = new TemporalJoin({ ...base, left: side, right: side, isDeleted: () => false, type: "left", combine })
+    const join = new TemporalJoin({ ...sides, isDeleted: () => false, type: "left", combine })
+    return { operator: join, inputs: [join.right, join.left] }
+  },
+  "table join": () => {
+    const isDeleted = { left: () => false, right: () => false }
+    const join = new TableJoin({ ...sides, kind: "stream", type: "left", isDeleted, combine })
     return { operator: join, inputs: [join.right, join.left] }
   }
 }

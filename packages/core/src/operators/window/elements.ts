@@ -111,6 +111,8 @@ export class Elements implements Contents {
     )
     window.size = kept.length
     this.sweep(key)
+    // What no other window holds either is not there any more: a window that never ends is not to remember all that it had.
+    window.gone = window.gone.filter(sub => this.elements.find(key, sub) !== undefined)
     return kept
   }
 }
