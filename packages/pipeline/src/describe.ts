@@ -61,7 +61,7 @@ const source = (node: SourceNode): string => {
   const time = node.eventTime === undefined ? "time of the Kafka record" : "event time"
   const errors = node.onDecodeError.kind === "fail" ? "stops at" : `to ${node.onDecodeError.topic} go`
   const order =
-    node.watermark === undefined
+    node.watermarks === undefined
       ? `out of order by ${shortDuration(node.outOfOrdernessMs)}`
       : "watermarks in its records"
   const { alignment } = node

@@ -44,8 +44,11 @@ export interface SourceNode extends Base {
   readonly idleTimeoutMs: number | undefined
   /** The sources that wait for each other, and how far ahead of the others this one may be. Undefined: it waits for none. */
   readonly alignment: Alignment | undefined
-  /** The watermark that a record carries, in place of bounded disorder; undefined where it carries none. */
-  readonly watermark: ((record: never, timestamp: number) => number | undefined) | undefined
+  /**
+   * Makes, for each partition, what says the watermark that a record carries, in place of bounded disorder; that gives undefined
+   * where it carries none.
+   */
+  readonly watermarks: (() => (record: never, timestamp: number) => number | undefined) | undefined
   /** The field that holds the Kafka key: by it the topic is partitioned. Undefined: nobody said. */
   readonly key: string | undefined
   /** What a record without a value stands for; undefined: nothing. Without it such a record cannot be decoded. */

@@ -30,7 +30,12 @@ export interface KafkaOptions<A> {
    * The watermark that a record carries, in ms: nothing at or before it will come any more in its partition. Undefined for one
    * that carries none. In place of `outOfOrderness`; called once for each record, on a view. It never goes back.
    */
-  readonly watermark?: (record: A, timestamp: number) => number | undefined
+  readonly watermark?: WatermarkOf<A>
+  /**
+   * Watermarks of your own: makes what `watermark` is, for each partition one, which may remember what it has seen. It is made
+   * anew with each start, and whenever the partition moves; the watermark does not go back then.
+   */
+  readonly watermarks?: () => WatermarkOf<A>
   /**
    * The field that holds the Kafka key, as producers write it with the default partitioner. A stream that is keyed by it
    * needs no repartitioning; by any other field, or joined with another topic, it goes through one topic more. Of a field
@@ -49,6 +54,9 @@ export interface KafkaOptions<A> {
   /** Default: `source:<topic>`. */
   readonly id?: string
 }
+
+/** What a record says of its partition's event time, in ms; undefined: nothing. */
+export type WatermarkOf<in A> = (record: A, timestamp: number) => number | undefined
 
 /**
  * A partition whose watermark is further ahead than `maxDrift` of the least one in its group is not read until that has
@@ -90,7 +98,7 @@ export const kafka = <S extends RecordSchema>(
         ? undefined
         : milliseconds(`idleTimeout of source "${topic}"`, options.idleTimeout, 1),
     alignment: options.alignment && alignmentOf(topic, options.alignment),
-    watermark: options.watermark,
+    watermarks: options.watermarks ?? (options.watermark && (() => options.watermark!)),
     key: options.key,
     tombstone: options.tombstone,
     onDecodeError: decodeErrors(options.onDecodeError)

@@ -3,6 +3,7 @@ import { type ChainParts, type Crossing, of, sinkTopics, type TopicPartition } f
 import { Duration, Effect, Exit, Layer, Scope } from "effect"
 import { type ExchangeNode, inputsOf, type Pipeline, type Plan, type Sink, type Source, toPlan } from "headrace"
 import { Capture, capturing, type Output } from "./capture.ts"
+import { Direct } from "./direct.ts"
 import { ExchangePartition, SourcePartition } from "./stage.ts"
 
 export type { Output } from "./capture.ts"
@@ -119,8 +120,9 @@ export class TestDriver {
     this.settle()
   }
 
-  /** Lets the wall clock go on: timers in processing time fire. */
+  /** Lets the wall clock go on: timers in processing time fire, and partitions without records are idle behind their time-out. */
   advance(by: Duration.Input): void {
+    this.settle()
     this.clock.now += Duration.toMillis(Duration.fromInputUnsafe(by))
     this.settle()
   }
@@ -255,25 +257,11 @@ export class TestDriver {
     const number = of(this.plan, "exchange")
       .filter(one => one.log === node.log)
       .indexOf(node)
-    const targets = () => this.exchanges.get(node.log)!
-    return {
-      next: (record, timestamp) => {
-        if (node.to === "all" || key === undefined) {
-          for (const target of targets()) target.next(number, record, timestamp, undefined)
-          return
-        }
-        const at = partitionOf(key.bytes.subarray(key.start, key.end), this.partitions)
-        targets()[at]!.next(number, record, timestamp, key)
-      },
-      watermark: watermark => {
-        for (const target of targets()) target.watermark(number, from, watermark)
-      },
-      rest: () => {},
-      halt: () => {},
-      settle: () => {},
-      // Nothing waits here: event time is told at once.
-      pending: false,
-      proceed: () => 0
-    }
+    return new Direct({
+      targets: () => this.exchanges.get(node.log)!,
+      exchange: number,
+      from,
+      key: node.to === "all" ? undefined : key
+    })
   }
 }

@@ -9,9 +9,10 @@ import {
   PartitionState,
   PUNCTUATED,
   SourceClock,
-  WatermarkValve
+  StageClock,
+  type Stateful
 } from "@headrace/core"
-import { buildChain, type Chain, type ChainParts, type Outputs } from "@headrace/engine"
+import { buildChain, type Chain, type ChainParts, IdleWatch, type Outputs, tellSides } from "@headrace/engine"
 import type { ExchangeNode, SourceNode } from "headrace"
 
 /** One partition of a log: what `Task` is to a lane, without a log to read. */
@@ -20,7 +21,7 @@ abstract class Partition {
   readonly partition: number
   protected chain!: Chain
   private state!: PartitionState
-  private readonly parts: ChainParts
+  protected readonly parts: ChainParts
   private readonly outputs: Outputs
 
   constructor(parts: ChainParts, topic: string, partition: number, outputs: Outputs) {
@@ -31,19 +32,19 @@ abstract class Partition {
   }
 
   protected abstract readonly heads: Parameters<typeof buildChain>[1]
-  /** The source's event time, which is state beside that of the operators. */
-  protected abstract clock(): SourceClock | undefined
+  /** Event time, anew: it is state beside that of the operators. */
+  protected abstract clocks(): readonly Stateful[]
 
   build(): void {
-    const clock = this.clock()
+    const clocks = this.clocks()
     this.chain = buildChain(
       this.parts,
       this.heads,
       this,
       () => this.outputs,
-      () => clock?.maxTimestamp ?? NO_WATERMARK
+      () => NO_WATERMARK
     )
-    this.state = new PartitionState([...(clock === undefined ? [] : [clock]), ...this.chain.stateful])
+    this.state = new PartitionState([...clocks, ...this.chain.stateful])
   }
 
   /** Works off what is due; whether there was anything. */
@@ -78,6 +79,8 @@ export class SourcePartition extends Partition {
   protected readonly heads
   private readonly source: SourceNode
   private own!: SourceClock
+  private mark: ((record: object, timestamp: number) => number | undefined) | undefined
+  private readonly idle: IdleWatch | undefined
   private current = NO_WATERMARK
   readonly records: object[] = []
 
@@ -85,13 +88,23 @@ export class SourcePartition extends Partition {
     super(parts, source.topic, partition, outputs)
     this.source = source
     this.heads = [{ id: source.id, shape: { kind: "object" }, keyed: undefined }] as const
+    this.idle =
+      source.idleTimeoutMs === undefined
+        ? undefined
+        : new IdleWatch(source.idleTimeoutMs, parts.clock, () => this.rest())
     this.build()
   }
 
-  protected clock(): SourceClock {
-    const { id, outOfOrdernessMs, watermark } = this.source
-    this.own = new SourceClock(id, watermark === undefined ? outOfOrdernessMs : PUNCTUATED)
-    return this.own
+  protected clocks(): readonly Stateful[] {
+    const { id, outOfOrdernessMs, watermarks } = this.source
+    this.mark = watermarks?.() as typeof this.mark
+    this.own = new SourceClock(id, this.mark === undefined ? outOfOrdernessMs : PUNCTUATED)
+    return [this.own]
+  }
+
+  override proceed(): boolean {
+    if (this.idle?.pending) this.idle.proceed()
+    return super.proceed()
   }
 
   /** `now` is the Kafka timestamp of a source whose records have no time of their own. */
@@ -100,9 +113,9 @@ export class SourcePartition extends Partition {
     context.offset = this.records.push(record) - 1
     context.timestamp = now
     const timestamp = this.source.eventTime === undefined ? now : this.source.eventTime(record as never)
-    const { watermark } = this.source
-    const observed = watermark === undefined ? timestamp : watermark(record as never, timestamp)
+    const observed = this.mark === undefined ? timestamp : this.mark(record, timestamp)
     if (observed !== undefined) this.own.observe(observed)
+    this.idle?.observe()
     this.chain.inputs[0]!.next(record, timestamp)
   }
 
@@ -125,13 +138,26 @@ export class SourcePartition extends Partition {
   resume(): void {
     if (this.current > NO_WATERMARK) this.chain.inputs[0]!.watermark(this.current)
   }
+
+  private rest(): void {
+    for (const crossing of this.chain.crossings) crossing.rest()
+  }
+}
+
+/** What comes in by one of the exchanges that share the log. */
+interface Side {
+  readonly id: string
+  readonly channels: number
+  readonly key: Keyed
+  clock: StageClock
+  input: Input
+  told: number
 }
 
 /** A partition of the log between two stages. */
 export class ExchangePartition extends Partition {
   protected readonly heads
-  private readonly keys: readonly Keyed[]
-  private readonly valves: readonly WatermarkValve[]
+  private readonly sides: readonly Side[]
 
   constructor(
     parts: ChainParts,
@@ -141,40 +167,45 @@ export class ExchangePartition extends Partition {
     outputs: Outputs
   ) {
     super(parts, exchanges[0]!.log, partition, outputs)
-    this.keys = exchanges.map(() => keyed())
-    this.heads = exchanges.map(({ id }, i) => ({ id, shape: { kind: "object" }, keyed: this.keys[i]! }) as const)
-    this.valves = exchanges.map(
-      (exchange, i) =>
-        new WatermarkValve(upstream(exchange), {
-          watermark: watermark => this.input(i).watermark(watermark),
-          idle: () => {},
-          active: () => {}
-        })
-    )
+    this.sides = exchanges.map(node => ({ id: node.id, channels: upstream(node), key: keyed() }) as Side)
+    this.heads = this.sides.map(({ id, key }) => ({ id, shape: { kind: "object" }, keyed: key }) as const)
     this.build()
   }
 
-  protected clock(): undefined {
-    return undefined
+  override build(): void {
+    super.build()
+    for (const [i, side] of this.sides.entries()) {
+      side.input = this.chain.inputs[i]!
+      side.told = NO_WATERMARK
+    }
+  }
+
+  protected clocks(): readonly Stateful[] {
+    const quiet = { watermark: () => {}, idle: () => {}, active: () => {} }
+    for (const side of this.sides) side.clock = new StageClock(side.id, side.channels, quiet)
+    return this.sides.map(({ clock }) => clock)
   }
 
   next(exchange: number, record: object, timestamp: number, key: Keyed | undefined): void {
-    const own = this.keys[exchange]!
+    const { key: own, input } = this.sides[exchange]!
     if (key !== undefined)
       Object.assign(own, key, { bytes: key.bytes.slice(key.start, key.end), start: 0, end: key.end - key.start })
-    this.input(exchange).next(record, timestamp)
+    input.next(record, timestamp)
   }
 
   watermark(exchange: number, from: number, watermark: number): void {
-    this.valves[exchange]!.advance(from, watermark)
+    this.sides[exchange]!.clock.advance(from, watermark)
+    this.resume()
+  }
+
+  /** Nothing comes from a partition of the stage before for the time being. */
+  rest(exchange: number, from: number): void {
+    this.sides[exchange]!.clock.rest(from)
+    this.resume()
+    if (this.sides.every(({ clock }) => clock.idle)) for (const crossing of this.chain.crossings) crossing.rest()
   }
 
   resume(): void {
-    for (const [i, { watermark }] of this.valves.entries())
-      if (watermark > NO_WATERMARK) this.input(i).watermark(watermark)
-  }
-
-  private input(exchange: number): Input {
-    return this.chain.inputs[exchange]!
+    tellSides(this.sides)
   }
 }

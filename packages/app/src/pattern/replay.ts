@@ -63,6 +63,8 @@ interface Place {
   next: number
   readonly end: number
   readonly clock: SourceClock
+  /** What says the watermark that an event carries, where events do. */
+  readonly mark: ((event: object, timestamp: number) => number | undefined) | undefined
 }
 
 const placeOf = Effect.fnUntraced(function* (
@@ -73,8 +75,15 @@ const placeOf = Effect.fnUntraced(function* (
   const at = { topic: source.topic, partition }
   const { start, end } = yield* reader.range(at)
   const wanted = "offset" in from ? from.offset : ((yield* reader.offsetAt(at, from.time)) ?? end)
-  const bound = source.watermark === undefined ? source.outOfOrdernessMs : PUNCTUATED
-  return { partition, next: Math.max(start, wanted), end, clock: new SourceClock(source.id, outOfOrdernessMs ?? bound) }
+  const mark = outOfOrdernessMs === undefined ? (source.watermarks?.() as Place["mark"]) : undefined
+  const bound = mark === undefined ? (outOfOrdernessMs ?? source.outOfOrdernessMs) : PUNCTUATED
+  return {
+    partition,
+    next: Math.max(start, wanted),
+    end,
+    clock: new SourceClock(source.id, bound),
+    mark
+  } satisfies Place
 })
 
 /** A schema that cannot be had stays unknown, and its records are counted. */
@@ -92,17 +101,15 @@ class Replay {
   private readonly decoder: PreparedDecoder
   private readonly events: TopicOfEvents
   private readonly timeOf: (event: Recorded, timestamp: number) => unknown
-  private readonly mark: ((event: object, timestamp: number) => number | undefined) | undefined
 
   constructor(trial: Trial, decoder: PreparedDecoder, events: TopicOfEvents) {
-    const { source, time, outOfOrdernessMs } = events
+    const { source, time } = events
     this.trial = trial
     this.decoder = decoder
     this.events = events
     const eventTime = source.eventTime as ((event: object) => number) | undefined
     if (time !== undefined) this.timeOf = event => event[time]
     else this.timeOf = eventTime ?? ((_, timestamp) => timestamp)
-    this.mark = outOfOrdernessMs === undefined ? (source.watermark as Replay["mark"]) : undefined
   }
 
   get isEnough(): boolean {
@@ -121,10 +128,10 @@ class Replay {
   }
 
   private takeOne(event: Recorded, offset: number, timestamp: number, place: Place, behind: number): void {
-    const { clock, partition } = place
+    const { clock, mark, partition } = place
     const where = `${this.events.source.topic}[${partition}] offset ${offset}`
     const at = this.trial.take(event, this.timeOf(event, timestamp), where)
-    const time = this.mark === undefined ? at : this.mark(event, at)
+    const time = mark === undefined ? at : mark(event, at)
     if (time !== undefined) clock.observe(time)
     this.trial.watermark(Math.min(behind, clock.watermark()))
   }

@@ -7,17 +7,16 @@ import { Channels } from "./channels.ts"
 import { ENVELOPE_BYTES, EnvelopeReader, HALT, RECORD, WATERMARK } from "./envelope.ts"
 import type { Outputs } from "./outputs.ts"
 import { type Built, PartitionTask, type TaskParts } from "./partition-task.ts"
+import { type TimedSide, tellSides } from "./sides.ts"
 
 /** What comes in by one of the exchanges that share the log: one side of a join, or all there is. */
-interface Side {
+interface Side extends TimedSide {
   readonly node: ExchangeNode
   readonly decoder: PreparedDecoder
   readonly channels: number
   readonly key: Keyed
   clock: StageClock
   input: Input
-  /** What its steps have been told. */
-  told: number
 }
 
 /**
@@ -106,16 +105,7 @@ export class ExchangeTask extends PartitionTask {
   protected ran(): void {}
 
   protected tell(): void {
-    const running = this.sides.filter(({ clock }) => !clock.idle)
-    // An idle side holds nothing up: for the steps it is where the others are.
-    const others = running.length === 0 ? NO_WATERMARK : Math.min(...running.map(({ clock }) => clock.watermark))
-    for (const side of this.sides) {
-      const own = side.clock.watermark
-      const now = side.clock.idle ? Math.max(own, others) : own
-      if (now <= side.told) continue
-      side.told = now
-      side.input.watermark(now)
-    }
+    tellSides(this.sides)
   }
 
   private value({ decoder, key, input }: Side): void {

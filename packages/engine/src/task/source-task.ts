@@ -23,7 +23,7 @@ export class SourceTask extends PartitionTask {
   private readonly source: SourceNode
   private readonly eventTime: ((record: object) => number) | undefined
   /** The watermark that a record carries, where records do. */
-  private readonly mark: ((record: object, timestamp: number) => number | undefined) | undefined
+  private mark: ((record: object, timestamp: number) => number | undefined) | undefined
   private readonly decoder: PreparedDecoder
   /** What records without a value stand for. Then all records of the topic are plain objects, as those are. */
   private readonly tombstone: SourceNode["tombstone"]
@@ -42,7 +42,6 @@ export class SourceTask extends PartitionTask {
     super(parts, partition, outputs)
     this.source = source
     this.eventTime = source.eventTime as typeof this.eventTime
-    this.mark = source.watermark as typeof this.mark
     const decoder = parts.decoders.get(source.id)
     if (decoder === undefined) throw new Error(`No decoder was made for ${source.topic}`)
     this.decoder = decoder
@@ -104,6 +103,7 @@ export class SourceTask extends PartitionTask {
 
   protected make(): Built {
     const { parts, source } = this
+    this.mark = source.watermarks?.() as typeof this.mark
     this.clock = new SourceClock(source.id, this.mark === undefined ? source.outOfOrdernessMs : PUNCTUATED)
     const shape = this.tombstone === undefined ? ({ kind: "view", decoder: this.decoder, names: [] } as const) : OBJECT
     const head = { id: source.id, shape, keyed: undefined }
