@@ -25,23 +25,25 @@ export const describe = (node: Node, plan: Plan): string => {
     case "window":
       return windowed(node)
     case "deduplicate":
-      return `keeps the ${node.keep}, gives out ${node.emit === "once" ? "each once" : "changes"}`
+      return `keeps the ${node.keep}, gives out ${node.emit === "once" ? "each once" : "changes"}, state { known: value }`
     case "intervalJoin":
-      return `${node.type} join of ${node.left} with ${node.right}, from ${shortDuration(node.lowerMs)} to ${shortDuration(node.upperMs)}`
+      return `${node.type} join of ${node.left} with ${node.right}, from ${shortDuration(node.lowerMs)} to ${shortDuration(node.upperMs)}, state { left: list, right: list }`
     case "windowJoin":
-      return `${node.type === "coGroup" ? "co-group" : `${node.type} join`} of ${node.left} with ${node.right}, ${showAssigner(node.assigner)}${firing(node)}${lateBy(node)}`
+      return `${node.type === "coGroup" ? "co-group" : `${node.type} join`} of ${node.left} with ${node.right}, ${showAssigner(node.assigner)}${firing(node)}${lateBy(node)}, state { elements: list }`
     case "temporalJoin":
-      return `${node.type} join of ${node.left} with the versions of ${node.right}`
+      return `${node.type} join of ${node.left} with the versions of ${node.right}, state { events: list, versions: map }`
     case "process":
       return processed(node)
     case "broadcast":
       return `${processed(node)}, a map that ${node.right} fills in every partition`
     case "tableJoin":
-      return `${node.type} join of ${node.left} with the ${node.of === "stream" ? "table" : "changes of"} ${node.right}`
+      return node.of === "stream"
+        ? `${node.type} join of ${node.left} with the table ${node.right}, state { right: value }`
+        : `${node.type} join of ${node.left} with the changes of ${node.right}, state { left: value, right: value }`
     case "pattern":
-      return node.patterns.map(({ id, what }) => (id === node.id ? what : `${id}: ${what}`)).join("\n")
+      return `${node.patterns.map(({ id, what }) => (id === node.id ? what : `${id}: ${what}`)).join("\n")}, state { events: list, matches: value }`
     case "dynamicPattern":
-      return `patterns that come from ${node.right}, at one event time in all partitions`
+      return `patterns that come from ${node.right}, at one event time in all partitions, state { events: list, matches: value }`
     case "exchange":
       return exchanged(node, plan)
     case "side":
@@ -64,13 +66,14 @@ const source = (node: SourceNode): string => {
     node.watermarks === undefined
       ? `out of order by ${shortDuration(node.outOfOrdernessMs)}`
       : "watermarks in its records"
-  const { alignment } = node
+  const { alignment, idleTimeoutMs } = node
+  const idle = idleTimeoutMs === undefined ? "" : `, not waited for when idle for ${shortDuration(idleTimeoutMs)}`
   const ahead =
     alignment === undefined
       ? ""
       : `, at most ${shortDuration(alignment.maxDriftMs)} ahead of others in the alignment group ${alignment.group}`
   const tombstones = node.tombstone === undefined ? "" : ", with tombstones"
-  return `topic ${node.topic}${tombstones}, ${time}, ${order}${ahead}, ${errors} undecodable records`
+  return `topic ${node.topic}${tombstones}, ${time}, ${order}${idle}${ahead}, ${errors} undecodable records`
 }
 
 const asynchronous = ({ concurrency, deadLetters }: MapEffectNode): string =>

@@ -26,7 +26,7 @@ test("as a tree: what a join gives stands below its left side", () => {
       "source:orders  topic orders, event time, out of order by 0s, stops at undecodable records",
       "└─ keyBy:order  keyed by the field order",
       "   └─ exchange:paid/left  to the partition of its key, through the topic paid-exchange-paid",
-      "      └─ paid  inner join of exchange:paid/left with exchange:paid/right, from 0s to 3600s",
+      "      └─ paid  inner join of exchange:paid/left with exchange:paid/right, from 0s to 3600s, state { left: list, right: list }",
       "         └─ kafka:paid  to topic paid",
       "source:payments  topic payments, event time, out of order by 0s, stops at undecodable records",
       "└─ keyBy:order#2  keyed by the field order",
