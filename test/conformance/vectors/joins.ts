@@ -1,11 +1,11 @@
 import { Schema } from "effect"
 import { Sink } from "headrace"
-import { type AssignerSpec, windowing } from "./assigner.ts"
 import type { Case, Row, Runner, Variant } from "./case.ts"
 import { Event, events, timeOf } from "./events.ts"
 import { runStream } from "./stream.ts"
+import { type WindowSpec, windowing } from "./windowing.ts"
 
-interface Spec {
+interface Spec extends WindowSpec {
   readonly join: {
     readonly type: string
     readonly lower: number
@@ -13,8 +13,6 @@ interface Spec {
     readonly lowerInclusive: boolean
     readonly upperInclusive: boolean
   }
-  readonly assigner: AssignerSpec
-  readonly allowedLateness: number
 }
 
 const Pair = Schema.Struct({
@@ -62,11 +60,10 @@ const temporal = ({ join }: Spec) => {
     .to(Sink.kafka("out", Pair))
 }
 
-const windowed = ({ join, assigner, allowedLateness }: Spec) => {
+const windowed = (spec: Spec) => {
   const [left, right] = sides()
-  const window = windowing(assigner, { allowedLateness })
-  if (window === undefined) throw new Error(`There is no window ${assigner.type}`)
-  return join.type === "window-inner"
+  const window = windowing(spec)
+  return spec.join.type === "window-inner"
     ? left.windowJoin(right, window, { id, late }, pair).to(Sink.kafka("out", Pair))
     : left
         .coGroup(right, window, { id, late }, (one, other, key) => ({ key, left: values(one), right: values(other) }))

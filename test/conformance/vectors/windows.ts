@@ -1,16 +1,9 @@
 import { Schema } from "effect"
-import { Agg, Evictor, Sink, Trigger } from "headrace"
-import { type AssignerSpec, windowing } from "./assigner.ts"
+import { Agg, Sink } from "headrace"
 import type { Case, Row, Runner } from "./case.ts"
 import { Event, events, timeOf } from "./events.ts"
 import { runStream } from "./stream.ts"
-
-interface Spec {
-  readonly assigner: AssignerSpec
-  readonly trigger: null | { readonly type: string; readonly n: number; readonly interval: number; readonly purge?: boolean }
-  readonly evictor?: { readonly type: string; readonly n: number }
-  readonly allowedLateness: number
-}
+import { type WindowSpec, windowing } from "./windowing.ts"
 
 const Emitted = Schema.Struct({
   key: Schema.String,
@@ -25,28 +18,6 @@ const Emitted = Schema.Struct({
 
 const FIELDS = ["key", "start", "end", "ts", "count", "sum", "min", "max"]
 
-const triggerOf = (trigger: Spec["trigger"]) => {
-  const made = made_(trigger)
-  return trigger?.purge === true && made !== undefined ? Trigger.purging(made) : made
-}
-
-const made_ = (trigger: Spec["trigger"]) => {
-  switch (trigger?.type) {
-    case "count":
-      return Trigger.count(trigger.n)
-    case "continuous-event-time":
-      return Trigger.every(trigger.interval)
-    case "end-of-stream":
-      return Trigger.endOfStream
-    case "event-time":
-      return Trigger.eventTime
-    case undefined:
-      return undefined
-    default:
-      throw new Error(`There is no trigger ${trigger?.type}`)
-  }
-}
-
 const folded = {
   count: Agg.count(),
   sum: Agg.sum((event: Event) => event.value),
@@ -56,14 +27,8 @@ const folded = {
 
 /** With the list of values the window keeps its records, without it only what the aggregates make of them. */
 const run = (one: Case, variant: Parameters<Runner>[1], lists: boolean): string | undefined => {
-  const spec = one.spec as unknown as Spec
-  const trigger = triggerOf(spec.trigger)
-  const window = windowing(spec.assigner, {
-    allowedLateness: spec.allowedLateness,
-    ...(trigger === undefined ? {} : { trigger }),
-    ...(spec.evictor === undefined ? {} : { evictor: Evictor.last(spec.evictor.n) })
-  })
-  if (window === undefined) return `there is no window ${spec.assigner.type}`
+  const spec = one.spec as unknown as WindowSpec
+  const window = windowing(spec)
   const aggregates = lists ? { ...folded, list: Agg.collect((event: Event) => event.value, Schema.Number) } : folded
   const stream = events("in")
     .keyBy(event => event.key)
