@@ -12,7 +12,13 @@ export const conditionOf = (where: WhereSpec): Condition => {
   if (where.or !== undefined) return { kind: "or", of: where.or.map(conditionOf) }
   if (where.not !== undefined) return { kind: "not", of: conditionOf(where.not) }
   if (where.iterative !== undefined) return { kind: "iterative", test: iterative(where.iterative) }
-  return { kind: "test", test: shared(where.field!, where.op!, where.value!) }
+  return testOf(where.field!, where.op!, where.value!)
+}
+
+const testOf = (field: string, op: Operator | "in", value: Scalar | readonly Scalar[]): Condition => {
+  const test = shared(field, op, value)
+  if (op !== "==" && op !== "in") return { kind: "test", test }
+  return { kind: "test", test, among: { field, read: reading(field), values: [value].flat() } }
 }
 
 /** The tests that somebody uses, by what they say. */

@@ -2,6 +2,7 @@ import { ByteWriter } from "../bytes.ts"
 import type { StoredCodec } from "../codec.ts"
 import { type Key, type Keyed, keyed, readKey, writeKey } from "../key.ts"
 import { END_OF_TIME, type Input } from "../operator.ts"
+import type { Beginning } from "../pattern/beginnings.ts"
 import { Matches, Seen } from "../pattern/matches.ts"
 import type { Output } from "../pattern/matching.ts"
 import type { OpenMatch } from "../pattern/open.ts"
@@ -198,8 +199,19 @@ export class PatternMatch extends EventTimeOperator implements Input {
 
   /** What is under way in the key then. `known`: what is so far. */
   private begin(known: KeyMatches | undefined, event: Seen): KeyMatches | undefined {
+    const { others, fields } = this.set.beginnings
+    let row = this.beginAny(others, known, event)
+    for (let i = 0; i < fields.length; i++) row = this.beginAny(fields[i]!.of(event.record), row, event)
+    return row
+  }
+
+  /** The same of these beginnings. */
+  private beginAny(
+    beginnings: readonly Beginning[],
+    known: KeyMatches | undefined,
+    event: Seen
+  ): KeyMatches | undefined {
     const { set, begun } = this
-    const { beginnings } = set
     let row = known
     for (let i = 0; i < beginnings.length; i++) {
       if (!set.mayBegin(beginnings[i]!)) continue

@@ -70,6 +70,11 @@ export class Tests {
     return number
   }
 
+  /** How many patterns ask it. */
+  usesOf(test: (event: never) => boolean): number {
+    return this.uses[this.number(test)]!
+  }
+
   /** A pattern asks these. */
   retain(tests: Iterable<(event: never) => boolean>): void {
     for (const test of tests) this.uses[this.number(test)]!++

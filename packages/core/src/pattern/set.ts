@@ -1,10 +1,11 @@
 import { operatorHash } from "../state/order.ts"
 import { Answers } from "./answers.ts"
 import { Tests } from "./automaton.ts"
+import { type Beginning, Beginnings } from "./beginnings.ts"
 import { checkPattern } from "./check.ts"
 import { compilePattern } from "./compile.ts"
 import { Matcher, type Output } from "./matching.ts"
-import { type Condition, canBePassed, isNot, type Pattern, type Step } from "./spec.ts"
+import type { Condition, Pattern, Step } from "./spec.ts"
 import type { UnderWay } from "./underWay.ts"
 
 /** One of the patterns that are looked for in the same events. */
@@ -45,12 +46,6 @@ export interface PatternCounts {
   dropped: number
 }
 
-/** Patterns that begin with an event for which one of the tests holds; with any event, if there are none. */
-export interface Beginning {
-  readonly tests: readonly number[] | undefined
-  readonly members: Member[]
-}
-
 /**
  * Patterns that are looked for in the same events. A test that several of them have is asked once an event, and those that
  * begin with the same tests are passed over together where none of these holds.
@@ -63,7 +58,7 @@ export class PatternSet {
   private readonly known = new Map<string, Member>()
   private readonly counted = new Map<string, PatternCounts>()
   private readonly maxPartials: number
-  private begin: readonly Beginning[] | undefined
+  private begin: Beginnings | undefined
   /** How often the patterns have changed. */
   changes = 0
 
@@ -125,13 +120,9 @@ export class PatternSet {
     this.change()
   }
 
-  /** What an event may begin, in an order that stays while the patterns do. */
-  get beginnings(): readonly Beginning[] {
-    this.begin ??= beginningsOf(
-      [...this.known.values()].filter(({ paused }) => !paused),
-      this.tests
-    )
-    return this.begin
+  /** What an event may begin. */
+  get beginnings(): Beginnings {
+    return this.begin ?? this.begins()
   }
 
   /** Whether the event that `answers` is about may begin these patterns. */
@@ -150,6 +141,12 @@ export class PatternSet {
     return false
   }
 
+  private begins(): Beginnings {
+    const awake = [...this.known.values()].filter(({ paused }) => !paused)
+    this.begin = new Beginnings(awake, this.tests)
+    return this.begin
+  }
+
   private change(): void {
     this.begin = undefined
     this.changes++
@@ -158,18 +155,6 @@ export class PatternSet {
 
 /** In `shown`. */
 const NEVER = -1
-
-const beginningsOf = (members: readonly Member[], tests: Tests): readonly Beginning[] => {
-  const found = new Map<string, Beginning>()
-  for (const member of members) {
-    const needed = needs(member.of.pattern.steps, tests)
-    const name = needed === undefined ? "any" : needed.join()
-    const beginning = found.get(name)
-    if (beginning === undefined) found.set(name, { tests: needed, members: [member] })
-    else beginning.members.push(member)
-  }
-  return [...found.values()]
-}
 
 /** The tests that the conditions of steps are made of, each once. */
 const testsOf = (steps: readonly Step[]): ReadonlySet<(event: never) => boolean> => {
@@ -186,32 +171,4 @@ const testsOf = (steps: readonly Step[]): ReadonlySet<(event: never) => boolean>
   }
   steps.forEach(visit)
   return found
-}
-
-/** One of these tests holds for whatever these steps begin with; undefined: no test says so. */
-const needs = (steps: readonly Step[], tests: Tests): readonly number[] | undefined => {
-  const found = new Set<number>()
-  for (const step of steps.filter(one => !isNot(one))) {
-    const own = step.group === undefined ? needed(step.where, tests) : needs(step.group, tests)
-    if (own === undefined) return undefined
-    for (const test of own) found.add(test)
-    if (!canBePassed(step)) break
-  }
-  return [...found].sort((a, b) => a - b)
-}
-
-/** One of these tests holds wherever the condition does. */
-const needed = (condition: Condition | undefined, tests: Tests): readonly number[] | undefined => {
-  switch (condition?.kind) {
-    case "test":
-      return [tests.number(condition.test)]
-    case "and":
-      return condition.of.map(one => needed(one, tests)).find(one => one !== undefined)
-    case "or": {
-      const all = condition.of.map(one => needed(one, tests))
-      return all.some(one => one === undefined) ? undefined : all.flatMap(one => one!)
-    }
-    default:
-      return undefined
-  }
 }

@@ -4,12 +4,26 @@ export interface Taken {
   readonly of: (step: string) => readonly object[]
 }
 
+/** What stands in a field of an event, by its path, is one of these values; numbers and bigints of one value are the same. */
+export interface Among {
+  readonly field: string
+  readonly read: (event: object) => unknown
+  readonly values: readonly unknown[]
+}
+
+/** `among`: it holds nowhere else. Of many such tests those that may hold are looked up by the value, and the others not asked. */
+export interface TestCondition {
+  readonly kind: "test"
+  readonly test: (event: never) => boolean
+  readonly among?: Among | undefined
+}
+
 /**
  * When an event fits. `test` sees the event alone: it is asked once for each event, however many partial matches wait for the
  * answer. `iterative` also sees what was taken, and is asked for each partial match.
  */
 export type Condition =
-  | { readonly kind: "test"; readonly test: (event: never) => boolean }
+  | TestCondition
   | { readonly kind: "iterative"; readonly test: (event: never, taken: Taken) => boolean }
   | { readonly kind: "and" | "or"; readonly of: readonly Condition[] }
   | { readonly kind: "not"; readonly of: Condition }
