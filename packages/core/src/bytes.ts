@@ -62,6 +62,29 @@ export class ByteWriter {
     this.length += size
   }
 
+  /** Leaves room for the length of what follows, which `close` writes. Returns where what follows begins. */
+  open(): number {
+    this.u8(0)
+    return this.length
+  }
+
+  /** Writes the length of what was written since `open` before it, as a varint. Where that takes more than one byte, what follows moves. */
+  close(start: number): void {
+    const size = this.length - start
+    if (size < 128) this.bytes[start - 1] = size
+    else this.closeLong(start, size)
+  }
+
+  private closeLong(start: number, size: number): void {
+    let more = 0
+    for (let rest = Math.floor(size / 128); rest > 0; rest = Math.floor(rest / 128)) more++
+    this.reserve(more)
+    this.bytes.copyWithin(start + more, start, this.length)
+    this.length = start - 1
+    this.varint(size)
+    this.length += size
+  }
+
   /** Unsigned LEB128 of a safe non-negative integer: up to 8 bytes. */
   varint(value: number): void {
     this.reserve(8)

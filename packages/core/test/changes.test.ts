@@ -3,6 +3,8 @@ import fc from "fast-check"
 import { ByteWriter } from "../src/bytes.ts"
 import { blockOf, type Entry, entriesIn } from "../src/state/block.ts"
 import {
+  beginPut,
+  beginTombstone,
   ChangeReader,
   PREFIX_TOMBSTONE,
   PUT,
@@ -78,6 +80,26 @@ const merge = (checkpoint: readonly Entry[], log: readonly (readonly Change[])[]
   const blocks = [checkpoint.slice(0, half), checkpoint.slice(half)].map(blockOf)
   return [...blocks.flatMap(block => [...entriesIn(merging.through(block))]), ...merging.rest()]
 }
+
+test("changes whose lengths are written behind their bytes are the same as those that were made before", () => {
+  for (const size of [0, 1, 127, 128, 129, 16_383, 16_384, 100_000])
+    for (const capacity of [1, 1 << 18]) {
+      const [key, value] = [writer(new Uint8Array(size).fill(7)), writer(new Uint8Array(size).fill(9))]
+      const [made, begun] = [new ByteWriter(capacity), new ByteWriter(capacity)]
+      writePut(made, key, value)
+      writeTombstone(made, key)
+      const putKey = beginPut(begun)
+      begun.copy(key.bytes, 0, size)
+      begun.close(putKey)
+      const putValue = begun.open()
+      begun.copy(value.bytes, 0, size)
+      begun.close(putValue)
+      const goneKey = beginTombstone(begun)
+      begun.copy(key.bytes, 0, size)
+      begun.close(goneKey)
+      expect(Buffer.from(begun.written()).equals(made.written())).toBe(true)
+    }
+})
 
 describe("changes", () => {
   test("are read as they were written", () => {

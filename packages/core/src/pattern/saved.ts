@@ -1,4 +1,4 @@
-import { ByteWriter } from "../bytes.ts"
+import type { ByteWriter } from "../bytes.ts"
 import type { StoredCodec, ValueCodec } from "../codec.ts"
 import { readKey, STRING_KEY, writeKey } from "../key.ts"
 import { ValueReader, writeNumber } from "../state/number.ts"
@@ -39,7 +39,6 @@ class Writing {
   private readonly chain: Partial[] = []
   /** By the place of a pattern its lone one. */
   private readonly lone: Partial[] = []
-  private readonly scratch = new ByteWriter(256)
 
   constructor(record: StoredCodec) {
     this.record = record
@@ -80,7 +79,7 @@ class Writing {
     out.varint(one.step)
     out.varint(0)
     out.varint(1)
-    this.writeName(one, out)
+    writeName(one, out)
     out.varint(0)
     out.varint(1)
     out.varint(one.state)
@@ -138,34 +137,30 @@ class Writing {
   }
 
   private writeEvent(timestamp: number, turnsSince: number, record: object, out: ByteWriter): void {
-    const { scratch } = this
     writeNumber(out, timestamp)
     out.varint(turnsSince)
-    scratch.clear()
-    this.record.write(record, scratch)
-    out.varint(scratch.length)
-    out.copy(scratch.bytes, 0, scratch.length)
+    const start = out.open()
+    this.record.write(record, out)
+    out.close(start)
   }
 
   /** `lone`: the lone one as it was given its place, where there is one. */
   private writePattern(one: UnderWay, lone: Partial | undefined, out: ByteWriter): void {
     const { partials, held } = one
-    this.writeName(one, out)
+    writeName(one, out)
     out.varint(held.length)
     out.varint(one.size)
     if (one.isLone) writePartial(lone!, out)
     writePartials(partials, out)
     writePartials(held, out)
   }
+}
 
-  private writeName({ id, version }: UnderWay, out: ByteWriter): void {
-    const { scratch } = this
-    scratch.clear()
-    writeKey(scratch, id)
-    out.varint(scratch.length)
-    out.copy(scratch.bytes, 0, scratch.length)
-    out.varint(version)
-  }
+const writeName = ({ id, version }: UnderWay, out: ByteWriter): void => {
+  const start = out.open()
+  writeKey(out, id)
+  out.close(start)
+  out.varint(version)
 }
 
 const writePartials = (partials: readonly Partial[], out: ByteWriter): void => {

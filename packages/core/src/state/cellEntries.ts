@@ -47,19 +47,19 @@ export class CellEntries<V> {
   /** Key and value of a cell. */
   write(cell: Cell<V>): void {
     this.writeKey(cell)
-    cell.bytes = this.writeValue(cell.due, cell.order, cell.value)
+    this.value.clear()
+    cell.bytes = this.writeValue(cell.due, cell.order, cell.value, this.value)
   }
 
-  /** Returns what the codec made of the value. */
-  writeValue(due: number, order: number, value: V): number {
-    this.value.clear()
+  /** Appends a value to `out`. Returns how many bytes the codec made of it. */
+  writeValue(due: number, order: number, value: V, out: ByteWriter): number {
     if (this.layout.timed) {
-      writeNumber(this.value, due)
-      writeNumber(this.value, order)
+      writeNumber(out, due)
+      writeNumber(out, order)
     }
-    const begin = this.value.length
-    this.layout.codec.write(value, this.value)
-    return this.value.length - begin
+    const begin = out.length
+    this.layout.codec.write(value, out)
+    return out.length - begin
   }
 
   writeKey({ key, sub }: Cell<V>): void {
@@ -73,12 +73,12 @@ export class CellEntries<V> {
     this.writePart(key, true)
   }
 
-  /** The same, where the key stands as bytes. */
-  writeRowBytes(kind: number, bytes: Uint8Array, start: number, end: number): void {
-    this.writePrefix()
-    this.key.u8(kind)
-    this.key.varint(end - start)
-    this.key.copy(bytes, start, end)
+  /** The same at the end of `out`, where the key stands as bytes. */
+  writeRowBytes(kind: number, bytes: Uint8Array, start: number, end: number, out: ByteWriter): void {
+    out.copy(this.prefix, 0, HANDLE_BYTES)
+    out.u8(kind)
+    out.varint(end - start)
+    out.copy(bytes, start, end)
   }
 
   /** With what the keys of all entries begin. */

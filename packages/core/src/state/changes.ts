@@ -16,6 +16,17 @@ export const PREFIX_TOMBSTONE = 3
 export const writePut = (out: ByteWriter, key: ByteWriter, value: ByteWriter): void =>
   put(out, key.bytes, key.length, value.bytes, value.length)
 
+/** Begins a put whose key, `close`, `open`, value and `close` follow in `out`. Returns where the key begins. */
+export const beginPut = (out: ByteWriter): number => begin(out, PUT)
+
+/** Begins a tombstone whose key and `close` follow. */
+export const beginTombstone = (out: ByteWriter): number => begin(out, TOMBSTONE)
+
+const begin = (out: ByteWriter, kind: number): number => {
+  out.u8(kind)
+  return out.open()
+}
+
 /** The same of an entry's bytes, as a store or a block has them. */
 export const copyPut = (out: ByteWriter, key: Uint8Array, value: Uint8Array): void =>
   put(out, key, key.length, value, value.length)

@@ -5,7 +5,7 @@ import { AHEAD, Ahead } from "./ahead.ts"
 import type { EntryRange } from "./block.ts"
 import type { Cell } from "./cell.ts"
 import { CellEntries, type CellLayout } from "./cellEntries.ts"
-import { copyPut, writePut, writeTombstone } from "./changes.ts"
+import { beginPut, beginTombstone, copyPut } from "./changes.ts"
 import { KeyArena } from "./keyArena.ts"
 import { KeyIndex } from "./keyIndex.ts"
 import { ValueReader } from "./number.ts"
@@ -126,8 +126,9 @@ export class Rows<V extends Row> implements StateHandle {
 
   remove(row: V): void {
     if (row.logged) {
-      this.writeKey(row)
-      writeTombstone(this.gone, this.entries.key)
+      const key = beginTombstone(this.gone)
+      this.writeKey(row, this.gone)
+      this.gone.close(key)
     }
     this.leave(row)
   }
@@ -298,16 +299,20 @@ export class Rows<V extends Row> implements StateHandle {
     return { key, sub: undefined, value, due, order, place: GONE, logged: true, removed: false, bytes }
   }
 
-  private writeKey({ slot }: V): void {
+  private writeKey({ slot }: V, out: ByteWriter): void {
     const { keys } = this
-    this.entries.writeRowBytes(keys.kindOf(slot), keys.bytes, keys.startOf(slot), keys.endOf(slot))
+    this.entries.writeRowBytes(keys.kindOf(slot), keys.bytes, keys.startOf(slot), keys.endOf(slot), out)
   }
 
+  /** Straight to where it goes: copies of many short values would cost more than making them. */
   private write(row: V, out: ByteWriter): void {
     const before = row.bytes
-    this.writeKey(row)
-    row.bytes = this.entries.writeValue(row.due, row.order, row)
+    const key = beginPut(out)
+    this.writeKey(row, out)
+    out.close(key)
+    const value = out.open()
+    row.bytes = this.entries.writeValue(row.due, row.order, row, out)
+    out.close(value)
     this.valueBytes += row.bytes - before
-    writePut(out, this.entries.key, this.entries.value)
   }
 }
