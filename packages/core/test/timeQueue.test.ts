@@ -149,9 +149,18 @@ test("who is due a fixed time later again and again moves along in the queue, an
   expect(lazy.settle()).toBe(0)
 })
 
-test("what comes behind the first one is known where it came in order", () => {
+test("what comes first is told where it came in order, without what has gone from between", () => {
   const queue = new TimeQueue()
+  const told = (most: number) => {
+    const slots: number[] = []
+    queue.tellFirst(most, slot => slots.push(slot))
+    return slots
+  }
+  expect(told(3)).toEqual([])
   for (let slot = 0; slot < 10; slot++) queue.put(slot, slot, slot)
-  queue.remove(0)
-  expect([0, 1, 8, 9].map(count => queue.behindFirst(count))).toEqual([1, 2, 9, -1])
+  for (const slot of [0, 2, 4]) queue.remove(slot)
+  // This one moves along to the end.
+  queue.put(5, 10, 10)
+  expect(told(3)).toEqual([1, 3, 6])
+  expect(told(100)).toEqual([1, 3, 6, 7, 8, 9, 5])
 })

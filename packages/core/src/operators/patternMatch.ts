@@ -70,6 +70,10 @@ export class PatternMatch extends EventTimeOperator implements Input {
   private readonly spare = new Spare()
   /** Events that were taken, in this process. */
   private taken = 0
+  private readonly expectRow = (slot: number): void => {
+    const { keys } = this.waiting
+    this.rows.expect(keys.bytes, keys.startOf(slot), keys.endOf(slot))
+  }
 
   /** Throws PatternError where a pattern is malformed. */
   constructor(options: PatternMatchOptions) {
@@ -140,14 +144,8 @@ export class PatternMatch extends EventTimeOperator implements Input {
 
   /** The rows of the events that come next. */
   private bringNext(): void {
-    const { waiting, rows } = this
-    const { keys } = waiting
-    for (let i = 0; i < AHEAD; i++) {
-      const slot = waiting.behindFirst(i)
-      if (slot < 0) break
-      rows.expect(keys.bytes, keys.startOf(slot), keys.endOf(slot))
-    }
-    rows.bring()
+    this.waiting.tellFirst(AHEAD, this.expectRow)
+    this.rows.bring()
   }
 
   /** What the patterns have under way in a key, in their order. */

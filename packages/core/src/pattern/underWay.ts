@@ -91,7 +91,10 @@ export class KeyMatches extends Row {
   }
 
   read(): number {
-    return this.first === undefined ? 0 : this.first.due + this.first.version
+    // At both of its ends, and of all that is under way there.
+    let sum = this.due + this.changes
+    for (let one = this.first; one !== undefined; one = one.next) sum += one.due + one.version
+    return sum
   }
 
   /** When the first partial match is over, if nothing comes. */

@@ -1,5 +1,6 @@
 import type { KeyArena } from "./keyArena.ts"
 import type { Row } from "./rows.ts"
+import type { TimeQueue } from "./timeQueue.ts"
 
 /** Of how many rows something is read at a time. */
 export const AHEAD = 16
@@ -21,10 +22,13 @@ export class Ahead {
   }
 
   /** Row by row in three steps, for each has to be there before the next one is known. */
-  bring(rows: readonly (Row | undefined)[], keys: KeyArena): void {
+  bring(rows: readonly (Row | undefined)[], keys: KeyArena, queue: TimeQueue): void {
     const { slots, count } = this
     let sum = 0
-    for (let i = 0; i < count; i++) sum += (rows[slots[i]!]?.epoch ?? 0) + keys.startOf(slots[i]!)
+    for (let i = 0; i < count; i++) {
+      const slot = slots[i]!
+      sum += (rows[slot]?.epoch ?? 0) + keys.startOf(slot) + queue.read(slot)
+    }
     for (let i = 0; i < count; i++) sum += (rows[slots[i]!]?.read() ?? 0) + keys.bytes[keys.startOf(slots[i]!)]!
     this.sum += sum
     this.count = 0

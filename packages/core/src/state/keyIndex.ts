@@ -32,11 +32,14 @@ export class KeyIndex {
     }
   }
 
-  /** The slot that a key has most likely, by its hash alone; -1 if there is none where it is looked for first. */
+  /** The slot that a key has most likely, by its hash alone; -1 if there is none of that hash. */
   guess(bytes: Uint8Array, start: number, end: number): number {
     const hash = hashBytes(bytes, start, end)
-    const at = (hash & this.mask) * PLACE
-    return this.index[at] === hash ? this.index[at + SLOT]! - 1 : -1
+    const { index, mask } = this
+    for (let at = hash & mask; ; at = (at + 1) & mask) {
+      const slot = index[at * PLACE + SLOT]! - 1
+      if (slot < 0 || index[at * PLACE] === hash) return slot
+    }
   }
 
   /** Its key is not here yet. */

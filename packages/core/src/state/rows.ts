@@ -60,6 +60,9 @@ export class Rows<V extends Row> implements StateHandle {
   private readonly queue = new TimeQueue()
   private changed: V[] = []
   private readonly ahead = new Ahead()
+  /** How many were looked at of those that come first, in this process. */
+  private passed = 0
+  private readonly expectSlot = (slot: number): void => this.ahead.add(slot)
   /** Tombstones of rows that a delta had named. */
   private readonly gone = new ByteWriter(256)
   private spilled: SpilledCells<V> | undefined
@@ -82,6 +85,7 @@ export class Rows<V extends Row> implements StateHandle {
 
   /** The row that is due first; only while one is. */
   first(): V {
+    this.passFirst()
     let due = this.settle()
     for (; this.spilled?.isDue(due) === true; due = this.settle()) this.recall(this.spilled.firstKey())
     return this.used(this.queue.first)
@@ -99,7 +103,7 @@ export class Rows<V extends Row> implements StateHandle {
   }
 
   bring(): void {
-    this.ahead.bring(this.rows, this.keys)
+    this.ahead.bring(this.rows, this.keys, this.queue)
   }
 
   /** The key may have no row yet; the row may have been that of another key. What becomes of it is told by `put`. */
@@ -212,8 +216,16 @@ export class Rows<V extends Row> implements StateHandle {
       const row = this.rows[queue.first]!
       if (row.due <= row.queued) return row.due
       row.queued = queue.insert(row.slot, row.due, row.order)
+      this.passFirst()
     }
     return END_OF_TIME
+  }
+
+  /** One more is looked at of those that come first: the next ones of them are brought, where it is time to. */
+  private passFirst(): void {
+    if (this.passed++ % AHEAD !== 0) return
+    this.queue.tellFirst(AHEAD, this.expectSlot)
+    this.bring()
   }
 
   private used(slot: number): V {

@@ -55,13 +55,23 @@ export class TimeQueue {
     return this.foundTime
   }
 
-  /** The slot so many behind the first one, where these stand in a run: most likely, for there may be holes. Otherwise -1. */
-  behindFirst(count: number): number {
+  /**
+   * Tells so many slots at most, from the first one on, in the order of the run that this stands in: what comes from elsewhere in
+   * between is not told, nor what comes first in the heap.
+   */
+  tellFirst(most: number, tell: (slot: number) => void): void {
+    if (this.size === 0) return
     const place = this.places[this.first]!
-    if (place === HEAP) return NOWHERE
-    const run = this.runs[place & WHICH]!
-    const position = (run.head + count) | 0
-    return ((run.tail - position) | 0) > 0 ? run.slotAt(position) : NOWHERE
+    if (place === HEAP) return
+    const which = place & WHICH
+    const run = this.runs[which]!
+    let left = most
+    for (let position = run.head; left > 0 && position !== run.tail; position = (position + 1) | 0) {
+      const slot = run.slotAt(position)
+      if (this.places[slot] !== placeOf(position, which)) continue
+      tell(slot)
+      left--
+    }
   }
 
   /** When a slot that stands here is due. */
@@ -72,6 +82,11 @@ export class TimeQueue {
 
   orderOf(slot: number): number {
     return this.orders[slot]!
+  }
+
+  /** Reads what is kept of a slot: see Ahead. */
+  read(slot: number): number {
+    return this.places[slot]! + this.orders[slot]!
   }
 
   /** Puts a slot in, or where it belongs by another time: behind a run, if there is one, for what comes may well come in order. */

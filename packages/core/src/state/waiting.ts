@@ -88,9 +88,9 @@ export class Waiting implements StateHandle {
     return queue.first
   }
 
-  /** The slot of one that comes so many behind the first, most likely; -1: nobody knows. */
-  behindFirst(count: number): number {
-    return this.queue.behindFirst(count)
+  /** Tells the slots of those that come first, at most so many, as far as that is known. */
+  tellFirst(most: number, tell: (slot: number) => void): void {
+    this.queue.tellFirst(most, tell)
   }
 
   recordOf(slot: number): object {
