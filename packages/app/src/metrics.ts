@@ -64,12 +64,6 @@ const LANE_METRICS: readonly (Family & { readonly metric: MetricName; readonly s
   },
   { metric: "watermark", name: "headrace_watermark_ms", kind: "gauge", help: "Lowest watermark, event time in ms" },
   {
-    metric: "watermarkSkew",
-    name: "headrace_watermark_skew_ms",
-    kind: "gauge",
-    help: "By how much the partition that is ahead is ahead of the one that is behind, of those that have had records"
-  },
-  {
     metric: "heldBack",
     name: "headrace_alignment_held_back",
     kind: "gauge",
@@ -136,6 +130,7 @@ export const renderMetrics = (status: Status): Effect.Effect<string> =>
   Effect.map(PrometheusMetrics.format(), own =>
     [
       ...ofUnits(status),
+      ...ofSkew(status),
       ...ofCommits(status),
       ...ofStates(status),
       ...ofStalls(status),
@@ -152,6 +147,19 @@ const ofUnits = (status: Status): string[] =>
       unit => `${family.name}{${label(unit.kind, unit.name)}} ${number(unit.metrics.get(family.metric))}`
     )
   ])
+
+/** Over all lanes: partitions that are far apart are seldom in one. */
+const ofSkew = ({ units }: Status): string[] => {
+  const lanes = units.filter(({ kind, metrics }) => kind === "lane" && metrics.get("partitions") > 0)
+  const behind = Math.min(...lanes.map(({ metrics }) => metrics.get("watermarkBehind")))
+  const ahead = Math.max(...lanes.map(({ metrics }) => metrics.get("watermarkAhead")))
+  return single(
+    "headrace_watermark_skew_ms",
+    "gauge",
+    "By how much the source partition that is ahead is ahead of the one that is behind, of those that have had records",
+    Math.max(0, ahead - behind)
+  )
+}
 
 const COMMITS: Family = {
   name: "headrace_commit_ms",

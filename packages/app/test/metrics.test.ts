@@ -65,6 +65,24 @@ test("every line is in Prometheus' text format", async () => {
   expect(text).toContain('headrace_watermark_ms{kind="lane",unit="lane 0"} -Inf')
 })
 
+test("how far partitions are apart is said over all lanes, whatever those say that have none", async () => {
+  const made = status()
+  const skew = async () => /^headrace_watermark_skew_ms (\S+)$/m.exec(await Effect.runPromise(renderMetrics(made)))?.[1]
+  expect(await skew()).toBe("0")
+  const [first, second] = made.units.map(({ metrics }) => metrics)
+  const says = (metrics: LaneMetrics | undefined, behind: number, ahead: number) => {
+    metrics?.set("partitions", 2)
+    metrics?.set("watermarkBehind", behind)
+    metrics?.set("watermarkAhead", ahead)
+  }
+  says(first, 5_000, 5_000)
+  expect(await skew()).toBe("0")
+  says(second, 6_000, 9_500)
+  expect(await skew()).toBe("4500")
+  says(second, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY)
+  expect(await skew()).toBe("0")
+})
+
 test("a unit that stands still is shown with the reason, until it gets on", async () => {
   const made = status()
   for (const unit of made.units) unit.metrics.set("phase", PHASES.indexOf("running"))

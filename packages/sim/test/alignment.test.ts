@@ -149,3 +149,20 @@ test("lanes of a process wait for each other, but not for one that has fallen si
 test("explain says which sources wait for each other", () => {
   expect(explain(plan)).toContain("at most 1s ahead of others in the alignment group default")
 })
+
+test("how far a lane's partitions are apart is in its metrics", () => {
+  const bench = two()
+  const apart = () => [bench.metrics.get("watermarkBehind"), bench.metrics.get("watermarkAhead")]
+  const commit = () => {
+    bench.now += 10_000
+    bench.feed([])
+    bench.settle(TRANSACTION)
+  }
+  expect(apart()).toEqual([Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])
+  bench.feed([event(1, 5_000)])
+  commit()
+  expect(apart()).toEqual([4_999, 4_999])
+  bench.feed([event(2, 5_700)], 1)
+  commit()
+  expect(apart()).toEqual([4_999, 5_699])
+})

@@ -63,6 +63,8 @@ export class Lane {
       options.makeTask(one, () => this.commits.outputs)
     )
     this.tasks = this.holdings.tasks
+    // Of none yet, which zeros would not say.
+    this.tasks.report(options.metrics)
   }
 
   /**

@@ -76,7 +76,9 @@ export class Tasks {
   report(metrics: LaneMetrics): void {
     const { bytes } = this.memory.size()
     metrics.set("watermark", this.watermark)
-    metrics.set("watermarkSkew", this.skew)
+    const times = this.begun
+    metrics.set("watermarkBehind", Math.min(...times))
+    metrics.set("watermarkAhead", Math.max(...times))
     metrics.set("stateBytes", bytes)
     metrics.set("stateBound", this.memory.boundBytes)
     metrics.states.write(Array.from(this.all(), task => task.sizes()).flat())
@@ -156,10 +158,9 @@ export class Tasks {
     for (const task of this.all()) lowest = Math.min(lowest, task.watermark())
     return lowest
   }
-  /** How far the partitions that have an event time are apart, in ms. */
-  private get skew(): number {
-    const times = Array.from(this.all(), task => task.watermark()).filter(time => Number.isFinite(time))
-    return times.length === 0 ? 0 : Math.max(...times) - Math.min(...times)
+  /** Of the sources' partitions whose event time has begun, and has not ended, where it stands. */
+  private get begun(): readonly number[] {
+    return Array.from(this.all(), task => (task.internal ? Number.NaN : task.watermark())).filter(Number.isFinite)
   }
   /** The next offset of each partition. */
   get positions(): readonly Position[] {
