@@ -1,7 +1,7 @@
 /** tsc is the judge here: each `@ts-expect-error` fails the type check if its line compiles. */
 import { describe, expect, test } from "bun:test"
 import { Context, Effect, Layer, Schedule, Schema } from "effect"
-import { Agg, DeadLetter, Pattern, Pipeline, Sink, Source, toPlan, Window } from "../src/index.ts"
+import { Agg, DeadLetter, Evictor, Pattern, Pipeline, Sink, Source, Trigger, toPlan, Window } from "../src/index.ts"
 import { enrich, Payment, payments, Spend, spendPerAccount, type UnknownMerchant } from "./payments.ts"
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -39,6 +39,48 @@ describe("each step's type follows from the one before", () => {
     const exploded = payments().flatMap(p => [{ half: p.cents / 2 }])
     holds<Equal<RecordOf<typeof exploded>, { half: number }>>()
     expect(exploded.last.id).toBe("flatMap")
+  })
+
+  test("side outputs", () => {
+    const Alert = Schema.Struct({ why: Schema.String })
+    const checked = payments()
+      .keyBy(p => p.account)
+      .process("checked", {
+        emits: Payment,
+        sides: { alerts: Alert },
+        state: {},
+        onRecord: (p, { emit, emitTo }) => {
+          emit(p)
+          emitTo("alerts", { why: p.kind })
+          // @ts-expect-error: that is no alert
+          emitTo("alerts", p)
+          // @ts-expect-error: there is no such side
+          emitTo("others", { why: p.kind })
+        }
+      })
+    const alerts = checked.side("alerts")
+    holds<Equal<RecordOf<typeof alerts>, { readonly why: string }>>()
+    // @ts-expect-error: there is no such side
+    expect(() => checked.side("others")).toThrow('no side output "others"')
+  })
+
+  test("triggers and evictors see the stream's records", () => {
+    type Other = { readonly other: string }
+    const own = <A>(says: (record: A) => boolean): Trigger.Trigger<A> => ({
+      name: "own",
+      onElement: (_, __, record) => (says(record) ? "fire" : "continue"),
+      onTime: () => "continue",
+      onMerge: () => {}
+    })
+    const keyed = payments().keyBy(p => p.account)
+    const n = { n: Agg.count() }
+    const large = Window.session("1 minute", { trigger: own((p: Payment) => p.cents > 100) })
+    expect(keyed.window(large, n).last.id).toBe("window:payments/account/session60s")
+    // @ts-expect-error: the trigger wants other records
+    keyed.window(Window.tumbling("1 minute", { trigger: own((r: Other) => r.other === "") }), n)
+    const others = Evictor.ofRecords("others", (all: readonly Evictor.Element<Other>[]) => all)
+    // @ts-expect-error: so does the evictor
+    keyed.window(Window.tumbling("1 minute", { evictor: others, trigger: Trigger.count(1) }), n)
   })
 
   test("keys and windows", () => {
