@@ -18,6 +18,7 @@ import {
   Process,
   STRING_KEY,
   type Stateful,
+  type StoredBlock,
   type StoredCodec,
   type ValueHandle
 } from "@headrace/core"
@@ -171,7 +172,7 @@ const changelog: ChangelogReader = {
 }
 
 const taskOf = ({ state }: Half, partition: number): Task => {
-  const restore = (block: Uint8Array) => state.putBack(block)
+  const restore = ({ bytes, index }: StoredBlock) => state.putBack(bytes, index)
   return { topic: TOPIC, partition, restore } as Partial<Task> as Task
 }
 

@@ -1,12 +1,14 @@
 import { describe, expect, test } from "bun:test"
 import fc from "fast-check"
+import { ByteWriter } from "../src/bytes.ts"
 import type { ValueCodec } from "../src/codec.ts"
 import type { Key } from "../src/key.ts"
 import { blockOf, type Entry, EntryReader, entriesIn } from "../src/state/block.ts"
+import { type BlockIndex, IndexWriter, indexedBlock } from "../src/state/blockIndex.ts"
 import type { Cell } from "../src/state/cell.ts"
 import { CellEntries } from "../src/state/cellEntries.ts"
 import { StateError } from "../src/state/error.ts"
-import { compareBytes } from "../src/state/order.ts"
+import { compareBytes, HANDLE_BYTES } from "../src/state/order.ts"
 import { RestoredCells } from "../src/state/restoredCells.ts"
 import { blocksOf } from "./harness.ts"
 
@@ -19,16 +21,32 @@ const entriesOf = (timed: boolean) => new CellEntries({ id: "op", handle: 4, cod
 
 type Row = readonly Cell<Uint8Array>[]
 
-const restored = (rows: readonly Row[], timed: boolean, size: number): RestoredCells<Uint8Array> => {
+interface Stored {
+  readonly size: number
+  readonly indexed: boolean
+}
+
+const restored = (rows: readonly Row[], timed: boolean, { size, indexed }: Stored): RestoredCells<Uint8Array> => {
   const cells = new RestoredCells(entriesOf(timed))
   const reader = new EntryReader()
   for (const block of blocksOf(entriesIn(written(rows, timed)), size)) {
-    reader.reset(block)
+    const { bytes, index } = indexed ? indexedBlock(withIndex(block)) : { bytes: block }
+    reader.reset(bytes, 0, bytes.length, index)
+    reader.begin()
     cells.add(reader)
+    expect(reader.begin()).toBe(false)
     // What was given is done with.
-    block.fill(255)
+    bytes.fill(255)
   }
   return cells
+}
+
+/** As a file has it. */
+const withIndex = (block: Uint8Array): Uint8Array => {
+  const out = new ByteWriter(16)
+  out.copy(block, 0, block.length)
+  new IndexWriter().append(out, 0)
+  return out.written()
 }
 
 /** As a checkpoint has them: in the order of their keys as bytes. */
@@ -98,11 +116,12 @@ describe("restored cells", () => {
     fc.assert(
       fc.property(
         anyRows(timed),
-        fc.integer({ min: 1, max: 200 }),
+        fc.record({ size: fc.integer({ min: 1, max: 200 }), indexed: fc.boolean() }),
         fc.array(anyTurn, { maxLength: 100 }),
-        (rows, size, turns) => {
+        (rows, stored, turns) => {
           let left = rows
-          const cells = restored(rows, timed, size)
+          const cells = restored(rows, timed, stored)
+          expect(cells.rows).toBe(rows.length)
           expect(cells.orders).toBe(timed ? rows.flat().length : 0)
           const expectTaken = (taken: Row, keys: readonly Key[]) => {
             expect(sorted(taken)).toEqual(sorted(left.filter(([one]) => keys.includes(one!.key)).flat()))
@@ -147,9 +166,9 @@ describe("restored cells", () => {
     )
   })
 
-  test("hold on to twice what is left of them at most", () => {
+  test.each([true, false])("hold on to twice what is left of them at most (indexed: %p)", indexed => {
     const rows = Array.from({ length: 5_000 }, (_, i): Row => [cellOf(`k-${10_000 + i}`, undefined, 0, 3)])
-    const cells = restored(rows, false, 300)
+    const cells = restored(rows, false, { size: 300, indexed })
     const none = new RestoredCells(entriesOf(false)).bytes
     const all = cells.bytes - none
     let left = rows.length
@@ -188,6 +207,48 @@ describe("restored cells", () => {
     expect(() => add([b!, a!], 1)).toThrow(StateError)
     expect(() => add([a!, a!], 1)).toThrow(StateError)
     expect(() => add([[a![0].subarray(0, -1), new Uint8Array(1)]], 1)).toThrow(StateError)
+  })
+})
+
+describe("indexes of blocks", () => {
+  const entries = ["a", "b", "c"].map(key => [...entriesIn(written([[cellOf(key, undefined, 0, 1)]], false))][0]!)
+  const stored = withIndex(blockOf(entries))
+  const add = (index: BlockIndex, bytes = blockOf(entries)) => {
+    const cells = new RestoredCells(entriesOf(false))
+    const reader = new EntryReader()
+    reader.reset(bytes, 0, bytes.length, index)
+    reader.begin()
+    cells.add(reader)
+    return { cells, reader }
+  }
+
+  test("say where entries start and how many keys there are, and are not walked over", () => {
+    const { bytes, index } = indexedBlock(stored)
+    expect(bytes).toEqual(blockOf(entries))
+    expect([...index!.starts]).toEqual([0, 1, 2].map(i => blockOf(entries.slice(0, i)).length))
+    expect(index!.rows).toBe(3)
+    expect(add({ ...index!, rows: 7 }).cells.rows).toBe(7)
+  })
+
+  test("count for blocks of one handle only: what follows another one's is walked over", () => {
+    const other = entries[0]![0].with(HANDLE_BYTES - 1, 3)
+    const bytes = blockOf([[other, new Uint8Array(1)], ...entries])
+    const { index } = indexedBlock(withIndex(bytes))
+    const { cells, reader } = add({ ...index!, rows: 7 }, bytes)
+    expect([cells.rows, reader.count]).toEqual([1, 1])
+    expect(reader.begin()).toBe(true)
+    cells.add(reader)
+    expect([cells.rows, reader.count]).toEqual([4, 4])
+  })
+
+  test("are refused where they do not fit, and not made of what is in no order", () => {
+    const { index } = indexedBlock(stored)
+    expect(() => add({ ...index!, starts: index!.starts.slice(0, 2) })).toThrow(StateError)
+    expect(() => indexedBlock(stored.subarray(0, 7))).toThrow(StateError)
+    expect(() => indexedBlock(blockOf(entries))).toThrow(StateError)
+    expect(() => withIndex(blockOf(entries.toReversed()))).toThrow(StateError)
+    const order = [entries[2]!, entries[1]!, entries[0]!]
+    expect(() => add(index!, blockOf(order))).toThrow(StateError)
   })
 })
 

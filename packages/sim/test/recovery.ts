@@ -1,4 +1,4 @@
-import { ByteWriter, ChangeReader, entriesIn, writePut } from "@headrace/core"
+import { ByteWriter, ChangeReader, entriesIn, type StoredBlock, writePut } from "@headrace/core"
 import {
   type Blobs,
   type Clients,
@@ -281,8 +281,8 @@ class KeyValues implements Task {
   delta(out: ByteWriter): void {
     for (const [key, value] of Object.entries(this.changes)) writePut(out, bytesOf(key), bytesOf(value))
   }
-  restore(block: Uint8Array): number {
-    const entries = [...entriesIn(block)]
+  restore({ bytes }: StoredBlock): number {
+    const entries = [...entriesIn(bytes)]
     for (const [key, value] of entries) this.put(key, value)
     return entries.length
   }

@@ -1,4 +1,5 @@
 import { ByteWriter } from "../bytes.ts"
+import type { BlockIndex } from "./blockIndex.ts"
 import { StateError } from "./error.ts"
 import { HANDLE_BYTES, sharedBytes } from "./order.ts"
 
@@ -59,12 +60,14 @@ export class EntryReader implements EntryRange {
   count = 0
   private limit = 0
   private at = 0
+  private index: BlockIndex | undefined
   /** With how many bytes of the key before it a key has to begin. */
   private alike = 0
 
-  /** Starts over, before the first entry of a range. */
-  reset(bytes: Uint8Array, start = 0, end = bytes.length): void {
+  /** Starts over, before the first entry of a range. `index`: of a block that the range is. */
+  reset(bytes: Uint8Array, start = 0, end = bytes.length, index?: BlockIndex): void {
     this.bytes = bytes
+    this.index = index
     this.valueEnd = start
     this.limit = end
     this.count = 0
@@ -95,6 +98,23 @@ export class EntryReader implements EntryRange {
     this.keyStart = this.at
     this.alike = HANDLE_BYTES
     return true
+  }
+
+  /** The index of the block, where all of it is the run that was just begun. */
+  get whole(): BlockIndex | undefined {
+    const { index } = this
+    if (index === undefined || this.count > 0) return undefined
+    const end = this.range(lastOf(index))
+    // They are in order: what begins and ends alike is alike.
+    return this.isAlike(this.keyStart, this.at, end) ? index : undefined
+  }
+
+  /** Moves on from the first entry of such a run to its last one, as if all in between had been walked over. */
+  toLast(index: BlockIndex): void {
+    this.valueEnd = lastOf(index)
+    this.count = index.starts.length - 1
+    this.next()
+    if (this.valueEnd !== this.limit) throw this.damaged(this.valueEnd)
   }
 
   /** Stands at the key of the entry that starts there; its value is not looked at. */
@@ -133,6 +153,8 @@ export class EntryReader implements EntryRange {
     return new StateError("Damaged", `A checkpoint's entry ends early at byte ${at} of ${this.limit}`)
   }
 }
+
+const lastOf = ({ starts }: BlockIndex): number => starts[starts.length - 1]!
 
 /** Sees to it that keys come in their order. */
 export class KeyOrder {

@@ -158,16 +158,22 @@ export class CellEntries<V> {
 }
 
 /** Where what stands for the key ends in an entry's key: behind it the sub-key, or nothing. Throws StateError. */
-export const rowEnd = ({ bytes, keyStart, keyEnd }: EntryRange): number => {
+export const rowEnd = (entry: EntryRange): number => {
+  const end = endOfRow(entry)
+  if (end > entry.keyEnd) throw new StateError("Damaged", "A state entry's key ends early")
+  return end
+}
+
+/** The same of whatever state: beyond the entry's key where that is none of a cell. */
+export const endOfRow = ({ bytes, keyStart, keyEnd }: EntryRange): number => {
+  const begin = keyStart + HANDLE_BYTES + 1
   let length = 0
   let scale = 1
-  let at = keyStart + HANDLE_BYTES + 1
+  let at = begin
   for (; at < keyEnd; scale *= 128) {
     const byte = bytes[at++]!
     length += (byte & 127) * scale
     if (byte < 128) break
   }
-  if (at + length > keyEnd || at === keyStart + HANDLE_BYTES + 1)
-    throw new StateError("Damaged", "A state entry's key ends early")
-  return at + length
+  return at === begin ? keyEnd + 1 : at + length
 }

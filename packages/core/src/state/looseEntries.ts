@@ -26,17 +26,22 @@ export class LooseEntries {
     return this.table.byteSize + this.values.bytes.byteLength
   }
 
-  /** Copies an entry, in place of one with the same key. */
-  put({ bytes, keyStart, keyEnd, valueStart, valueEnd }: EntryRange): void {
-    this.take(bytes, keyStart, keyEnd)
+  /** Copies an entry, in place of one with the same key; whether there was one. */
+  put({ bytes, keyStart, keyEnd, valueStart, valueEnd }: EntryRange): boolean {
     const { table, values } = this
+    const known = table.count
     const slot = table.upsert(bytes, keyStart, keyEnd)
-    table.rows[slot * table.stride + START] = values.length
-    table.rows[slot * table.stride + LENGTH] = valueEnd - valueStart
+    const row = slot * table.stride
+    const before = slot < known ? table.rows[row + LENGTH]! : GONE
+    const isNew = before === GONE
+    table.rows[row + START] = values.length
+    table.rows[row + LENGTH] = valueEnd - valueStart
     values.copy(bytes, valueStart, valueEnd)
     this.first = Math.min(this.first, slot)
-    this.held++
-    this.heldBytes += keyEnd - keyStart + valueEnd - valueStart
+    this.heldBytes += valueEnd - valueStart + (isNew ? keyEnd - keyStart : -before)
+    if (isNew) this.held++
+    this.compactIfDue()
+    return !isNew
   }
 
   /** The value of a key's entry, which is here no longer; undefined if there is none. */
@@ -47,7 +52,7 @@ export class LooseEntries {
     this.table.rows[slot * this.table.stride + LENGTH] = GONE
     this.held--
     this.heldBytes -= end - start + value.length
-    if (this.usedBytes - this.heldBytes > Math.max(WORTH_COMPACTING_BYTES, this.heldBytes)) this.compact()
+    this.compactIfDue()
     return value
   }
 
@@ -78,6 +83,10 @@ export class LooseEntries {
     const start = rows[slot * stride + START]!
     const length = rows[slot * stride + LENGTH]!
     return length === GONE ? undefined : this.values.bytes.subarray(start, start + length)
+  }
+
+  private compactIfDue(): void {
+    if (this.usedBytes - this.heldBytes > Math.max(WORTH_COMPACTING_BYTES, this.heldBytes)) this.compact()
   }
 
   /** Writes anew what is left. */

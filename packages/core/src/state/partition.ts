@@ -1,6 +1,7 @@
 import type { ByteWriter } from "../bytes.ts"
 import type { Stateful } from "../operator.ts"
 import { type EntryRange, EntryReader } from "./block.ts"
+import type { BlockIndex } from "./blockIndex.ts"
 import { ChangeReader, PUT } from "./changes.ts"
 import { StateError } from "./error.ts"
 import { isDescriptor, readDescriptor } from "./operator.ts"
@@ -29,12 +30,12 @@ export class PartitionState implements Spilling {
 
   /**
    * Puts back a block of a checkpoint, and answers how many entries that were; blocks come in order, before any change.
-   * What is kept of it is copied. Throws StateError.
+   * What is kept of the entries is copied, and the index is kept. Throws StateError.
    */
-  putBack(block: Uint8Array): number {
+  putBack(entries: Uint8Array, index?: BlockIndex): number {
     const { run } = this
-    run.reset(block)
-    while (run.begin()) this.operatorOf(run, PUT).putBack(block[run.keyStart + NAMESPACE_BYTES]!, run)
+    run.reset(entries, 0, entries.length, index)
+    while (run.begin()) this.operatorOf(run, PUT).putBack(entries[run.keyStart + NAMESPACE_BYTES]!, run)
     return run.count
   }
 

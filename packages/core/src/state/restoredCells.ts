@@ -1,5 +1,6 @@
 import type { Key } from "../key.ts"
 import { type Entry, type EntryRange, EntryReader, KeyOrder } from "./block.ts"
+import type { BlockIndex } from "./blockIndex.ts"
 import type { Cell } from "./cell.ts"
 import { type CellEntries, rowEnd } from "./cellEntries.ts"
 import { EntryRun } from "./entryRun.ts"
@@ -53,8 +54,10 @@ export class RestoredCells<V> {
 
   /** Copies the entries that the reader stands before; they come behind all that are here. Throws StateError. */
   add(entries: EntryReader): void {
-    const from = entries.valueEnd
     const { timed } = this.entries.layout
+    const index = timed ? undefined : entries.whole
+    if (index !== undefined) return this.addWhole(entries, index)
+    const from = entries.valueEnd
     let count = 0
     let due = Number.POSITIVE_INFINITY
     while (entries.next()) {
@@ -66,7 +69,25 @@ export class RestoredCells<V> {
       if (timed) due = Math.min(due, this.dueOf(entries))
     }
     this.order.keep()
-    const run = new EntryRun(entries.bytes.slice(from, entries.valueEnd), this.starts.slice(0, count))
+    this.keep(new EntryRun(entries.bytes.slice(from, entries.valueEnd), this.starts.slice(0, count)), due)
+  }
+
+  /** The same for a block of nothing else, which knows where each entry starts: only its ends are looked at. */
+  private addWhole(entries: EntryReader, index: BlockIndex): void {
+    const { starts, rows } = index
+    const from = entries.valueEnd
+    entries.next()
+    const goesOn = this.order.next(entries) >= rowEnd(entries) - entries.keyStart
+    this.partRows += goesOn ? rows - 1 : rows
+    if (starts.length > 1) {
+      entries.toLast(index)
+      this.order.next(entries)
+    }
+    this.order.keep()
+    this.keep(new EntryRun(entries.bytes.slice(from, entries.valueEnd), starts), Number.POSITIVE_INFINITY)
+  }
+
+  private keep(run: EntryRun, due: number): void {
     this.parts.push({ run, due, exact: true })
     this.partBytes += run.byteSize
     this.nextDue = Math.min(this.nextDue, due)
@@ -74,13 +95,15 @@ export class RestoredCells<V> {
 
   /** Copies an entry of what is never due, whose key has no others, in place of what that had. */
   put(entry: EntryRange): void {
-    this.remove(entry)
-    this.loose.put(entry)
+    if (!this.loose.put(entry)) this.removePart(entry)
   }
 
   /** Forgets such an entry. */
-  remove({ bytes, keyStart, keyEnd }: EntryRange): void {
-    if (this.loose.take(bytes, keyStart, keyEnd) !== undefined) return
+  remove(entry: EntryRange): void {
+    if (this.loose.take(entry.bytes, entry.keyStart, entry.keyEnd) === undefined) this.removePart(entry)
+  }
+
+  private removePart({ bytes, keyStart, keyEnd }: EntryRange): void {
     const key = bytes.subarray(keyStart, keyEnd)
     this.passRow(key, key.length, () => {})
   }

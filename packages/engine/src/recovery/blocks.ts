@@ -75,17 +75,38 @@ export class BlockReader {
 
   /** The blocks that are whole with this chunk. */
   push(chunk: Uint8Array): readonly Block[] {
-    const bytes = this.rest.length === 0 ? plain(chunk) : joined(this.rest, chunk)
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    const bytes = plain(chunk)
     const blocks: Block[] = []
+    let at = 0
+    // Only what lies across two chunks is put together.
+    while (this.rest.length > 0 && at < bytes.length) {
+      const piece = bytes.subarray(at, at + this.missing)
+      const begun = joined(this.rest, piece)
+      at += piece.length
+      this.rest = begun.slice(this.take(begun, blocks))
+    }
+    // A copy: what the store does with its chunk is its affair.
+    if (this.rest.length === 0) this.rest = bytes.slice(at + this.take(bytes.subarray(at), blocks))
+    return blocks
+  }
+
+  /** Bytes without which what was begun is not whole, or not even known to be. */
+  private get missing(): number {
+    const { rest } = this
+    const end = endOf(new DataView(rest.buffer, rest.byteOffset, rest.length), 0)
+    const least = this.begun ? HEAD_BYTES : MAGIC_BYTES
+    return (end === Number.POSITIVE_INFINITY ? least : end) - rest.length
+  }
+
+  /** Takes up the blocks that are whole: up to where. */
+  private take(bytes: Uint8Array, blocks: Block[]): number {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
     let at = this.begin(view)
     for (let end = endOf(view, at); end <= bytes.length; end = endOf(view, at)) {
       blocks.push(this.block(bytes, at, end))
       at = end
     }
-    // A copy: what the store does with its chunk is its affair.
-    this.rest = bytes.slice(at)
-    return blocks
+    return at
   }
 
   /** There is nothing more. */

@@ -1,4 +1,4 @@
-import { blockOf, ChangeSet } from "@headrace/core"
+import { blockOf, ChangeSet, type Merge, type StoredBlock } from "@headrace/core"
 import { Effect, Result, Schema, type Scope, Stream } from "effect"
 import { type Blob, BlobError, Blobs } from "../ports/blobs.ts"
 import { LogError, type LogFailure, type TopicPartition } from "../ports/log.ts"
@@ -20,7 +20,9 @@ export interface Checkpoint extends CheckpointHeader {
    * Its entries in key order, as blocks (core's state/block.ts), each checked before it comes; once only. Views: what is
    * kept beyond the pull of the next one is copied. It fails where damage begins: what came before is not the whole state.
    */
-  readonly blocks: Stream.Stream<Uint8Array, CheckpointDamaged | BlobError, Blobs>
+  readonly blocks: Stream.Stream<StoredBlock, CheckpointDamaged | BlobError, Blobs>
+  /** In place of them what all objects consist of, not merged: for who wants to know only whether it can be read. */
+  readonly stored: Stream.Stream<StoredBlock, CheckpointDamaged | BlobError, Blobs>
 }
 
 /** `app/topic/`, the prefix of the checkpoints of all partitions of a topic. */
@@ -46,13 +48,16 @@ export const openCheckpoint = (
     const objects = yield* objectsOf(blob, header)
     const bytes = objects.reduce((sum, one) => sum + one.bytes, 0)
     const blocks = header.over === undefined ? payloads : merged(objects, payloads)
-    return { ...header, name: blob.name, bytes, objects, blocks }
+    const stored = Stream.concat(payloads, Stream.flatMap(Stream.fromIterable(objects.slice(0, -1)), payloadsOf))
+    return { ...header, name: blob.name, bytes, objects, blocks, stored }
   })
 
 interface OpenObject {
   readonly header: CheckpointHeader
-  readonly payloads: Stream.Stream<Uint8Array, CheckpointDamaged | BlobError>
+  readonly payloads: Stream.Stream<StoredBlock, CheckpointDamaged | BlobError>
 }
+
+const payloadsOf = (blob: Blob) => Stream.unwrap(Effect.map(openObject(blob), object => object.payloads))
 
 const openObject = (blob: Blob): Effect.Effect<OpenObject, CheckpointDamaged | BlobError, Blobs | Scope.Scope> =>
   Effect.gen(function* () {
@@ -84,20 +89,22 @@ const merged = (objects: readonly Blob[], last: OpenObject["payloads"]) =>
   Stream.unwrap(
     Effect.gen(function* () {
       const changes = new ChangeSet()
-      for (const blob of objects.slice(1, -1)) {
-        const { payloads } = yield* openObject(blob)
-        yield* Stream.runForEach(payloads, payload => Effect.sync(() => changes.add(payload)))
-      }
-      yield* Stream.runForEach(last, payload => Effect.sync(() => changes.add(payload)))
-      const full = yield* openObject(objects[0]!)
+      const between = Stream.flatMap(Stream.fromIterable(objects.slice(1, -1)), payloadsOf)
+      yield* Stream.runForEach(Stream.concat(between, last), ({ bytes }) => Effect.sync(() => changes.add(bytes)))
       const merge = changes.merging()
-      const through = Stream.map(full.payloads, payload => merge.through(payload))
+      const through = Stream.map(payloadsOf(objects[0]!), block => mergedBlock(merge, block))
       return Stream.concat(
         through,
-        Stream.suspend(() => Stream.make(blockOf(merge.rest())))
+        Stream.suspend(() => Stream.make({ bytes: blockOf(merge.rest()) }))
       )
     })
   )
+
+/** A block of which nothing changed keeps its index. */
+const mergedBlock = (merge: Merge, block: StoredBlock): StoredBlock => {
+  const bytes = merge.through(block.bytes)
+  return bytes === block.bytes ? block : { bytes }
+}
 
 /**
  * Uses the newest checkpoint that covers no more than the changelog before `upTo`, or none. If it turns out to be damaged on the way, that is logged, and `use` is called with
@@ -131,7 +138,7 @@ export const inspect = (
 ): Effect.Effect<Checkpoint | undefined, BlobError, Blobs> =>
   Effect.gen(function* () {
     const checkpoint = yield* openCheckpoint(blob)
-    if (whole) yield* Stream.runForEach(checkpoint.blocks, () => breathe)
+    if (whole) yield* Stream.runForEach(checkpoint.stored, () => breathe)
     return checkpoint
   }).pipe(
     Effect.scoped,
@@ -162,7 +169,7 @@ const partsOf = (
     return Stream.concat(Stream.flattenIterable(parts), Stream.fromEffectDrain(end))
   })
 
-const isPayload = (part: CheckpointPart): part is Uint8Array => !isHeader(part)
+const isPayload = (part: CheckpointPart): part is StoredBlock => !isHeader(part)
 
 const damaged = (name: string, cause: unknown) => Effect.fail(asDamage(name, cause))
 const asDamage = (name: string, cause: unknown): CheckpointDamaged =>

@@ -1,4 +1,4 @@
-import { ChangeSet, entriesIn, type Merge } from "@headrace/core"
+import { ChangeSet, type Merge } from "@headrace/core"
 import { Effect, Stream } from "effect"
 import type { Plan } from "headrace"
 import type { JobConfig } from "../job.ts"
@@ -103,7 +103,7 @@ const writeNext = (round: Round, partition: TopicPartition, log: TopicPartition,
     const blobs = yield* Blobs
     if (before !== undefined && isIncrement(round, before, since.changes)) {
       // Nothing may stand on what has rotted.
-      yield* Stream.runForEach(before.blocks, () => round.breathe)
+      yield* Stream.runForEach(before.stored, () => round.breathe)
       const over = before.objects.map(one => one.name)
       yield* blobs.put(name, changesOf(round, { ...header, over }, since.changes))
     } else yield* blobs.put(name, bytesOf(round, header, before, since.changes.merging()))
@@ -143,7 +143,7 @@ const bytesOf = (
 ) =>
   Stream.suspend(() => {
     const file = new CheckpointWriter(blockBytes)
-    const merged = (before?.blocks ?? Stream.empty).pipe(Stream.map(block => file.add(entriesIn(merge.through(block)))))
+    const merged = (before?.blocks ?? Stream.empty).pipe(Stream.map(block => file.addBlock(merge.through(block.bytes))))
     const rest = Stream.suspend(() => Stream.make(file.add(merge.rest()), file.end()))
     return Stream.make([file.begin(header)]).pipe(
       Stream.concat(merged),

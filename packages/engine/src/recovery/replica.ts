@@ -1,4 +1,4 @@
-import { StateError } from "@headrace/core"
+import { StateError, type StoredBlock } from "@headrace/core"
 import { Effect, Stream } from "effect"
 import type { LaneMetrics } from "../metrics.ts"
 import type { BlobError, Blobs } from "../ports/blobs.ts"
@@ -70,10 +70,10 @@ const putBack = (
 ) => {
   if (checkpoint === undefined) return Effect.succeed(undefined)
   part.checkpoint(checkpoint.bytes)
-  const entries = (block: Uint8Array) =>
+  const entries = (block: StoredBlock) =>
     Effect.sync(() => {
       metrics.add("restored", task.restore(block))
-      part.put(block.length)
+      part.put(block.bytes.length)
     })
   return Stream.runForEach(checkpoint.blocks, block => Effect.andThen(entries(block), part.breathe)).pipe(
     Effect.as<CheckpointHeader>(checkpoint),

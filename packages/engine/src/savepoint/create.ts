@@ -136,7 +136,7 @@ const writePartition = ({ job, changelog, cut, breathe }: Tools, id: string, par
       // They come from the store of checkpoints, while the file goes to the one of savepoints.
       const blobs = yield* Blobs
       const runs = Stream.provideService(before?.blocks ?? Stream.empty, Blobs, blobs).pipe(
-        Stream.map(block => counted(entriesIn(merge.through(block)))),
+        Stream.map(block => counted(entriesIn(merge.through(block.bytes)))),
         Stream.concat(Stream.suspend(() => Stream.make(counted(merge.rest()))))
       )
       const name = savepointFile(id, partition)

@@ -45,9 +45,9 @@ export const readEntries = (
         message: `The savepoint is not whole: its file ${name} is missing. If somebody was deleting it, delete it again`
       })
     const checkpoint = yield* openCheckpoint(blob)
-    yield* Stream.runForEach(checkpoint.blocks, block =>
+    yield* Stream.runForEach(checkpoint.blocks, ({ bytes }) =>
       Effect.sync(() => {
-        for (const [key, value] of entriesIn(block)) visit(key, value)
+        for (const [key, value] of entriesIn(bytes)) visit(key, value)
       })
     )
   }).pipe(

@@ -1,4 +1,4 @@
-import { type ByteWriter, keysOf, PartitionState, SpillError, type Stateful } from "@headrace/core"
+import { type ByteWriter, keysOf, PartitionState, SpillError, type Stateful, type StoredBlock } from "@headrace/core"
 import { type LaneMetrics, NO_RECORD } from "../metrics.ts"
 import { inputTopics } from "../names.ts"
 import type { PreparedDecoder } from "../ports/codecs.ts"
@@ -210,9 +210,9 @@ export abstract class PartitionTask implements Task {
     this.report()
   }
 
-  restore(block: Uint8Array): number {
-    const entries = this.parts.memory.guard(() => this.state.putBack(block))
-    this.resident.restored(block.length)
+  restore({ bytes, index }: StoredBlock): number {
+    const entries = this.parts.memory.guard(() => this.state.putBack(bytes, index))
+    this.resident.restored(bytes.length)
     return entries
   }
 

@@ -1,4 +1,4 @@
-import type { ByteWriter, OpenMatch } from "@headrace/core"
+import type { ByteWriter, OpenMatch, StoredBlock } from "@headrace/core"
 import type { Batch, TopicPartition } from "../ports/log.ts"
 import type { StateRow } from "../state-sizes.ts"
 
@@ -51,7 +51,7 @@ export interface Task extends TopicPartition {
   /** Writes the state's change entries since the last call. */
   readonly delta: (out: ByteWriter) => void
   /** Puts back a block of a checkpoint (core's), and answers how many entries that were. Throws StateError. */
-  readonly restore: (block: Uint8Array) => number
+  readonly restore: (block: StoredBlock) => number
   /** Puts back the changes of one changelog record, in their order. Throws StateError. */
   readonly apply: (changes: Uint8Array) => void
   /** Throws away what was put back so far: as it was when it was made. */
