@@ -24,7 +24,7 @@ const DEFAULTS: RoundOptions = {
   breathe: Effect.void,
   changesBytes: 256 << 20,
   blockBytes: undefined,
-  incrementalBytes: 1 << 20
+  incrementalBytes: 1 << 24
 }
 /** Objects of changes that stand on a full one. */
 const MAX_INCREMENTS = 8
