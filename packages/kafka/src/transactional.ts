@@ -11,6 +11,11 @@ import { clusterSettings, signIn } from "./sign-in.ts"
 const FLUSH_TIMEOUT_MS = 8_000
 const CALL_TIMEOUT_MS = 8_000
 const INIT_TIMEOUT_MS = 10_000
+/**
+ * Where a predecessor left a transaction open, the first answer is that it is being aborted. That takes some tens of
+ * milliseconds; but librdkafka asks again half a second later, and a client that is opened anew at once.
+ */
+const FIRST_INIT_TIMEOUT_MS = 200
 /** A call that is given a time-out, and does not keep to it. */
 const OVERDUE_MS = CALL_TIMEOUT_MS + 1_000
 /** Sending offsets takes milliseconds, and an election of a new coordinator seconds. */
@@ -38,17 +43,18 @@ export const openProducer = (
     /** The thread that hangs in it closes it when it comes back. */
     const leaveBehind = Effect.suspend(() => Effect.forkDetach(close))
 
-    const open = Effect.gen(function* () {
+    const openWithin = Effect.fnUntraced(function* (timeoutMs: number) {
       yield* close
       const producer = yield* attemptSync(`open the producer ${id}`, () =>
         Producer.open(producerSettings(config, id), signIn(config))
       )
       current = producer
       for (const topic of topics) producer.topicId(topic)
-      yield* attemptWith(producer, `initialise the transactions of ${id}`, () =>
-        producer.initTransactions(INIT_TIMEOUT_MS)
-      )
+      yield* attemptWith(producer, `initialise the transactions of ${id}`, () => producer.initTransactions(timeoutMs))
     })
+    const open = Effect.catch(openWithin(FIRST_INIT_TIMEOUT_MS), error =>
+      error.failure === "Unknown" ? openWithin(INIT_TIMEOUT_MS) : Effect.fail(error)
+    )
 
     const use = <A>(what: string, call: (producer: Producer) => Promise<A>): Effect.Effect<A, LogError> =>
       Effect.suspend(() => {
