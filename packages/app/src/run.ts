@@ -117,13 +117,15 @@ const work = Effect.fnUntraced(function* (all: Work) {
   yield* awaitNeeds([kafka], status)
   if (how.from !== undefined) yield* Effect.andThen(Fiber.join(rest), startFrom(all, how.from))
   const filled = plan.nodes.filter(isTable).filter(({ id }) => status.units.some(unit => unit.nodeId === id))
-  const prepared = Effect.tap(prepareTopics(plan, job), checkTopics(plan, job, filled))
-  const topics = yield* Effect.provide(prepared, kafkaClients(job.kafka))
+  const clients = kafkaClients(job.kafka)
+  const topics = yield* Effect.provide(prepareTopics(plan, job), clients)
+  const checked = yield* Effect.forkChild(Effect.provide(checkTopics(plan, job, filled), clients))
   status.partitions = inputTopics(plan, job.app).reduce((sum, topic) => sum + topics.get(topic)!, 0)
   if (has("lane")) status.checkpoints = new Checkpoints(job.checkpoint.intervalMs, Date.now())
   yield* Effect.forkScoped(announce(status))
   yield* Effect.forkScoped(warnOfState(status, job.state.directory))
   yield* Effect.forkScoped(savepoints.end)
+  yield* Fiber.join(checked)
   yield* Fiber.join(rest)
   yield* loaded
   const supervised = supervise({

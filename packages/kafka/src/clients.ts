@@ -40,6 +40,8 @@ const openAdmin = (config: typeof KafkaConfig.Type) =>
     (admin): AdminPort => ({
       partitions: topics =>
         attemptWith(admin, "read metadata", async () => {
+          // Asked for no topic, the broker tells of all.
+          if (topics.length === 0) return new Map()
           const found = await admin.metadata(topics, METADATA_TIMEOUT_MS)
           const refused = found.topics.find(topic => topic.error?.reason === "AuthFailed")
           if (refused?.error !== undefined) throw refused.error

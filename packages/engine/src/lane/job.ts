@@ -1,5 +1,5 @@
 import type { RecordEncoder } from "@headrace/core"
-import { Effect, Layer, type Scope } from "effect"
+import { Effect, Fiber, Layer, type Scope } from "effect"
 import type { Plan } from "headrace"
 import type { JobConfig } from "../job.ts"
 import { type LaneMetrics, PHASES } from "../metrics.ts"
@@ -84,18 +84,21 @@ export const runLaneJob = (
       const memory = yield* stateMemory(job)
       const clock: WallClock = { now: 0 }
       const onFinished = () => handle?.offer({ type: "released" })
+      const entered = clients.source({
+        topics: inputTopics(plan, job.app),
+        group: groupName(job),
+        member: laneName(job, options.lane),
+        sessionTimeoutMs: job.sessionTimeoutMs
+      })
+      // It joins while the registry is asked.
+      const entering = options.admitted === undefined ? yield* Effect.forkScoped(entered) : undefined
       const parts = yield* taskParts(options, topics, { clock, memory, onFinished })
       const standby = yield* openStandby(options, topics, (partition, outputs) => makeTask(parts, partition, outputs))
       if (options.admitted !== undefined) {
         metrics.set("phase", PHASES.indexOf("following"))
         yield* options.admitted
       }
-      const membership = yield* clients.source({
-        topics: inputTopics(plan, job.app),
-        group: groupName(job),
-        member: laneName(job, options.lane),
-        sessionTimeoutMs: job.sessionTimeoutMs
-      })
+      const membership = yield* entering === undefined ? entered : Fiber.join(entering)
       const producers = yield* Effect.all([clients.producer(ids[0], written), clients.producer(ids[1], written)])
       const changelog = yield* clients.changelog
       const source = preparing(membership, topicDecoders(parts))
