@@ -140,6 +140,10 @@ test("runs a configuration, waits for its topic, survives a load and stops clean
   writeJob()
   const pipeline = start(["run", "job/config.yaml"])
   const { match, log } = await until(pipeline.stderr, /metrics at (\S+),/)
+  // It began once more, in its own place (tiers.ts).
+  expect(readFileSync(`/proc/${pipeline.pid}/environ`, "utf8")).toContain(
+    "BUN_JSC_thresholdForOptimizeAfterWarmUp=8000"
+  )
   const load = ["--pipeline", match[1]!, "--rate", "2000", "--for", "5s", "--report", "report.json"]
   expect(await succeed(["loadtest", ...clusters(), ...tables(), ...load])).toContain("exactly once")
   expectReport("report.json", 10_000, true)
