@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { freePorts, type Kafka, type Registry, type S3, startKafka, startRegistry, startS3 } from "@headrace/dev"
 import { Consumer } from "@headrace/kafka"
 import { defaults, ensureTopics, paymentsModule, runLoad } from "@headrace/loadtest"
-import { Effect } from "effect"
+import { Effect, Schedule } from "effect"
 import { gateTo } from "../support/gate.ts"
 import { Headrace, poll } from "../support/headrace.ts"
 import { auditTopic, auditWindows, ensureIndependentClient } from "../support/independent.ts"
@@ -47,12 +47,15 @@ const start = (place = `s3://${s3.bucket}/checkpoints`, file = config) =>
     flags: ["--lanes", "2"]
   })
 
-/** The first offset that is left of each changelog partition. */
+/** The first offset that is left of each changelog partition. A broker is asked again that does not know yet who leads one. */
 const trimmedTo = async (): Promise<readonly number[]> => {
   const consumer = Consumer.open({ "bootstrap.servers": kafka.bootstrap, "group.id": "test" })
-  const lows: number[] = []
-  for (let partition = 0; partition < PARTITIONS; partition++)
-    lows.push((await consumer.watermarkOffsets("payments-changelog-payments", partition, 10_000)).low)
+  const lowOf = (partition: number) =>
+    Effect.tryPromise(() => consumer.watermarkOffsets("payments-changelog-payments", partition, 10_000)).pipe(
+      Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") }),
+      Effect.map(({ low }) => low)
+    )
+  const lows = await Effect.runPromise(Effect.forEach(Array.from({ length: PARTITIONS }).keys(), lowOf))
   await consumer.close()
   return lows
 }
