@@ -52,8 +52,9 @@ export const openProducer = (
       for (const topic of topics) producer.topicId(topic)
       yield* attemptWith(producer, `initialise the transactions of ${id}`, () => producer.initTransactions(timeoutMs))
     })
+    // librdkafka tells of the time that is up, or of what it was about: a connection that was not there yet.
     const open = Effect.catch(openWithin(FIRST_INIT_TIMEOUT_MS), error =>
-      error.failure === "Unknown" ? openWithin(INIT_TIMEOUT_MS) : Effect.fail(error)
+      error.failure === "Stop" || error.failure === "Fenced" ? Effect.fail(error) : openWithin(INIT_TIMEOUT_MS)
     )
 
     const use = <A>(what: string, call: (producer: Producer) => Promise<A>): Effect.Effect<A, LogError> =>
