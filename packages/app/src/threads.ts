@@ -19,7 +19,7 @@ export const threads = (count: number): Effect.Effect<Piscina, never, Scope.Scop
  * A thread that is ended in the middle of an import may take the exit code with it. It takes a fraction of a second where
  * processors are free; what does not end within this is a module that waits for something.
  */
-const LOADING_MS = 10_000
+const LOADING_MS = 5_000
 
 /**
  * Has threads of the pool load what lanes of a pipeline run, at once; ends when they have, or could not: then it is for the

@@ -15,4 +15,8 @@ const THRESHOLDS = {
 const [command] = process.argv.slice(2)
 const unset = Object.keys(THRESHOLDS).every(name => process.env[name] === undefined)
 if (compiled && command === "run" && unset && process.execve !== undefined)
-  process.execve(process.execPath, [process.execPath, ...process.argv.slice(2)], { ...process.env, ...THRESHOLDS })
+  try {
+    process.execve(process.execPath, [process.execPath, ...process.argv.slice(2)], { ...process.env, ...THRESHOLDS })
+  } catch {
+    // The file was replaced meanwhile, or nobody may: it runs as it is, and starts more slowly.
+  }

@@ -1,6 +1,7 @@
 import type { Duration } from "effect"
 import { milliseconds, plainName, topicName } from "./check.ts"
 import type { DeadLetter } from "./deadLetter.ts"
+import { check } from "./error.ts"
 import type { Alignment, SourceNode } from "./plan.ts"
 import type { RecordSchema } from "./schema.ts"
 
@@ -98,12 +99,20 @@ export const kafka = <S extends RecordSchema>(
         ? undefined
         : milliseconds(`idleTimeout of source "${topic}"`, options.idleTimeout, 1),
     alignment: options.alignment && alignmentOf(topic, options.alignment),
-    watermarks: options.watermarks ?? (options.watermark && (() => options.watermark!)),
+    watermarks: watermarksOf(topic, options),
     key: options.key,
     tombstone: options.tombstone,
     onDecodeError: decodeErrors(options.onDecodeError)
   }
 })
+
+const watermarksOf = <A>(topic: string, { watermark, watermarks }: KafkaOptions<A>): KafkaOptions<A>["watermarks"] => {
+  check(
+    watermark === undefined || watermarks === undefined,
+    () => `source "${topic}" has a watermark and watermarks: take the second where each partition has its own`
+  )
+  return watermarks ?? (watermark && (() => watermark))
+}
 
 const alignmentOf = (topic: string, { maxDrift, group = "default" }: AlignmentOptions): Alignment => ({
   group: plainName("an alignment group", group),

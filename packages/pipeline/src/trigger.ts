@@ -8,6 +8,8 @@ import { check } from "./error.ts"
  * each record, as a view, and what it remembers is in the window that it is given.
  */
 export type Trigger<A = unknown> = core.Trigger<A>
+/** A window as its trigger sees it, and what that remembers of it. */
+export type TriggerWindow = core.TriggerWindow
 
 /** When the watermark passes the window's end, and then for each late record that still counts: the default. */
 export const eventTime: Trigger = core.eventTime

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test"
 import { LogError, Outputs } from "@headrace/engine"
 import { Schema } from "effect"
-import { Agg, Pipeline, Sink, Source, State, toPlan, Window } from "headrace"
+import { Agg, Evictor, Pipeline, Sink, Source, State, toPlan, Window } from "headrace"
 import { makeTask, type Task } from "../src/engine.ts"
 import { chainParts } from "../src/node.ts"
 import { EventSchema, SOURCE } from "../src/pipelines.ts"
@@ -37,6 +37,11 @@ const processing = <S extends Schema.Codec<object, unknown>>(schema: S, seen: (e
 const windows = (sizeMs: number) =>
   keyed()
     .window(Window.tumbling(sizeMs, { id: "totals" }), { total: Agg.sum(event => event.cents), n: Agg.count() })
+    .to(Sink.kafka("totals", Totals))
+
+const evicted = (evictor: Evictor.Evictor<Event>) =>
+  keyed()
+    .window(Window.tumbling(1_000, { id: "totals", evictor }), { total: Agg.sum(event => event.cents), n: Agg.count() })
     .to(Sink.kafka("totals", Totals))
 
 type Built = Parameters<typeof toPlan>[0]
@@ -81,6 +86,12 @@ const changed: readonly [string, Built, Built, string][] = [
     windows(1_000),
     windows(2_000),
     "totals, the window's size\n    was:  1000 ms\n    is:   2000 ms\n"
+  ],
+  [
+    "an evictor that looks at the records, which are kept whole for it",
+    evicted(Evictor.last(5)),
+    evicted(Evictor.ofRecords("dear ones", all => all.filter(({ record }) => record.cents > 5))),
+    ", of records kept whole\n"
   ]
 ]
 

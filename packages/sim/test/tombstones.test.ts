@@ -1,8 +1,8 @@
 /** Records without a value, as a compacted topic has them, in a partition of a source. */
 import { expect, test } from "bun:test"
-import { LogError, OUTPUT_STRIDE, Outputs, STRIDE, VALUE_LENGTH } from "@headrace/engine"
+import { KEY_LENGTH, LogError, OUTPUT_STRIDE, Outputs, STRIDE, VALUE_LENGTH } from "@headrace/engine"
 import { Schema } from "effect"
-import { Pipeline, Sink, Source, toPlan } from "headrace"
+import { DeadLetter, Pipeline, Sink, Source, toPlan } from "headrace"
 import { makeTask } from "../src/engine.ts"
 import { chainParts } from "../src/node.ts"
 import { SOURCE } from "../src/pipelines.ts"
@@ -16,9 +16,13 @@ const event = (account: string, cents: number, at: number): Event => ({ id: 1, a
 /** What comes out of rows, where a row of a negative sum stands for a tombstone. */
 const run = (
   tombstone: ((key: string, timestamp: number) => Event | undefined) | undefined,
-  rows: readonly Event[]
+  rows: readonly Event[],
+  { keyless = false, onDecodeError = "fail" as "fail" | ReturnType<typeof DeadLetter.to> } = {}
 ) => {
-  const source = Source.kafka(SOURCE, Event, { key: "account", eventTime: e => e.at, ...(tombstone && { tombstone }) })
+  const source = Source.kafka(SOURCE, Event, {
+    ...{ key: "account", eventTime: e => e.at, onDecodeError },
+    ...(tombstone && { tombstone })
+  })
   const plan = toPlan(
     Pipeline.make(APP)
       .from(source)
@@ -34,7 +38,11 @@ const run = (
   )
   task.start({ offset: 0, committed: 0 })
   const batch = batchOf(rows, 0)
-  for (const [i, { cents }] of rows.entries()) if (cents < 0) batch.index[i * STRIDE + VALUE_LENGTH] = -1
+  for (const [i, { cents }] of rows.entries())
+    if (cents < 0) {
+      batch.index[i * STRIDE + VALUE_LENGTH] = -1
+      if (keyless) batch.index[i * STRIDE + KEY_LENGTH] = -1
+    }
   task.process(batch, 0, rows.length)
   const text = new TextDecoder()
   return Array.from({ length: outputs.count }, (_, i) => {
@@ -46,7 +54,8 @@ const run = (
       number
     ]
     const read = (start: number, length: number) => text.decode(outputs.data.bytes.subarray(start, start + length))
-    return [read(key, keyLength), (JSON.parse(read(value, valueLength)) as Event).cents, outputs.stamps[i]]
+    const cents = valueLength > 0 ? (JSON.parse(read(value, valueLength)) as Event).cents : undefined
+    return [read(key, keyLength), cents, outputs.stamps[i]]
   })
 }
 
@@ -63,4 +72,18 @@ test("is the record that the source makes of its key, or none", () => {
 
 test("cannot be decoded where the source says nothing of it", () => {
   expect(() => run(undefined, rows)).toThrow(LogError)
+})
+
+test("without a key is a record that cannot be decoded, and goes where those go", () => {
+  const gone = (account: string, timestamp: number) => event(account, 0, timestamp)
+  expect(() => run(gone, rows, { keyless: true })).toThrow(/neither a key nor a value/)
+  const diverted = run(gone, rows, { keyless: true, onDecodeError: DeadLetter.to("bad") })
+  expect(diverted.map(([, cents]) => cents)).toEqual([5, undefined, undefined, 7])
+})
+
+test("of which the source's function fails stops the job, and the record is named", () => {
+  const fails = () => {
+    throw new Error("no such row")
+  }
+  expect(() => run(fails, rows)).toThrow(/offset 1.*no such row/s)
 })

@@ -92,16 +92,21 @@ test("events without a partner come when none can come any more; one side that i
 })
 
 test("windows of a join fire, and keep, as their trigger and their evictor say, who see the records of both sides", () => {
-  const atPrice: Trigger.Trigger<object> = {
-    name: "at a price",
-    onElement: (_, __, record) => ("price" in record ? "fire" : "continue"),
-    onTime: () => "continue",
-    onMerge: () => {}
+  class AtPrice implements Trigger.Trigger<object> {
+    readonly name = "at a price"
+    onElement(window: Trigger.TriggerWindow, _: number, record: object) {
+      window.timer = window.maxTimestamp
+      return "price" in record ? "fire" : "continue"
+    }
+    onTime() {
+      return "continue" as const
+    }
+    onMerge() {}
   }
   const latestPrice = Evictor.ofRecords("the latest price", (all: readonly Evictor.Element<object>[]) =>
     all.filter((one, i) => !("price" in one.record) || all.slice(i + 1).every(({ record }) => !("price" in record)))
   )
-  const window = Window.global({ trigger: atPrice, evictor: latestPrice })
+  const window = Window.tumbling("1 second", { trigger: new AtPrice(), evictor: latestPrice })
   const joined = orders().windowJoin(items(), window, { id: "pairs" }, (o, i) => ({ id: o.id, price: i.price }))
   const driver = new TestDriver(joined.to(Sink.kafka("out", Priced)), { partitions: 2 })
   driver.push("orders", order("1", 10))
@@ -109,6 +114,7 @@ test("windows of a join fire, and keep, as their trigger and their evictor say, 
   driver.restore()
   driver.push("orders", order("2", 15))
   driver.push("items", item(4, 20))
+  driver.watermark("end")
   expect(driver.values("out")).toEqual([
     { id: "1", price: 3 },
     { id: "1", price: 4 },

@@ -254,6 +254,31 @@ describe("results that take the place of others", () => {
       )
     })
 
+  test("what an evictor leaves nothing of is taken back", () => {
+    const unlessCancelled = Evictor.ofRecords(
+      "none of a cancelled window",
+      (all: readonly Evictor.Element<Payment>[]) => (all.some(({ record }) => record.cents < 0) ? [] : all)
+    )
+    const counts = payments()
+      .keyBy(p => p.account)
+      .window(
+        Window.tumbling(10, { allowedLateness: 1_000, evictor: unlessCancelled }),
+        { n: Agg.count() },
+        { updates: "retract" }
+      )
+      .to(changes)
+    const driver = new TestDriver(counts, { watermarks: "manual" })
+    driver.push("payments", { account: "a", cents: 1, at: 0 })
+    driver.watermark(100)
+    driver.restore()
+    driver.push("payments", { account: "a", cents: -1, at: 1 })
+    const record = { windowStart: 0, windowEnd: 10, n: 1 }
+    expect(driver.values("totals")).toEqual([
+      { op: "+I", record },
+      { op: "-D", record }
+    ])
+  })
+
   test("lists too are taken back as they were", () => {
     const Listed = Schema.Struct({ ...Count.fields, all: Schema.Array(Schema.Int) })
     const sessions = payments()

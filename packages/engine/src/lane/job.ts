@@ -90,9 +90,12 @@ export const runLaneJob = (
         member: laneName(job, options.lane),
         sessionTimeoutMs: job.sessionTimeoutMs
       })
-      // It joins while the registry is asked.
-      const entering = options.admitted === undefined ? yield* Effect.forkScoped(entered) : undefined
-      const parts = yield* taskParts(options, topics, { clock, memory, onFinished })
+      // A pipeline's own services may take their time, and a member that does not poll holds up its partitions, and the group.
+      const services = yield* Layer.build(plan.layer as Layer.Layer<unknown>)
+      // It joins while the registry is asked, which has just answered where topics are known: at a process's start.
+      const early = options.admitted === undefined && options.topics !== undefined
+      const entering = early ? yield* Effect.forkScoped(entered) : undefined
+      const parts = yield* taskParts(options, topics, { clock, memory, onFinished, services })
       const standby = yield* openStandby(options, topics, (partition, outputs) => makeTask(parts, partition, outputs))
       if (options.admitted !== undefined) {
         metrics.set("phase", PHASES.indexOf("following"))
@@ -157,7 +160,7 @@ export const runLaneJob = (
 const taskParts = (
   { plan, job, metrics }: LaneJob,
   topics: ReadonlyMap<string, number>,
-  lane: Pick<TaskParts, "clock" | "memory" | "onFinished">
+  lane: Pick<TaskParts, "clock" | "memory" | "onFinished" | "services">
 ): Effect.Effect<TaskParts, CodecError, Codecs | Scope.Scope> =>
   Effect.gen(function* () {
     const { app } = job
@@ -172,7 +175,6 @@ const taskParts = (
         decoders.set(id, schema ? yield* codecs.decoder(schema, `${topic}-${i}`) : structuralDecoder())
         encoders.set(id, schema ? yield* codecs.encoder(schema, `${topic}-${i}`) : structuralEncoder)
       }
-    const services = yield* Layer.build(plan.layer as Layer.Layer<unknown>)
     const written = outputTopics(plan, app)
     const parts = {
       ...lane,
@@ -180,7 +182,6 @@ const taskParts = (
       app,
       decoders,
       encoders,
-      services,
       topicId: (name: string) => written.indexOf(name),
       partitions: (topic: string) => topics.get(topic)!,
       metrics

@@ -138,10 +138,20 @@ const windowOf = (node: Kind<"window">, { key, output, late }: Surroundings): Bu
           ...options,
           trigger: triggerOf(node),
           contents: aggregated({ ...node, ofParts, retracts }),
-          what: `${showAggregates(node.aggregates)}${retracts ? ", taken back when replaced" : ""}`
+          what: [
+            showAggregates(node.aggregates),
+            ...kept(node),
+            ...(retracts ? ["taken back when replaced"] : [])
+          ].join(", ")
         })
   return { operator, inputs: [operator], late: [operator.late] }
 }
+
+/** Its elements are records, though its aggregates alone would not say so: other bytes than what is taken of them. */
+const kept = ({ element, aggregates }: Kind<"window">): readonly string[] =>
+  element !== undefined && Object.values(aggregates).every(({ kind }) => kind !== "custom")
+    ? ["of records kept whole"]
+    : []
 
 /** Windows that all keys share, in columns: the fast way. Those of several panes have to be merged. */
 const gridOf = ({ assigner, trigger, evictor, aggregates, updates }: Kind<"window">): GridAssigner | undefined => {

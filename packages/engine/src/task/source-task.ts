@@ -135,13 +135,18 @@ export class SourceTask extends PartitionTask {
 
   private gone(tombstone: NonNullable<SourceNode["tombstone"]>): void {
     const { bytes, keyStart, keyLength, timestamp } = this.chain.context
-    if (keyLength < 0)
-      throw new LogError(
-        "Stop",
-        `${this.where()} has neither a key nor a value: there is nothing that it could take away`
-      )
-    const record = tombstone(text.decode(bytes.subarray(keyStart, keyStart + keyLength)), timestamp)
+    if (keyLength < 0) return this.undecodable(new DecodeError("Truncated", "it has neither a key nor a value"))
+    const record = this.made(() => tombstone(text.decode(bytes.subarray(keyStart, keyStart + keyLength)), timestamp))
     if (record !== undefined) this.take(record)
+  }
+
+  /** By a function of the user's. */
+  private made<A>(make: () => A): A {
+    try {
+      return make()
+    } catch (cause) {
+      throw this.failed(this.where(), cause)
+    }
   }
 
   private take(record: object): void {

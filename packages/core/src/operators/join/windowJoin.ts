@@ -87,12 +87,14 @@ const ofSided = (assigner: WindowAssigner): WindowAssigner => {
 }
 
 const triggerOfSided = (trigger: Trigger): Trigger => ({
-  ...trigger,
-  onElement: (window, timestamp, event: Sided) => trigger.onElement(window, timestamp, event.record as never)
+  name: trigger.name,
+  onElement: (window, timestamp, event: Sided) => trigger.onElement(window, timestamp, event.record as never),
+  onTime: (window, time) => trigger.onTime(window, time),
+  onMerge: (window, from) => trigger.onMerge(window, from)
 })
 
 const evictorOfSided = (evictor: Evictor): Evictor => ({
-  ...evictor,
+  name: evictor.name,
   keep: <E extends Element>(elements: readonly E[]) =>
     evictor
       .keep(elements.map(element => ({ ...element, record: (element.record as Sided).record, element })))

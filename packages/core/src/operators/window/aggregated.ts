@@ -5,7 +5,7 @@ import type { StoredCodec, ValueCodec } from "../../codec.ts"
 import { ValueReader } from "../../state/number.ts"
 import { scalarCodec } from "../../state/scalar.ts"
 import type { Contents } from "./contents.ts"
-import { Elements, type Finish } from "./elements.ts"
+import { Elements, type ElementsOptions, type Finish } from "./elements.ts"
 import type { Evictor } from "./evictor.ts"
 import { begun, Folded, NO_SETS, withoutSets } from "./folded.ts"
 import { Given } from "./given.ts"
@@ -37,13 +37,19 @@ export const aggregated = (options: AggregatedOptions): Contents => {
   if (options.ofParts) throw new Error(`${id} keeps elements: it takes no parts`)
   const retracts = options.retracts === true
   if (element !== undefined) {
-    const finish = folding(aggregates, retracts)
-    return new Elements({ id, take: record => record, codec: element, evictor, finish, retracts })
+    return new Elements({
+      id,
+      take: record => record,
+      codec: element,
+      evictor,
+      ...folding(aggregates, retracts),
+      retracts
+    })
   }
   const inputs = Object.entries(aggregates).map(([name, one]) => inputOf(name, one))
   const take = (record: object): object => inputs.map(({ of }) => of(record))
   const codec = rowCodec(inputs.map(one => one.codec))
-  return new Elements({ id, take, codec, evictor, finish: folding(ofTaken(aggregates), retracts), retracts })
+  return new Elements({ id, take, codec, evictor, ...folding(ofTaken(aggregates), retracts), retracts })
 }
 
 /** What they do, as a person reads it. */
@@ -70,11 +76,11 @@ const ofTaken = (aggregates: Aggregates): Aggregates =>
   )
 
 /** Folds all elements at each firing. */
-const folding = (aggregates: Aggregates, retracts: boolean): Finish => {
+const folding = (aggregates: Aggregates, retracts: boolean): Pick<ElementsOptions, "finish" | "withdraw"> => {
   const aggregation = new Aggregation(withoutLists(withoutSets(aggregates)))
   const given = retracts ? new Given(aggregation) : undefined
   const { numbers, codecs } = aggregation.layout
-  return (key, window, elements, emit) => {
+  const finish: Finish = (key, window, elements, emit) => {
     const row = { numbers: new Array<number>(numbers).fill(0), values: codecs.map((): unknown[] => [undefined]) }
     aggregation.init(row.numbers, 0, row.values, 0)
     for (const { record, timestamp } of elements)
@@ -84,6 +90,7 @@ const folding = (aggregates: Aggregates, retracts: boolean): Finish => {
     aggregation.results(row.numbers, 0, row.values, 0, result)
     emit(result)
   }
+  return { finish, withdraw: given && ((key, window, emit) => given.withdraw(key, window, emit)) }
 }
 
 /** Lists are made at a firing, of what is kept anyway: stored is only what has been given out and may be taken back. */

@@ -12,6 +12,8 @@ import { type KeyWindow, windowCodec } from "./window.ts"
 /** Hands on what a firing makes of a window's elements, in the order of their arrival. There is at least one. */
 export type Finish = (key: Key, window: KeyWindow, elements: readonly Stamped[], emit: (record: object) => void) => void
 
+export type Withdraw = (key: Key, window: KeyWindow, emit: (record: object) => void) => void
+
 export interface ElementsOptions {
   readonly id: string
   /** What is kept of an event, and how it becomes bytes. */
@@ -21,6 +23,8 @@ export interface ElementsOptions {
   readonly finish: Finish
   /** Windows keep what they have given out, as `finish` leaves it with them. */
   readonly retracts?: boolean
+  /** Takes back what a window has given out, where its evictor leaves nothing. */
+  readonly withdraw?: Withdraw | undefined
 }
 
 /**
@@ -34,11 +38,13 @@ export class Elements implements Contents {
   private readonly evictor: Evictor | undefined
   private readonly take: (record: object) => object
   private readonly finish: Finish
+  private readonly withdraw: Withdraw | undefined
 
-  constructor({ id, take, codec: record, evictor, finish, retracts }: ElementsOptions) {
+  constructor({ id, take, codec: record, evictor, finish, retracts, withdraw }: ElementsOptions) {
     this.take = take
     this.evictor = evictor
     this.finish = finish
+    this.withdraw = withdraw
     this.elements = new Cells<Stamped>({ id, handle: FIRST_STATE, codec: stampedCodec(record), timed: false })
     const codec = windowCodec(0, [], new ByteWriter(64), retracts)
     this.windows = new Cells<KeyWindow>({ id, handle: FIRST_STATE + 1, codec, timed: true })
@@ -87,6 +93,7 @@ export class Elements implements Contents {
         kept.map(({ value }) => value),
         emit
       )
+    else this.withdraw?.(key, window, emit)
   }
 
   /** Behind all elements, and behind those that some window has given up: they are not to be taken for new ones. */

@@ -31,7 +31,7 @@ export class Given {
 
   /** `row`: what the window's contents come to now. */
   fire(key: Key, window: KeyWindow, row: Row, emit: (record: object) => void): void {
-    const { bytes, before } = this
+    const { bytes } = this
     const { start, end } = window
     const { numbers, values } = row
     bytes.clear()
@@ -39,17 +39,27 @@ export class Given {
     const now: GivenRow = { start, end, row: bytes.written().slice() }
     const { given } = window
     if (given.length === 1 && isSame(given[0]!, now)) return
-    const change = (op: Op, span: Span, place: Row): void => {
-      const record = begun(key, span)
-      this.aggregation.results(place.numbers, 0, place.values, 0, record)
-      emit({ op, record })
-    }
-    for (const [i, one] of given.entries()) {
-      this.aggregation.read(one.row, before.numbers, 0, before.values, 0)
-      change(i < given.length - 1 ? "-D" : "-U", one, before)
-    }
-    change(given.length === 0 ? "+I" : "+U", window, row)
+    for (const [i, one] of given.entries()) this.takeBack(i < given.length - 1 ? "-D" : "-U", key, one, emit)
+    this.change(given.length === 0 ? "+I" : "+U", key, window, row, emit)
     window.given = [now]
+  }
+
+  /** Nothing is left of the window's contents: all that it gave out is taken back. */
+  withdraw(key: Key, window: KeyWindow, emit: (record: object) => void): void {
+    for (const one of window.given) this.takeBack("-D", key, one, emit)
+    window.given = []
+  }
+
+  private takeBack(op: "-U" | "-D", key: Key, one: GivenRow, emit: (record: object) => void): void {
+    const { before } = this
+    this.aggregation.read(one.row, before.numbers, 0, before.values, 0)
+    this.change(op, key, one, before, emit)
+  }
+
+  private change(op: Op, key: Key, span: Span, { numbers, values }: Row, emit: (record: object) => void): void {
+    const record = begun(key, span)
+    this.aggregation.results(numbers, 0, values, 0, record)
+    emit({ op, record })
   }
 }
 

@@ -160,6 +160,6 @@ export const purging = <A>(trigger: Trigger<A>): Trigger<A> => {
     name: `${trigger.name}, purging`,
     onElement: (window, timestamp, record) => purge(trigger.onElement(window, timestamp, record)),
     onTime: (window, time) => purge(trigger.onTime(window, time)),
-    onMerge: trigger.onMerge
+    onMerge: (window, from) => trigger.onMerge(window, from)
   }
 }
