@@ -9,7 +9,7 @@ import { stopped } from "./stopped.ts"
 
 const LOWEST = 19
 /** Part of a processor that a round takes. */
-const SHARE = 0.25
+const SHARE = 1 / 8
 
 /** One round of checkpoints, as the supervisor starts it. */
 export default (task: WorkerTask): Promise<void> => writeRound(task)
