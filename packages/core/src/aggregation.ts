@@ -193,10 +193,9 @@ export class Aggregation {
   write(numbers: Numbers, base: number, values: unknown[][], slot: number, out: ByteWriter): void {
     for (let i = 0; i < this.layout.numbers; i++) writeNumber(out, numbers[base + i]!)
     this.layout.codecs.forEach((codec, i) => {
-      scratch.clear()
-      codec.write(values[i]![slot], scratch)
-      out.varint(scratch.length)
-      out.copy(scratch.bytes, 0, scratch.length)
+      const start = out.open()
+      codec.write(values[i]![slot], out)
+      out.close(start)
     })
   }
 

@@ -1,3 +1,4 @@
+import { never } from "@headrace/core"
 import { Evictor, Trigger, Window } from "headrace"
 import type { Event } from "./events.ts"
 
@@ -48,13 +49,6 @@ export const windowing = ({ assigner, trigger: fires, evictor: keeps, allowedLat
     default:
       throw new Error(`There is no window ${type}`)
   }
-}
-
-const never: Trigger.Trigger = {
-  name: "never",
-  onElement: () => "continue",
-  onTime: () => "continue",
-  onMerge: () => {}
 }
 
 const triggerOf = (spec: TriggerSpec): Trigger.Trigger => {

@@ -159,18 +159,16 @@ const rowValue =
     }
     reader.end()
     const out = new ByteWriter(value.length + 16)
-    const scratch = new ByteWriter(64)
     writeNumber(out, arrival)
     for (const { name } of is) for (const number of numbers.get(name)!) writeNumber(out, number)
     for (const { name, kind } of is) {
       if (kind !== "custom") continue
       const bytes = customs.get(name)!
       const change = changeOf(own.codecs.get(name)!, was.find(one => one.name === name)!.shape!)
-      scratch.clear()
-      if (change === undefined) scratch.copy(bytes, 0, bytes.length)
-      else change(bytes, 0, scratch)
-      out.varint(scratch.length)
-      out.copy(scratch.bytes, 0, scratch.length)
+      const start = out.open()
+      if (change === undefined) out.copy(bytes, 0, bytes.length)
+      else change(bytes, 0, out)
+      out.close(start)
     }
     return out.written()
   }

@@ -92,10 +92,9 @@ export class GroupEntries {
   }
 
   private writeValue(codec: ValueCodec<unknown>, value: unknown): void {
-    this.scratch.clear()
-    codec.write(value, this.scratch)
-    this.value.varint(this.scratch.length)
-    this.value.copy(this.scratch.bytes, 0, this.scratch.length)
+    const start = this.value.open()
+    codec.write(value, this.value)
+    this.value.close(start)
   }
 
   private readValue(codec: ValueCodec<unknown>, value: Uint8Array): unknown {

@@ -1,6 +1,5 @@
 import type { Aggregate } from "../../aggregate.ts"
 import { Aggregation } from "../../aggregation.ts"
-import { ByteWriter } from "../../bytes.ts"
 import type { StoredCodec, ValueCodec } from "../../codec.ts"
 import { ValueReader } from "../../state/number.ts"
 import { scalarCodec } from "../../state/scalar.ts"
@@ -36,20 +35,12 @@ export const aggregated = (options: AggregatedOptions): Contents => {
   if (evictor === undefined && !collects) return new Folded(options)
   if (options.ofParts) throw new Error(`${id} keeps elements: it takes no parts`)
   const retracts = options.retracts === true
-  if (element !== undefined) {
-    return new Elements({
-      id,
-      take: record => record,
-      codec: element,
-      evictor,
-      ...folding(aggregates, retracts),
-      retracts
-    })
-  }
+  if (element !== undefined)
+    return new Elements({ id, take: record => record, codec: element, evictor, ...folding(aggregates, retracts) })
   const inputs = Object.entries(aggregates).map(([name, one]) => inputOf(name, one))
   const take = (record: object): object => inputs.map(({ of }) => of(record))
   const codec = rowCodec(inputs.map(one => one.codec))
-  return new Elements({ id, take, codec, evictor, ...folding(ofTaken(aggregates), retracts), retracts })
+  return new Elements({ id, take, codec, evictor, ...folding(ofTaken(aggregates), retracts) })
 }
 
 /** What they do, as a person reads it. */
@@ -116,15 +107,13 @@ const listOf = ({ of, codec }: Extract<Aggregate, { kind: "collect" }>): Aggrega
 
 /** Values side by side, each with its length. */
 const rowCodec = (codecs: readonly ValueCodec<unknown>[]): ValueCodec<unknown> => {
-  const scratch = new ByteWriter(64)
   const reader = new ValueReader()
   return {
     write: (row, out) =>
       codecs.forEach((codec, i) => {
-        scratch.clear()
-        codec.write((row as readonly unknown[])[i], scratch)
-        out.varint(scratch.length)
-        out.copy(scratch.bytes, 0, scratch.length)
+        const start = out.open()
+        codec.write((row as readonly unknown[])[i], out)
+        out.close(start)
       }),
     read: (bytes, start, end) => {
       const own = bytes.subarray(start, end)

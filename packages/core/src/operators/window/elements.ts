@@ -1,4 +1,3 @@
-import { ByteWriter } from "../../bytes.ts"
 import type { ValueCodec } from "../../codec.ts"
 import type { Key } from "../../key.ts"
 import { Cells } from "../../state/cells.ts"
@@ -21,9 +20,10 @@ export interface ElementsOptions {
   readonly codec: ValueCodec<unknown>
   readonly evictor: Evictor | undefined
   readonly finish: Finish
-  /** Windows keep what they have given out, as `finish` leaves it with them. */
-  readonly retracts?: boolean
-  /** Takes back what a window has given out, where its evictor leaves nothing. */
+  /**
+   * Takes back what a window has given out, where its evictor leaves nothing. With it windows keep what they have given out, as
+   * `finish` leaves it with them.
+   */
   readonly withdraw?: Withdraw | undefined
 }
 
@@ -40,13 +40,13 @@ export class Elements implements Contents {
   private readonly finish: Finish
   private readonly withdraw: Withdraw | undefined
 
-  constructor({ id, take, codec: record, evictor, finish, retracts, withdraw }: ElementsOptions) {
+  constructor({ id, take, codec: record, evictor, finish, withdraw }: ElementsOptions) {
     this.take = take
     this.evictor = evictor
     this.finish = finish
     this.withdraw = withdraw
     this.elements = new Cells<Stamped>({ id, handle: FIRST_STATE, codec: stampedCodec(record), timed: false })
-    const codec = windowCodec(0, [], new ByteWriter(64), retracts)
+    const codec = windowCodec(0, [], withdraw !== undefined)
     this.windows = new Cells<KeyWindow>({ id, handle: FIRST_STATE + 1, codec, timed: true })
     this.parts = [keyedPart("elements", "list", false, this.elements), keyedPart("windows", "map", true, this.windows)]
   }

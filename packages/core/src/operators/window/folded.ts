@@ -1,6 +1,5 @@
 import type { Aggregate } from "../../aggregate.ts"
 import { Aggregation, type Distinct } from "../../aggregation.ts"
-import { ByteWriter } from "../../bytes.ts"
 import type { Key } from "../../key.ts"
 import { Cells } from "../../state/cells.ts"
 import { keyedPart } from "../eventTime.ts"
@@ -32,7 +31,7 @@ export class Folded implements Contents {
     this.aggregation = new Aggregation(withoutSets(aggregates), ofParts)
     this.given = retracts ? new Given(this.aggregation) : undefined
     const { numbers, codecs } = this.aggregation.layout
-    const codec = windowCodec(numbers, codecs, new ByteWriter(64), retracts)
+    const codec = windowCodec(numbers, codecs, retracts)
     this.windows = new Cells<KeyWindow>({ id, handle: FIRST_STATE, codec, timed: true })
     this.parts = [keyedPart("windows", "map", true, this.windows)]
   }

@@ -1,19 +1,16 @@
-import { ByteWriter } from "../../bytes.ts"
 import type { ValueCodec } from "../../codec.ts"
 import { ValueReader } from "../../state/number.ts"
 
 /** Values one after the other: `number · (length · value)…`. */
 export const listCodec = (one: ValueCodec<unknown>): ValueCodec<readonly unknown[]> => {
-  const scratch = new ByteWriter(64)
   const reader = new ValueReader()
   return {
     write: (values, out) => {
       out.varint(values.length)
       for (const value of values) {
-        scratch.clear()
-        one.write(value, scratch)
-        out.varint(scratch.length)
-        out.copy(scratch.bytes, 0, scratch.length)
+        const start = out.open()
+        one.write(value, out)
+        out.close(start)
       }
     },
     read: (bytes, start, end) => {

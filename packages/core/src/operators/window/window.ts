@@ -78,12 +78,7 @@ export class TriggerView implements TriggerWindow {
  * `start · length · timer · count · mark · size · from · gone · numbers`, then each value with its length; and, where it
  * `retracts`, what has been given out: how many, and of each `start · end · length · row`.
  */
-export const windowCodec = (
-  numbers: number,
-  codecs: readonly ValueCodec<unknown>[],
-  scratch: ByteWriter,
-  retracts = false
-) => {
+export const windowCodec = (numbers: number, codecs: readonly ValueCodec<unknown>[], retracts = false) => {
   const reader = new ValueReader()
   const codec: ValueCodec<KeyWindow> = {
     write: (window, out) => {
@@ -98,10 +93,9 @@ export const windowCodec = (
       for (const sub of window.gone) writeNumber(out, sub)
       for (let i = 0; i < numbers; i++) writeNumber(out, window.numbers[i]!)
       codecs.forEach((one, i) => {
-        scratch.clear()
-        one.write(window.values[i]![0], scratch)
-        out.varint(scratch.length)
-        out.copy(scratch.bytes, 0, scratch.length)
+        const start = out.open()
+        one.write(window.values[i]![0], out)
+        out.close(start)
       })
       if (retracts) writeGiven(window.given, out)
     },
