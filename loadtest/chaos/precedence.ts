@@ -16,7 +16,8 @@ export class Precedence {
     try {
       raise(process.pid)
     } catch (error) {
-      throw new Error("a run can come first on Linux only, and started by root", { cause: error })
+      // The weight of the root's group, where whoever is in no session is, is fixed.
+      throw new Error("a run can come first on Linux only, started by root and in a session (setsid)", { cause: error })
     }
     this.timer = setInterval(() => this.giveAll(), LOOK_EVERY_MS)
   }

@@ -1,6 +1,7 @@
 /** The parts of the chaos run that need no servers. */
 import { expect, test } from "bun:test"
-import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { namedKills } from "../chaos/faults/kill.ts"
 import { lateEndTxn } from "../chaos/faults/late.ts"
 import { networkFaults } from "../chaos/faults/network.ts"
@@ -8,7 +9,7 @@ import { zombie } from "../chaos/faults/zombie.ts"
 import { Line } from "../chaos/net/pipe.ts"
 import { answers, apiOf, clientOf, frames } from "../chaos/net/units.ts"
 import { type Planned, plan } from "../chaos/plan.ts"
-import { descendantsOf, Precedence } from "../chaos/precedence.ts"
+import { descendantsOf } from "../chaos/precedence.ts"
 import { type Findings, reportOf, sumOf } from "../chaos/report.ts"
 
 const planned = (seed: number, count: number): Planned[] => {
@@ -134,17 +135,26 @@ test("a run is whoever it has started, and who was started by those", () => {
   expect(descendantsOf(1, parents).toSorted()).toEqual([2, 5, 6, 7])
 })
 
-test.skipIf(process.getuid?.() !== 0 || !existsSync("/proc/self/autogroup"))("its processes come first", async () => {
-  const child = Bun.spawn(["cat"], { stdin: "pipe", detached: true })
-  const nice = () => readFileSync(`/proc/${child.pid}/autogroup`, "utf8").trim().split(" ").at(-1)
-  expect(nice()).toBe("0")
-  const before = readFileSync("/proc/self/autogroup", "utf8").trim().split(" ").at(-1)!
-  const precedence = new Precedence()
-  precedence.give(child.pid)
-  precedence.end()
-  writeFileSync("/proc/self/autogroup", before)
-  expect(nice()).toBe("-15")
-  child.kill()
-  await child.exited
-  precedence.give(child.pid)
+/** A session of its own (`detached`) has a weight of its own. */
+const nice = (pid: number) => readFileSync(`/proc/${pid}/autogroup`, "utf8").trim().split(" ").at(-1)
+const hasSessions = existsSync("/proc/self/autogroup")
+
+test.skipIf(process.getuid?.() !== 0 || !hasSessions)("a run and its processes come first", async () => {
+  const others = Bun.spawn(["cat"], { stdin: "pipe", detached: true })
+  const script = `
+    const { Precedence } = await import(process.argv[1])
+    const precedence = new Precedence()
+    precedence.give(Number(process.argv[2]))
+    precedence.end()
+    console.log("given")
+    await Bun.stdin.text()`
+  const path = join(import.meta.dir, "../chaos/precedence.ts")
+  const run = Bun.spawn([process.execPath, "-e", script, path, `${others.pid}`], { stdin: "pipe", detached: true })
+  expect([nice(others.pid), nice(run.pid)]).toEqual(["0", "0"])
+  await run.stdout.getReader().read()
+  expect([nice(others.pid), nice(run.pid)]).toEqual(["-15", "-15"])
+  run.stdin.end()
+  others.kill()
+  expect(await run.exited).toBe(0)
+  await others.exited
 })
