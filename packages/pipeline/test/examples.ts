@@ -5,7 +5,8 @@ const OWN = join(import.meta.dirname, "..")
 
 /** Every example of a package's docstrings and of its README, by a file name that says where it stands. */
 export const examples = (directory = OWN): Readonly<Record<string, string>> => {
-  const sources = readdirSync(join(directory, "src")).map(name => `src/${name}`)
+  const names = readdirSync(join(directory, "src"), { recursive: true, encoding: "utf8" })
+  const sources = names.filter(name => name.endsWith(".ts")).map(name => `src/${name}`)
   const found = [...sources, "README.md"].flatMap(file =>
     blocks(join(directory, file)).map((text, i) => [nameOf(file, i), text] as const)
   )
