@@ -113,6 +113,20 @@ describe("tumbling window", () => {
     expect(window.pending).toBe(false)
   })
 
+  test("a late event of an empty window, while a later one is firing, does not begin that one anew", () => {
+    const chain = new Chain({ size: 10, offset: 0, allowedLateness: 100 }, 0, 2)
+    for (const key of ["a", "b", "c"]) chain.event({ key, value: 1, ts: 25 })
+    chain.watermark(35)
+    chain.event({ key: "d", value: 1, ts: 5 })
+    while (chain.window.pending) chain.window.proceed(1)
+    expect(chain.take().emits.map(({ key, start }) => [key, start])).toEqual([
+      ["a", 20],
+      ["b", 20],
+      ["d", 0],
+      ["c", 20]
+    ])
+  })
+
   test("checkpoint and changelog agree with the live state, wherever the checkpoint was taken", () => {
     fc.assert(
       fc.property(anyEvents, anySpec, fc.nat(60), fc.integer({ min: 1, max: 5 }), (events, spec, at, every) => {

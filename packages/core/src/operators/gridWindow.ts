@@ -247,6 +247,8 @@ export class GridWindow extends NotedState implements Input {
       return 0
     }
     this.firing = window
+    // Those before it have nothing in them: what comes for one now comes behind this one, and does not begin it anew.
+    this.fired = Math.max(this.fired, this.grid.maxTimestamp(window - 1))
     return this.merging === undefined ? this.fireSingle(window, limit) : this.fireMerged(this.merging, window, limit)
   }
 
