@@ -40,15 +40,22 @@ const ASSIGNERS: Readonly<Record<string, GridAssigner>> = {
   cumulative: { kind: "cumulative", sizeMs: 40, stepMs: 10, offsetMs: 0 }
 }
 
+interface Spec {
+  readonly assigner: GridAssigner
+  readonly lateness: number
+  /** Results for each event: windows stay in the middle of their firing. Default: all. */
+  readonly atOnce?: number
+}
+
 class Partition {
   readonly out: Result[] = []
   readonly window: GridWindow
   private readonly state: PartitionState
   private readonly clock = new SourceClock("source", BOUND)
   private readonly input
-  private readonly spec: { readonly assigner: GridAssigner; readonly lateness: number }
+  private readonly spec: Spec
 
-  constructor(spec: { readonly assigner: GridAssigner; readonly lateness: number }) {
+  constructor(spec: Spec) {
     const key = keyed()
     this.spec = spec
     this.window = new GridWindow({
@@ -58,7 +65,8 @@ class Partition {
       aggregates: AGGREGATES,
       key,
       output: { next: result => void this.out.push({ ...(result as Result) }), watermark: () => {} },
-      late: undefined
+      late: undefined,
+      ...(spec.atOnce === undefined ? {} : { atOnce: spec.atOnce })
     })
     this.input = keyBy((event: Event) => event.key, key, this.window)
     this.state = new PartitionState([this.clock, this.window])
@@ -75,6 +83,7 @@ class Partition {
 
   end(): this {
     this.input.watermark(END_OF_TIME)
+    while (this.window.pending) this.window.proceed(1)
     return this
   }
 
@@ -175,6 +184,68 @@ for (const [name, assigner] of Object.entries(ASSIGNERS))
         )
       })
     })
+
+/** Later than the bound, though not later than windows wait for: they fire in between, and again. */
+const disordered = fc
+  .array(fc.record({ key: fc.constantFrom(...KEYS), times: fc.integer({ min: 1, max: 4 }), delay: fc.nat(25) }), {
+    maxLength: 40
+  })
+  .map(bursts => bursts.flatMap(({ key, times, delay }) => new Array(times).fill({ key, delay })))
+  .map(all => all.map(({ key, delay }, i): Event => ({ key, ts: 2 * i - delay })))
+
+/** What each key and window said, in its order. */
+const said = (results: readonly Result[]): ReadonlyMap<string, readonly number[]> => {
+  const all = new Map<string, number[]>()
+  for (const { key, windowStart, windowEnd, n } of results) {
+    const window = `${key} [${windowStart}, ${windowEnd})`
+    all.set(window, [...(all.get(window) ?? []), n])
+  }
+  return all
+}
+const lasts = (results: readonly Result[]) => [...said(results)].map(([window, all]) => [window, all.at(-1)]).toSorted()
+
+describe("in the middle of a firing", () => {
+  const cases = [...CASES, [1, 4], [2, 3]] as const
+  for (const [name, assigner] of Object.entries(ASSIGNERS))
+    test.each(cases)(`${name} windows, %d → %d: each result once`, (before, after) => {
+      fc.assert(
+        fc.property(anyEvents, fc.nat(120), fc.nat(2), (events, cut, atOnce) => {
+          const spec = { assigner, lateness: 0, atOnce }
+          const earlier = inPartitions(events.slice(0, cut), before).map(part => new Partition(spec).run(part))
+          const states = rescaled(assigner, earlier, after)
+          const later = inPartitions(events.slice(cut), after).flatMap((part, i) => {
+            const first = new Partition(spec).restore(states[i]!).run(part)
+            return [first, first.again().end()]
+          })
+          const whole = new Partition({ assigner, lateness: 0 }).run(events).end()
+          expect(sorted([...earlier, ...later])).toEqual(sorted([whole]))
+        }),
+        { numRuns: 50 }
+      )
+    })
+
+  for (const [name, assigner] of Object.entries(ASSIGNERS))
+    test(`${name} windows with late records, 3 → 2 → 5: each says more than before, and in the end all`, () => {
+      fc.assert(
+        fc.property(disordered, fc.nat(60), fc.nat(60), fc.nat(2), (events, cut, next, atOnce) => {
+          const spec = { assigner, lateness: 30, atOnce }
+          const [one, two, three] = [events.slice(0, cut), events.slice(cut, cut + next), events.slice(cut + next)]
+          const run = (before: readonly Partition[], partitions: number, part: readonly Event[]) => {
+            const states = rescaled(assigner, before, partitions)
+            return inPartitions(part, partitions).map((own, i) => new Partition(spec).restore(states[i]!).run(own))
+          }
+          const first = inPartitions(one, 3).map(part => new Partition(spec).run(part))
+          const second = run(first, 2, two)
+          const third = run(second, 5, three).map(partition => partition.end())
+          const out = [first, second, third].flat().flatMap(partition => partition.out)
+          for (const [window, all] of said(out))
+            expect([window, all]).toEqual([window, [...new Set(all)].toSorted((a, b) => a - b)])
+          expect(lasts(out)).toEqual(lasts(new Partition(spec).run(events).end().out))
+        }),
+        { numRuns: 60 }
+      )
+    })
+})
 
 const inPartition = (partition: number) => KEYS.filter(key => placeOf(key, 2) === partition)
 

@@ -1,7 +1,9 @@
 import type { Aggregate } from "../aggregate.ts"
 import { Aggregation, type Part } from "../aggregation.ts"
 import { KeyError, type Keyed, keyed, readKey } from "../key.ts"
-import { type Input, NO_WATERMARK } from "../operator.ts"
+import type { KeyBytes } from "../keyPlace.ts"
+import { END_OF_TIME, type Input, NO_WATERMARK } from "../operator.ts"
+import type { Cells } from "../state/cells.ts"
 import { FIRST_NUMBER } from "../state/group.ts"
 import { GroupedState } from "../state/grouped.ts"
 import { NotedState } from "../state/noted.ts"
@@ -11,6 +13,7 @@ import type { Spilling, SpillStore } from "../state/spill.ts"
 import { ValueState } from "../state/value.ts"
 import { GroupedDistinct } from "./distinct.ts"
 import { LateEvents } from "./eventTime.ts"
+import { firedKeys } from "./firedKeys.ts"
 import { above, type Floors, floorOf } from "./floors.ts"
 import { type Progress, progressCodec, START } from "./progress.ts"
 import type { Bytes, Place } from "./window/accumulator.ts"
@@ -78,6 +81,10 @@ export class GridWindow extends NotedState implements Input {
   private emitted = 0
   /** Where this partition was made of others: how far the keys of each had come. */
   private floors: readonly Floors[] = NONE
+  /** And which of their keys were ahead of that. */
+  private readonly ahead: Cells<undefined>
+  /** Whether floors or keys still say something. */
+  private isSplit = false
   /** The window whose results are being emitted. */
   private firing = 0
 
@@ -95,20 +102,21 @@ export class GridWindow extends NotedState implements Input {
     const aggregates = ofOnePane ? options.aggregates : withoutSets(options.aggregates)
     this.aggregation = new Aggregation(aggregates, this.ofParts)
     this.progress = new ValueState(options.id, 1, progressCodec, START)
+    this.ahead = firedKeys(options.id)
     this.contents = new GroupedState(options.id, this.aggregation.layout)
     this.panes = new Panes(this.grid, this.contents, options.allowedLatenessMs)
     this.distinct = new GroupedDistinct(this.contents, options.key)
     if (this.grid.panes > 1)
       this.merging = new Merging(this.contents, this.aggregation, pane => this.panes.at(pane)?.group)
     this.definition = windowDefinition({ id: options.id, assigner: options.assigner, aggregates })
-    this.state = new OperatorState(this.definition, [this.progress, this.contents])
+    this.state = new OperatorState(this.definition, [this.progress, this.ahead, this.contents])
     this.operator = this.state.operator
   }
 
   next(record: object, timestamp: number): void {
     const number = this.grid.paneOf(timestamp)
     const pane = this.panes.near(number) ?? this.find(number, timestamp)
-    if (pane === undefined || (this.floors !== NONE && this.isOver(pane))) this.refuse(record, timestamp)
+    if (pane === undefined || (this.isSplit && this.isOver(pane))) this.refuse(record, timestamp)
     else this.include(pane, record, timestamp)
   }
 
@@ -154,7 +162,7 @@ export class GridWindow extends NotedState implements Input {
   }
 
   protected note(): void {
-    if (this.floors !== NONE) this.forgetFloors()
+    if (this.isSplit) this.forgetFloors()
     const { current, fired, emitted, floors } = this
     const last = this.progress.get()
     if (
@@ -169,6 +177,7 @@ export class GridWindow extends NotedState implements Input {
   protected recall(prefix: boolean): void {
     const { current, fired, emitted, floors } = this.progress.get()
     this.floors = floors.length === 0 ? NONE : floors
+    this.isSplit = this.floors !== NONE || this.ahead.isDue(END_OF_TIME)
     this.current = current
     this.fired = fired
     this.emitted = emitted
@@ -179,7 +188,7 @@ export class GridWindow extends NotedState implements Input {
   private include(pane: Pane, record: object, timestamp: number): void {
     const key = this.key
     if (key.kind !== this.contents.keyKind) this.adopt(key.kind)
-    const reached = this.floors === NONE ? this.current : this.reached()
+    const reached = this.isSplit ? this.reached() : this.current
     const again = pane.firstMax <= reached
     if (again) this.catchUp(pane)
     const group = pane.group
@@ -198,7 +207,13 @@ export class GridWindow extends NotedState implements Input {
 
   /** How far the windows of the key of the record have come. */
   private reached(): number {
-    return Math.max(this.current, floorOf(this.floors, this.key.bytes, this.key))
+    return Math.max(this.current, this.floorOf(this.key.bytes, this.key))
+  }
+
+  /** How far they had come in the partition that a key came from. */
+  private floorOf(bytes: Uint8Array, key: KeyBytes): number {
+    const own = this.ahead.find(readKey(bytes, key.start, key.end, key.kind), undefined)
+    return Math.max(floorOf(this.floors, bytes, key), own?.due ?? NO_WATERMARK)
   }
 
   /** For the key of the record all windows of a pane are over, though they are not for keys of slower partitions. */
@@ -210,6 +225,8 @@ export class GridWindow extends NotedState implements Input {
   private forgetFloors(): void {
     const left = above(this.floors, this.fired)
     this.floors = left.length === 0 ? NONE : left
+    while (this.ahead.isDue(this.fired)) this.ahead.remove(this.ahead.first()!)
+    this.isSplit = this.floors !== NONE || this.ahead.isDue(END_OF_TIME)
   }
 
   /** An event for windows that are due: their first firing has to be over. */
@@ -290,9 +307,9 @@ export class GridWindow extends NotedState implements Input {
 
   /** Emits a result, unless the partition that its key came from had done so. */
   private fire(window: number, key: Bytes, place: Place): void {
-    if (this.floors !== NONE) {
+    if (this.isSplit) {
       const { bytes, start, end } = key
-      const floor = floorOf(this.floors, bytes, { kind: this.contents.keyKind, start, end })
+      const floor = this.floorOf(bytes, { kind: this.contents.keyKind, start, end })
       if (this.grid.maxTimestamp(window) <= floor) return
     }
     this.emit(window, key, place)
@@ -323,7 +340,7 @@ export class GridWindow extends NotedState implements Input {
 
   private refuse(record: object, timestamp: number): void {
     const size = this.ofParts ? (record as Part).size : 1
-    const reached = this.floors === NONE ? this.current : this.reached()
+    const reached = this.isSplit ? this.reached() : this.current
     if (timestamp + this.allowedLatenessMs <= reached) this.late.take(record, timestamp, size)
     else this.late.between += size
   }

@@ -1,15 +1,16 @@
 import { ByteWriter } from "../bytes.ts"
+import { FIRED, firedKeys } from "../operators/firedKeys.ts"
 import type { Entry } from "../state/block.ts"
-import { writePut } from "../state/changes.ts"
+import { ChangeReader, writePut } from "../state/changes.ts"
 import { StateError } from "../state/error.ts"
 import { ChangeSet } from "../state/merge.ts"
 import { isDescriptor, readDescriptor, type StateDescriptor } from "../state/operator.ts"
-import { NO_NAMESPACE, readU32, writeStateKey } from "../state/order.ts"
+import { NAMESPACE_BYTES, NO_NAMESPACE, readU32, writeStateKey } from "../state/order.ts"
 import type { StateDefinition } from "../state/schema.ts"
 import { isShared, ownerOf } from "./placement.ts"
 import { contributors, renumbered } from "./rescale.ts"
 import { type Rewrite, rewriteState } from "./rewrite.ts"
-import type { Survey } from "./survey.ts"
+import type { OwnValue, Survey } from "./survey.ts"
 
 const OWN_VALUE = 1
 const BLOCK_BYTES = 1 << 20
@@ -61,21 +62,31 @@ export class Rebuild {
     // What belongs to the partition as a whole comes from the survey.
     if (owner === undefined || this.survey.placement.of(key, owner, this.survey.after) !== this.partition) return
     const [place, count] = [this.parents.indexOf(parent), this.parents.length]
+    // Which keys are ahead as well: another one may be by now.
+    if (schema.kind === "window" && key[NAMESPACE_BYTES] === FIRED) return
     const entry = count === 1 ? ([key, value] as const) : renumbered(schema, [key, value], place, count)
     this.put(operator.rewrite(...entry))
   }
 
   /** All of it, sorted by key. Call it once, behind the last entry. */
   *entries(): Generator<Entry> {
-    for (const { operator, value } of this.survey?.ownValues(this.partition) ?? []) {
-      const rewrite = this.operators.get(operator)?.rewrite
-      if (rewrite === undefined || value === undefined) continue
-      const key = new ByteWriter(16)
-      writeStateKey(key, operator, NO_NAMESPACE, OWN_VALUE)
-      this.put(rewrite(key.written(), value))
-    }
+    for (const own of this.survey?.ownValues(this.partition) ?? []) this.putOwn(own)
     this.flush()
     yield* this.changes.merging().rest()
+  }
+
+  private putOwn({ operator, descriptor, value, fired }: OwnValue): void {
+    const rewrite = this.operators.get(operator)?.rewrite
+    if (rewrite === undefined || value === undefined) return
+    const key = new ByteWriter(16)
+    writeStateKey(key, operator, NO_NAMESPACE, OWN_VALUE)
+    this.put(rewrite(key.written(), value))
+    const cells = firedKeys(descriptor.id)
+    for (const { key, fired: time } of fired) cells.put(key, undefined, undefined, time)
+    const changes = new ByteWriter(64)
+    cells.snapshot(changes)
+    for (const reader = new ChangeReader(changes.written()); reader.next(); )
+      this.put(rewrite(reader.key(), reader.value()!))
   }
 
   private operatorOf(key: Uint8Array, value: Uint8Array): Operator {

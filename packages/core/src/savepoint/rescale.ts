@@ -5,7 +5,6 @@ import { above, together } from "../operators/floors.ts"
 import { FIRST_STATE, PROCESSING_TIMERS, TIMERS } from "../operators/processLayout.ts"
 import { type Progress, progressCodec, START } from "../operators/progress.ts"
 import type { Entry } from "../state/block.ts"
-import { StateError } from "../state/error.ts"
 import { ValueReader, writeNumber } from "../state/number.ts"
 import type { StateDescriptor } from "../state/operator.ts"
 import { NAMESPACE_BYTES } from "../state/order.ts"
@@ -27,17 +26,17 @@ const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % 
 
 /**
  * What the partitions that become one have come to: the value of an operator's own entry, made of theirs (undefined:
- * there is none). Event time is the least of them. Throws StateError `Incompatible` where windows are just firing.
+ * there is none). Event time is the least of them.
  */
 export const combined = (
-  { id, schema }: StateDescriptor,
+  { schema }: StateDescriptor,
   values: readonly Parent[],
   before: number,
   form: KeyForm
 ): Uint8Array | undefined => {
   if (values.every(({ own }) => own === undefined)) return undefined
   const out = new ByteWriter(24)
-  if (schema.kind === "window") progressCodec.write(slowest(id, values, before, form), out)
+  if (schema.kind === "window") progressCodec.write(slowest(values, before, form), out)
   else timeCodec.write(Math.min(...values.map(({ own }) => timeOf(own))), out)
   return out.written()
 }
@@ -52,17 +51,15 @@ export interface Parent {
 const timeOf = (value: Uint8Array | undefined): number =>
   value === undefined ? NO_WATERMARK : timeCodec.read(value, 0, TIME_BYTES)
 
-const progressOf = (value: Uint8Array | undefined): Progress =>
+export const progressOf = (value: Uint8Array | undefined): Progress =>
   value === undefined ? START : progressCodec.read(value, 0, value.length)
 
-/** Each key goes on from where its partition had come to: what that had fired beyond the slowest one is kept as floors. */
-const slowest = (id: string, parents: readonly Parent[], before: number, form: KeyForm): Progress => {
+/**
+ * Each key goes on from where its partition had come to: what that had fired beyond the slowest one is kept as floors. Of a
+ * window that was just firing the keys that are out are kept by themselves (`Firing`).
+ */
+const slowest = (parents: readonly Parent[], before: number, form: KeyForm): Progress => {
   const all = parents.map(({ own }) => progressOf(own))
-  if (all.some(one => one.emitted > 0))
-    throw new StateError(
-      "Incompatible",
-      `Windows of "${id}" were just firing when the savepoint was taken: it can be restored, but not to another number of partitions. Take another one`
-    )
   const current = Math.min(...all.map(one => one.current))
   const fired = Math.min(current, ...all.map(one => one.fired))
   const own = new Array<number>(before).fill(NO_WATERMARK)

@@ -2,6 +2,7 @@ import { widthOf } from "../aggregate.ts"
 import { ByteWriter } from "../bytes.ts"
 import type { StoredCodec } from "../codec.ts"
 import { readKey } from "../key.ts"
+import { FIRED } from "../operators/firedKeys.ts"
 import { FIRST_STATE } from "../operators/processLayout.ts"
 import type { Entry } from "../state/block.ts"
 import { StateError } from "../state/error.ts"
@@ -137,6 +138,7 @@ const windowParts = (was: readonly AggregateSchema[], is: readonly AggregateSche
     const place = setsNow.findIndex(one => one.name === name)
     if (place >= 0) handles.set(ROWS + 1 + i, { handle: ROWS + 1 + place, name: `Aggregate ${name}`, value: same })
   })
+  handles.set(FIRED, { handle: FIRED, name: "What has fired", value: same })
   return { first: ROWS, handles }
 }
 

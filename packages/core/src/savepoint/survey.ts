@@ -1,20 +1,26 @@
 import { StateError } from "../state/error.ts"
 import { isDescriptor, readDescriptor, type StateDescriptor } from "../state/operator.ts"
 import { readU32 } from "../state/order.ts"
+import { type FiredKey, Firing } from "./firing.ts"
 import { isShared, ownerOf, Placement } from "./placement.ts"
-import { combined, contributors } from "./rescale.ts"
+import { combined, contributors, progressOf } from "./rescale.ts"
 
 /** What one partition holds of an operator, beside what belongs to keys. */
 interface Found {
   readonly descriptor: StateDescriptor
   /** Event time, and how far it has come. */
   own: Uint8Array | undefined
+  /** Of a window: which keys are ahead of that. */
+  firing: Firing | undefined
 }
 
-/** What a partition gets of an operator that belongs to no key. */
+/** What a partition gets of an operator that does not stand in the savepoint as it is. */
 export interface OwnValue {
   readonly operator: number
+  readonly descriptor: StateDescriptor
+  /** What belongs to no key. */
   readonly value: Uint8Array | undefined
+  readonly fired: readonly FiredKey[]
 }
 
 /**
@@ -40,7 +46,7 @@ export class Survey {
     const operators = this.partitions[partition]!
     const operator = readU32(key, 0)
     if (isDescriptor(key)) {
-      operators.set(operator, { descriptor: readDescriptor(value), own: undefined })
+      operators.set(operator, { descriptor: readDescriptor(value), own: undefined, firing: undefined })
       return
     }
     const found = operators.get(operator)
@@ -52,6 +58,9 @@ export class Survey {
       return
     }
     this.placement.see(key, owner, partition, this.before)
+    // How far the window has come stands before all that belongs to keys.
+    const { schema } = found.descriptor
+    if (schema.kind === "window") (found.firing ??= new Firing(schema, progressOf(found.own))).take(key, value, owner)
   }
 
   /** What partition `partition` of the new ones gets. Throws StateError `Incompatible` where that cannot be right. */
@@ -61,8 +70,14 @@ export class Survey {
     const all = parents.flatMap(one => [...this.partitions[one]!])
     const operators = new Map(all.map(([id, { descriptor }]) => [id, descriptor] as const))
     return [...operators].map(([operator, descriptor]) => {
-      const values = parents.map(one => ({ partition: one, own: this.partitions[one]!.get(operator)?.own }))
-      return { operator, value: combined(descriptor, values, this.before, this.placement.form) }
+      const found = parents.map(one => this.partitions[one]!.get(operator))
+      const values = parents.map((one, i) => ({ partition: one, own: found[i]?.own }))
+      const value = combined(descriptor, values, this.before, this.placement.form)
+      return { operator, descriptor, value, fired: found.flatMap(one => this.firedIn(partition, one?.firing)) }
     })
+  }
+
+  private firedIn(partition: number, firing: Firing | undefined): readonly FiredKey[] {
+    return (firing?.keys ?? []).filter(({ bytes, owner }) => this.placement.of(bytes, owner, this.after) === partition)
   }
 }
