@@ -3,6 +3,7 @@ import { expect, test } from "bun:test"
 import fc from "fast-check"
 import {
   aggregated,
+  count,
   Deduplicate,
   type Entry,
   type EventTimeOperator,
@@ -19,7 +20,8 @@ import {
   type StoredCodec,
   scalarCodec,
   TableJoin,
-  TemporalJoin
+  TemporalJoin,
+  WindowJoin
 } from "../src/index.ts"
 import { blockOf } from "../src/state/block.ts"
 import { entriesOf, placeOf, rescale } from "./rescaling.ts"
@@ -98,6 +100,16 @@ class Partition {
       type: "left",
       isDeleted: none
     })
+    const together = new WindowJoin({
+      ...joins,
+      id: "together",
+      output: output("together"),
+      assigner: { kind: "tumbling", sizeMs: 40, offsetMs: 0 },
+      trigger: count(2),
+      allowedLatenessMs: 0,
+      pairing: { kind: "join", type: "full", combine: pair },
+      retracts: true
+    })
     const isDeleted = { left: none, right: none }
     const table = new TableJoin({
       ...joins,
@@ -141,8 +153,8 @@ class Partition {
         right.watermark(watermark)
       }
     })
-    const operators: readonly EventTimeOperator[] = [folded, listed, interval, temporal, table, dedup]
-    const heads = [folded, listed, sided(interval), sided(temporal), sided(table), dedup, process]
+    const operators: readonly EventTimeOperator[] = [folded, listed, interval, temporal, together, table, dedup]
+    const heads = [folded, listed, sided(interval), sided(temporal), sided(together), sided(table), dedup, process]
     this.inputs = heads.map(head => keyBy((event: Event) => event.key, key, head))
     this.rules = process.broadcasts
     this.state = new PartitionState([...operators, process])

@@ -7,6 +7,7 @@ import {
   type Plan,
   type ProcessNode,
   type SourceNode,
+  type WindowJoinNode,
   type WindowNode
 } from "./plan.ts"
 import { shortDuration } from "./windowDraft.ts"
@@ -29,7 +30,7 @@ export const describe = (node: Node, plan: Plan): string => {
     case "intervalJoin":
       return `${node.type} join of ${node.left} with ${node.right}, from ${shortDuration(node.lowerMs)} to ${shortDuration(node.upperMs)}, state { left: list, right: list }`
     case "windowJoin":
-      return `${node.type === "coGroup" ? "co-group" : `${node.type} join`} of ${node.left} with ${node.right}, ${showAssigner(node.assigner)}${firing(node)}${lateBy(node)}, state { elements: list }`
+      return `${node.type === "coGroup" ? "co-group" : `${node.type} join`} of ${node.left} with ${node.right}, ${showAssigner(node.assigner)}${firing(node)}${lateBy(node)}${takingBack(node)}, state { elements: list }`
     case "temporalJoin":
       return `${node.type} join of ${node.left} with the versions of ${node.right}, state { events: list, versions: map }`
     case "process":
@@ -81,13 +82,15 @@ const asynchronous = ({ concurrency, deadLetters }: MapEffectNode): string =>
 
 const windowed = (node: WindowNode): string => {
   const names = Object.entries(node.aggregates).map(([name, { kind }]: [string, Aggregate]) => `${name}: ${kind}`)
-  const updates = node.updates === "retract" ? ", takes back what it replaces" : ""
   const all = node.all === undefined ? "" : `, over all keys${node.all === "parts" ? " in two phases" : ""}`
-  return `${shown(node.assigner)}${firing(node)}${lateBy(node)}${updates}${all}, state { ${names.join(", ")} }`
+  return `${shown(node.assigner)}${firing(node)}${lateBy(node)}${takingBack(node)}${all}, state { ${names.join(", ")} }`
 }
 
 const firing = ({ trigger, evictor }: Pick<WindowNode, "trigger" | "evictor">): string =>
   `${trigger === undefined ? "" : `, ${trigger.name}`}${evictor === undefined ? "" : `, keeps ${evictor.name}`}`
+
+const takingBack = ({ updates }: Pick<WindowNode | WindowJoinNode, "updates">): string =>
+  updates === "retract" ? ", takes back what it replaces" : ""
 
 const exchanged = (node: ExchangeNode, plan: Plan): string => {
   const parts = node.parts === undefined ? "" : "what a transaction brings of each pane, folded, "

@@ -5,7 +5,15 @@ export { digest } from "./digest.ts"
 export { PipelineError } from "./error.ts"
 export * as Evictor from "./evictor.ts"
 export { explain } from "./explain.ts"
-export type { IntervalOptions, JoinOptions, JoinType, TableOptions, TemporalOptions } from "./join.ts"
+export type {
+  IntervalOptions,
+  JoinOptions,
+  JoinType,
+  JoinUpdates,
+  TableOptions,
+  TemporalOptions,
+  WindowJoinOptions
+} from "./join.ts"
 export type { LookupOptions } from "./lookup.ts"
 export type { EventOptions, MatchOptions } from "./match.ts"
 export { mermaid } from "./mermaid.ts"

@@ -23,6 +23,17 @@ export interface JoinOptions<A, B, T extends JoinType> {
   readonly late?: { readonly left?: KafkaSink<A>; readonly right?: KafkaSink<B> }
 }
 
+/**
+ * What a window join says when it fires again, after late records or an early firing: `repeat`, all pairs anew; `retract`, as
+ * `Change`s, what is new (`+I`) and what does not hold any more (`-D`), such as a record that has stayed alone until then.
+ */
+export type JoinUpdates = "repeat" | "retract"
+
+export interface WindowJoinOptions<A, B, T extends JoinType, U extends JoinUpdates> extends JoinOptions<A, B, T> {
+  /** Default: `repeat`, as Flink does. */
+  readonly updates?: U
+}
+
 export interface IntervalOptions<A, B, T extends JoinType> extends JoinOptions<A, B, T> {
   /** How much earlier (negative) or later than the left record the right one may be at least, and at most. */
   readonly from: SignedDuration
@@ -76,7 +87,12 @@ export const windowJoinDraft = (
   left: Draft,
   right: Draft,
   window: Windowing<never>,
-  options: { readonly id: string; readonly type?: JoinType | "coGroup"; readonly late?: AnyLate },
+  options: {
+    readonly id: string
+    readonly type?: JoinType | "coGroup"
+    readonly late?: AnyLate
+    readonly updates?: JoinUpdates
+  },
   combine: (left: never, right: never, key: never) => object
 ): Draft => {
   const { assigner, trigger, evictor, allowedLatenessMs } = window
@@ -88,6 +104,7 @@ export const windowJoinDraft = (
     evictor,
     allowedLatenessMs,
     type,
+    updates: options.updates ?? "repeat",
     combine,
     ...lateIds(options.late)
   })

@@ -148,6 +148,8 @@ export interface WindowJoinNode extends JoinStep {
   readonly allowedLatenessMs: number
   /** `coGroup`: both lists at once. */
   readonly type: JoinType | "coGroup"
+  /** `repeat`: all of it at every firing. `retract`: emits `{ op, record }`, what has changed since the last one. */
+  readonly updates: "repeat" | "retract"
   readonly combine: (left: never, right: never, key: never) => object
   readonly leftLate: string | undefined
   readonly rightLate: string | undefined

@@ -1,7 +1,19 @@
 /** tsc is the judge here: each `@ts-expect-error` fails the type check if its line compiles. */
 import { describe, expect, test } from "bun:test"
 import { Context, Effect, Layer, Schedule, Schema } from "effect"
-import { Agg, DeadLetter, Evictor, Pattern, Pipeline, Sink, Source, Trigger, toPlan, Window } from "../src/index.ts"
+import {
+  Agg,
+  type Change,
+  DeadLetter,
+  Evictor,
+  Pattern,
+  Pipeline,
+  Sink,
+  Source,
+  Trigger,
+  toPlan,
+  Window
+} from "../src/index.ts"
 import { enrich, Payment, payments, Spend, spendPerAccount, type UnknownMerchant } from "./payments.ts"
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -62,6 +74,26 @@ describe("each step's type follows from the one before", () => {
     holds<Equal<RecordOf<typeof alerts>, { readonly why: string }>>()
     // @ts-expect-error: there is no such side
     expect(() => checked.side("others")).toThrow('no side output "others"')
+  })
+
+  test("window joins that take back give changes", () => {
+    const keyedPayments = () => payments().keyBy(p => p.account)
+    const window = Window.tumbling("1 minute")
+    const cents = (left: Payment | undefined, right: Payment) => ({ cents: (left?.cents ?? 0) + right.cents })
+    const pairs = keyedPayments().windowJoin(keyedPayments(), window, { id: "pairs", type: "right" }, cents)
+    holds<Equal<RecordOf<typeof pairs>, { cents: number }>>()
+    const options = { id: "changes", type: "right", updates: "retract" } as const
+    const changes = keyedPayments().windowJoin(keyedPayments(), window, options, cents)
+    holds<Equal<RecordOf<typeof changes>, Change<{ cents: number }>>>()
+    const counts = keyedPayments().coGroup(keyedPayments(), window, { id: "counts", updates: "retract" }, all => ({
+      n: all.length
+    }))
+    holds<Equal<RecordOf<typeof counts>, Change<{ n: number }>>>()
+    // @ts-expect-error: a table's row is found by its key, and pairs have none
+    keyedPayments().windowJoin(keyedPayments(), window, { id: "upserts", updates: "upsert" }, cents)
+    // @ts-expect-error: these are changes, and the topic is to have what they are of
+    changes.to(Sink.kafka("cents", Schema.Struct({ cents: Schema.Number })))
+    expect(changes.last.id).toBe("changes")
   })
 
   test("triggers and evictors see the stream's records", () => {

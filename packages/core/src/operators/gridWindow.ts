@@ -264,7 +264,7 @@ export class GridWindow extends NotedState implements Input {
       return 0
     }
     this.firing = window
-    // Those before it have nothing in them: what comes for one now comes behind this one, and does not begin it anew.
+    // Those before it have nothing in them: what comes for one of them from now on is an update, and begins nothing anew.
     this.fired = Math.max(this.fired, this.grid.maxTimestamp(window - 1))
     return this.merging === undefined ? this.fireSingle(window, limit) : this.fireMerged(this.merging, window, limit)
   }

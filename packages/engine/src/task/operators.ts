@@ -196,12 +196,13 @@ const joinOf = (
       return { operator: join, inputs: [join.left, join.right], late: [] }
     }
     case "windowJoin": {
-      const { assigner, evictor, allowedLatenessMs, type, combine } = node
+      const { assigner, evictor, allowedLatenessMs, type, updates, combine } = node
       const pairing =
         type === "coGroup" ? ({ kind: "coGroup", combine } as const) : ({ kind: "join", type, combine } as const)
       const join = new WindowJoin({
         ...options,
-        ...{ assigner, trigger: triggerOf(node), evictor, allowedLatenessMs, pairing }
+        ...{ assigner, trigger: triggerOf(node), evictor, allowedLatenessMs, pairing },
+        retracts: updates === "retract"
       })
       const late = [join.late, join.lates.left, join.lates.right]
       return { operator: join, inputs: [join.left, join.right], late }

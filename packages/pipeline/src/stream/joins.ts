@@ -2,19 +2,22 @@ import type { Change } from "../deduplicate.ts"
 import {
   type IntervalOptions,
   intervalDraft,
-  type JoinOptions,
   type JoinType,
+  type JoinUpdates,
   type Left,
   type Right,
   type TableOptions,
   type TemporalOptions,
   tableDraft,
   temporalDraft,
+  type WindowJoinOptions,
   windowJoinDraft
 } from "../join.ts"
 import type { Windowing } from "../window.ts"
 import type { Stream } from "./stream.ts"
 import { WindowSteps } from "./windows.ts"
+
+type Revised<U extends JoinUpdates, C extends object> = U extends "retract" ? Change<C> : C
 
 /** Joins with another stream, by key and window, by time, or as tables. */
 export abstract class JoinSteps<out A extends object, out K, out E, out R> extends WindowSteps<A, K, E, R> {
@@ -33,27 +36,36 @@ export abstract class JoinSteps<out A extends object, out K, out E, out R> exten
 
   /**
    * Pairs records of both streams that stand in the same window with the same key, at the end of the window and for each late
-   * record that still counts. `combine` is called once for each pair and firing, on plain objects.
+   * record that still counts, then all pairs anew, or only what has changed: see `JoinUpdates`. `combine` is called once for each
+   * pair and firing, on plain objects.
    */
-  windowJoin<B extends object, E2, R2, C extends object, const T extends JoinType = "inner">(
+  windowJoin<
+    B extends object,
+    E2,
+    R2,
+    C extends object,
+    const T extends JoinType = "inner",
+    const U extends JoinUpdates = "repeat"
+  >(
     right: Stream<B, K, E2, R2>,
     window: Windowing<A & B>,
-    options: JoinOptions<A, B, T>,
+    options: WindowJoinOptions<A, B, T, U>,
     combine: (left: Left<A, T>, right: Right<B, T>) => C
-  ): Stream<C, K, E | E2, R | R2> {
+  ): Stream<Revised<U, C>, K, E | E2, R | R2> {
     return this.behind(windowJoinDraft(this.last, right.last, window, options, combine))
   }
 
   /**
    * Brings together all records of both streams that stand in the same window with the same key: one of the lists may be
-   * empty. `combine` is called once for each key, window and firing, on plain objects in the order of their arrival.
+   * empty. `combine` is called once for each key, window and firing, on plain objects in the order of their arrival; with
+   * `updates: "retract"` also for what the window had given out before, which comes as `-U` and `+U`.
    */
-  coGroup<B extends object, E2, R2, C extends object>(
+  coGroup<B extends object, E2, R2, C extends object, const U extends JoinUpdates = "repeat">(
     right: Stream<B, K, E2, R2>,
     window: Windowing<A & B>,
-    options: Omit<JoinOptions<A, B, "inner">, "type">,
+    options: Omit<WindowJoinOptions<A, B, "inner", U>, "type">,
     combine: (left: readonly A[], right: readonly B[], key: K) => C
-  ): Stream<C, K, E | E2, R | R2> {
+  ): Stream<Revised<U, C>, K, E | E2, R | R2> {
     return this.behind(windowJoinDraft(this.last, right.last, window, { ...options, type: "coGroup" }, combine))
   }
 

@@ -1,13 +1,14 @@
-import type { ValueCodec } from "../../codec.ts"
 import type { Key } from "../../key.ts"
 import type { Input } from "../../operator.ts"
 import { type EventTimeOptions, LateEvents } from "../eventTime.ts"
 import type { WindowAssigner } from "../window/assigner.ts"
-import { Elements, type Finish } from "../window/elements.ts"
+import { Elements, type ElementsOptions, type Finish } from "../window/elements.ts"
 import type { Element, Evictor } from "../window/evictor.ts"
 import { KeyedWindow } from "../window/keyedWindow.ts"
 import type { Trigger } from "../window/trigger.ts"
 import type { JoinType } from "./intervalJoin.ts"
+import { Revision, revisedGroup, revisedPairs } from "./revision.ts"
+import { type Sided, sidedCodec, sideOf } from "./sided.ts"
 import { type JoinSide, type Side, type TwoInputs, twoInputs } from "./sides.ts"
 
 export interface WindowJoinOptions extends EventTimeOptions {
@@ -19,6 +20,8 @@ export interface WindowJoinOptions extends EventTimeOptions {
   readonly evictor?: Evictor | undefined
   readonly allowedLatenessMs: number
   readonly pairing: Pairing
+  /** What no longer holds when it fires again is taken back, as changes, and what still holds is not repeated. */
+  readonly retracts?: boolean
 }
 
 /** What becomes of the two sides of a window: each pair, or all of them together. */
@@ -29,15 +32,10 @@ export type Pairing =
 /** Of one pair, or of the lists of both sides. */
 type Combine = (left: never, right: never, key: never) => object
 
-/** An event and which side it is of. */
-interface Sided {
-  readonly side: Side
-  readonly record: object
-}
-
 /**
  * Brings together what two streams have in the same window and key, by Flink's rules: both share the windows, and sessions
- * merge over both. Each pair, or one record made of both lists, is given out at every firing, at the window's last ms.
+ * merge over both. Each pair, or one record made of both lists, is given out at every firing, at the window's last ms;
+ * where it retracts, changes to what earlier firings have given out.
  */
 export class WindowJoin extends KeyedWindow implements TwoInputs {
   readonly left: Input
@@ -47,20 +45,20 @@ export class WindowJoin extends KeyedWindow implements TwoInputs {
 
   constructor(options: WindowJoinOptions) {
     const { id, left, right, assigner, trigger, evictor, pairing } = options
-    const finish = pairing.kind === "join" ? pairs(pairing) : group(pairing.combine)
+    const retracts = options.retracts === true
     const elements = {
       id,
       take: (record: object) => record,
       codec: sidedCodec(left, right),
       evictor: evictor && evictorOfSided(evictor),
-      finish
+      ...(retracts ? revising(pairing) : { finish: finishing(pairing) })
     }
     super({
       ...options,
       assigner: ofSided(assigner),
       trigger: triggerOfSided(trigger),
       contents: new Elements(elements),
-      what: pairing.kind === "join" ? `${pairing.type} join` : "co-group",
+      what: `${pairing.kind === "join" ? `${pairing.type} join` : "co-group"}${retracts ? ", taken back when replaced" : ""}`,
       key: left.key,
       late: undefined
     })
@@ -100,8 +98,7 @@ const evictorOfSided = (evictor: Evictor): Evictor => ({
       .map(({ element }) => element)
 })
 
-const sideOf = (elements: Parameters<Finish>[2], side: Side): readonly object[] =>
-  elements.flatMap(({ record }) => ((record as Sided).side === side ? [(record as Sided).record] : []))
+const finishing = (pairing: Pairing): Finish => (pairing.kind === "join" ? pairs(pairing) : group(pairing.combine))
 
 const pairs = ({ type, combine }: Extract<Pairing, { kind: "join" }>): Finish => {
   const made = combine as (left: object | undefined, right: object | undefined, key: unknown) => object
@@ -121,15 +118,11 @@ const group = (combine: Combine): Finish => {
   return (key, _window, elements, emit) => emit(made(sideOf(elements, "left"), sideOf(elements, "right"), key))
 }
 
-/** The side, then the record by the side's codec. */
-const sidedCodec = (left: JoinSide, right: JoinSide): ValueCodec<unknown> => ({
-  write: (value, out) => {
-    const { side, record } = value as Sided
-    out.u8(side === "left" ? 0 : 1)
-    ;(side === "left" ? left : right).codec.write(record, out)
-  },
-  read: (bytes, start, end): Sided => {
-    const side = bytes[start] === 0 ? "left" : "right"
-    return { side, record: (side === "left" ? left : right).codec.read(bytes, start + 1, end) as object }
+const revising = (pairing: Pairing): Pick<ElementsOptions, "finish" | "withdraw"> => {
+  const combine = pairing.combine as never
+  const revision = new Revision(pairing.kind === "join" ? revisedPairs(pairing.type, combine) : revisedGroup(combine))
+  return {
+    finish: (...firing) => revision.fire(...firing),
+    withdraw: (key, window, emit, before) => revision.fire(key, window, [], emit, before)
   }
-})
+}

@@ -74,8 +74,8 @@ const folding = (aggregates: Aggregates, retracts: boolean): Pick<ElementsOption
   const finish: Finish = (key, window, elements, emit) => {
     const row = { numbers: new Array<number>(numbers).fill(0), values: codecs.map((): unknown[] => [undefined]) }
     aggregation.init(row.numbers, 0, row.values, 0)
-    for (const { record, timestamp } of elements)
-      aggregation.add(row.numbers, 0, row.values, 0, record, timestamp, NO_SETS)
+    for (const { value } of elements)
+      aggregation.add(row.numbers, 0, row.values, 0, value.record, value.timestamp, NO_SETS)
     if (given !== undefined) return given.fire(key, window, row, emit)
     const result = begun(key, window)
     aggregation.results(row.numbers, 0, row.values, 0, result)

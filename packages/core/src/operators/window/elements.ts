@@ -8,10 +8,27 @@ import type { Contents } from "./contents.ts"
 import type { Evictor } from "./evictor.ts"
 import { type KeyWindow, windowCodec } from "./window.ts"
 
-/** Hands on what a firing makes of a window's elements, in the order of their arrival. There is at least one. */
-export type Finish = (key: Key, window: KeyWindow, elements: readonly Stamped[], emit: (record: object) => void) => void
+/** An event that is kept, and its place in the order of arrival. */
+export interface Kept {
+  readonly sub: Key | undefined
+  readonly value: Stamped
+}
 
-export type Withdraw = (key: Key, window: KeyWindow, emit: (record: object) => void) => void
+type Emit = (record: object) => void
+
+/**
+ * Hands on what a firing makes of a window's elements, in the order of their arrival. There is at least one. `before`: those
+ * that it held when it fired, of which the evictor has taken out the others.
+ */
+export type Finish = (
+  key: Key,
+  window: KeyWindow,
+  elements: readonly Kept[],
+  emit: Emit,
+  before: readonly Kept[]
+) => void
+
+export type Withdraw = (key: Key, window: KeyWindow, emit: Emit, before: readonly Kept[]) => void
 
 export interface ElementsOptions {
   readonly id: string
@@ -86,14 +103,8 @@ export class Elements implements Contents {
   fire(key: Key, window: KeyWindow, emit: (record: object) => void): void {
     const all = this.elements.all(key).filter(({ sub, value }) => holds(window, sub as number, value.timestamp))
     const kept = this.evictor === undefined ? all : this.evict(key, window, all)
-    if (kept.length > 0)
-      this.finish(
-        key,
-        window,
-        kept.map(({ value }) => value),
-        emit
-      )
-    else this.withdraw?.(key, window, emit)
+    if (kept.length > 0) this.finish(key, window, kept, emit, all)
+    else this.withdraw?.(key, window, emit, all)
   }
 
   /** Behind all elements, and behind those that some window has given up: they are not to be taken for new ones. */
@@ -104,11 +115,7 @@ export class Elements implements Contents {
   }
 
   /** What an evictor takes out is gone for this window, and where no other one holds it for good. */
-  private evict<C extends { readonly sub: Key | undefined; readonly value: Stamped }>(
-    key: Key,
-    window: KeyWindow,
-    all: readonly C[]
-  ): readonly C[] {
+  private evict(key: Key, window: KeyWindow, all: readonly Kept[]): readonly Kept[] {
     const elements = all.map(cell => ({ ...cell.value, cell }))
     const kept = this.evictor!.keep(elements).map(({ cell }) => cell)
     if (kept.length === all.length) return kept
