@@ -135,6 +135,7 @@ export const renderMetrics = (status: Status): Effect.Effect<string> =>
       ...ofStates(status),
       ...ofStalls(status),
       ...ofCheckpoints(status),
+      ...ofAlignment(status),
       ...ofProcess(status),
       own
     ].join("\n")
@@ -224,6 +225,16 @@ const ofCheckpoints = ({ checkpoints }: Status): string[] => {
     ...single("headrace_checkpoint_duration_seconds", "gauge", "Of the last round that was completed", tookMs / 1000)
   ]
 }
+
+const ofAlignment = ({ elsewhere }: Status): string[] =>
+  elsewhere === undefined
+    ? []
+    : single(
+        "headrace_alignment_failed_looks_total",
+        "counter",
+        "Times that it could not be read what aligned partitions of other processes have come to",
+        elsewhere.failed
+      )
 
 const ofProcess = (status: Status): string[] => [
   ...single("process_resident_memory_bytes", "gauge", "Resident memory", process.memoryUsage.rss()),

@@ -1,8 +1,11 @@
 import {
-  alignmentGroups,
+  alignedPartitions,
   type CheckpointStore,
+  Clients,
   checkTopics,
+  Elsewhere,
   GroupClocks,
+  groupName,
   inputTopics,
   type JobConfig,
   LaneMetrics,
@@ -128,6 +131,16 @@ const work = Effect.fnUntraced(function* (all: Work) {
   yield* Fiber.join(checked)
   yield* Fiber.join(rest)
   yield* loaded
+  const aligned = alignedPartitions(plan, topics)
+  const clocks = GroupClocks.bufferOf(aligned, job.lanes)
+  if (has("lane") && aligned.length > 0) {
+    const { latest } = yield* Effect.provide(
+      Effect.flatMap(Clients, ({ offsets }) => offsets(groupName(job))),
+      clients
+    )
+    status.elsewhere = new Elsewhere({ partitions: aligned, clocks, marks: latest }, Date.now())
+    yield* Effect.forkScoped(status.elsewhere.run(() => status.holdsBack))
+  }
   const supervised = supervise({
     pool,
     questions: all.questions,
@@ -135,7 +148,7 @@ const work = Effect.fnUntraced(function* (all: Work) {
     job,
     digest,
     topics,
-    clocks: GroupClocks.bufferOf(alignmentGroups(plan).length, job.lanes),
+    clocks,
     units: status.units,
     stopWithinMs: STOP_WITHIN_MS,
     restarts: defaultRestarts,

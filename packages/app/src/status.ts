@@ -1,4 +1,4 @@
-import { type LaneMetrics, PHASES, type Phase } from "@headrace/engine"
+import { type Elsewhere, type LaneMetrics, PHASES, type Phase } from "@headrace/engine"
 import type { Checkpoints } from "./checkpoints.ts"
 import type { Unit } from "./supervisor.ts"
 
@@ -25,6 +25,8 @@ export class Status {
   readonly stalled = new Map<string, string>()
   /** Where this process writes some. */
   checkpoints: Checkpoints | undefined
+  /** Where sources are aligned: what is known of partitions of other processes. */
+  elsewhere: Elsewhere | undefined
   forced = 0
   /** Of all source topics; undefined before they are known. */
   partitions: number | undefined
@@ -68,8 +70,13 @@ export class Status {
 
   /** What a person should look at, though the job processes. */
   warnings(): string[] {
-    const checkpoints = this.checkpoints?.warning(Date.now())
-    return checkpoints === undefined ? [] : [checkpoints]
+    const warnings = [this.checkpoints?.warning(Date.now()), this.elsewhere?.warning]
+    return warnings.filter(warning => warning !== undefined)
+  }
+
+  /** Some partition is not read since it is ahead of others. */
+  get holdsBack(): boolean {
+    return this.units.some(({ metrics }) => metrics.get("heldBack") > 0)
   }
 
   /** What lives, but does not get on, and why. */

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test"
-import { LaneMetrics, PHASES } from "@headrace/engine"
-import { Effect } from "effect"
+import { Elsewhere, GroupClocks, LaneMetrics, LogError, PHASES } from "@headrace/engine"
+import { Effect, Fiber } from "effect"
 import { Checkpoints } from "../src/checkpoints.ts"
 import { renderMetrics } from "../src/metrics.ts"
 import { Status } from "../src/status.ts"
@@ -102,6 +102,21 @@ test("a job is ready when every unit runs and nothing is waited for", () => {
   made.waiting.set("Kafka", "connection refused")
   made.units[2]?.metrics.set("phase", PHASES.indexOf("failed"))
   expect(made.reasons()).toEqual(["Kafka: connection refused", "table spend is failed"])
+})
+
+test("that partitions of other processes cannot be looked at is in the metrics and among the warnings", async () => {
+  const made = status()
+  const text = () => Effect.runPromise(renderMetrics(made))
+  expect(await text()).not.toContain("headrace_alignment_failed_looks_total")
+  const partitions = [{ topic: "t", partition: 0, group: 0, maxDriftMs: 1, idleMs: 1 }]
+  const clocks = GroupClocks.bufferOf(partitions, 1)
+  const marks = () => Effect.fail(new LogError("Retry", "no coordinator"))
+  made.elsewhere = new Elsewhere({ partitions, clocks, marks }, Date.now())
+  expect(made.warnings()).toEqual([])
+  const looks = Effect.runFork(made.elsewhere.run(() => made.holdsBack))
+  expect(await text()).toContain("headrace_alignment_failed_looks_total 1")
+  expect(made.warnings()).toEqual([expect.stringContaining("no coordinator")])
+  await Effect.runPromise(Fiber.interrupt(looks))
 })
 
 test("how checkpoints fare is in the metrics, where this process writes some", async () => {

@@ -1,6 +1,7 @@
 export { nowMs } from "./clock.ts"
 export * from "./job.ts"
-export { alignmentGroups } from "./lane/alignment.ts"
+export { type AlignedPartition, alignedPartitions } from "./lane/aligned.ts"
+export { Elsewhere } from "./lane/elsewhere.ts"
 export type { Halt } from "./lane/events.ts"
 export { GroupClocks } from "./lane/group-clocks.ts"
 export type { LaneHandle } from "./lane/interpreter.ts"

@@ -23,7 +23,7 @@ export interface WorkerTask {
   readonly digest: string
   /** How many partitions the job's topics have, where the process has just looked. */
   readonly topics?: ReadonlyMap<string, number>
-  /** What the lanes of a process share of their clocks, where the pipeline aligns sources: see `GroupClocks`. */
+  /** What the lanes of a process share of how far partitions are, where the pipeline aligns sources: see `GroupClocks`. */
   readonly clocks?: SharedArrayBuffer
   /** A lane that stays outside of its group until it is told to join, and follows what its predecessor owns. */
   readonly waits?: boolean

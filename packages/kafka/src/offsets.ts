@@ -10,10 +10,13 @@ import {
 import { Effect, type Scope } from "effect"
 import { marksOf } from "./committed.ts"
 import { everythingSettings, openConsumer, readerSettings, readRange } from "./committed-log.ts"
+import type { Consumer } from "./consumer.ts"
 import { attempt } from "./port-error.ts"
 import { rangeOf } from "./range.ts"
 
 const CALL_TIMEOUT_MS = 10_000
+/** Of what is of no use when it is old. */
+const LATEST_TIMEOUT_MS = 2_000
 
 /** A group's offsets through a consumer that never joins it: the broker takes commits of such a one while it is empty. */
 export const openOffsets = (
@@ -22,16 +25,21 @@ export const openOffsets = (
 ): Effect.Effect<GroupOffsets, LogError, Scope.Scope> =>
   Effect.gen(function* () {
     const consumer = yield* openConsumer(config, { ...readerSettings(config), "group.id": group })
-    const everything = yield* openConsumer(config, everythingSettings(config))
+    // Waits for no transaction that is pending.
+    const everything = yield* openConsumer(config, { ...everythingSettings(config), "group.id": group })
     const range: GroupOffsets["range"] = partition => rangeOf(everything, consumer, partition)
-    const marks: GroupOffsets["marks"] = partitions =>
-      Effect.flatMap(
-        attempt("read committed offsets", () => consumer.committed(partitions, CALL_TIMEOUT_MS)),
-        marksOf
-      )
+    const marksBy =
+      (asked: Consumer, timeoutMs: number): GroupOffsets["marks"] =>
+      partitions =>
+        Effect.flatMap(
+          attempt("read committed offsets", () => asked.committed(partitions, timeoutMs)),
+          marksOf
+        )
+    const marks = marksBy(consumer, CALL_TIMEOUT_MS)
     return {
       range,
       marks,
+      latest: marksBy(everything, LATEST_TIMEOUT_MS),
       committed: partitions => Effect.map(marks(partitions), found => found.map(mark => mark?.offset)),
       commit: places => attempt(`commit offsets of the group ${group}`, () => consumer.commit(places, CALL_TIMEOUT_MS)),
       keys: (from, visit) =>

@@ -61,8 +61,9 @@ export type WatermarkOf<in A> = (record: A, timestamp: number) => number | undef
 
 /**
  * A partition whose watermark is further ahead than `maxDrift` of the least one in its group is not read until that has
- * followed. All partitions that lanes of one process read are compared; those without records for the `idleTimeout` (5
- * seconds, if there is none) are not waited for. Results do not depend on it.
+ * followed. All partitions of the job are compared, also across processes, as of what is committed there. Those without records for the
+ * `idleTimeout` (5 seconds, if there is none) are not waited for, nor those of another process that have not moved for as long, and 5
+ * seconds at least. Results do not depend on it.
  */
 export interface AlignmentOptions {
   /** In event time. */

@@ -12,6 +12,20 @@ interface Entry {
   readonly txn: Txn | undefined
 }
 
+/** An offset of a group, and what is to stand beside it. */
+export interface CommittedOffset {
+  readonly name: string
+  readonly offset: number
+  readonly metadata?: string
+}
+
+/** The same, with the place of its record in the offsets topic. */
+interface Kept {
+  readonly offset: number
+  readonly metadata: string
+  readonly place: number
+}
+
 /** A transaction as the coordinator knows it. Its end is decided first; the markers follow one by one. */
 export interface Txn {
   readonly transactionalId: string
@@ -20,8 +34,8 @@ export interface Txn {
   readonly partitions: Set<Partition>
   /** Partitions whose marker is still to be written. */
   readonly unmarked: Set<Partition>
-  /** Pending offsets by `topic/partition`, with the place of their record in the offsets topic. */
-  readonly offsets: Map<string, { readonly offset: number; readonly place: number }>
+  /** Pending offsets by `topic/partition`. */
+  readonly offsets: Map<string, Kept>
   offsetsPending: boolean
 }
 
@@ -85,7 +99,7 @@ export class Log {
   readonly topics = new Map<string, Partition[]>()
   readonly ending = new Set<Txn>()
   private readonly ids = new Map<string, Coordinated>()
-  readonly offsets = new Map<string, { readonly offset: number; readonly place: number }>()
+  readonly offsets = new Map<string, Kept>()
   private place = 0
 
   create(topic: string, partitions: number): void {
@@ -126,10 +140,10 @@ export class Log {
     to.append(record, txn)
   }
 
-  addOffsets(id: string, epoch: number, offsets: readonly { name: string; offset: number }[], now: number): void {
+  addOffsets(id: string, epoch: number, offsets: readonly CommittedOffset[], now: number): void {
     const txn = this.joined(id, epoch, now)
     txn.offsetsPending = true
-    for (const { name, offset } of offsets) txn.offsets.set(name, { offset, place: this.place++ })
+    for (const one of offsets) txn.offsets.set(one.name, this.kept(one))
   }
 
   end(id: string, epoch: number, outcome: "commit" | "abort"): void {
@@ -165,8 +179,13 @@ export class Log {
   }
 
   /** Committed at once, in no transaction. */
-  commitOffsets(offsets: readonly { name: string; offset: number }[]): void {
-    for (const { name, offset } of offsets) this.offsets.set(name, { offset, place: this.place++ })
+  commitOffsets(offsets: readonly CommittedOffset[]): void {
+    for (const one of offsets) this.offsets.set(one.name, this.kept(one))
+  }
+
+  /** Each commit stands for what is beside it, too: without it there is nothing. */
+  private kept({ offset, metadata = "" }: CommittedOffset): Kept {
+    return { offset, metadata, place: this.place++ }
   }
 
   private markOffsets(txn: Txn): void {

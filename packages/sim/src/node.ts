@@ -2,6 +2,8 @@ import type { RecordEncoder } from "@headrace/core"
 import {
   changelogName,
   checkpointAll,
+  Elsewhere,
+  GroupClocks,
   type Halt,
   inputTopics,
   type JobConfig,
@@ -19,6 +21,7 @@ import {
 import { Effect, type Fiber, type Schema } from "effect"
 import type { Plan } from "headrace"
 import { controlDecoder, eventDecoder, jsonDecoder, jsonEncoder } from "./codec.ts"
+import { Drift } from "./drift.ts"
 import {
   Alignment,
   type Command,
@@ -43,7 +46,7 @@ import { CONTROL } from "./pipelines.ts"
 import { SimProducer } from "./producer.ts"
 import { SimSource } from "./source.ts"
 import { SpillDisk } from "./spill.ts"
-import { changelogReader, storeServices } from "./store.ts"
+import { changelogReader, groupOffsets, storeServices } from "./store.ts"
 import { APP, type CallOptions, type World } from "./world.ts"
 
 const MAX_BUFFERED_BYTES = 2_000
@@ -112,6 +115,8 @@ export class Node {
   closed = false
   checkpointing = false
   following = false
+  /** It looks how far partitions of other processes are. */
+  looking = false
   /** How far its machine's wall clock is off, in ms. */
   private skew: number
   private readonly world: World
@@ -119,6 +124,10 @@ export class Node {
   private readonly job: JobConfig
   private readonly lane: Lane
   private readonly followers: Followers
+  private readonly elsewhere: Elsewhere | undefined
+  private readonly drift: Drift
+  /** Calls that move partitions, which are under way. */
+  private moving = 0
   private readonly orders: Event[] = []
   private readonly producers: readonly [SimProducer, SimProducer]
   private readonly metrics: LaneMetrics
@@ -149,6 +158,13 @@ export class Node {
       wanted: Effect.sync(() => this.others())
     })
     this.metrics = parts.metrics
+    const { aligned } = world
+    const clocks = world.apart ? GroupClocks.bufferOf(aligned, 1) : world.clocks
+    this.drift = new Drift(world, this.name)
+    if (world.apart && aligned.length > 0) {
+      const marks = this.drift.over(groupOffsets(world, this).latest)
+      this.elsewhere = new Elsewhere({ partitions: aligned, clocks, marks }, this.wallClock)
+    }
     this.lane = new Lane({
       pace: new Pace({
         intervalMs: this.job.commitIntervalMs,
@@ -164,7 +180,7 @@ export class Node {
       topic: id => inputTopics(plan, APP)[id]!,
       makeTask: (partition, outputs) => this.followers.take(partition, outputs) ?? fresh(partition, outputs),
       memory: parts.memory,
-      alignment: new Alignment(plan, slot, world.clocks),
+      alignment: new Alignment(aligned, world.apart ? 0 : slot, clocks),
       changelogTopic: topic => topics.indexOf(changelogName(APP, topic)),
       clock: parts.clock,
       metrics: parts.metrics
@@ -245,6 +261,26 @@ export class Node {
     world.fork(this, `${name} followed`, storeServices(world, this), this.followers.look(), done, done)
   }
 
+  /** Partitions of other processes are aligned with its own. */
+  get aligns(): boolean {
+    return this.elsewhere !== undefined
+  }
+
+  /** One look at how far those are. */
+  look(): void {
+    this.looking = true
+    const done = () => {
+      this.looking = false
+    }
+    const { world, name } = this
+    const looked = this.elsewhere!.look(world.now, this.wallClock)
+    world.fork(this, `${name} looked elsewhere`, world.services(this), looked, done, done)
+  }
+
+  private get wallClock(): number {
+    return this.world.now + this.skew
+  }
+
   private others(): readonly TopicPartition[] {
     const owned = new Set(this.lane.owned.map(nameOf))
     return this.world.consumed().filter(one => !owned.has(nameOf(one)))
@@ -279,8 +315,9 @@ export class Node {
   private step(event: Event): readonly Command[] {
     const repeats = this.metrics.get("repeats")
     const heldBack = this.metrics.get("heldBack")
+    if (event.type === "polled" && this.moving === 0 && !this.lane.halting) this.drift.polled(this.lane)
     try {
-      const commands = this.lane.step(event, this.world.now, this.world.now + this.skew)
+      const commands = this.lane.step(event, this.world.now, this.wallClock)
       if (this.metrics.get("repeats") > repeats) this.world.inject("transactions repeated")
       if (this.metrics.get("heldBack") > heldBack) this.world.inject("partition held back")
       if (event.type === "committed" && this.source.arriving) this.world.inject("committed beside a restore")
@@ -309,6 +346,14 @@ export class Node {
       const task = command.type === "restore" ? { task: command.task } : {}
       const type = command.type === "commit" && world.sabotage === "unknownRepeated" ? "sendOffsets" : command.type
       this.feed({ type: "failed", command: type, error, ...turn, ...task })
+    }
+    const move = (run: () => void): void => {
+      this.moving++
+      const moved = () => {
+        this.moving--
+        run()
+      }
+      call(moved)
     }
     const call = (run: () => void, options: CallOptions = {}): void => {
       world.call(this, `${this.name} ${command.type}`, () => this.guarded(run, failed), options)
@@ -366,17 +411,17 @@ export class Node {
         return
       case "take":
       case "pause":
-        return call(() => {
+        return move(() => {
           source[command.type](command.tasks)
           this.feed({ type: "held", tasks: command.tasks })
         })
       case "seek":
-        return call(() => {
+        return move(() => {
           source.place(command.positions)
           this.feed({ type: "sought" })
         })
       case "unassign":
-        return call(() => {
+        return move(() => {
           source.unassign(command.partitions)
           this.feed({ type: "unassigned" })
         })

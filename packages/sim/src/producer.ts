@@ -1,4 +1,4 @@
-import { exchangeName, LogError, type LogFailure, OUTPUT_STRIDE, type Outputs, type Position } from "@headrace/engine"
+import { exchangeName, LogError, type LogFailure, OUTPUT_STRIDE, type Outputs, type Place } from "@headrace/engine"
 import { readHeader, WATERMARK } from "./engine.ts"
 import { type LogRecord, nameOf, type Partition } from "./log.ts"
 import type { SimSource } from "./source.ts"
@@ -164,17 +164,12 @@ export class SimProducer {
     )
   }
 
-  sendOffsets(
-    offsets: readonly Position[],
-    source: SimSource,
-    done: () => void,
-    failed: (error: LogError) => void
-  ): void {
+  sendOffsets(offsets: readonly Place[], source: SimSource, done: () => void, failed: (error: LogError) => void): void {
     const { world, id } = this
     if (world.sabotage === "offsetsNotSent") return void world.call(this.owner, `${id} no offsets`, done)
     this.member ??= source.metadata()
     const metadata = world.sabotage === "staleMember" ? this.member : source.metadata()
-    const all = offsets.map(one => ({ name: nameOf(one), offset: one.offset }))
+    const all = offsets.map(one => ({ ...one, name: nameOf(one) }))
     this.confirm = () => {
       for (const { name, offset } of all) source.committed.set(name, offset)
     }

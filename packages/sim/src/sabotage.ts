@@ -53,6 +53,8 @@ const BROKEN = {
   savepointInFlight: /stage .*: event \d+ never crossed/,
   /** The changelog is trimmed up to the newest checkpoint, not up to the oldest that is retained. */
   trimmedTooFar: /begins at \d+, (but|after) the newest usable checkpoint/,
+  /** What stands beside committed offsets does not come back: nobody knows what partitions of other processes have come to. */
+  besideLost: /reads \S+ on, ahead of/,
   /** A plan is taken for committed before it is: the insert may come first. */
   planNotAwaited: /everything before offset \d+ is in the table|the table holds rows up to/,
   /** The table does not remember the tokens of its blocks. */
@@ -70,6 +72,7 @@ const SOONEST_IN: { readonly [sabotage in Sabotage]?: Shape } = {
   watermarkOutside: "crossing",
   watermarkOfOne: "crossing",
   savepointInFlight: "crossing",
+  besideLost: "aligned",
   planNotAwaited: "table",
   noDedupToken: "table",
   ledgerIgnored: "table",

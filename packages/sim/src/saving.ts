@@ -242,6 +242,7 @@ export class Saving {
         sources.some(({ survey }) => survey !== undefined) ? "savepoint restored elsewhere" : "savepoint restored"
       )
       world.group.reads(world.consumed())
+      world.align(plan)
       if (this.moves) this.job.inputs.moved()
       this.job.inputs.paused = false
       this.end()

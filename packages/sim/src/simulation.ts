@@ -312,6 +312,8 @@ class Simulation {
         list.push({ label: `checkpoint ${node.name}`, weight: 0.3, run: () => node.checkpoint() })
       if (starting && world.standby && !node.following)
         list.push({ label: `follow ${node.name}`, weight: 0.3, run: () => node.follow() })
+      if (node.aligns && !node.looking)
+        list.push({ label: `look elsewhere ${node.name}`, weight: 0.3, run: () => node.look() })
     }
   }
 

@@ -156,28 +156,37 @@ const newest = (world: World, { topic, partition }: TopicPartition): number | un
   return Number.parseInt(name.slice(name.lastIndexOf("/") + 1), 10)
 }
 
-/** Of the lanes' group: they write nothing beside them. */
-const committed = (world: World, owner: object, partitions: readonly TopicPartition[]) =>
-  world.remote(
-    owner,
-    `committed ${partitions.map(nameOf)}`,
-    () => Effect.sync(() => partitions.map(one => world.remembered.get(nameOf(one))?.offset)),
-    { ready: () => !partitions.some(one => world.log.unstable(nameOf(one))) }
-  )
+/** Of the lanes' group, as its coordinator knows them at the moment. */
+const marksOf = (world: World, partitions: readonly TopicPartition[]) =>
+  partitions.map(({ topic, partition }) => {
+    const kept = world.remembered.get(nameOf({ topic, partition }))
+    return kept && { topic, partition, offset: kept.offset, metadata: kept.metadata }
+  })
+
+const stableMarks = (world: World, owner: object, partitions: readonly TopicPartition[]) =>
+  world.remote(owner, `committed ${partitions.map(nameOf)}`, () => Effect.sync(() => marksOf(world, partitions)), {
+    ready: () => !partitions.some(one => world.log.unstable(nameOf(one)))
+  })
 
 /** The lanes' group from outside. */
-const groupOffsets = (world: World, owner: object): GroupOffsets => ({
-  marks: partitions =>
-    Effect.map(committed(world, owner, partitions), found =>
-      found.map((offset, i) => (offset === undefined ? undefined : { ...partitions[i]!, offset, metadata: "" }))
+export const groupOffsets = (world: World, owner: object): GroupOffsets => ({
+  marks: partitions => stableMarks(world, owner, partitions),
+  latest: partitions =>
+    world.remote(owner, `latest ${partitions.map(nameOf)}`, () =>
+      world.random.chance(world.faults.fail)
+        ? Effect.fail(new LogError("Retry", "simulated failure of reading committed offsets"))
+        : Effect.sync(() => {
+            const marks = marksOf(world, partitions)
+            return world.sabotage === "besideLost" ? marks.map(mark => mark && { ...mark, metadata: "" }) : marks
+          })
     ),
-  committed: partitions => committed(world, owner, partitions),
+  committed: partitions => Effect.map(stableMarks(world, owner, partitions), found => found.map(mark => mark?.offset)),
   commit: positions =>
     world.remote(owner, "commit offsets", () =>
       world.group.members.size > 0
         ? Effect.fail(new LogError("Stop", "the group has members"))
         : Effect.sync(() => {
-            world.log.commitOffsets(positions.map(one => ({ name: nameOf(one), offset: one.offset })))
+            world.log.commitOffsets(positions.map(one => ({ ...one, name: nameOf(one) })))
           })
     ),
   range: partition =>

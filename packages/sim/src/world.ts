@@ -1,5 +1,6 @@
 import {
-  alignmentGroups,
+  type AlignedPartition,
+  alignedPartitions,
   changelogName,
   exchangeTopics,
   GroupClocks,
@@ -89,6 +90,7 @@ export const FAULTS = [
   "transactions repeated",
   "committed beside a restore",
   "partition held back",
+  "partition held back for another process",
   "savepoint restored",
   "savepoint restored elsewhere",
   "savepoint beside the job"
@@ -116,8 +118,12 @@ export class World {
   readonly standby: boolean
   /** Event time has come to its end in all stages: windows that were open are out. */
   drained = false
-  /** Lanes align by it, as those of one process do; where the plan has groups. */
-  clocks = GroupClocks.bufferOf(0, 0)
+  /** Each lane is a process of its own: they align by what stands beside committed offsets, not by memory that they share. */
+  readonly apart: boolean
+  /** The plan's aligned partitions. */
+  aligned: readonly AlignedPartition[] = []
+  /** Lanes of one process align by it. */
+  clocks = GroupClocks.bufferOf([], 0)
   /** Where the plan has a table. */
   warehouse: Warehouse | undefined
   readonly violations: string[] = []
@@ -141,6 +147,7 @@ export class World {
     this.random = new Random(seed)
     this.stateBytes = [0, Number.POSITIVE_INFINITY, 20_000, Number.POSITIVE_INFINITY][seed % 4]!
     this.standby = seed % 4 < 2
+    this.apart = seed % 8 < 6
     this.sabotage = sabotage
     this.print = print
     this.log.create(SOURCE, this.random.int(1, 3))
@@ -181,7 +188,6 @@ export class World {
 
   /** Makes the topics of a plan, and lets the lanes' group read those that it reads. */
   open(plan: Plan): void {
-    this.clocks = GroupClocks.bufferOf(alignmentGroups(plan).length, MAX_LANES)
     const { log, group } = this
     for (const topic of sourceTopics(plan).filter(topic => topic !== SOURCE)) {
       log.create(topic, this.random.int(1, 3))
@@ -195,6 +201,17 @@ export class World {
     }
     for (const topic of sinkTopics(plan)) log.create(topic, OUTPUT_PARTITIONS)
     for (const topic of inputTopics(plan, APP)) log.create(changelogName(APP, topic), log.topics.get(topic)!.length)
+    this.align(plan)
+  }
+
+  /** Nobody has said what partitions have come to. Once the topics are there, and again when they were made anew. */
+  align(plan: Plan): void {
+    this.aligned = alignedPartitions(plan, new Map(this.sourceTopics.map(topic => [topic, this.countOf(topic)])))
+    this.clocks = GroupClocks.bufferOf(this.aligned, MAX_LANES)
+  }
+
+  private countOf(topic: string): number {
+    return this.log.topics.get(topic)!.length
   }
 
   /** Nothing goes wrong any more. */

@@ -1,9 +1,10 @@
 /** Partitions that run ahead of others in event time are not read until these have followed. */
 import { expect, test } from "bun:test"
-import { alignmentGroups, GroupClocks } from "@headrace/engine"
+import { Elsewhere, GroupClocks, LogError, type Mark, type TopicPartition } from "@headrace/engine"
+import { Effect, Fiber } from "effect"
 import { explain, Pipeline, Sink, Source, toPlan } from "headrace"
 import { EventSchema, SOURCE } from "../src/pipelines.ts"
-import { Bench } from "./bench.ts"
+import { alignedIn, Bench } from "./bench.ts"
 
 const IDLE_MS = 100
 const TRANSACTION = ["produce", "flush", "sendOffsets", "commit"] as const
@@ -125,8 +126,8 @@ test("where a job comes to rest, event time ends in what is paused, too", () => 
 })
 
 test("lanes of a process wait for each other, but not for one that has fallen silent", () => {
-  const clocks = GroupClocks.bufferOf(alignmentGroups(plan).length, 2)
-  const other = new GroupClocks(1, 1, clocks)
+  const clocks = GroupClocks.bufferOf(alignedIn(plan), 2)
+  const other = new GroupClocks(alignedIn(plan), 1, clocks)
   const bench = new Bench(plan, undefined, clocks).run()
   other.say(0, 5_000, bench.wallClock)
   bench.feed([event(1, 10_000)])
@@ -144,6 +145,201 @@ test("lanes of a process wait for each other, but not for one that has fallen si
   bench.wallClock += 5_001
   bench.feed([])
   expect(bench.waits("seek")).toBe(true)
+})
+
+/** A lane that has partition 0, and what stands beside the offsets of the two that others have. */
+class Apart {
+  readonly clocks = GroupClocks.bufferOf(alignedIn(plan), 1)
+  readonly bench: Bench
+  readonly elsewhere: Elsewhere
+  /** What was asked for at the last look. */
+  asked: readonly number[] = []
+  private readonly marks = new Map<number, Mark>()
+  private offset = 0
+
+  constructor() {
+    this.bench = new Bench(plan, undefined, this.clocks)
+    const options = { partitions: alignedIn(plan), clocks: this.clocks, marks: this.latest }
+    this.elsewhere = new Elsewhere(options, this.bench.wallClock)
+    this.bench.run()
+  }
+
+  readonly latest = (partitions: readonly TopicPartition[]) =>
+    Effect.sync(() => {
+      this.asked = partitions.map(({ partition }) => partition)
+      return this.asked.map(partition => this.marks.get(partition))
+    })
+
+  /** Its process commits that it has come to this. */
+  commit(partition: number, metadata: string): void {
+    this.marks.set(partition, { topic: SOURCE, partition, offset: ++this.offset, metadata })
+  }
+
+  look(): void {
+    Effect.runSync(this.elsewhere.look(this.bench.now, this.bench.wallClock))
+  }
+
+  /** Time goes by in which the lane finds nothing to read. */
+  pass(ms: number): void {
+    this.bench.now += ms
+    this.bench.wallClock += ms
+    this.look()
+    this.bench.feed([])
+  }
+
+  /** The lane reads a record of its partition, and does what follows. */
+  read(id: number, at: number): void {
+    this.bench.feed([event(id, at)])
+    this.bench.settle(["pause", ...TRANSACTION])
+  }
+
+  get held(): boolean {
+    return heldBack(this.bench) === 1
+  }
+}
+
+const SILENT_MS = 5_001
+
+test("what a partition has come to stands beside its committed offset", () => {
+  const bench = new Bench(plan).run()
+  bench.feed([event(1, 10_000)])
+  bench.now += 60
+  bench.feed([])
+  bench.settle(["produce", "flush"])
+  expect(bench.waiting("sendOffsets").offsets).toEqual([
+    { topic: SOURCE, partition: 0, offset: 1, metadata: "watermark=9999" }
+  ])
+})
+
+test("a partition of another process is waited for, by what stands beside its offset, and not once it has followed", () => {
+  const apart = new Apart()
+  apart.commit(1, "watermark=5000")
+  apart.commit(2, "watermark=50000")
+  apart.look()
+  apart.read(1, 10_000)
+  expect(apart.held).toBe(true)
+  apart.commit(1, "watermark=8998")
+  apart.pass(100)
+  expect(apart.held).toBe(true)
+  apart.commit(1, "watermark=8999")
+  apart.pass(100)
+  expect(apart.held).toBe(false)
+  expect(apart.bench.waiting("seek").positions).toEqual([{ topic: SOURCE, partition: 0, offset: 1 }])
+  // Its own it knows better.
+  expect(apart.asked).toEqual([1, 2])
+})
+
+test("before the first look nothing is known of others, and they are waited for; but not for ever", () => {
+  const apart = new Apart()
+  apart.read(1, 10_000)
+  expect(apart.held).toBe(true)
+  apart.bench.wallClock += SILENT_MS
+  apart.bench.feed([])
+  expect(apart.held).toBe(false)
+})
+
+test("a partition that has never been committed is waited for until it would have had the time", () => {
+  const apart = new Apart()
+  apart.commit(2, "watermark=50000")
+  apart.look()
+  apart.read(1, 10_000)
+  expect(apart.held).toBe(true)
+  apart.pass(SILENT_MS)
+  expect(apart.held).toBe(false)
+})
+
+test("one of another process that does not move is not waited for, until it moves again", () => {
+  const apart = new Apart()
+  apart.commit(1, "watermark=5000")
+  apart.commit(2, "watermark=50000")
+  apart.look()
+  apart.read(1, 10_000)
+  for (let i = 0; i < 6; i++) {
+    apart.commit(1, `watermark=${5_000 + i}`)
+    apart.pass(1_000)
+  }
+  expect(apart.held).toBe(true)
+  apart.pass(1_000)
+  apart.pass(SILENT_MS)
+  expect(apart.held).toBe(false)
+  apart.bench.settle(["seek"])
+  apart.commit(1, "watermark=5006")
+  apart.pass(100)
+  expect(apart.held).toBe(true)
+})
+
+test("one that is held back elsewhere does not move either, and is waited for once it is the one behind", () => {
+  const apart = new Apart()
+  apart.commit(1, "watermark=5000")
+  apart.commit(2, "watermark=7000")
+  apart.look()
+  apart.read(1, 10_000)
+  for (let i = 0; i < 6; i++) {
+    apart.commit(1, `watermark=${5_000 + i}`)
+    apart.pass(1_000)
+  }
+  apart.pass(1_000)
+  apart.pass(SILENT_MS)
+  // The first one is silent now, and the second has its time to go on.
+  expect(apart.held).toBe(true)
+  apart.commit(2, "watermark=8999")
+  apart.pass(100)
+  expect(apart.held).toBe(false)
+})
+
+test("whoever commits a partition and says nothing beside it is of an older version, and is not waited for", () => {
+  const apart = new Apart()
+  apart.commit(1, "")
+  apart.commit(2, "watermark=50000")
+  apart.look()
+  apart.read(1, 10_000)
+  // It may have stood there before all was of this version.
+  expect(apart.held).toBe(true)
+  apart.commit(1, "")
+  apart.pass(100)
+  expect(apart.held).toBe(false)
+})
+
+test("a partition that goes to another process is waited for meanwhile, from where it stood", () => {
+  const apart = new Apart()
+  for (const partition of [1, 2]) apart.commit(partition, "watermark=50000")
+  apart.look()
+  const { bench } = apart
+  bench.assign(1)
+  bench.settle(["take", "restore", "seek"])
+  bench.feed([event(1, 5_000)], 1)
+  bench.settle(["pause"])
+  apart.read(2, 10_000)
+  bench.settle(["seek"])
+  expect(apart.held).toBe(true)
+  bench.change("revoke", [1])
+  bench.settle([...TRANSACTION, "unassign"])
+  bench.feed([])
+  expect(apart.held).toBe(true)
+  apart.commit(1, "watermark=4999")
+  apart.pass(100)
+  expect(apart.held).toBe(true)
+  apart.commit(1, "watermark=9000")
+  apart.pass(100)
+  expect(apart.held).toBe(false)
+})
+
+test("where others cannot be looked at it is said once, counted, and nobody waits for them for long", () => {
+  const apart = new Apart()
+  apart.commit(1, "watermark=5000")
+  apart.look()
+  apart.read(1, 10_000)
+  expect(apart.held).toBe(true)
+  const fails = () => Effect.fail(new LogError("Retry", "the coordinator is away"))
+  const { clocks, bench } = apart
+  const blind = new Elsewhere({ partitions: alignedIn(plan), clocks, marks: fails }, bench.wallClock)
+  const looks = Effect.runFork(blind.run(() => false))
+  expect(blind.failed).toBe(1)
+  expect(blind.warning).toContain("the coordinator is away")
+  Effect.runFork(Fiber.interrupt(looks))
+  bench.wallClock += SILENT_MS
+  bench.feed([])
+  expect(apart.held).toBe(false)
 })
 
 test("explain says which sources wait for each other", () => {

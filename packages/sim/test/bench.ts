@@ -1,4 +1,6 @@
 import {
+  type AlignedPartition,
+  alignedPartitions,
   type GroupChange,
   type LaneMetrics,
   LogError,
@@ -16,6 +18,12 @@ import { Alignment, type Command, type Event, Lane, makeTask, Pace, type Restore
 import { chainParts } from "../src/node.ts"
 import { type Ask, planOf, type Shape, SOURCE } from "../src/pipelines.ts"
 import { APP, World } from "../src/world.ts"
+
+const PARTITIONS = 3
+
+/** What a plan aligns, where its source has a few partitions. */
+export const alignedIn = (plan: Plan): readonly AlignedPartition[] =>
+  alignedPartitions(plan, new Map(sourceTopics(plan).map(topic => [topic, PARTITIONS])))
 
 /** A lane whose commands are answered by hand, one at a time and in any order. */
 export class Bench {
@@ -49,7 +57,7 @@ export class Bench {
       topic: () => sourceTopics(plan)[0]!,
       makeTask: (partition, outputs) => makeTask(parts, partition, outputs),
       memory: parts.memory,
-      alignment: new Alignment(plan, 0, clocks),
+      alignment: new Alignment(alignedIn(plan), 0, clocks),
       changelogTopic: () => topics.length - 1,
       clock: parts.clock,
       metrics: parts.metrics

@@ -1,12 +1,9 @@
 import { Idleness, NO_WATERMARK, WatermarkCombiner } from "@headrace/core"
-import type { Plan, SourceNode } from "headrace"
 import type { LaneMetrics } from "../metrics.ts"
-import { of } from "../names.ts"
 import type { Task } from "../task/task.ts"
+import { type AlignedPartition, besideOffset } from "./aligned.ts"
 import { GroupClocks } from "./group-clocks.ts"
 
-/** Where a source has no idle time-out: a partition without records for as long is not waited for. */
-const IDLE_MS = 5_000
 /** Nothing of the group is here, or all of it is idle. */
 const NOTHING_TO_WAIT_FOR = Number.POSITIVE_INFINITY
 
@@ -16,11 +13,6 @@ export interface Aligned {
   readonly caughtUp: readonly Task[]
 }
 
-/** The alignment groups of a pipeline: their numbers are places in it. */
-export const alignmentGroups = (plan: Plan): readonly string[] => [
-  ...new Set(of(plan, "source").flatMap(({ alignment }) => (alignment === undefined ? [] : [alignment.group])))
-]
-
 /**
  * Which of a lane's partitions are too far ahead of the others in their group, by event time. The one that is furthest behind
  * never is: so there always is one that is read, or that is idle soon and not waited for any more.
@@ -28,14 +20,19 @@ export const alignmentGroups = (plan: Plan): readonly string[] => [
 export class Alignment {
   private readonly groups: readonly Group[]
   private readonly clocks: GroupClocks
+  private readonly topics: ReadonlySet<string>
 
-  /** `lane`: its number among those that share `clocks`. Without them it is by itself. */
-  constructor(plan: Plan, lane?: number, clocks?: SharedArrayBuffer) {
-    const sources = of(plan, "source")
-    this.groups = alignmentGroups(plan).map(
-      name => new Group(sources.filter(({ alignment }) => alignment?.group === name))
-    )
-    this.clocks = new GroupClocks(this.groups.length, lane, clocks)
+  /** `partitions`: all of the job. `lane`: its number among those that share `clocks`. Without them it is by itself. */
+  constructor(partitions: readonly AlignedPartition[], lane = 0, clocks?: SharedArrayBuffer) {
+    this.clocks = new GroupClocks(partitions, lane, clocks)
+    const groups = new Set(partitions.map(({ group }) => group))
+    this.groups = Array.from(groups, group => new Group(group, partitions, this.clocks))
+    this.topics = new Set(partitions.map(({ topic }) => topic))
+  }
+
+  /** What is to stand beside the committed offset of a partition: other processes go by it. */
+  beside(task: Task): string | undefined {
+    return this.topics.has(task.topic) ? besideOffset(task.watermark()) : undefined
   }
 
   /**
@@ -53,10 +50,10 @@ export class Alignment {
     const ahead: Task[] = []
     const caughtUp: Task[] = []
     let held = 0
-    for (const [number, group] of this.groups.entries()) {
+    for (const group of this.groups) {
       const own = group.look(all, isHeld, now)
-      this.clocks.say(number, own, wallClock)
-      const least = Math.min(own, this.clocks.others(number, wallClock))
+      this.clocks.say(group.number, own, wallClock)
+      const least = Math.min(own, this.clocks.others(group.number, wallClock))
       for (const task of group.tasks) {
         const isAhead = task.watermark() - least > group.driftOf(task)
         if (isAhead) held++
@@ -73,9 +70,12 @@ export class Alignment {
   }
 }
 
-/** The lane's partitions of the sources of a group. */
+/** The lane's partitions of a group. */
 class Group {
-  private readonly sources: ReadonlyMap<string, SourceNode>
+  readonly number: number
+  private readonly clocks: GroupClocks
+  /** By topic: its first partition, and the number of that. */
+  private readonly topics = new Map<string, { readonly first: AlignedPartition; readonly number: number }>()
   private readonly combiner = new WatermarkCombiner<Task>({
     watermark: watermark => {
       this.reached = watermark
@@ -92,8 +92,12 @@ class Group {
   private reached = NO_WATERMARK
   private isIdle = false
 
-  constructor(sources: readonly SourceNode[]) {
-    this.sources = new Map(sources.map(source => [source.topic, source]))
+  /** `partitions`: also those of other groups. */
+  constructor(number: number, partitions: readonly AlignedPartition[], clocks: GroupClocks) {
+    this.number = number
+    this.clocks = clocks
+    for (const [at, first] of partitions.entries())
+      if (first.group === number && first.partition === 0) this.topics.set(first.topic, { first, number: at })
   }
 
   get tasks(): readonly Task[] {
@@ -101,19 +105,19 @@ class Group {
   }
 
   driftOf(task: Task): number {
-    return this.sources.get(task.topic)!.alignment!.maxDriftMs
+    return this.topics.get(task.topic)!.first.maxDriftMs
   }
 
   /** How far they have come together. */
   look(all: readonly Task[], isHeld: (task: Task) => boolean, now: number): number {
     const { combiner, positions } = this
-    const tasks = all.filter(({ topic }) => this.sources.has(topic))
-    for (const task of this.tasks) if (!tasks.includes(task)) combiner.remove(task)
+    const tasks = all.filter(({ topic }) => this.topics.has(topic))
+    for (const task of this.tasks) if (!tasks.includes(task)) this.remove(task)
     for (const task of tasks) {
       const before = positions.get(task)
       const position = task.nextOffset()
       positions.set(task, position)
-      if (before === undefined) combiner.add(task, task, new Idleness(this.idleMsOf(task)))
+      if (before === undefined) this.add(task)
       // One that is not read cannot show that it has records.
       if (before !== position || isHeld(task)) combiner.observe(task)
     }
@@ -121,7 +125,17 @@ class Group {
     return tasks.length === 0 || this.isIdle ? NOTHING_TO_WAIT_FOR : this.reached
   }
 
-  private idleMsOf({ topic }: Task): number {
-    return this.sources.get(topic)!.idleTimeoutMs ?? IDLE_MS
+  private add(task: Task): void {
+    this.combiner.add(task, task, new Idleness(this.topics.get(task.topic)!.first.idleMs))
+    this.clocks.take(this.numberOf(task))
+  }
+
+  private remove(task: Task): void {
+    this.combiner.remove(task)
+    this.clocks.leave(this.numberOf(task), task.watermark())
+  }
+
+  private numberOf({ topic, partition }: Task): number {
+    return this.topics.get(topic)!.number + partition
   }
 }

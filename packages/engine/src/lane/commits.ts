@@ -1,5 +1,5 @@
 import type { LaneMetrics } from "../metrics.ts"
-import type { Position } from "../ports/log.ts"
+import type { Place } from "../ports/log.ts"
 import { Outputs } from "../task/outputs.ts"
 import type { Command, Turn } from "./events.ts"
 import { Transaction } from "./transaction.ts"
@@ -74,7 +74,7 @@ export class Commits {
   }
 
   /** Fixes the open transaction with these offsets; the next one opens on the other producer. */
-  seal(offsets: readonly Position[], now: number): void {
+  seal(offsets: readonly Place[], now: number): void {
     this.collect(now)
     this.open.offsets = offsets
     this.open.stage = "producing"

@@ -1,4 +1,4 @@
-import type { Batch, GroupChange, LogError, Position, TopicPartition } from "../ports/log.ts"
+import type { Batch, GroupChange, LogError, Place, Position, TopicPartition } from "../ports/log.ts"
 import type { Restored } from "../recovery/restore.ts"
 import type { Outputs } from "../task/outputs.ts"
 import type { Task, TaskMatch } from "../task/task.ts"
@@ -52,7 +52,7 @@ export type Command =
   | { readonly type: "process" }
   | { readonly type: "produce"; readonly turn: Turn; readonly begin: boolean; readonly outputs: Outputs }
   | { readonly type: "flush"; readonly turn: Turn }
-  | { readonly type: "sendOffsets"; readonly turn: Turn; readonly offsets: readonly Position[] }
+  | { readonly type: "sendOffsets"; readonly turn: Turn; readonly offsets: readonly Place[] }
   | { readonly type: "commit"; readonly turn: Turn }
   /** Aborts what is open under this producer's id and makes it usable again, however long that takes. */
   | { readonly type: "initialise"; readonly turn: Turn }

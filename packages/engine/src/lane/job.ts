@@ -31,6 +31,7 @@ import { StateMemory } from "../task/memory.ts"
 import type { TaskParts } from "../task/partition-task.ts"
 import { structuralDecoder, structuralEncoder } from "../task/structural.ts"
 import type { Task } from "../task/task.ts"
+import { alignedPartitions } from "./aligned.ts"
 import { Alignment } from "./alignment.ts"
 import { type LaneHandle, MAX_POLL_RECORDS, runLane } from "./interpreter.ts"
 import { Lane } from "./lane.ts"
@@ -59,7 +60,7 @@ export interface LaneJob {
   readonly metrics: LaneMetrics
   /** How many partitions the job's topics have, where that is known already. */
   readonly topics?: ReadonlyMap<string, number>
-  /** How far the lanes of this process have come, see `GroupClocks`. Without it the lane aligns its own partitions only. */
+  /** How far partitions have come, see `GroupClocks`. Without it the lane aligns its own partitions only. */
   readonly clocks?: SharedArrayBuffer
   /** The lane stays outside of its group until this ends, and follows what its predecessor owns. */
   readonly admitted?: Effect.Effect<void>
@@ -123,7 +124,7 @@ export const runLaneJob = (
         topic: source.topic,
         makeTask: standby.makeTask,
         memory,
-        alignment: new Alignment(plan, options.lane, options.clocks),
+        alignment: new Alignment(alignedPartitions(plan, topics), options.lane, options.clocks),
         changelogTopic: topic => written.indexOf(changelogName(job.app, topic)),
         clock,
         metrics

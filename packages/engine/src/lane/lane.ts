@@ -3,6 +3,7 @@ import {
   type Batch,
   type GroupChange,
   type LogError,
+  type Place,
   type Position,
   type TopicPartition,
   TRANSACTION_TIMEOUT_MS
@@ -340,12 +341,14 @@ export class Lane {
    * empty one (rules 2 and 3).
    */
   private seal(): void {
-    const offsets: Position[] = []
+    const { alignment } = this.options
+    const offsets: Place[] = []
     for (const task of this.tasks.all()) {
       if (!task.touched()) continue
       const offset = task.committable()
       this.changelog.write(task, offset, this.commits.outputs, this.options.changelogTopic(task.topic))
-      offsets.push({ topic: task.topic, partition: task.partition, offset })
+      const metadata = alignment.beside(task)
+      offsets.push({ topic: task.topic, partition: task.partition, offset, ...(metadata && { metadata }) })
     }
     this.tasks.sealed()
     this.commits.seal(offsets, this.now)

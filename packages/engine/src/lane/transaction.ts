@@ -1,4 +1,4 @@
-import type { Position } from "../ports/log.ts"
+import type { Place } from "../ports/log.ts"
 import type { Outputs } from "../task/outputs.ts"
 import type { Turn } from "./events.ts"
 
@@ -19,7 +19,7 @@ export class Transaction {
   calling = false
   /** In ms; -1 before. From then on the transaction time-out runs. */
   begunAt = -1
-  offsets: readonly Position[] = []
+  offsets: readonly Place[] = []
   /** When the first record or output came in, in ms; -1 while it is empty. */
   since = -1
   sealedAt = 0

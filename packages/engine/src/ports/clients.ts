@@ -1,6 +1,6 @@
 import { Context, type Effect, type Scope } from "effect"
 import type { Mark } from "./committed-log.ts"
-import type { ChangelogReader, LogError, Position, Producer, Source, TopicPartition } from "./log.ts"
+import type { ChangelogReader, LogError, Place, Position, Producer, Source, TopicPartition } from "./log.ts"
 
 export interface NewTopic {
   readonly topic: string
@@ -36,11 +36,6 @@ export interface Admin {
   readonly members: (group: string) => Effect.Effect<readonly GroupMember[] | undefined, LogError>
 }
 
-/** A position, and what is to stand beside it. */
-export interface Place extends Position {
-  readonly metadata?: string
-}
-
 /** The offsets of a group, from outside of it. */
 export interface GroupOffsets {
   /** Undefined where there is none. */
@@ -49,6 +44,8 @@ export interface GroupOffsets {
   ) => Effect.Effect<readonly (number | undefined)[], LogError>
   /** The same, and what stands beside them. */
   readonly marks: (partitions: readonly TopicPartition[]) => Effect.Effect<readonly (Mark | undefined)[], LogError>
+  /** What is committed now, whether transactions are pending on it or not: never waits, and may be old in the next moment. */
+  readonly latest: (partitions: readonly TopicPartition[]) => Effect.Effect<readonly (Mark | undefined)[], LogError>
   /** Refused by the broker while the group has members. */
   readonly commit: (places: readonly Place[]) => Effect.Effect<void, LogError>
   /** First offset still in the log, and the end (last stable offset). */

@@ -32,6 +32,10 @@ export interface Position extends TopicPartition {
   /** The next offset to read. */
   readonly offset: number
 }
+/** A position, and what is to stand beside it. */
+export interface Place extends Position {
+  readonly metadata?: string
+}
 
 /**
  * What the group did to the lane, in the order in which the client said it: always a part of what it has, never all anew.
@@ -109,7 +113,7 @@ export interface Producer {
   /** Copies all outputs; the buffer is free again when it returns. */
   readonly produce: (outputs: Outputs) => Effect.Effect<void, LogError>
   readonly flush: () => Effect.Effect<void, LogError>
-  readonly sendOffsets: (offsets: readonly Position[], member: unknown) => Effect.Effect<void, LogError>
+  readonly sendOffsets: (offsets: readonly Place[], member: unknown) => Effect.Effect<void, LogError>
   readonly commit: () => Effect.Effect<void, LogError>
   /** A request ended unanswered, so a copy of it may still arrive: initialise before the next transaction. */
   readonly poisoned: () => boolean

@@ -1,0 +1,128 @@
+import { Idleness, NO_WATERMARK } from "@headrace/core"
+import { Effect } from "effect"
+import { nowMs } from "../clock.ts"
+import type { GroupOffsets } from "../ports/clients.ts"
+import type { Mark } from "../ports/committed-log.ts"
+import type { LogError } from "../ports/log.ts"
+import { type AlignedPartition, watermarkBeside } from "./aligned.ts"
+import { GroupClocks, HEARD_MS } from "./group-clocks.ts"
+
+/** Between two looks. */
+const INTERVAL_MS = 1_000
+/** The same while something waits: nobody is to wait for what is over. */
+const HELD_INTERVAL_MS = 100
+const NOT_WAITED_FOR = Number.POSITIVE_INFINITY
+
+export interface ElsewhereOptions {
+  /** All of the job. */
+  readonly partitions: readonly AlignedPartition[]
+  /** What the lanes of this process share. */
+  readonly clocks: SharedArrayBuffer
+  /** Of the job's group. */
+  readonly marks: GroupOffsets["latest"]
+}
+
+/**
+ * What aligned partitions have come to that no lane of this process has: others have them, or nobody at the moment. It
+ * stands beside their committed offsets; a look a second tells the lanes here, in the memory that they share. One that
+ * does not move for as long as its source's idle time-out, and five seconds, is not waited for; nor is one whose offset
+ * moves with nothing beside it. While looks fail for five seconds none is.
+ */
+export class Elsewhere {
+  /** Looks that failed. */
+  failed = 0
+  private readonly options: ElsewhereOptions
+  private readonly clocks: GroupClocks
+  private readonly away = new Map<number, Away>()
+  private failure: string | undefined
+
+  /** `wallClock`: as the lanes read it. From now on they wait for the first look. */
+  constructor(options: ElsewhereOptions, wallClock: number) {
+    this.options = options
+    this.clocks = new GroupClocks(options.partitions, undefined, options.clocks)
+    this.clocks.told(wallClock)
+  }
+
+  /** Why nothing is known of partitions elsewhere; undefined while it is. */
+  get warning(): string | undefined {
+    return this.failure && `alignment: what partitions of other processes have come to cannot be read: ${this.failure}`
+  }
+
+  /**
+   * Looks for ever. What fails is said once, and tried again: the job goes on, and after a while without waiting for what it
+   * cannot see. `held`: whether some partition is held back in this process.
+   */
+  run(held: () => boolean): Effect.Effect<never> {
+    return Effect.flatMap(nowMs, now => this.look(now, Date.now())).pipe(
+      Effect.andThen(this.succeeded),
+      Effect.catch(error => this.failedWith(error)),
+      Effect.andThen(Effect.suspend(() => Effect.sleep(held() ? HELD_INTERVAL_MS : INTERVAL_MS))),
+      Effect.forever
+    )
+  }
+
+  /** `now` is monotonous, in ms; `wallClock` as the lanes read it. */
+  look(now: number, wallClock: number): Effect.Effect<void, LogError> {
+    return Effect.gen({ self: this }, function* () {
+      const { clocks, away } = this
+      const { partitions, marks } = this.options
+      const numbers = [...partitions.keys()].filter(number => !clocks.isHere(number, wallClock))
+      for (const number of away.keys()) if (!numbers.includes(number)) away.delete(number)
+      const found = numbers.length === 0 ? [] : yield* marks(numbers.map(number => partitions[number]!))
+      for (const [i, number] of numbers.entries()) this.take(number, found[i], now, wallClock)
+      clocks.told(wallClock)
+    })
+  }
+
+  private take(number: number, mark: Mark | undefined, now: number, wallClock: number): void {
+    const { clocks, away } = this
+    const partition = this.options.partitions[number]!
+    const one = away.get(number) ?? new Away(partition)
+    away.set(number, one)
+    clocks.tell(number, one.look(mark, clocks.others(partition.group, wallClock), now))
+  }
+
+  private readonly succeeded = Effect.suspend(() => {
+    const mended = this.failure !== undefined
+    this.failure = undefined
+    return mended ? Effect.logInfo("alignment: partitions of other processes are waited for again") : Effect.void
+  })
+
+  private failedWith(error: LogError): Effect.Effect<void> {
+    const isNew = this.failure === undefined
+    this.failed++
+    this.failure = error.message
+    return isNew ? Effect.logWarning(`${this.warning}. Until they can, they are not waited for`) : Effect.void
+  }
+}
+
+/** A partition that no lane of this process has, from look to look. */
+class Away {
+  private readonly partition: AlignedPartition
+  private readonly silence: Idleness
+  private before: { readonly mark: Mark | undefined; readonly watermark: number } | undefined
+  /** Whoever commits it says nothing of what it has come to: an older version. */
+  private mute = false
+
+  constructor(partition: AlignedPartition) {
+    this.partition = partition
+    // Commits, and looks, take their time.
+    this.silence = new Idleness(Math.max(partition.idleMs, HEARD_MS))
+  }
+
+  /** How far it has come, as far as others are to wait for that. `least`: what its group had come to at the last look. */
+  look(mark: Mark | undefined, least: number, now: number): number {
+    const said = mark === undefined ? undefined : watermarkBeside(mark.metadata)
+    const moved = this.before !== undefined && !isSame(this.before.mark, mark)
+    this.mute = said === undefined && (moved || this.mute)
+    const watermark = said ?? NO_WATERMARK
+    this.before = { mark, watermark }
+    // Whoever has it holds it back, as would this process: that is no silence.
+    const isHeld = watermark - least > this.partition.maxDriftMs
+    if (moved || isHeld) this.silence.observe()
+    return this.silence.look(now) || this.mute ? NOT_WAITED_FOR : watermark
+  }
+}
+
+const isSame = (one: Mark | undefined, other: Mark | undefined): boolean =>
+  one?.offset === other?.offset && one?.metadata === other?.metadata
