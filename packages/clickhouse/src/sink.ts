@@ -5,6 +5,7 @@ import { Delivery } from "./delivery.ts"
 import { ClickHouseError } from "./errors.ts"
 import { Holdings } from "./holdings.ts"
 import { type AppendRecord, Intake } from "./intake.ts"
+import { watchLag } from "./lag.ts"
 import { Patience } from "./patience.ts"
 import { Reader } from "./reader.ts"
 import type { Target } from "./target.ts"
@@ -34,8 +35,8 @@ export interface SinkParts {
 }
 
 /**
- * Moves committed records into the table, exactly once, until it is interrupted. Two fibers: one polls and encodes
- * (reader.ts), the other takes a block at a time through plan → insert → ledger (delivery.ts):
+ * Moves committed records into the table, exactly once, until it is interrupted. Two fibers, and one for a figure (lag.ts):
+ * one polls and encodes (reader.ts), the other takes a block at a time through plan → insert → ledger (delivery.ts):
  *
  *  1. The plan of the block is committed to the group: for each of its partitions the offset of its first record, and
  *     beside it as metadata the whole plan. One request, fenced by the group.
@@ -59,7 +60,8 @@ export const runSink = (parts: SinkParts): Effect.Effect<never, ClickHouseError>
     const insert = delivery.resend.bind(delivery)
     const adoption = new Adoption({ ...parts, holdings, patience, reader, lost, doubtMs, insert })
     patience.phase("joining")
-    return Effect.all([reader.run, delivery.run(() => adoption.run())], { concurrency: "unbounded" }).pipe(
+    const lag = watchLag({ ...parts, holdings, reader })
+    return Effect.all([reader.run, delivery.run(() => adoption.run()), lag], { concurrency: "unbounded" }).pipe(
       Effect.ensuring(Effect.suspend(() => delivery.settle)),
       Effect.flatMap(() => Effect.never),
       Effect.mapError(reason => new ClickHouseError({ table, reason }))

@@ -185,6 +185,7 @@ test("Kafka: retention that removes all of a quiet topic, markers too, is no los
     const sink = startOn(topic, log, table, target)
     await until(() => sink.metrics.get("recordsOut") === committed)
     await until(() => atEnd(group, partitions))
+    await until(() => sink.metrics.get("lag") === 0)
     await sink.stop()
   })
   const admin = Admin.open({ "bootstrap.servers": kafka.bootstrap })
@@ -197,6 +198,31 @@ test("Kafka: retention that removes all of a quiet topic, markers too, is no los
     await sink.stop()
   })
   expect(await rowsIn(server, countSql(server.database, table))).toEqual({ rows: committed, distinct: committed })
+})
+
+test("Kafka: the ends of partitions are the last stable ones, with a transaction open too", async () => {
+  const topic = uniqueName("topic").replace(/_/g, "-")
+  await createTopic(topic)
+  await produce(topic, 3, 60)
+  const partitions = Array.from({ length: PARTITIONS }, (_, partition) => ({ topic, partition }))
+  const open = Producer.open({
+    ...PRODUCER_DEFAULTS,
+    "bootstrap.servers": kafka.bootstrap,
+    "transactional.id": uniqueName("tx")
+  })
+  await open.initTransactions(10_000)
+  open.begin()
+  open.produce(arenaOf(open.topicId(topic), 0, 60), 0, 60)
+  await open.flush(10_000)
+  await withLog({ topic, group: uniqueName("group"), protocol: "classic" }, "same", async log => {
+    // Twenty records of two transactions that were committed and one that was aborted, and their markers.
+    expect(await Effect.runPromise(log.ends(partitions))).toEqual([63, 63, 63])
+    await open.abort(10_000)
+    await until(async () => (await Effect.runPromise(log.ends(partitions))).every(end => end === 84))
+    const unknown = await Effect.runPromiseExit(log.ends([{ topic, partition: PARTITIONS }]))
+    expect(Exit.isFailure(unknown)).toBe(true)
+  })
+  await open.close(10_000)
 })
 
 /** Whether the group stands at the very end of each partition. */

@@ -130,6 +130,8 @@ export class MemoryMember implements CommittedLog {
     })
   readonly range: CommittedLog["range"] = ({ partition }: TopicPartition) =>
     Effect.sync(() => ({ start: this.topic.starts[partition]!, end: this.topic.end(partition) }))
+  readonly ends: CommittedLog["ends"] = partitions =>
+    Effect.sync(() => partitions.map(({ partition }) => this.topic.end(partition)))
   readonly read: CommittedLog["read"] = (from, last, visit) => {
     const records = this.topic.partitions[from.partition]!.filter(record => record.offset >= from.offset)
     const upTo = records.filter(record => record.offset <= last + 3)

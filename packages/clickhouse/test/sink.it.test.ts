@@ -40,8 +40,11 @@ test("HTTP: the server is killed in mid-run and comes back; memory stays bounded
   const polls = sink.member.polls
   await until(() => sink.member.polls > polls + 5)
   expect(sink.metrics.get("bufferedBytes")).toBeLessThan(60_000)
+  // What it does not read at the moment counts, too.
+  await until(() => sink.metrics.get("lag") >= 6000)
   await clickhouse.restart()
   await until(() => sink.metrics.get("recordsOut") === topic.records)
+  await until(() => sink.metrics.get("lag") === 0)
   await sink.stop()
   expect(await rowsIn(server, countSql(server.database, table))).toEqual({
     rows: topic.records,

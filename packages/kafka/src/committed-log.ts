@@ -9,7 +9,7 @@ import {
   type TopicPartition
 } from "@headrace/engine"
 import { Effect, Layer, Scope, Semaphore } from "effect"
-import { marksOf } from "./committed.ts"
+import { endsOf, marksOf } from "./committed.ts"
 import { Consumer, type ConsumerEvent } from "./consumer.ts"
 import { groupSettings, SOURCE_DEFAULTS } from "./defaults.ts"
 import { KafkaError } from "./error.ts"
@@ -21,6 +21,8 @@ import { clusterSettings, signIn } from "./sign-in.ts"
 const ARENA_RECORDS = 16_384
 const CALL_TIMEOUT_MS = 10_000
 const POLL_MS = 500
+/** In place of a time, as ListOffsets has it: the end. */
+const LATEST = -1
 /** A range that does not come within this much time without a record: the broker is away. */
 const QUIET_LIMIT_MS = 30_000
 
@@ -103,8 +105,15 @@ const member = (consumer: Consumer, poll: CommittedLog["poll"]): Omit<CommittedL
       attempt("read committed offsets", () => consumer.committed(partitions, CALL_TIMEOUT_MS)),
       marksOf
     ),
-  commit: marks => commit(consumer, marks)
+  commit: marks => commit(consumer, marks),
+  ends: partitions => ends(consumer, partitions)
 })
+
+const ends = (consumer: Consumer, partitions: readonly TopicPartition[]): ReturnType<CommittedLog["ends"]> => {
+  const latest = partitions.map(one => ({ ...one, timestampMs: LATEST }))
+  const asked = attempt("read the ends of partitions", () => consumer.offsetsForTimes(latest, CALL_TIMEOUT_MS))
+  return Effect.flatMap(asked, endsOf)
+}
 
 const commit = (consumer: Consumer, marks: readonly Mark[]): Effect.Effect<void, LogError> =>
   attempt("commit the plan", () => consumer.commit(marks, CALL_TIMEOUT_MS)).pipe(

@@ -6,14 +6,22 @@ import type { FoundOffset } from "./request.ts"
 /** librdkafka's word for none. */
 const NO_OFFSET = -1001
 
-/** The committed offsets that were found; undefined where there is none. An error of one partition is not none. */
+/** The committed offsets that were found; undefined where there is none. */
 export const committedOf = (
   found: readonly FoundOffset[]
-): Effect.Effect<readonly (FoundOffset | undefined)[], LogError> => {
+): Effect.Effect<readonly (FoundOffset | undefined)[], LogError> =>
+  Effect.map(sound("committed offset", found), all => all.map(one => (one.offset === NO_OFFSET ? undefined : one)))
+
+/** The ends of partitions that were found. */
+export const endsOf = (found: readonly FoundOffset[]): Effect.Effect<readonly number[], LogError> =>
+  Effect.map(sound("end", found), all => all.map(one => one.offset))
+
+/** An error of one partition is no answer. */
+const sound = (what: string, found: readonly FoundOffset[]): Effect.Effect<readonly FoundOffset[], LogError> => {
   const failed = found.find(one => one.error !== undefined)
   return failed === undefined
-    ? Effect.succeed(found.map(one => (one.offset === NO_OFFSET ? undefined : one)))
-    : Effect.fail(logError(`read the committed offset of ${failed.topic}/${failed.partition}`, failed.error))
+    ? Effect.succeed(found)
+    : Effect.fail(logError(`read the ${what} of ${failed.topic}/${failed.partition}`, failed.error))
 }
 
 /** The same with what stands beside them. */

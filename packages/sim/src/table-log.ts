@@ -52,6 +52,7 @@ export const tableLog = (parts: TableLogParts): CommittedLog => {
       call("committed", () => partitions.map(({ partition }) => parts.remembered.get(partition))),
     commit: marks => Effect.suspend(() => commits.commit(marks)),
     range: ({ partition }) => call("range", () => ({ start: 0, end: topic[partition]!.lso() })),
+    ends: partitions => call("ends", () => partitions.map(({ partition }) => topic[partition]!.lso())),
     read: (from, last, visit) => read(parts, call, from, last, visit)
   }
 }

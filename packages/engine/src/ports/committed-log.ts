@@ -33,6 +33,8 @@ export interface CommittedLog {
   readonly range: (
     partition: TopicPartition
   ) => Effect.Effect<{ readonly start: number; readonly end: number }, LogError>
+  /** The ends (last stable offsets) of several partitions at once: a request to each broker, for the lag. */
+  readonly ends: (partitions: readonly TopicPartition[]) => Effect.Effect<readonly number[], LogError>
   /**
    * Reads committed records from `from.offset` up to and including offset `last`, outside of the group: also of
    * partitions that belong to other members. Hands over batches in order, perhaps with later records behind; ends when
