@@ -1,9 +1,10 @@
 import { END_OF_TIME, type Keyed, NO_WATERMARK, partitionOf, type RecordEncoder } from "@headrace/core"
 import { exchangeName, exchangesOf } from "../names.ts"
-import type { ChainParts, WallClock } from "./chain.ts"
+import type { WallClock } from "./chain.ts"
 import { Channels } from "./channels.ts"
 import type { Crossing } from "./crossing.ts"
 import { writeEnvelope, writeHalt, writeIdle, writeWatermark } from "./envelope.ts"
+import type { OutletParts } from "./outlets.ts"
 import type { Outputs } from "./outputs.ts"
 import type { TaskParts } from "./partition-task.ts"
 
@@ -131,7 +132,7 @@ export class ExchangeSink implements Crossing {
 
 /** How records of a lane cross, over the topics that exchanges have. */
 export const exchangeOver =
-  (parts: Pick<TaskParts, "plan" | "app" | "encoders" | "topicId" | "partitions" | "clock">): ChainParts["exchange"] =>
+  (parts: Pick<TaskParts, "plan" | "app" | "encoders" | "topicId" | "partitions" | "clock">): OutletParts["exchange"] =>
   (node, { partition, shape, key, outputs }) => {
     const { plan, app, partitions, clock } = parts
     const topic = exchangeName(app, node.log)

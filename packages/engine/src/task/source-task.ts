@@ -12,10 +12,11 @@ import {
 import type { SourceNode } from "headrace"
 import type { PreparedDecoder } from "../ports/codecs.ts"
 import { type Batch, LogError, type TopicPartition } from "../ports/log.ts"
-import { buildChain, OBJECT } from "./chain.ts"
+import { buildChain } from "./chain.ts"
 import { IdleWatch } from "./idle-watch.ts"
 import type { Outputs } from "./outputs.ts"
 import { type Built, PartitionTask, type TaskParts } from "./partition-task.ts"
+import { OBJECT } from "./place.ts"
 
 /** A source partition: decodes, takes event time, runs the chain and advances the watermark. */
 export class SourceTask extends PartitionTask {
