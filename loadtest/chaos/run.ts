@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { messageOf } from "@headrace/core"
 import pkg from "../package.json" with { type: "json" }
 import { ensureIndependentClient } from "../src/audit/node.ts"
 import { Random } from "../src/generator/random.ts"
@@ -130,7 +131,7 @@ const injectAll = async (world: World, plan: Iterable<Planned>, until: number) =
     } catch (error) {
       if (signal.aborted) break
       world.follower.check()
-      const why = error instanceof Error ? error.message : String(error)
+      const why = messageOf(error)
       missed.push({ fault: planned.fault, why })
       say(`missed: ${planned.fault.name}: ${why}`)
     }

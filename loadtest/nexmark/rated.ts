@@ -1,3 +1,4 @@
+import { messageOf } from "@headrace/core"
 import { median } from "../bench/figures.ts"
 import { count } from "../src/text.ts"
 import type { Rate } from "./memory/run.ts"
@@ -29,7 +30,7 @@ export const rated = async ({ queries, rounds, operators, measure, print }: Rati
       rows.push(row)
     } catch (error) {
       // The figures of the others are not lost.
-      print.error(`${query} failed: ${error instanceof Error ? error.message : error}`)
+      print.error(`${query} failed: ${messageOf(error)}`)
       failed = true
     }
   }

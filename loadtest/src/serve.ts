@@ -1,4 +1,5 @@
 import { parentPort } from "node:worker_threads"
+import { messageOf } from "@headrace/core"
 import type { Answered, Asked, Requests } from "./messages.ts"
 
 /** What a thread does for each request that it knows. */
@@ -21,6 +22,6 @@ const answerTo = async (handlers: Handlers, { number, name, body }: Asked): Prom
   try {
     return { number, body: await handler(body) }
   } catch (error) {
-    return { number, error: error instanceof Error ? error.message : String(error) }
+    return { number, error: messageOf(error) }
   }
 }

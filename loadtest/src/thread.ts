@@ -1,4 +1,5 @@
 import { Worker } from "node:worker_threads"
+import { messageOf } from "@headrace/core"
 import { Effect, type Scope } from "effect"
 import { LoadError } from "./error.ts"
 import type { Answered, Asked, GeneratorTask, MeterTask, Requests } from "./messages.ts"
@@ -31,7 +32,7 @@ export const openThread = (
 const ask = <N extends keyof Requests>(line: Line, name: N, body: Requests[N]["ask"]) =>
   Effect.tryPromise({
     try: () => line.ask(name, body) as Promise<Requests[N]["answer"]>,
-    catch: cause => new LoadError({ message: cause instanceof Error ? cause.message : String(cause) })
+    catch: cause => new LoadError({ message: messageOf(cause) })
   })
 
 /** Asks politely first: native clients like to be closed. A thread that is dead already has nothing to give up. */
@@ -59,7 +60,7 @@ class Line {
     this.worker = worker
     this.role = role
     worker.on("message", (answer: Answered) => this.answered(answer))
-    worker.on("error", error => this.died(`failed: ${error instanceof Error ? error.message : String(error)}`))
+    worker.on("error", error => this.died(`failed: ${messageOf(error)}`))
     worker.on("exit", code => this.died(`ended (code ${code})`))
   }
 

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs"
+import { messageOf } from "@headrace/core"
 import { Effect, Schema } from "effect"
 import { digest, Pipeline, type Plan, toPlan } from "headrace"
 import { importPipeline } from "../../../workers/modules.ts"
@@ -58,5 +59,3 @@ const positionOf = (error: unknown): string | undefined => {
 }
 
 const stackOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? "") : "")
-const messageOf = (error: unknown): string =>
-  typeof error === "object" && error !== null && "message" in error ? String(error.message) : String(error)

@@ -1,3 +1,4 @@
+import { messageOf } from "@headrace/core"
 import type { JobConfig } from "@headrace/engine"
 import { KafkaError } from "@headrace/kafka"
 import {
@@ -88,7 +89,7 @@ const attempt = <A>(what: string, run: () => Promise<A>): Effect.Effect<A, Nexma
 
 /** What is there already may be anybody's. */
 const adviceOn = (cause: unknown): string => {
-  const message = cause instanceof Error ? cause.message : String(cause)
+  const message = messageOf(cause)
   const exists = cause instanceof KafkaError && cause.reason === "TopicExists"
   return exists ? `${message}. Remove the topics ${NEXMARK_TOPICS.join(", ")} first` : message
 }

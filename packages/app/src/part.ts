@@ -1,3 +1,4 @@
+import { messageOf } from "@headrace/core"
 import { Effect, Schema, type Scope } from "effect"
 
 /** A server or pipeline did not start. */
@@ -35,5 +36,3 @@ const stop = (what: string, part: Part) =>
   })
 
 export const progress = (line: string): void => void process.stderr.write(`• ${line}\n`)
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -1,5 +1,6 @@
 import { createServer } from "node:http"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { messageOf } from "@headrace/core"
 import { Effect, Layer, Schema } from "effect"
 import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { type Handover, Identity, obstacle } from "./handover.ts"
@@ -115,5 +116,5 @@ const explain = (host: string, port: number, cause: unknown): string => {
   const code = typeof cause === "object" && cause !== null && "code" in cause ? cause.code : undefined
   if (code === "EADDRINUSE") return `port ${port} on ${host} is in use; choose another by --port (0: any free one)`
   if (code === "EACCES") return `port ${port} on ${host} is not allowed to this user; choose one above 1023 by --port`
-  return `cannot listen on ${host}:${port} (--host, --port): ${cause instanceof Error ? cause.message : String(cause)}`
+  return `cannot listen on ${host}:${port} (--host, --port): ${messageOf(cause)}`
 }

@@ -1,4 +1,5 @@
 import { MessageChannel, type MessagePort } from "node:worker_threads"
+import { messageOf } from "@headrace/core"
 import {
   fatal,
   fatalMessage,
@@ -158,12 +159,12 @@ const restart = Effect.fnUntraced(function* (crew: Crew, unit: Unit, { all, stal
   if (last !== undefined) return yield* new JobFailed({ message: `${unit.name}: ${last}` })
   const { maxFailures, maxStalls, maxDelayMs, firstDelayMs } = crew.restarts
   if (all >= maxFailures || stalls >= maxStalls) {
-    const message = `${unit.name} failed ${all} times in a row, the last time with: ${messageOf(cause)}`
+    const message = `${unit.name} failed ${all} times in a row, the last time with: ${reasonOf(cause)}`
     return yield* new JobFailed({ message })
   }
   const delay = Math.min(maxDelayMs, firstDelayMs * 2 ** (all - 1))
   crew.onEvent("restart", unit.name)
-  yield* Effect.logWarning(`failed, starts again from what is committed in ${delay} ms: ${messageOf(cause)}`)
+  yield* Effect.logWarning(`failed, starts again from what is committed in ${delay} ms: ${reasonOf(cause)}`)
   yield* Effect.sleep(delay)
 })
 
@@ -259,7 +260,7 @@ const stop = Effect.fnUntraced(function* (
   const ended = yield* Effect.promise(() => Promise.race([settled(done), after(withinMs)]))
   if (ended === "ended") return
   if (ended === "late" && !started) return abort.abort()
-  if (ended !== "late") yield* Effect.logWarning(`${name} failed while it stopped: ${messageOf(ended.error)}`)
+  if (ended !== "late") yield* Effect.logWarning(`${name} failed while it stopped: ${reasonOf(ended.error)}`)
   else {
     yield* Effect.logWarning(`${name} did not stop within ${crew.stopWithinMs} ms and is ended by force`)
     abort.abort()
@@ -296,7 +297,7 @@ const checkpointing = (crew: Crew, checkpoints: Checkpoints) =>
       const now = yield* Clock.currentTimeMillis
       if (Result.isSuccess(result)) checkpoints.succeeded(now - started, now)
       else {
-        const message = messageOf(result.failure.cause)
+        const message = reasonOf(result.failure.cause)
         checkpoints.failedWith(message)
         yield* Effect.logWarning(`failed: ${message}`)
       }
@@ -316,5 +317,4 @@ const roundWatched = (crew: Crew, metrics: LaneMetrics, checkpoints: Checkpoints
   })
 }
 
-const messageOf = (error: unknown): string =>
-  fatalMessage(error) ?? (error instanceof Error ? error.message : String(error))
+const reasonOf = (error: unknown): string => fatalMessage(error) ?? messageOf(error)

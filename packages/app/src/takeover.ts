@@ -1,3 +1,4 @@
+import { messageOf } from "@headrace/core"
 import type { LaneMetrics } from "@headrace/engine"
 import { Deferred, Effect, Schedule, Schema } from "effect"
 import { Identity, obstacle } from "./handover.ts"
@@ -89,10 +90,7 @@ const followed = Effect.fnUntraced(function* (status: Status) {
 const ask = (url: string, init: RequestInit = {}): Effect.Effect<Response, TakeoverRefused> =>
   Effect.tryPromise({
     try: () => fetch(new URL("/takeover", url), { ...init, signal: AbortSignal.timeout(STOPS_WITHIN_MS) }),
-    catch: cause =>
-      refused(
-        `${url} does not answer (${cause instanceof Error ? cause.message : cause}): is the job to be replaced running there?`
-      )
+    catch: cause => refused(`${url} does not answer (${messageOf(cause)}): is the job to be replaced running there?`)
   })
 
 const refused = (message: string): TakeoverRefused => new TakeoverRefused({ message })

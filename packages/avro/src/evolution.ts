@@ -1,4 +1,4 @@
-import { DecodeError } from "@headrace/core"
+import { DecodeError, messageOf } from "@headrace/core"
 import avsc from "avsc"
 import { type AvroJson, parse, type RecordType } from "./schema.ts"
 
@@ -31,6 +31,6 @@ const attempt = <A>(what: string, run: () => A): A => {
     return run()
   } catch (error) {
     if (error instanceof DecodeError) throw error
-    throw new DecodeError("Incompatible", `${what}: ${error instanceof Error ? error.message : String(error)}`)
+    throw new DecodeError("Incompatible", `${what}: ${messageOf(error)}`)
   }
 }

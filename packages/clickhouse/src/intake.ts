@@ -1,4 +1,4 @@
-import { DecodeError, type RecordDecoder } from "@headrace/core"
+import { DecodeError, messageOf, type RecordDecoder } from "@headrace/core"
 import { type Batch, PARTITION, STRIDE, VALUE_LENGTH, VALUE_START } from "@headrace/engine"
 import { type Block, blockOf, MAX_RANGES, PartitionRows } from "./block.ts"
 import { BadRecord } from "./errors.ts"
@@ -30,7 +30,7 @@ const badRecord = (topic: string, partition: number, offset: number, error: unkn
   new BadRecord({
     partition,
     offset,
-    message: `${topic}[${partition}] offset ${offset} cannot become a row: ${error instanceof Error ? error.message : String(error)}. Nothing from there on was inserted; mend the topic, or commit the group's offset behind it to leave it out`
+    message: `${topic}[${partition}] offset ${offset} cannot become a row: ${messageOf(error)}. Nothing from there on was inserted; mend the topic, or commit the group's offset behind it to leave it out`
   })
 
 /** The rows that wait for their block, by partition. Bounded by whoever fills it, see `full`. */

@@ -1,5 +1,6 @@
 import { Readable } from "node:stream"
 import { type ClickHouseClient, createClient } from "@clickhouse/client"
+import { messageOf } from "@headrace/core"
 import { Context, Effect, Layer, type Scope } from "effect"
 import { Refused, Unavailable } from "./errors.ts"
 
@@ -65,7 +66,7 @@ const opened = <A>(directory: string, open: (directory: string) => A): A => {
     return open(directory)
   } catch (cause) {
     const message = `the embedded ClickHouse cannot open ${directory}; does another process use it?`
-    throw new Error(`${message} (${cause instanceof Error ? cause.message : String(cause)})`, { cause })
+    throw new Error(`${message} (${messageOf(cause)})`, { cause })
   }
 }
 

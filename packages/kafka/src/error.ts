@@ -1,3 +1,4 @@
+import { messageOf } from "@headrace/core"
 import { Data } from "effect"
 
 /** What the caller can do something about; `Other` says what it was in `code` and `message`. */
@@ -202,7 +203,7 @@ const plain = (kind: string, message: string): Fault => ({
 
 const parse = (said: unknown): Fault => {
   if (isFault(said)) return said
-  const text = said instanceof Error ? said.message : String(said)
+  const text = messageOf(said)
   if (!text.startsWith("{")) return plain("InvalidArgument", text)
   const fault: unknown = JSON.parse(text)
   return isFault(fault) ? fault : plain("Other", text)

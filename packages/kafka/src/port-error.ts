@@ -1,3 +1,4 @@
+import { messageOf } from "@headrace/core"
 import { LogError, type LogFailure } from "@headrace/engine"
 import { Effect } from "effect"
 import { KafkaError } from "./error.ts"
@@ -30,7 +31,7 @@ export const overdue = (what: string, why: string): LogError => new LogError("Un
 /** What the engine may do after a failed call. */
 export const logError = (what: string, cause: unknown): LogError => {
   if (cause instanceof KafkaError) return failed(cause, `Cannot ${what}: ${cause.message}`)
-  const message = cause instanceof Error ? cause.message : String(cause)
+  const message = messageOf(cause)
   return new LogError("Stop", `Cannot ${what}: ${message}`, { cause })
 }
 

@@ -1,3 +1,4 @@
+import { messageOf } from "@headrace/core"
 import { attemptNow, invalid, type KafkaError, kafkaError } from "./error.ts"
 import type { NativeHandle, NativeListener, NativePlace, NativeSetting } from "./native.ts"
 
@@ -137,7 +138,7 @@ const renewToken = async (kind: Kind, handle: NativeHandle, options: ClientOptio
 /** The client reports the reason as an error event, and asks again. */
 const refuse = (kind: Kind, handle: NativeHandle, reason: unknown): void => {
   try {
-    kind.refuseToken(handle, reason instanceof Error ? reason.message : String(reason))
+    kind.refuseToken(handle, messageOf(reason))
   } catch (thrown) {
     if (kafkaError("refuse a token", thrown).reason !== "Closed") throw thrown
   }

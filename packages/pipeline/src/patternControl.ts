@@ -1,4 +1,4 @@
-import { type PatternChange, PatternError } from "@headrace/core"
+import { messageOf, type PatternChange, PatternError } from "@headrace/core"
 import { Schema } from "effect"
 import { PipelineError } from "./error.ts"
 import { patternOf, readSpec } from "./patternReader.ts"
@@ -67,7 +67,7 @@ const parsed = (text: string): unknown => {
   try {
     return JSON.parse(text)
   } catch (error) {
-    return refuse(`its spec is no JSON: ${error instanceof Error ? error.message : error}`)
+    return refuse(`its spec is no JSON: ${messageOf(error)}`)
   }
 }
 

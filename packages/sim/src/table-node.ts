@@ -1,3 +1,4 @@
+import { messageOf } from "@headrace/core"
 import { type JobConfig, LaneMetrics, laneName, PHASES } from "@headrace/engine"
 import { Effect, type Fiber, type Schema } from "effect"
 import {
@@ -77,7 +78,7 @@ export class TableNode {
 
   private ended(error: unknown): void {
     if (isInterrupt(error)) this.source.close()
-    else this.world.violation(`${this.name} gave up: ${error instanceof Error ? error.message : String(error)}`)
+    else this.world.violation(`${this.name} gave up: ${messageOf(error)}`)
     this.kill()
   }
 }

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto"
 import { rmSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync, type StatementSync } from "node:sqlite"
-import { type Entry, SpillError, type SpillStore } from "@headrace/core"
+import { type Entry, messageOf, SpillError, type SpillStore } from "@headrace/core"
 
 /** Pages that SQLite keeps itself; the system's cache of the file comes on top, and goes when memory is short. */
 const CACHE_KB = 8192
@@ -108,7 +108,7 @@ export class SqliteSpill implements SpillStore {
   }
 
   private failed(cause: unknown): SpillError {
-    const what = cause instanceof Error ? cause.message : String(cause)
+    const what = messageOf(cause)
     return new SpillError(
       `Cannot spill state to ${this.directory}: ${what}. ` +
         "Make room there, put state.directory on a larger local disk, or give state more memory (state.memory).",

@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs"
 import { extname } from "node:path"
+import { messageOf } from "@headrace/core"
 import { Effect } from "effect"
 import { LineCounter, parseDocument } from "yaml"
-import { ConfigError, messageOf } from "./error.ts"
+import { ConfigError } from "./error.ts"
 
 /** What a file says, before anything of it is checked. */
 export type Document = Readonly<Record<string, unknown>>

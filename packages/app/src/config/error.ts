@@ -2,5 +2,3 @@ import { Schema } from "effect"
 
 /** Something that was given by flag, environment or file is wrong. Shown to the user as it is. */
 export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError", { message: Schema.String }) {}
-
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs"
+import { messageOf } from "@headrace/core"
 import { Config, Effect, Option } from "effect"
 import { type Document, isObject } from "./document.ts"
-import { ConfigError, messageOf } from "./error.ts"
+import { ConfigError } from "./error.ts"
 import { type Override, SECRETS, SETTINGS, type SettingFlag } from "./origins.ts"
 
 /** What was given on the command line; `kafka` are single settings of librdkafka. */

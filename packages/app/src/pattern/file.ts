@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs"
 import { basename, extname } from "node:path"
+import { messageOf } from "@headrace/core"
 import { Effect } from "effect"
 import { Patterns } from "headrace"
 import { ConfigError } from "../config/error.ts"
@@ -11,7 +12,7 @@ export const patternFile = (path: string, id: string | undefined) =>
       id: id ?? basename(path, extname(path)),
       spec: Patterns.checkedSpec(readFileSync(path, "utf8"), undefined)
     }),
-    catch: error => new ConfigError({ message: `${path}: ${error instanceof Error ? error.message : error}` })
+    catch: error => new ConfigError({ message: `${path}: ${messageOf(error)}` })
   })
 
 /** The same pattern, the same text; what cannot be read is nothing but itself. */

@@ -1,5 +1,6 @@
 import { createReadStream } from "node:fs"
 import { createInterface } from "node:readline"
+import { messageOf } from "@headrace/core"
 import { Effect } from "effect"
 import { ConfigError } from "../config/error.ts"
 import type { Recorded, Trial, TrialCounts, TrialOutput } from "./trial.ts"
@@ -40,7 +41,7 @@ export const tryOnFile = <E>(
     }
     const some = Effect.tryPromise({
       try: takeSome,
-      catch: error => new ConfigError({ message: `${path}: ${error instanceof Error ? error.message : error}` })
+      catch: error => new ConfigError({ message: `${path}: ${messageOf(error)}` })
     })
     while (yield* some) yield* print(trial.outputs())
     trial.end()

@@ -1,4 +1,4 @@
-import { PUNCTUATED, SourceClock } from "@headrace/core"
+import { messageOf, PUNCTUATED, SourceClock } from "@headrace/core"
 import { type Batch, Codecs, type PreparedDecoder, STRIDE, VALUE_LENGTH, VALUE_START } from "@headrace/engine"
 import type { TopicReader } from "@headrace/kafka"
 import { Effect } from "effect"
@@ -48,7 +48,7 @@ export const tryOnTopic = Effect.fnUntraced(function* <E>(
     yield* prepareAll(decoder, batch)
     yield* Effect.try({
       try: () => run.take(batch, place, Math.min(...others.map(({ clock }) => clock.watermark()))),
-      catch: error => new ConfigError({ message: error instanceof Error ? error.message : String(error) })
+      catch: error => new ConfigError({ message: messageOf(error) })
     })
     place.next = next
     yield* print(trial.outputs())

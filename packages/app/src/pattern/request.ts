@@ -1,3 +1,4 @@
+import { messageOf } from "@headrace/core"
 import { Effect, Schema } from "effect"
 import { PatternRefused } from "./control.ts"
 
@@ -29,7 +30,7 @@ export const requestOpen = Effect.fnUntraced(function* (url: string, key: string
     try: () => fetch(new URL(`/patterns/open?key=${encodeURIComponent(key)}`, url)).then(response => response.text()),
     catch: error =>
       new PatternRefused({
-        message: `No job answers at ${url} (${error instanceof Error ? error.message : error}): give the address that headrace run logs for health and metrics`
+        message: `No job answers at ${url} (${messageOf(error)}): give the address that headrace run logs for health and metrics`
       })
   })
   const answer = yield* Schema.decodeUnknownEffect(Answer)(text).pipe(

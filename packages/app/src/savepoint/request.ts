@@ -1,3 +1,4 @@
+import { messageOf } from "@headrace/core"
 import { SavepointError } from "@headrace/engine"
 import { Effect, Schema } from "effect"
 import type { SavepointRequest } from "./ending.ts"
@@ -16,7 +17,7 @@ export const requestSavepoint = (url: string, request: SavepointRequest): Effect
       }).then(async response => ({ ok: response.ok, status: response.status, body: await response.text() })),
     catch: error =>
       new SavepointError({
-        message: `No job answers at ${url} (${error instanceof Error ? error.message : error}): give the address that headrace run logs for health and metrics`
+        message: `No job answers at ${url} (${messageOf(error)}): give the address that headrace run logs for health and metrics`
       })
   }).pipe(Effect.flatMap(({ ok, status, body }) => read(url, ok, status, body)))
 

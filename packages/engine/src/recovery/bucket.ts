@@ -1,3 +1,4 @@
+import { messageOf } from "@headrace/core"
 import { Clock, Effect, Layer, Schedule, Stream } from "effect"
 import type { BucketConfig } from "../job.ts"
 import { BlobError, type BlobFailure, Blobs, CHUNK_BYTES } from "../ports/blobs.ts"
@@ -156,7 +157,7 @@ class Bucket {
 
   private failed(verb: string, name: string, cause: unknown): BlobError {
     const code = codeOf(cause)
-    const message = cause instanceof Error ? cause.message : String(cause)
+    const message = messageOf(cause)
     return this.error(verb, name, failureOf(code), `${code === "" ? "" : `${code}: `}${message}`, cause)
   }
 

@@ -1,4 +1,4 @@
-import { blockOf, ChangeSet, type Merge, type StoredBlock } from "@headrace/core"
+import { blockOf, ChangeSet, type Merge, messageOf, type StoredBlock } from "@headrace/core"
 import { Effect, Result, Schema, type Scope, Stream } from "effect"
 import { type Blob, BlobError, Blobs } from "../ports/blobs.ts"
 import { LogError, type LogFailure, type TopicPartition } from "../ports/log.ts"
@@ -174,5 +174,5 @@ const isPayload = (part: CheckpointPart): part is StoredBlock => !isHeader(part)
 const damaged = (name: string, cause: unknown) => Effect.fail(asDamage(name, cause))
 const asDamage = (name: string, cause: unknown): CheckpointDamaged =>
   new CheckpointDamaged({
-    message: `Checkpoint ${name} is damaged: ${cause instanceof Error ? cause.message : cause}.`
+    message: `Checkpoint ${name} is damaged: ${messageOf(cause)}.`
   })

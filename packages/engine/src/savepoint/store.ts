@@ -1,3 +1,4 @@
+import { messageOf } from "@headrace/core"
 import { Context, Effect, Result, Schema, Stream } from "effect"
 import { type BlobError, Blobs } from "../ports/blobs.ts"
 import type { TopicPartition } from "../ports/log.ts"
@@ -142,4 +143,3 @@ export const deleteSavepoint = (id: string): Stored<void> =>
   })
 
 const utf8 = new TextEncoder()
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

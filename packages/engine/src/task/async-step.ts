@@ -3,7 +3,7 @@ import { Cause, type Context, Effect, Exit, type Fiber } from "effect"
 import { DeadLettered } from "headrace"
 import { LogError, type TopicPartition } from "../ports/log.ts"
 import { putBack, type RecordContext, type SavedContext, save } from "./context.ts"
-import { messageOf, nameOf } from "./dead-letter.ts"
+import { nameOf, textOf } from "./dead-letter.ts"
 
 /** What waits in the ring: a record under way, or a watermark behind the records before it. */
 type Item =
@@ -174,7 +174,7 @@ export class AsyncStep implements Input {
     const { error } = typed
     return new LogError(
       "Stop",
-      `${name} failed with ${nameOf(error)} ${where}: ${messageOf(error)}. ` +
+      `${name} failed with ${nameOf(error)} ${where}: ${textOf(error)}. ` +
         "Handle it with catchTag, by a replacement or DeadLetter.to(topic); tsc names the errors that are not handled.",
       { cause: error }
     )

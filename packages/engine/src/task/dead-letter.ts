@@ -23,7 +23,7 @@ export const deadLetter = (
   data.copy(context.bytes, context.valueStart, context.valueStart + Math.max(0, context.valueLength))
   const headers = writeHeaders(data, {
     "headrace.error": nameOf(error),
-    "headrace.message": messageOf(error),
+    "headrace.message": textOf(error),
     "headrace.topic": from.topic,
     "headrace.partition": String(from.partition),
     "headrace.offset": String(context.offset)
@@ -59,7 +59,7 @@ export const nameOf = (error: unknown): string => {
   if (typeof error === "object" && error !== null && "_tag" in error) return String(error._tag)
   return error instanceof Error ? error.name : typeof error
 }
-export const messageOf = (error: unknown): string => {
+export const textOf = (error: unknown): string => {
   if (error instanceof Error && error.message !== "") return error.message
   return typeof error === "object" ? JSON.stringify(error) : String(error)
 }

@@ -267,7 +267,7 @@ export abstract class PartitionTask implements Task {
   protected failed(where: string, cause: unknown): LogError {
     if (cause instanceof LogError) return cause
     if (cause instanceof SpillError) return this.parts.memory.full(cause)
-    return new LogError("Stop", `The pipeline failed at ${where}: ${messageOf(cause)}`, { cause })
+    return new LogError("Stop", `The pipeline failed at ${where}: ${stackOf(cause)}`, { cause })
   }
 
   protected where(): string {
@@ -292,4 +292,4 @@ export abstract class PartitionTask implements Task {
 
 const REPORTED = ["late", "lateDropped", "inNoWindow", "partialsOverflowed", "partialsDropped"] as const
 
-const messageOf = (cause: unknown): string => (cause instanceof Error ? (cause.stack ?? cause.message) : String(cause))
+const stackOf = (cause: unknown): string => (cause instanceof Error ? (cause.stack ?? cause.message) : String(cause))
