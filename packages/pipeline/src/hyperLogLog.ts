@@ -11,7 +11,7 @@ const FEW = 256
 
 /**
  * How many different values were added, about: exact up to 256, from there HyperLogLog with Ertl's estimator (2017), which
- * has no bias in need of tables. (Own code: of the libraries for JavaScript, the one that is used says 42 of 100.)
+ * has no bias in need of tables. Own code since no library is both right and kept: docs/decisions/0033.
  */
 export class HyperLogLog {
   /** Hashes. Undefined once there were too many of them. */
@@ -51,6 +51,8 @@ export class HyperLogLog {
 
   /** The number of hashes and the hashes, or 0xffff and the registers. */
   static readonly codec: StoredCodec = {
+    // Bytes of anything else are refused.
+    shape: { record: { hyperLogLog: { shape: { literal: REGISTERS } } } },
     write: (value, out) => {
       const { few, registers } = value as HyperLogLog
       out.varint(few === undefined ? FEW + 1 : few.size)

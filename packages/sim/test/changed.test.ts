@@ -44,6 +44,19 @@ const evicted = (evictor: Evictor.Evictor<Event>) =>
     .window(Window.tumbling(1_000, { id: "totals", evictor }), { total: Agg.sum(event => event.cents), n: Agg.count() })
     .to(Sink.kafka("totals", Totals))
 
+const joined = (right: Schema.Codec<object, unknown>) => {
+  const events = keyed()
+  return events
+    .windowJoin(events.as(right as typeof EventSchema), Window.tumbling(1_000), { id: "joined" }, left => left)
+    .to(Sink.kafka("joined", EventSchema))
+}
+
+const sketched = <B>(window: Window.Windowing<Event>, sketch: Agg.Agg<Event, B>) =>
+  keyed()
+    .window(window, { sketch })
+    .map(({ key }) => ({ key }))
+    .to(Sink.kafka("sketch", Schema.Struct({ key: Schema.String })))
+
 type Built = Parameters<typeof toPlan>[0]
 
 const taskOf = (recovery: Recovery, pipeline: Built): Task => {
@@ -92,6 +105,48 @@ const changed: readonly [string, Built, Built, string][] = [
     evicted(Evictor.last(5)),
     evicted(Evictor.ofRecords("dear ones", all => all.filter(({ record }) => record.cents > 5))),
     ", of records kept whole\n"
+  ],
+  [
+    "a window join whose right side keeps another record",
+    joined(Seen),
+    joined(Schema.Struct({ at: Schema.Int, cents: Schema.Int, account: Schema.String })),
+    "joined, state elements .right.account\n    was:  missing\n    is:   string\n"
+  ],
+  [
+    "sessions of another aggregate of one's own",
+    sketched(
+      Window.session(1_000, { id: "sketch" }),
+      Agg.first(event => event.account, Schema.String)
+    ),
+    sketched(
+      Window.session(1_000, { id: "sketch" }),
+      Agg.approximateDistinctCount(event => event.account)
+    ),
+    "sketch, state windows"
+  ],
+  [
+    "a window that slides, with an approximate count in place of an exact one",
+    sketched(
+      Window.sliding(1_000, 500, { id: "sketch" }),
+      Agg.distinctCount(event => event.account)
+    ),
+    sketched(
+      Window.sliding(1_000, 500, { id: "sketch" }),
+      Agg.approximateDistinctCount(event => event.account)
+    ),
+    "sketch, aggregate sketch"
+  ],
+  [
+    "a list of something else",
+    sketched(
+      Window.tumbling(1_000, { id: "sketch" }),
+      Agg.collect(event => event.cents, Schema.Int)
+    ),
+    sketched(
+      Window.tumbling(1_000, { id: "sketch" }),
+      Agg.collect(event => event.account, Schema.String)
+    ),
+    "sketch, state elements"
   ]
 ]
 

@@ -1,4 +1,5 @@
-import type { ValueCodec } from "../../codec.ts"
+import type { StoredCodec } from "../../codec.ts"
+import type { ShapeField } from "../../state/shape.ts"
 import type { Kept } from "../window/elements.ts"
 import type { JoinSide, Side } from "./sides.ts"
 
@@ -13,7 +14,8 @@ export const sideOf = (elements: readonly Kept[], side: Side): readonly object[]
   elements.flatMap(({ value }) => ((value.record as Sided).side === side ? [(value.record as Sided).record] : []))
 
 /** The side, then the record by the side's codec. */
-export const sidedCodec = (left: JoinSide, right: JoinSide): ValueCodec<unknown> => ({
+export const sidedCodec = (left: JoinSide, right: JoinSide): StoredCodec => ({
+  shape: { record: { left: shapeOf(left), right: shapeOf(right) } },
   write: (value, out) => {
     const { side, record } = value as Sided
     out.u8(side === "left" ? 0 : 1)
@@ -24,3 +26,5 @@ export const sidedCodec = (left: JoinSide, right: JoinSide): ValueCodec<unknown>
     return { side, record: (side === "left" ? left : right).codec.read(bytes, start + 1, end) as object }
   }
 })
+
+const shapeOf = ({ codec }: JoinSide): ShapeField => ({ shape: codec.shape ?? "any" })

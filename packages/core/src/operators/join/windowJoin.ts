@@ -46,10 +46,12 @@ export class WindowJoin extends KeyedWindow implements TwoInputs {
   constructor(options: WindowJoinOptions) {
     const { id, left, right, assigner, trigger, evictor, pairing } = options
     const retracts = options.retracts === true
+    const codec = sidedCodec(left, right)
     const elements = {
       id,
       take: (record: object) => record,
-      codec: sidedCodec(left, right),
+      codec,
+      shape: codec.shape,
       evictor: evictor && evictorOfSided(evictor),
       ...(retracts ? revising(pairing) : { finish: finishing(pairing) })
     }

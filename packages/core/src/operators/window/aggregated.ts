@@ -3,10 +3,11 @@ import { Aggregation } from "../../aggregation.ts"
 import type { StoredCodec, ValueCodec } from "../../codec.ts"
 import { ValueReader } from "../../state/number.ts"
 import { scalarCodec } from "../../state/scalar.ts"
+import type { Shape } from "../../state/shape.ts"
 import type { Contents } from "./contents.ts"
 import { Elements, type ElementsOptions, type Finish } from "./elements.ts"
 import type { Evictor } from "./evictor.ts"
-import { begun, Folded, NO_SETS, withoutSets } from "./folded.ts"
+import { begun, Folded, NO_SETS, shapeOfCustoms, withoutSets } from "./folded.ts"
 import { Given } from "./given.ts"
 import { listCodec } from "./listCodec.ts"
 
@@ -36,11 +37,15 @@ export const aggregated = (options: AggregatedOptions): Contents => {
   if (options.ofParts) throw new Error(`${id} keeps elements: it takes no parts`)
   const retracts = options.retracts === true
   if (element !== undefined)
-    return new Elements({ id, take: record => record, codec: element, evictor, ...folding(aggregates, retracts) })
+    return new Elements({
+      ...{ id, take: record => record, codec: element, shape: element.shape, evictor },
+      ...folding(aggregates, retracts)
+    })
   const inputs = Object.entries(aggregates).map(([name, one]) => inputOf(name, one))
   const take = (record: object): object => inputs.map(({ of }) => of(record))
   const codec = rowCodec(inputs.map(one => one.codec))
-  return new Elements({ id, take, codec, evictor, ...folding(ofTaken(aggregates), retracts) })
+  const shape: Shape = { tuple: inputs.map(one => one.shape) }
+  return new Elements({ id, take, codec, shape, evictor, ...folding(ofTaken(aggregates), retracts) })
 }
 
 /** What they do, as a person reads it. */
@@ -49,12 +54,19 @@ export const showAggregates = (aggregates: Aggregates): string =>
     .map(([name, { kind }]) => `${name}: ${kind}`)
     .join(", ")
 
+interface Taken {
+  readonly of: Of
+  readonly codec: ValueCodec<unknown>
+  readonly shape: Shape
+}
+
 /** What is kept of an event for an aggregate. */
-const inputOf = (name: string, one: Aggregate): { readonly of: Of; readonly codec: ValueCodec<unknown> } => {
+const inputOf = (name: string, one: Aggregate): Taken => {
   if (one.kind === "custom")
     throw new Error(`"${name}" is an aggregate of its own in a window that keeps elements: it needs their schema`)
-  if (one.kind === "count") return { of: () => undefined, codec: scalarCodec }
-  return { of: one.of as Of, codec: one.kind === "collect" ? one.codec : scalarCodec }
+  if (one.kind === "count") return { of: () => undefined, codec: scalarCodec, shape: "any" }
+  if (one.kind === "collect") return { of: one.of as Of, codec: one.codec, shape: one.codec.shape ?? "any" }
+  return { of: one.of as Of, codec: scalarCodec, shape: "any" }
 }
 
 /** The same aggregates over what was taken for them: each finds its own in its place. */
@@ -67,8 +79,9 @@ const ofTaken = (aggregates: Aggregates): Aggregates =>
   )
 
 /** Folds all elements at each firing. */
-const folding = (aggregates: Aggregates, retracts: boolean): Pick<ElementsOptions, "finish" | "withdraw"> => {
-  const aggregation = new Aggregation(withoutLists(withoutSets(aggregates)))
+const folding = (aggregates: Aggregates, retracts: boolean): Pick<ElementsOptions, "finish" | "withdraw" | "given"> => {
+  const stored = withoutLists(withoutSets(aggregates))
+  const aggregation = new Aggregation(stored)
   const given = retracts ? new Given(aggregation) : undefined
   const { numbers, codecs } = aggregation.layout
   const finish: Finish = (key, window, elements, emit) => {
@@ -81,7 +94,8 @@ const folding = (aggregates: Aggregates, retracts: boolean): Pick<ElementsOption
     aggregation.results(row.numbers, 0, row.values, 0, result)
     emit(result)
   }
-  return { finish, withdraw: given && ((key, window, emit) => given.withdraw(key, window, emit)) }
+  if (given === undefined) return { finish }
+  return { finish, withdraw: (key, window, emit) => given.withdraw(key, window, emit), given: shapeOfCustoms(stored) }
 }
 
 /** Lists are made at a firing, of what is kept anyway: stored is only what has been given out and may be taken back. */
@@ -95,7 +109,11 @@ const listOf = ({ of, codec }: Extract<Aggregate, { kind: "collect" }>): Aggrega
   const list = listCodec(codec)
   return {
     kind: "custom",
-    codec: { write: (values, out) => list.write(values as readonly unknown[], out), read: list.read },
+    codec: {
+      shape: { list: codec.shape ?? "any" },
+      write: (values, out) => list.write(values as readonly unknown[], out),
+      read: list.read
+    },
     init: () => [],
     add: (list: unknown[], record: object) => {
       list.push(extract(record))

@@ -9,6 +9,7 @@ const inOrder = listCodec(scalarCodec)
 
 /** In the order in which they came. */
 const codec: StoredCodec = {
+  shape: { list: "any" },
   write: (values, out) => inOrder.write([...(values as Values)], out),
   read: (bytes, start, end) => new Set(inOrder.read(bytes, start, end))
 }

@@ -1,6 +1,7 @@
 import type { ValueCodec } from "../../codec.ts"
 import type { Key } from "../../key.ts"
 import { Cells } from "../../state/cells.ts"
+import type { Shape } from "../../state/shape.ts"
 import { type Stamped, stampedCodec } from "../../state/stamped.ts"
 import { keyedPart } from "../eventTime.ts"
 import { FIRST_STATE } from "../processLayout.ts"
@@ -35,6 +36,8 @@ export interface ElementsOptions {
   /** What is kept of an event, and how it becomes bytes. */
   readonly take: (record: object) => object
   readonly codec: ValueCodec<unknown>
+  /** What that looks like. Default: `any`. */
+  readonly shape?: Shape | undefined
   readonly evictor: Evictor | undefined
   readonly finish: Finish
   /**
@@ -42,6 +45,8 @@ export interface ElementsOptions {
    * `finish` leaves it with them.
    */
   readonly withdraw?: Withdraw | undefined
+  /** What is kept of that beside numbers. Default: `any`. */
+  readonly given?: Shape | undefined
 }
 
 /**
@@ -57,7 +62,7 @@ export class Elements implements Contents {
   private readonly finish: Finish
   private readonly withdraw: Withdraw | undefined
 
-  constructor({ id, take, codec: record, evictor, finish, withdraw }: ElementsOptions) {
+  constructor({ id, take, codec: record, shape, evictor, finish, withdraw, given }: ElementsOptions) {
     this.take = take
     this.evictor = evictor
     this.finish = finish
@@ -65,7 +70,10 @@ export class Elements implements Contents {
     this.elements = new Cells<Stamped>({ id, handle: FIRST_STATE, codec: stampedCodec(record), timed: false })
     const codec = windowCodec(0, [], withdraw !== undefined)
     this.windows = new Cells<KeyWindow>({ id, handle: FIRST_STATE + 1, codec, timed: true })
-    this.parts = [keyedPart("elements", "list", false, this.elements), keyedPart("windows", "map", true, this.windows)]
+    this.parts = [
+      keyedPart("elements", "list", false, this.elements, shape),
+      keyedPart("windows", "map", true, this.windows, given)
+    ]
   }
 
   begin(): void {}

@@ -2,6 +2,7 @@ import type { Aggregate } from "../../aggregate.ts"
 import { Aggregation, type Distinct } from "../../aggregation.ts"
 import type { Key } from "../../key.ts"
 import { Cells } from "../../state/cells.ts"
+import type { Shape } from "../../state/shape.ts"
 import { keyedPart } from "../eventTime.ts"
 import { FIRST_STATE } from "../processLayout.ts"
 import type { Span } from "./assigner.ts"
@@ -33,7 +34,7 @@ export class Folded implements Contents {
     const { numbers, codecs } = this.aggregation.layout
     const codec = windowCodec(numbers, codecs, retracts)
     this.windows = new Cells<KeyWindow>({ id, handle: FIRST_STATE, codec, timed: true })
-    this.parts = [keyedPart("windows", "map", true, this.windows)]
+    this.parts = [keyedPart("windows", "map", true, this.windows, shapeOfCustoms(withoutSets(aggregates)))]
   }
 
   begin(window: KeyWindow): void {
@@ -79,6 +80,14 @@ export class Folded implements Contents {
 /** With what each result begins. The global window has no times. */
 export const begun = (key: Key, { start, end }: Span): Record<string, unknown> =>
   end === Number.POSITIVE_INFINITY ? { key } : { key, windowStart: start, windowEnd: end }
+
+/** What windows keep beside numbers, by the names of the aggregates that are not made of those: `any` if there are none. */
+export const shapeOfCustoms = (aggregates: Readonly<Record<string, Aggregate>>): Shape => {
+  const fields = Object.entries(aggregates).flatMap(([name, one]) =>
+    one.kind === "custom" ? [[name, { shape: one.codec.shape ?? "any" }] as const] : []
+  )
+  return fields.length === 0 ? "any" : { record: Object.fromEntries(fields) }
+}
 
 export const withoutSets = (aggregates: Readonly<Record<string, Aggregate>>): Readonly<Record<string, Aggregate>> =>
   Object.fromEntries(
