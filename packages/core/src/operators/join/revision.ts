@@ -88,9 +88,11 @@ export const revisedPairs =
         for (const r of one.right) if (!staying.has(r) || left.length > 0) row("-D", undefined, r)
     }
 
+    // A late event may come to a window of many: what has been paired already is not gone through again.
+    const unpaired = new Map(given.map(one => [one, right.filter(r => givenIn.get(r) !== one)]))
     for (const l of left) {
       const before = givenIn.get(l)
-      for (const r of right) if (before === undefined || givenIn.get(r) !== before) row("+I", l, r)
+      for (const r of before === undefined ? right : unpaired.get(before)!) row("+I", l, r)
     }
     if (alone.left && right.length === 0)
       for (const l of left) if (givenIn.get(l)?.right.length !== 0) row("+I", l, undefined)

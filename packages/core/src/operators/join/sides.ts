@@ -27,7 +27,7 @@ export interface Arrivals {
 
 /**
  * The inputs of an operator that has two. Its watermark is the least of theirs; how far each has come is theirs to say
- * again after a restore. One that is idle or at its end does not hold the other up: it is said to be at the end of time.
+ * again after a restore. None holds the other up: one that has ended is at the end of time, an idle one where the other is.
  */
 export const twoInputs = (left: JoinSide, right: JoinSide, arrivals: Arrivals): TwoInputs => {
   const times: Record<Side, number> = { left: NO_WATERMARK, right: NO_WATERMARK }
