@@ -201,7 +201,7 @@ export class Node {
 
   /** Nothing is processed that is not committed, and no results of windows wait to be emitted. */
   get idle(): boolean {
-    return !this.lane.firing && !this.lane.uncommitted
+    return this.lane.idle
   }
 
   /** How many partitions have come to rest. */
