@@ -76,6 +76,24 @@ describe("each step's type follows from the one before", () => {
     expect(() => checked.side("others")).toThrow('no side output "others"')
   })
 
+  test("triggers, gaps and evictors of a join see the records of both sides", () => {
+    const Refund = Schema.Struct({ account: Schema.String, refunded: Schema.Number })
+    const left = payments().keyBy(p => p.account)
+    const right = payments()
+      .map(p => ({ account: p.account, refunded: 1 }))
+      .as(Refund)
+      .keyBy(r => r.account)
+    const pair = (p: Payment, r: (typeof Refund)["Type"]) => ({ cents: p.cents - r.refunded })
+    const of = <A>(gap: (record: A) => number) => Window.session(gap)
+    const both = of((one: Payment | (typeof Refund)["Type"]) => ("cents" in one ? 1 : 2))
+    expect(left.windowJoin(right, both, { id: "both" }, pair).last.id).toBe("both")
+    const own = of((p: Payment) => p.cents)
+    // @ts-expect-error: it is called with refunds too, which have no cents
+    left.windowJoin(right, own, { id: "one" }, pair)
+    // @ts-expect-error: so is a co-group's
+    left.coGroup(right, own, { id: "group" }, all => ({ n: all.length }))
+  })
+
   test("window joins that take back give changes", () => {
     const keyedPayments = () => payments().keyBy(p => p.account)
     const window = Window.tumbling("1 minute")

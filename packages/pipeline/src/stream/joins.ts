@@ -48,7 +48,7 @@ export abstract class JoinSteps<out A extends object, out K, out E, out R> exten
     const U extends JoinUpdates = "repeat"
   >(
     right: Stream<B, K, E2, R2>,
-    window: Windowing<A & B>,
+    window: Windowing<A | B>,
     options: WindowJoinOptions<A, B, T, U>,
     combine: (left: Left<A, T>, right: Right<B, T>) => C
   ): Stream<Revised<U, C>, K, E | E2, R | R2> {
@@ -62,7 +62,7 @@ export abstract class JoinSteps<out A extends object, out K, out E, out R> exten
    */
   coGroup<B extends object, E2, R2, C extends object, const U extends JoinUpdates = "repeat">(
     right: Stream<B, K, E2, R2>,
-    window: Windowing<A & B>,
+    window: Windowing<A | B>,
     options: Omit<WindowJoinOptions<A, B, "inner", U>, "type">,
     combine: (left: readonly A[], right: readonly B[], key: K) => C
   ): Stream<Revised<U, C>, K, E | E2, R | R2> {
