@@ -185,6 +185,39 @@ describe("the rows that are left are those of a naive model over all events", ()
     })
 })
 
+test.each(["inner", "left", "right", "full"] as const)("of windows that overlap each has its own rows, %s", type => {
+  const [size, slide] = [20, 10]
+  const window = Window.sliding<Event>(size, slide, { allowedLateness: LATENESS })
+  fc.assert(
+    fc.property(fc.array(anyEvent, { maxLength: 25 }), all => {
+      const expected: Pair[] = []
+      for (const key of ["a", "b"])
+        for (let start = -slide; start <= 60; start += slide) {
+          const of = (side: Side) =>
+            all.flatMap(({ at, ...one }, n) =>
+              one.side === side && one.key === key && at >= start && at < start + size ? [{ key, n, at }] : []
+            )
+          const [lefts, rights] = [of("left"), of("right")]
+          expected.push(...lefts.flatMap(l => rights.map(r => pair(l, r))))
+          if (rights.length === 0 && type !== "inner" && type !== "right")
+            expected.push(...lefts.map(l => pair(l, undefined)))
+          if (lefts.length === 0 && type !== "inner" && type !== "left")
+            expected.push(...rights.map(r => pair(undefined, r)))
+        }
+      const rows: string[] = []
+      for (const step of run(joined(window, type), all, 1, "changes"))
+        for (const { op, record } of step as Change<object>[]) {
+          const row = JSON.stringify(record)
+          if (op === "+I") rows.push(row)
+          else if (rows.includes(row)) rows.splice(rows.indexOf(row), 1)
+          else throw new Error(`${op} of ${row}, which is not there`)
+        }
+      expect(rows.toSorted()).toEqual(expected.map(row => JSON.stringify(row)).toSorted())
+    }),
+    { numRuns: 40 }
+  )
+})
+
 describe("and at each step those that a join without it gave out last", () => {
   /** One window for all time: what it gives out is all that there is. */
   const one = (options: object) => Window.global<Event>({ trigger: Trigger.count(2), ...options })
