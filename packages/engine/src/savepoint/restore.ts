@@ -12,7 +12,7 @@ import { readEntries, writeEntries } from "./files.ts"
 import { type Manifest, partitionsOf } from "./manifest.ts"
 import { differencesOf, leftBehind, type Match, matchOperators, showDifferences, withStages } from "./match.ts"
 import { beginRestore, endRestore, restoreBegun } from "./progress.ts"
-import { untilSessionsEnd } from "./session.ts"
+import { remaining } from "./session.ts"
 import { restoreSources, type SourceOptions, type SourceRestore } from "./sources.ts"
 import { restoreStages } from "./stages.ts"
 import { inSavepoints, readSavepoint, SavepointError, savepointFile } from "./store.ts"
@@ -103,28 +103,18 @@ const topicsOf = (manifest: Manifest): readonly string[] => [...new Set(manifest
 const ownIds = ({ operators, added }: Match): string =>
   [...operators.flatMap(({ own }) => (own === undefined ? [] : [own.id])), ...added].join(", ")
 
-/**
- * A member that was killed, or stopped under a static name, counts until its session has timed out. Where it is not known
- * who is there, the broker refuses the offsets later, as long as somebody is.
- */
+/** Where it is not known who is there, the broker refuses the offsets later, as long as somebody is. */
 const idle = (admin: Admin, job: JobConfig) =>
-  admin.members(groupName(job)).pipe(
-    Effect.flatMap(members =>
-      members === undefined || members.length === 0
-        ? Effect.void
-        : Effect.fail(
-            new LogError(
-              "Retry",
-              `${job.app} is running (${members.map(({ name }) => name).join(", ")}), or was until less than its session time-out ago: stop it first, or restore under another name (--app)`
-            )
-          )
-    ),
-    Effect.tapError(() => Effect.logInfo("waiting until nobody is in the group any more")),
-    Effect.retry({
-      ...untilSessionsEnd(job),
-      while: error => error.failure === "Retry"
-    })
-  )
+  Effect.gen(function* () {
+    const members = yield* remaining(admin, groupName(job), job)
+    if (members.length === 0) return
+    return yield* Effect.fail(
+      new LogError(
+        "Retry",
+        `${job.app} is running (${members.map(({ name }) => name).join(", ")}), or was until less than its session time-out ago: stop it first, or restore under another name (--app)`
+      )
+    )
+  })
 
 /** What a job has is not overwritten by accident; what an interrupted restore has left is no state of a job. */
 const unused = (plan: Plan, job: JobConfig, admin: Admin, group: GroupOffsets, { force }: RestoreSavepoint) =>

@@ -5,7 +5,7 @@ import { sinkGroup } from "../names.ts"
 import { type Admin, Clients } from "../ports/clients.ts"
 import type { Mark } from "../ports/committed-log.ts"
 import type { Manifest } from "./manifest.ts"
-import { untilSessionsEnd } from "./session.ts"
+import { remaining } from "./session.ts"
 
 /** What became of a table that a job under another name has filled. */
 export interface TableRestore {
@@ -43,22 +43,9 @@ const restoreTable = ({ id, topic }: ClickHouseSinkNode, job: JobConfig, before:
       const from = sinkGroup(before, id)
       const marks = (yield* (yield* clients.offsets(from)).marks(partitions)).filter(mark => mark !== undefined)
       if (marks.length === 0) return undefined
-      if (yield* isFilled(admin, from, job)) return false
+      if ((yield* remaining(admin, from, job)).length > 0) return false
       yield* group.commit(marks.map(mark => ({ ...mark, metadata: handedOver(mark, before) })))
       return true
-    })
-  )
-
-/** A static member that was stopped counts until its session has timed out. */
-const isFilled = (admin: Admin, group: string, job: JobConfig) =>
-  admin.members(group).pipe(
-    Effect.map(members => members !== undefined && members.length > 0),
-    Effect.tap(filled =>
-      filled ? Effect.logInfo(`waiting until nobody is in the group ${group} any more`) : Effect.void
-    ),
-    Effect.repeat({
-      ...untilSessionsEnd(job),
-      while: filled => filled
     })
   )
 
