@@ -2,10 +2,11 @@ import { type KafkaConfig, LogError, type Outputs, type Producer as ProducerPort
 import { Effect, type Scope } from "effect"
 import { Consumer } from "./consumer.ts"
 import { PRODUCER_DEFAULTS } from "./defaults.ts"
-import { attemptSync, letGo, overdue } from "./port-error.ts"
+import { attemptSync, overdue } from "./port-error.ts"
 import { Producer } from "./producer.ts"
 import { attemptWith } from "./reports.ts"
 import { clusterSettings, signIn } from "./sign-in.ts"
+import { Successive } from "./successive.ts"
 
 /** Below the transaction time-out, so that a call which hangs is noticed before the coordinator aborts. */
 const FLUSH_TIMEOUT_MS = 8_000
@@ -33,22 +34,15 @@ export const openProducer = (
   topics: readonly string[]
 ): Effect.Effect<ProducerPort, LogError, Scope.Scope> =>
   Effect.gen(function* () {
-    let current: Producer | undefined
-    const close = Effect.suspend(() => {
-      const closing = current
-      current = undefined
-      return closing === undefined ? Effect.void : letGo(`close the producer ${id}`, () => closing.close())
-    })
-    yield* Effect.addFinalizer(() => close)
-    /** The thread that hangs in it closes it when it comes back. */
-    const leaveBehind = Effect.suspend(() => Effect.forkDetach(close))
+    const producers = new Successive<Producer>(`the producer ${id}`)
+    yield* Effect.addFinalizer(() => producers.close)
 
     const openWithin = Effect.fnUntraced(function* (timeoutMs: number) {
-      yield* close
+      yield* producers.close
       const producer = yield* attemptSync(`open the producer ${id}`, () =>
         Producer.open(producerSettings(config, id), signIn(config))
       )
-      current = producer
+      producers.current = producer
       for (const topic of topics) producer.topicId(topic)
       yield* attemptWith(producer, `initialise the transactions of ${id}`, () => producer.initTransactions(timeoutMs))
     })
@@ -59,7 +53,7 @@ export const openProducer = (
 
     const use = <A>(what: string, call: (producer: Producer) => Promise<A>): Effect.Effect<A, LogError> =>
       Effect.suspend(() => {
-        const producer = current
+        const producer = producers.current
         if (producer === undefined) return Effect.fail(new LogError("Abort", `Producer ${id} is not initialised`))
         return attemptWith(producer, `${what} (${id})`, () => call(producer))
       })
@@ -76,11 +70,11 @@ export const openProducer = (
           if (!(member instanceof Consumer)) throw new TypeError("The member is not one of this client's consumers")
           await producer.sendOffsets(offsets, member, CALL_TIMEOUT_MS)
         }).pipe(
-          Effect.raceFirst(lookAgain(() => current)),
-          Effect.timeoutOrElse({ duration: OVERDUE_MS, orElse: () => Effect.andThen(leaveBehind, hangs(id)) })
+          Effect.raceFirst(lookAgain(() => producers.current)),
+          Effect.timeoutOrElse({ duration: OVERDUE_MS, orElse: () => Effect.andThen(producers.leaveBehind, hangs(id)) })
         ),
       commit: () => use("commit the transaction", producer => producer.commit(CALL_TIMEOUT_MS)),
-      poisoned: () => current?.poisoned ?? false
+      poisoned: () => producers.current?.poisoned ?? false
     } satisfies ProducerPort
   })
 
