@@ -14,18 +14,19 @@ fn main() {
   // With the headers and settings that librdkafka was compiled with, since it reaches into its structures.
   let librdkafka = of("DEP_RDKAFKA_ROOT");
   cc::Build::new()
+    .file("src/coordinators.c")
     .file("src/enqueue.c")
     .file("src/slab.c")
     .include(format!("{librdkafka}/src"))
     .include(librdkafka)
     .include(of("DEP_OPENSSL_INCLUDE"))
     .warnings(false)
-    .compile("headrace_enqueue");
+    .compile("headrace_librdkafka");
   let wraps = of("CARGO_CFG_TARGET_OS") == "linux";
   for function in WRAPPED.iter().filter(|_| wraps) {
     println!("cargo:rustc-link-arg-cdylib=-Wl,--wrap={function}");
   }
-  for file in ["enqueue.c", "slab.c", "slab.h"] {
+  for file in ["coordinators.c", "enqueue.c", "slab.c", "slab.h"] {
     println!("cargo:rerun-if-changed=src/{file}");
   }
 }

@@ -91,8 +91,6 @@ export interface Native {
   readonly producerClose: Ask<[timeoutMs: number]>
   readonly producerPurge: (handle: NativeHandle) => void
   readonly producerPoisoned: (handle: NativeHandle) => boolean
-  readonly producerAsking: (handle: NativeHandle) => boolean
-  readonly producerReconnect: (handle: NativeHandle) => void
   readonly producerPending: (handle: NativeHandle) => number
   readonly producerEvents: (handle: NativeHandle) => string | null
   readonly producerFatalError: (handle: NativeHandle) => string | null

@@ -118,19 +118,6 @@ export class Producer {
     return native.producerPoisoned(this.#handle)
   }
 
-  /** A request of a transaction, one for its coordinator or the handshake before it is under way; false once closed. */
-  get asking(): boolean {
-    return native.producerAsking(this.#handle)
-  }
-
-  /**
-   * Breaks a connection off, another one each time: what is under way on it fails as by a broker that goes away, and what
-   * waits in librdkafka looks again.
-   */
-  reconnect(): void {
-    attemptNow("connect anew", () => native.producerReconnect(this.#handle))
-  }
-
   /** Messages that are not delivered yet, and (for a moment) events that the producer's thread has not served. */
   get pending(): number {
     return native.producerPending(this.#handle)

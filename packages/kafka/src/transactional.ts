@@ -19,8 +19,6 @@ const INIT_TIMEOUT_MS = 10_000
 const FIRST_INIT_TIMEOUT_MS = 200
 /** A call that is given a time-out, and does not keep to it. */
 const OVERDUE_MS = CALL_TIMEOUT_MS + 1_000
-/** Sending offsets takes milliseconds, and an election of a new coordinator seconds. */
-const LOOK_AGAIN_MS = 1_500
 /** librdkafka's queue is full: how long to wait for its threads to send some of it. */
 const QUEUE_FULL_PAUSE = "2 millis"
 
@@ -70,26 +68,12 @@ export const openProducer = (
           if (!(member instanceof Consumer)) throw new TypeError("The member is not one of this client's consumers")
           await producer.sendOffsets(offsets, member, CALL_TIMEOUT_MS)
         }).pipe(
-          Effect.raceFirst(lookAgain(() => producers.current)),
           Effect.timeoutOrElse({ duration: OVERDUE_MS, orElse: () => Effect.andThen(producers.leaveBehind, hangs(id)) })
         ),
       commit: () => use("commit the transaction", producer => producer.commit(CALL_TIMEOUT_MS)),
       poisoned: () => producers.current?.poisoned ?? false
     } satisfies ProducerPort
   })
-
-/**
- * librdkafka (2.12 to 2.14 at least) waits for the group's coordinator whatever time it was given, and looks for it only
- * when some connection comes or goes. When the coordinator's broker died and is not among the cluster's any more, none
- * does: https://github.com/confluentinc/librdkafka/issues/5456 and 5511. So, while nothing is under way to a broker, a
- * connection is broken off, each time another one: librdkafka then asks another broker, at most once a second.
- */
-const lookAgain = (current: () => Producer | undefined): Effect.Effect<never, LogError> =>
-  Effect.suspend(() => {
-    const producer = current()
-    if (producer === undefined || producer.asking) return Effect.void
-    return attemptSync("connect anew", () => producer.reconnect())
-  }).pipe(Effect.delay(LOOK_AGAIN_MS), Effect.forever)
 
 const hangs = (id: string): Effect.Effect<never, LogError> =>
   Effect.fail(

@@ -13,6 +13,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, RwLock};
 
+unsafe extern "C" {
+  fn headrace_look_for_coordinators(rk: *mut rd_kafka_t) -> *mut c_void;
+}
+
 pub type Outcome = std::result::Result<Answer, Fault>;
 
 /// The raw pointers of a client, valid as long as nobody took them out of `Client::raw`.
@@ -21,6 +25,8 @@ pub struct Raw {
   pub rk: *mut rd_kafka_t,
   /// Where polls wait: the consumer's queue, or a producer's main queue.
   pub queue: *mut rd_kafka_queue_t,
+  /// Of coordinators.c: what looks for a producer's coordinators. Freed when the handle is destroyed.
+  looking: *mut c_void,
 }
 
 unsafe impl Send for Raw {}
@@ -73,7 +79,8 @@ impl<S: Desk> Client<S> {
       unsafe { rd_kafka_destroy(rk) };
       return Err(Fault::invalid("a consumer needs a group.id, also one that only assigns").into());
     }
-    let raw = Raw { rk, queue };
+    let looking = if role == Role::Producer { unsafe { headrace_look_for_coordinators(rk) } } else { std::ptr::null_mut() };
+    let raw = Raw { rk, queue, looking };
     let client = Arc::new(Client { raw: RwLock::new(Some(raw)), jobs: Arc::new(Mailbox::new()), port, signals });
     client.start(raw)?;
     close_with(env, &client);
@@ -180,6 +187,7 @@ impl<S: Desk> Client<S> {
         self.signals.targets().0.drain(..).for_each(|(_, topic)| rd_kafka_topic_destroy(topic));
         rd_kafka_queue_destroy(raw.queue);
         rd_kafka_destroy_flags(raw.rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE as i32);
+        libc::free(raw.looking);
       }
     }
   }

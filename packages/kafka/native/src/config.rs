@@ -2,7 +2,6 @@
 
 use crate::fault::{self, Fault};
 use crate::signals::{self, Signals};
-use crate::sockets;
 use napi_derive::napi;
 use rdkafka_sys::bindings::*;
 use std::ffi::{CString, c_char};
@@ -76,8 +75,6 @@ fn callbacks(conf: &Conf, role: Role, settings: &[Setting], signals: &Arc<Signal
       Role::Consumer => rd_kafka_conf_set_rebalance_cb(conf.0, Some(signals::on_rebalance)),
       Role::Producer => {
         rd_kafka_conf_set_dr_msg_cb(conf.0, Some(signals::on_delivery));
-        rd_kafka_conf_set_socket_cb(conf.0, Some(sockets::on_socket));
-        rd_kafka_conf_set_closesocket_cb(conf.0, Some(sockets::on_close));
         rd_kafka_conf_interceptor_add_on_new(conf.0, c"headrace".as_ptr(), Some(signals::on_new), opaque);
       }
       Role::Admin => {}

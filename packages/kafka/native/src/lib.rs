@@ -23,7 +23,6 @@ mod produce;
 mod producer_api;
 mod settings;
 mod signals;
-mod sockets;
 
 use napi_derive::module_init;
 

@@ -171,20 +171,26 @@ pub fn producer_begin(producer: Handled) -> Result<()> {
 
 /// Waits for a connection: librdkafka asks for the transaction coordinator when it is told to begin, and where nobody is
 /// connected yet it asks again half a second later. Twice, since the first answer replaces the connection it came by.
-fn meet(rk: *mut rd_kafka_t, timeout_ms: i32) -> std::result::Result<(), Fault> {
+fn meet(rk: *mut rd_kafka_t, end: Instant) -> std::result::Result<(), Fault> {
   for _ in 0..2 {
     let mut raw: *const rd_kafka_metadata = std::ptr::null();
-    fault::check(fault::code(unsafe { rd_kafka_metadata(rk, 0, std::ptr::null_mut(), &mut raw, timeout_ms) }))?;
+    fault::check(fault::code(unsafe { rd_kafka_metadata(rk, 0, std::ptr::null_mut(), &mut raw, left(end)) }))?;
     unsafe { rd_kafka_metadata_destroy(raw) };
   }
   Ok(())
 }
 
+/// In milliseconds; 0 when it is past.
+fn left(end: Instant) -> i32 {
+  i32::try_from(end.saturating_duration_since(Instant::now()).as_millis()).unwrap_or(i32::MAX)
+}
+
 #[napi]
 pub fn producer_init(producer: Handled, id: u32, timeout_ms: i32) {
   client(producer).request(id, move |desk| {
-    meet(desk.raw.rk, timeout_ms)?;
-    desk.done(unsafe { rd_kafka_init_transactions(desk.raw.rk, timeout_ms) })
+    let end = Instant::now() + Duration::from_millis(timeout_ms.max(0) as u64);
+    meet(desk.raw.rk, end)?;
+    desk.done(unsafe { rd_kafka_init_transactions(desk.raw.rk, left(end)) })
   });
 }
 
@@ -245,22 +251,6 @@ pub fn producer_abort(producer: Handled, id: u32, timeout_ms: i32) {
 pub fn producer_purge(producer: Handled) -> Result<()> {
   let everything = RD_KAFKA_PURGE_F_QUEUE as i32 | RD_KAFKA_PURGE_F_INFLIGHT as i32;
   Ok(client(producer).with(|raw| fault::check(fault::code(unsafe { rd_kafka_purge(raw.rk, everything) })))?)
-}
-
-/// A request of a transaction, or one for its coordinator, is under way.
-#[napi]
-pub fn producer_asking(producer: Handled) -> bool {
-  client(producer).signals.asking.load(Ordering::Acquire) != 0
-}
-
-/// Breaks a connection off, another one each time: whatever waits in librdkafka for something to happen looks again.
-#[napi]
-pub fn producer_reconnect(producer: Handled) -> Result<()> {
-  let client = client(producer);
-  Ok(client.with(|_| {
-    client.signals.sockets.break_one_off();
-    Ok(())
-  })?)
 }
 
 #[napi]

@@ -5,12 +5,11 @@ use crate::json;
 use crate::place;
 use crate::port::Port;
 use crate::produce::Targets;
-use crate::sockets::Sockets;
 use rdkafka_sys::bindings::*;
 use std::collections::HashMap;
 use std::ffi::{c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Logs, statistics and passing errors beyond this many are counted and dropped; rebalances and fatal errors are kept.
@@ -24,9 +23,6 @@ pub struct Signals {
   /// The client closes: revocations are answered here, since JavaScript no longer does.
   pub closing: AtomicBool,
   pub poisoned: AtomicBool,
-  /// A bit for each key of `ASKING` of which a request is under way.
-  pub asking: AtomicU32,
-  pub sockets: Sockets,
   failed: Mutex<Option<Fault>>,
   failures: AtomicU64,
   port: Arc<Port>,
@@ -65,8 +61,6 @@ impl Signals {
       dropped: AtomicU64::new(0),
       closing: AtomicBool::new(false),
       poisoned: AtomicBool::new(false),
-      asking: AtomicU32::new(0),
-      sockets: Sockets::default(),
       failed: Mutex::new(None),
       failures: AtomicU64::new(0),
       port,
@@ -264,30 +258,6 @@ pub unsafe extern "C" fn on_delivery(_: *mut rd_kafka_t, message: *const rd_kafk
 /// AddPartitionsToTxn, AddOffsetsToTxn, EndTxn, TxnOffsetCommit.
 const TRANSACTIONAL: [i16; 4] = [24, 25, 26, 28];
 
-/// FindCoordinator, and the handshake of a new connection, besides.
-const ASKING: [i16; 6] = [10, 18, 24, 25, 26, 28];
-
-fn bit(key: i16) -> u32 {
-  ASKING.iter().position(|one| *one == key).map_or(0, |at| 1 << at)
-}
-
-unsafe extern "C" fn on_request(
-  _: *mut rd_kafka_t,
-  _: c_int,
-  _: *const c_char,
-  _: i32,
-  key: i16,
-  _: i16,
-  _: i32,
-  _: usize,
-  opaque: *mut c_void,
-) -> rd_kafka_resp_err_t {
-  if let Some(signals) = unsafe { signals(opaque) } {
-    signals.asking.fetch_or(bit(key), Ordering::AcqRel);
-  }
-  rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
-}
-
 unsafe extern "C" fn on_response(
   _: *mut rd_kafka_t,
   _: c_int,
@@ -302,7 +272,6 @@ unsafe extern "C" fn on_response(
   opaque: *mut c_void,
 ) -> rd_kafka_resp_err_t {
   if let Some(signals) = unsafe { signals(opaque) } {
-    signals.asking.fetch_and(!bit(key), Ordering::AcqRel);
     if TRANSACTIONAL.contains(&key) && torn(err as i32) {
       signals.poisoned.store(true, Ordering::Release);
     }
@@ -325,10 +294,5 @@ pub unsafe extern "C" fn on_new(
   _: usize,
 ) -> rd_kafka_resp_err_t {
   let name = c"headrace".as_ptr();
-  match unsafe { rd_kafka_interceptor_add_on_request_sent(rk, name, Some(on_request), opaque) } {
-    rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => unsafe {
-      rd_kafka_interceptor_add_on_response_received(rk, name, Some(on_response), opaque)
-    },
-    err => err,
-  }
+  unsafe { rd_kafka_interceptor_add_on_response_received(rk, name, Some(on_response), opaque) }
 }
