@@ -164,7 +164,7 @@ const work = Effect.fnUntraced(function* (all: Work) {
     onEvent: (event, unit) => (event === "restart" ? status.restarted(unit) : void status.forced++)
   })
   if (predecessor !== undefined) {
-    const taking = takeOver(predecessor, handover.identity, status, admission, holdInstance(job))
+    const taking = takeOver(predecessor, job, handover.identity, status, admission, holdInstance(job))
     return yield* Effect.raceFirst(supervised, Effect.andThen(taking, Effect.never))
   }
   const ends = how.bounded && endWhenDone(plan, job, savepoints, how.bounded)

@@ -1,5 +1,5 @@
 import { messageOf } from "@headrace/core"
-import type { LaneMetrics } from "@headrace/engine"
+import type { JobConfig, LaneMetrics } from "@headrace/engine"
 import { Deferred, Effect, Schedule, Schema } from "effect"
 import { Identity, obstacle } from "./handover.ts"
 import type { Status } from "./status.ts"
@@ -40,12 +40,13 @@ export const mayTakeOver = Effect.fnUntraced(function* (url: string, identity: I
  */
 export const takeOver = Effect.fnUntraced(function* <E, R>(
   url: string,
+  job: JobConfig,
   identity: Identity,
   status: Status,
   admission: Admission,
   hold: Effect.Effect<void, E, R>
 ) {
-  yield* followed(status)
+  yield* followed(status, looksAtNothing(job.kafka.settings))
   yield* Effect.logInfo(`takes over from ${url}`)
   const begun = performance.now()
   const response = yield* ask(url, {
@@ -62,9 +63,16 @@ export const takeOver = Effect.fnUntraced(function* <E, R>(
   yield* Deferred.succeed(admission.rest, undefined)
 })
 
-/** Whether lanes have read nearly all that there is. */
-export const areClose = (lanes: readonly Pick<LaneMetrics, "get">[]): boolean => {
-  const looks = lanes.some(lane => lane.get("toFollow") > 0) ? 1 : LOOKS_AT_NOTHING
+/**
+ * After how many looks it is believed that there is nothing to follow: at once with KIP-848, of whose groups brokers tell
+ * no client who owns what (`Admin.members`).
+ */
+export const looksAtNothing = (settings: JobConfig["kafka"]["settings"]): number =>
+  settings["group.protocol"] === "consumer" ? 1 : LOOKS_AT_NOTHING
+
+/** Whether lanes have read nearly all that there is. That there is nothing is believed after so many looks. */
+export const areClose = (lanes: readonly Pick<LaneMetrics, "get">[], atNothing: number): boolean => {
+  const looks = lanes.some(lane => lane.get("toFollow") > 0) ? 1 : atNothing
   return lanes.every(
     lane =>
       lane.get("looks") >= looks && lane.get("followed") >= lane.get("toFollow") && lane.get("behind") <= CLOSE_ENOUGH
@@ -72,11 +80,11 @@ export const areClose = (lanes: readonly Pick<LaneMetrics, "get">[]): boolean =>
 }
 
 /** Until every lane has read nearly all that there is. */
-const followed = Effect.fnUntraced(function* (status: Status) {
+const followed = Effect.fnUntraced(function* (status: Status, atNothing: number) {
   const lanes = status.units.filter(({ kind }) => kind === "lane").map(({ metrics }) => metrics)
   const sum = (name: Parameters<(typeof lanes)[number]["get"]>[0]) => lanes.reduce((all, one) => all + one.get(name), 0)
   let said = performance.now()
-  while (!areClose(lanes)) {
+  while (!areClose(lanes, atNothing)) {
     yield* Effect.sleep(LOOK_EVERY)
     if (performance.now() - said < REPORT_EVERY_MS) continue
     said = performance.now()
