@@ -89,7 +89,10 @@ const binary = async (): Promise<string> => {
 }
 
 /** The usual rounds, or one fault again and again. */
-const planned = (seed: number) => (flags.only === undefined ? plan(seed) : planOfOne(flags.only, seed))
+const planned = (brokers: 1 | 3, seed: number) => {
+  if (flags.only !== undefined) return planOfOne(flags.only, brokers, seed)
+  return brokers === 1 ? plan(seed) : planOfThree(seed)
+}
 
 const protocolOf = (text: string) => {
   if (text !== "classic" && text !== "consumer") throw new Error(`--protocol ${text}: expected classic or consumer`)
@@ -106,12 +109,12 @@ const lengthOfThree = (brokers: string | undefined): number => {
   return brokers === "1" ? 0 : forMs
 }
 const ofThreeMs = lengthOfThree(flags.brokers)
-const alone: Stage = { brokers: 1, plan: planned(seed), forMs: forMs - ofThreeMs, accounts }
-const ofThree: Stage = { brokers: 3, plan: planOfThree(seed), forMs: ofThreeMs, accounts: Math.min(accounts, 100_000) }
+const stageOf = (brokers: 1 | 3, forMs: number, accounts: number): readonly Stage[] =>
+  forMs === 0 ? [] : [{ brokers, plan: planned(brokers, seed), forMs, accounts }]
 const report = await runChaos({
   seed,
   program: [await binary()],
-  stages: [alone, ofThree].filter(stage => stage.forMs > 0),
+  stages: [...stageOf(1, forMs - ofThreeMs, accounts), ...stageOf(3, ofThreeMs, Math.min(accounts, 100_000))],
   rate: whole("rate", flags.rate),
   sessionMs: millis("session", flags.session),
   protocol: protocolOf(flags.protocol),

@@ -22,6 +22,8 @@ const everyFault: readonly Fault[] = [
   ...oneOfAKind,
   ...[killed, takenOver, replaced, zombie, lateEndTxn, lateOffsets, brokerRestart]
 ]
+/** On three brokers, which stand behind no proxy. */
+const faultsOfThree: readonly Fault[] = [oneOfThreeKilled, killed, takenOver, zombie]
 
 /** Faults without an end, the same for the same seed. Rounds of about two minutes; each has some of every group. */
 export function* plan(seed: number): Generator<Planned, never> {
@@ -49,7 +51,7 @@ export function* plan(seed: number): Generator<Planned, never> {
   }
 }
 
-/** The same for three brokers, which stand behind no proxy. */
+/** The same for three brokers. */
 export function* planOfThree(seed: number): Generator<Planned, never> {
   const random = new Random(seed)
   for (;;) {
@@ -65,10 +67,13 @@ export function* planOf(faults: readonly Fault[], seed: number): Generator<Plann
 }
 
 /** Again and again those whose name contains this: for a figure of its own. Throws where none does. */
-export function planOfOne(part: string, seed: number): Generator<Planned> {
-  const chosen = everyFault.filter(({ name }) => name.includes(part))
+export function planOfOne(part: string, brokers: 1 | 3, seed: number): Generator<Planned> {
+  const all = brokers === 1 ? everyFault : faultsOfThree
+  const chosen = all.filter(({ name }) => name.includes(part))
   if (chosen.length === 0)
-    throw new Error(`--only ${part}: no fault is called so; there are ${everyFault.map(({ name }) => name).join("; ")}`)
+    throw new Error(
+      `--only ${part}: no fault on ${brokers === 1 ? "one broker" : "three brokers"} is called so; there are ${all.map(({ name }) => name).join("; ")}`
+    )
   return again(chosen, seed)
 }
 
