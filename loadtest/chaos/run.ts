@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { messageOf } from "@headrace/core"
+import { consumerSessionMs } from "@headrace/dev"
 import pkg from "../package.json" with { type: "json" }
 import { ensureIndependentClient } from "../src/audit/node.ts"
 import { Random } from "../src/generator/random.ts"
@@ -19,6 +20,7 @@ export interface ChaosOptions {
   readonly stages: readonly Stage[]
   /** Events a second. */
   readonly rate: number
+  /** Of a classic group; with KIP-848 the session is the broker's. */
   readonly sessionMs: number
   /** Of the group; classic. */
   readonly protocol?: GroupProtocol
@@ -86,10 +88,11 @@ const runStage = async (
 
 const judge = async (options: ChaosOptions, stage: Stage, machine: Machine): Promise<ChaosReport> => {
   const startedAt = Date.now()
-  const { seed, rate, sessionMs, say, signal } = options
+  const { seed, rate, say, signal } = options
   const { accounts, brokers } = stage
   const { program = fromSources, job = usualJob, patienceMs = PATIENCE_MS } = options
   const { protocol = "classic", standby = 0 } = options
+  const sessionMs = protocol === "consumer" ? consumerSessionMs : options.sessionMs
   const how = { program, job, accounts, brokers, rate, seed, sessionMs, protocol, standby, patienceMs }
   const world = await World.start({ ...how, say, signal, ...machine })
   try {

@@ -22,7 +22,7 @@ export interface WorldOptions {
   readonly rate: number
   readonly seed: number
   readonly sessionMs: number
-  /** Of the group. With `consumer` (KIP-848) the session is the broker's. */
+  /** Of the group. */
   readonly protocol: GroupProtocol
   /** Lanes of each instance that follow what others own. */
   readonly standby: number

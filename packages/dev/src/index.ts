@@ -7,7 +7,7 @@ export {
   startClickHouse
 } from "./clickhouse.ts"
 export { type KafkaCluster, startKafkaCluster } from "./cluster.ts"
-export { ensureKafka, type Kafka, type KafkaOptions, kafkaVersion, startKafka } from "./kafka.ts"
+export { consumerSessionMs, ensureKafka, type Kafka, type KafkaOptions, kafkaVersion, startKafka } from "./kafka.ts"
 export { freePorts, StartFailed } from "./process.ts"
 export { ensureRegistry, type Registry, type RegistryOptions, registryVersion, startRegistry } from "./registry.ts"
 export { ensureS3, type S3, type S3Options, startS3 } from "./s3.ts"

@@ -11,6 +11,8 @@ import { brokerAnswers } from "./wire.ts"
 /** The version that is fetched by default, and the logging library that its jars are made for. */
 export const kafkaVersion = "4.1.2"
 const log4jVersions: Readonly<Record<string, string>> = { "4.1.2": "2.25.3", "4.4.0": "2.25.5" }
+/** After which a member of a KIP-848 group that was killed is given up, unless a broker's settings say otherwise. */
+export const consumerSessionMs = 6000
 const clusterId = "headraceDevCluster0001"
 
 export interface KafkaOptions {
@@ -185,7 +187,7 @@ function settingsOf([port, controllerPort]: readonly number[], dataDir: string):
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "1000",
     "group.consumer.min.session.timeout.ms": "1000",
-    "group.consumer.session.timeout.ms": "6000",
+    "group.consumer.session.timeout.ms": String(consumerSessionMs),
     "group.consumer.min.heartbeat.interval.ms": "100",
     "group.consumer.heartbeat.interval.ms": "1000",
     // After a kill the node is let in again only when its former self has timed out; the default is 9 s.
