@@ -13,11 +13,12 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   "packages/kafka": ["core", "pipeline", "engine"],
   "packages/clickhouse": ["core", "pipeline", "engine"],
   "packages/spill": ["core", "engine"],
+  "packages/s3": ["core", "engine"],
   "packages/testing": ["core", "pipeline", "engine"],
   "packages/sim": ["core", "pipeline", "engine", "clickhouse"],
   "packages/dev": [],
-  workers: ["core", "pipeline", "engine", "avro", "kafka", "clickhouse", "spill"],
-  loadtest: ["core", "pipeline", "engine", "avro", "kafka", "clickhouse", "dev", "workers"],
+  workers: ["core", "pipeline", "engine", "avro", "kafka", "clickhouse", "spill", "s3"],
+  loadtest: ["core", "pipeline", "engine", "avro", "kafka", "clickhouse", "s3", "dev", "workers"],
   "packages/app": ["core", "pipeline", "engine", "avro", "kafka", "clickhouse", "dev", "workers", "loadtest"]
 }
 /** Packages from outside that a place may use; places that are not listed may use any. */
@@ -69,6 +70,14 @@ for (const [place, allowed] of Object.entries(ALLOWED)) {
     expect(wrong).toEqual([])
   })
 }
+
+test.each(["packages/core", "packages/pipeline", "packages/engine"])(
+  "%s runs in Bun, Node and Deno: it names none",
+  place => {
+    const wrong = sources(join(root, place, "src")).filter(file => /\b(Bun|Deno)\.\w/.test(readFileSync(file, "utf8")))
+    expect(wrong.map(file => relative(root, file))).toEqual([])
+  }
+)
 
 test("every place is under a rule", () => {
   const packages = readdirSync(join(root, "packages")).map(name => `packages/${name}`)

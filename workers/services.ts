@@ -4,7 +4,6 @@ import { layer as path } from "@effect/platform-node/NodePath"
 import { avroCodecs } from "@headrace/avro"
 import {
   Blobs,
-  bucketBlobs,
   type CheckpointStore,
   CodecError,
   directoryBlobs,
@@ -14,6 +13,7 @@ import {
   SavepointBlobs
 } from "@headrace/engine"
 import { kafkaClients } from "@headrace/kafka"
+import { bucketBlobs } from "@headrace/s3"
 import { sqliteSpill } from "@headrace/spill"
 import { Layer, Redacted } from "effect"
 import { layerLog } from "./log.ts"

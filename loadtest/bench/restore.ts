@@ -23,7 +23,8 @@ import {
   type ValueHandle
 } from "@headrace/core"
 import { startS3 } from "@headrace/dev"
-import { Blobs, bucketBlobs, type ChangelogReader, directoryBlobs, LaneMetrics, type Source } from "@headrace/engine"
+import { Blobs, type ChangelogReader, directoryBlobs, LaneMetrics, type Source } from "@headrace/engine"
+import { bucketBlobs } from "@headrace/s3"
 import { Effect, Layer, Stream } from "effect"
 import { checkpointName } from "../../packages/engine/src/recovery/checkpoint.ts"
 import { CheckpointWriter } from "../../packages/engine/src/recovery/checkpoint-file.ts"

@@ -5,7 +5,8 @@ import { join } from "node:path"
 import { layer as fileSystem } from "@effect/platform-node/NodeFileSystem"
 import { layer as path } from "@effect/platform-node/NodePath"
 import { type S3, startS3 } from "@headrace/dev"
-import { type BlobError, Blobs, bucketBlobs, CHUNK_BYTES, directoryBlobs } from "@headrace/engine"
+import { type BlobError, Blobs, CHUNK_BYTES, directoryBlobs } from "@headrace/engine"
+import { bucketBlobs } from "@headrace/s3"
 import { runBlobs } from "@headrace/sim"
 import { Deferred, Effect, Fiber, Layer, Stream } from "effect"
 
@@ -120,44 +121,4 @@ test("a directory holds no half-written files after a failure", async () => {
   const source = Stream.concat(Stream.make(content(8)), Stream.fail("no"))
   await Effect.runPromise(Effect.provide(Effect.flip(put("app/half/0/a", source)), directory(scratch)))
   expect(readdirSync(join(scratch, "app/half/0"))).toEqual([])
-})
-
-test("a bucket with more objects than a page is listed whole", async () => {
-  const names = Array.from({ length: 1_003 }, (_, i) => `app/pages/0/${String(i).padStart(5, "0")}`)
-  const all = Effect.forEach(names, name => put(name, Stream.make(content(4))), { concurrency: 16 })
-  const found = await Effect.runPromise(Effect.provide(Effect.andThen(all, list("app/pages/0/")), bucket()))
-  expect(found.map(blob => blob.name)).toEqual(names)
-})
-
-test("a bucket that is not there, and keys that do not fit, say what to do", async () => {
-  const none = await Effect.runPromise(Effect.provide(failed(list("a/")), bucket({ bucket: "nobodys" })))
-  expect(none).toMatchObject({
-    failure: "Refused",
-    message: expect.stringMatching(/s3:\/\/nobodys\/.*NoSuchBucket.*checkpoint\.store/)
-  })
-  process.env.AWS_SECRET_ACCESS_KEY = "wrong"
-  const wrong = await Effect.runPromise(Effect.provide(failed(put("a/b", Stream.make(content(4)))), bucket()))
-  process.env.AWS_SECRET_ACCESS_KEY = s3.secretAccessKey
-  expect(wrong).toMatchObject({
-    failure: "Refused",
-    message: expect.stringMatching(/SignatureDoesNotMatch.*AWS_SECRET_ACCESS_KEY/)
-  })
-})
-
-test("a server that takes requests and never answers is given up", async () => {
-  const silent = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => {} } })
-  const config = { bucket: "b", prefix: "", endpoint: `http://127.0.0.1:${silent.port}`, pathStyle: true }
-  for (const call of [list("a/"), read("a/b"), put("a/b", inChunks(content(20_000_000), 100_000)), remove("a/b")]) {
-    const error = await Effect.runPromise(Effect.provide(Effect.flip(call), bucketBlobs(config, 50)))
-    expect(error).toMatchObject({ failure: "Unavailable", message: expect.stringContaining("no answer within 50 ms") })
-  }
-  silent.stop(true)
-})
-
-test("a bucket whose server is away is asked again until it is back", async () => {
-  await Effect.runPromise(Effect.provide(put("app/away/0/a", Stream.make(content(8))), bucket()))
-  await s3.kill()
-  const found = Effect.runPromise(Effect.provide(list("app/away/0/"), bucket()))
-  await s3.restart()
-  expect((await found).length).toBe(1)
 })

@@ -1,7 +1,6 @@
 import { messageOf } from "@headrace/core"
+import { BlobError, type BlobFailure, Blobs, type BucketConfig, CHUNK_BYTES } from "@headrace/engine"
 import { Clock, Effect, Layer, Schedule, Stream } from "effect"
-import type { BucketConfig } from "../job.ts"
-import { BlobError, type BlobFailure, Blobs, CHUNK_BYTES } from "../ports/blobs.ts"
 
 /** S3 takes at most 10,000 parts: objects up to 80 GB, with a part in memory. */
 const UPLOAD = { partSize: 8 << 20, queueSize: 1, retry: 3 }

@@ -1,0 +1,1 @@
+export { bucketBlobs } from "./bucket.ts"
