@@ -67,19 +67,17 @@ export class Elsewhere {
       const { clocks, away } = this
       const { partitions, marks } = this.options
       const numbers = [...partitions.keys()].filter(number => !clocks.isHere(number, wallClock))
-      for (const number of away.keys()) if (!numbers.includes(number)) away.delete(number)
+      for (const number of away.keys()) if (clocks.isHere(number, wallClock)) away.delete(number)
       const found = numbers.length === 0 ? [] : yield* marks(numbers.map(number => partitions[number]!))
-      for (const [i, number] of numbers.entries()) this.take(number, found[i], now, wallClock)
+      const least = new Map<number, number>()
+      for (const { group } of partitions) if (!least.has(group)) least.set(group, clocks.others(group, wallClock))
+      for (const [i, number] of numbers.entries()) {
+        const one = away.get(number) ?? new Away(partitions[number]!)
+        away.set(number, one)
+        clocks.tell(number, one.look(found[i], least.get(partitions[number]!.group)!, now))
+      }
       clocks.told(wallClock)
     })
-  }
-
-  private take(number: number, mark: Mark | undefined, now: number, wallClock: number): void {
-    const { clocks, away } = this
-    const partition = this.options.partitions[number]!
-    const one = away.get(number) ?? new Away(partition)
-    away.set(number, one)
-    clocks.tell(number, one.look(mark, clocks.others(partition.group, wallClock), now))
   }
 
   private readonly succeeded = Effect.suspend(() => {
