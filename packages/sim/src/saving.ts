@@ -79,6 +79,8 @@ export class Saving {
   private phase: Phase = "waiting"
   private since = 0
   private tries = 0
+  /** Tries that failed for something else than the disk. */
+  private failures = 0
   /** The process that takes or restores the savepoint. */
   private tool: object | undefined
   private manifest: Manifest | undefined
@@ -275,8 +277,8 @@ export class Saving {
     if (!(error instanceof SavepointError || error instanceof LogError || error instanceof BlobError))
       return world.violation(`the savepoint failed: ${error instanceof Error ? error.stack : error}`)
     // A disk that is full has room again some time.
-    if (this.tries > MOST_TRIES && !(error instanceof BlobError))
-      return world.violation(`stalled: the savepoint fails again and again: ${error}`)
+    if (!(error instanceof BlobError)) this.failures++
+    if (this.failures > MOST_TRIES) return world.violation(`stalled: the savepoint fails again and again: ${error}`)
     if (this.beside) {
       this.job.resume()
       return this.rest("halting")
