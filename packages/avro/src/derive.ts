@@ -1,4 +1,5 @@
 import { Schema, SchemaAST } from "effect"
+import { annotationOf, isInteger, representationOf } from "headrace"
 import { ALIASES, DEFAULT, NAME, TYPE } from "./annotations.ts"
 import { type AvroJson, HINT } from "./schema.ts"
 
@@ -35,7 +36,7 @@ const unsupported = (place: Place, what: string): never => {
 }
 
 const typeOf = (ast: Ast, place: Place): AvroJson => {
-  const named = annotation<string>(ast, TYPE)
+  const named = annotationOf<string>(ast, TYPE)
   if (named !== undefined) return annotated(named, ast, place)
   switch (ast._tag) {
     case "String":
@@ -113,7 +114,7 @@ const BYTES = "effect/schema/Uint8Array"
 const DATES = new Set(["effect/schema/Date", "effect/schema/DateTimeUtc", "effect/schema/DateTimeZoned"])
 
 const structure = (ast: SchemaAST.Objects | SchemaAST.Declaration, place: Place): AvroJson => {
-  const kind = representation(ast)
+  const kind = representationOf(ast)
   if (kind === BYTES) return "bytes"
   if (kind !== undefined && DATES.has(kind)) {
     return unsupported(place, "dates are objects; take milliseconds: Schema.Int.annotate(Avro.timestampMillis)")
@@ -164,7 +165,7 @@ const fieldOf = ({ name, type }: SchemaAST.PropertySignature, record: string, pl
   if (typeof name !== "string" || !SYMBOL.test(name))
     return unsupported(inner, "a field's name has letters, digits and _ only")
   const json = orAbsent(typeOf(type, inner), SchemaAST.isOptional(type))
-  const aliases = annotation<readonly string[]>(type, ALIASES)
+  const aliases = annotationOf<readonly string[]>(type, ALIASES)
   return {
     name,
     type: json,
@@ -184,7 +185,7 @@ const isMaybe = (ast: Ast): boolean =>
   SchemaAST.isOptional(ast) || (ast._tag === "Union" && ast.types.some(SchemaAST.isUndefined))
 
 const defaultOf = (json: AvroJson, ast: Ast): { readonly default?: unknown } => {
-  const given = annotation<unknown>(ast, DEFAULT)
+  const given = annotationOf<unknown>(ast, DEFAULT)
   if (given !== undefined) return { default: given }
   return isNullable(json) ? { default: null } : {}
 }
@@ -199,7 +200,7 @@ const unionOf = (ast: SchemaAST.Union, place: Place): AvroJson => {
 }
 
 const flatten = (ast: Ast): readonly Ast[] =>
-  ast._tag === "Union" && annotation(ast, TYPE) === undefined ? ast.types.flatMap(flatten) : [ast]
+  ast._tag === "Union" && annotationOf(ast, TYPE) === undefined ? ast.types.flatMap(flatten) : [ast]
 
 const branchesOf = (members: readonly Ast[], ast: Ast, place: Place): readonly AvroJson[] => {
   const values = members.flatMap(member => (member._tag === "Literal" ? [member.literal] : []))
@@ -226,7 +227,7 @@ const BUILT_IN = new Set(["null", "boolean", "int", "long", "float", "double", "
 
 /** Defines a named type at its first place and refers to it at the others. */
 const define = (ast: Ast, place: Place, make: (name: string) => AvroJson): AvroJson => {
-  const name = annotation<string>(ast, NAME) ?? identifier(ast) ?? place.name
+  const name = annotationOf<string>(ast, NAME) ?? identifier(ast) ?? place.name
   if (!name.split(".").every(part => SYMBOL.test(part)))
     unsupported(place, `"${name}" is no Avro name; give one by Avro.name`)
   const known = place.defined.get(name)
@@ -237,26 +238,4 @@ const define = (ast: Ast, place: Place, make: (name: string) => AvroJson): AvroJ
   return make(name)
 }
 
-const identifier = (ast: Ast): string | undefined => annotation<string>(ast, "identifier")
-
-/** Annotations lie on the schema or on the checks that were added to it. The last one counts. */
-const annotation = <A>(ast: Ast, key: string): A | undefined => {
-  for (const holder of [...checksOf(ast).reverse(), ast]) {
-    const found = holder.annotations?.[key]
-    if (found !== undefined) return found as A
-  }
-  return undefined
-}
-
-interface Annotated {
-  readonly annotations?: Schema.Annotations.Annotations | undefined
-}
-
-const checksOf = (ast: Ast): Annotated[] => (ast.checks ?? []).flatMap(unfold)
-const unfold = (check: SchemaAST.Check<never>): Annotated[] =>
-  check._tag === "FilterGroup" ? [...check.checks.flatMap(unfold), check] : [check]
-
-const representation = (holder: Annotated): string | undefined =>
-  (holder.annotations?.representation as { readonly id?: string } | undefined)?.id
-
-const isInteger = (ast: Ast): boolean => checksOf(ast).some(check => representation(check) === "effect/schema/isInt")
+const identifier = (ast: Ast): string | undefined => annotationOf<string>(ast, "identifier")

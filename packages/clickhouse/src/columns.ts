@@ -1,4 +1,5 @@
 import { type Schema, SchemaAST } from "effect"
+import { annotationOf, isInteger, representationOf } from "headrace"
 import { ClickHouseError, NoColumn } from "./errors.ts"
 
 /** A ClickHouse type as the row writer sees it. `json`: a String that holds the value as JSON. */
@@ -106,7 +107,7 @@ const plainType = (ast: Ast, path: string): ColumnType => {
     case "Objects":
       return objectType(ast, path)
     case "Declaration":
-      return representation(ast) === "effect/schema/Uint8Array" ? { kind: "bytes" } : { kind: "json" }
+      return representationOf(ast) === "effect/schema/Uint8Array" ? { kind: "bytes" } : { kind: "json" }
     default:
       return unsupported(path, `no column for ${ast._tag}; name a concrete schema`)
   }
@@ -136,20 +137,9 @@ const ANNOTATED: Readonly<Record<string, ColumnType>> = {
 
 /** What the wire format's annotation says about a number or string, see @headrace/avro's annotations. */
 const annotatedType = (ast: Ast): ColumnType | undefined => {
-  const holders: Annotated[] = [...checksOf(ast).reverse(), ast]
-  const found = holders.map(holder => holder.annotations?.["headrace/avro/type"]).find(type => type !== undefined)
+  const found = annotationOf<unknown>(ast, "headrace/avro/type")
   return typeof found === "string" ? ANNOTATED[found] : undefined
 }
-
-interface Annotated {
-  readonly annotations?: Schema.Annotations.Annotations | undefined
-}
-const checksOf = (ast: Ast): Annotated[] => (ast.checks ?? []).flatMap(unfold)
-const unfold = (check: SchemaAST.Check<never>): Annotated[] =>
-  check._tag === "FilterGroup" ? [...check.checks.flatMap(unfold), check] : [check]
-const representation = (holder: Annotated): string | undefined =>
-  (holder.annotations?.representation as { readonly id?: string } | undefined)?.id
-const isInteger = (ast: Ast): boolean => checksOf(ast).some(check => representation(check) === "effect/schema/isInt")
 
 const NAMES = {
   string: "String",

@@ -1,4 +1,5 @@
 export * as Agg from "./agg.ts"
+export { annotationOf, isInteger, representationOf } from "./annotation.ts"
 export * as DeadLetter from "./deadLetter.ts"
 export type { Change, DeduplicateOptions } from "./deduplicate.ts"
 export { digest } from "./digest.ts"
