@@ -35,9 +35,10 @@ import { showRestore } from "./savepoint/show.ts"
 import { serve } from "./server.ts"
 import { warnOfState } from "./states.ts"
 import { Status } from "./status.ts"
-import { defaultRestarts, supervise, type Unit } from "./supervisor.ts"
+import { defaultRestarts, supervise } from "./supervisor.ts"
 import { mayTakeOver, takeOver } from "./takeover.ts"
 import { loading, threads } from "./threads.ts"
+import type { Unit } from "./unit.ts"
 import { isEmbedded } from "./value.ts"
 
 const STOP_WITHIN_MS = 8000

@@ -1,6 +1,6 @@
 import { NO_RECORD, PHASES, type Phase, type WorkerKind } from "@headrace/engine"
 import type { Server } from "./preflight.ts"
-import type { Watchable } from "./watchdog.ts"
+import type { Watchable } from "./unit.ts"
 
 const READ = [
   "beats",

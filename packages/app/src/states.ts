@@ -1,7 +1,7 @@
 import { MANY, type StateRow } from "@headrace/engine"
 import { Effect } from "effect"
 import type { Status } from "./status.ts"
-import type { Unit } from "./supervisor.ts"
+import type { Unit } from "./unit.ts"
 
 /** How much state an operator has of a partition, by their names. */
 export interface OperatorState extends Omit<StateRow, "source" | "partition" | "node"> {

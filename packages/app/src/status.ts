@@ -1,6 +1,6 @@
 import { type Elsewhere, type LaneMetrics, PHASES, type Phase } from "@headrace/engine"
 import type { Checkpoints } from "./checkpoints.ts"
-import type { Unit } from "./supervisor.ts"
+import type { Unit } from "./unit.ts"
 
 /** Source topics and ids of nodes, in the plan's order. */
 export interface PlanNames {

@@ -1,42 +1,16 @@
-import { MessageChannel, type MessagePort } from "node:worker_threads"
-import { messageOf } from "@headrace/core"
-import {
-  fatal,
-  fatalMessage,
-  type JobConfig,
-  LaneMetrics,
-  PHASES,
-  type WorkerKind,
-  type WorkerMessage,
-  type WorkerTask
-} from "@headrace/engine"
+import { fatal, fatalMessage, type JobConfig, PHASES, type WorkerTask } from "@headrace/engine"
 import { Clock, Deferred, Effect, Result, Schema } from "effect"
 import type { Piscina } from "piscina"
+import { checkpointing } from "./checkpointRounds.ts"
 import type { Checkpoints } from "./checkpoints.ts"
 import { Orders } from "./orders.ts"
-import type { Questions } from "./pattern/questions.ts"
-import { workerFile } from "./place.ts"
+import { reasonOf, runTask, TaskFailed, type Threads } from "./taskThread.ts"
 import { threads } from "./threads.ts"
+import type { Unit } from "./unit.ts"
 import { type Watchdog, watchdog } from "./watchdog.ts"
 
 /** The job cannot go on: a person must act, or it failed too often. Ends the process with exit code 1. */
 export class JobFailed extends Schema.TaggedError<JobFailed>()("JobFailed", { message: Schema.String }) {}
-
-/** A thread's task ended with an error, or was ended because it had stood still for `stalledMs`. */
-class TaskFailed extends Schema.TaggedError<TaskFailed>()("TaskFailed", {
-  cause: Schema.Defect(),
-  stalledMs: Schema.optionalKey(Schema.Finite)
-}) {}
-
-/** What runs in one thread for as long as the job does. */
-export interface Unit {
-  readonly kind: Exclude<WorkerKind, "checkpoint">
-  readonly index: number
-  /** As people know it: "lane 0", "table spend". */
-  readonly name: string
-  readonly nodeId?: string
-  readonly metrics: LaneMetrics
-}
 
 /** When a failed unit is started again, and when that is given up. */
 export interface RestartPolicy {
@@ -66,7 +40,7 @@ export interface Admission {
   readonly rest: Deferred.Deferred<void>
 }
 
-export interface Supervised {
+export interface Supervised extends Omit<Threads, "pool"> {
   readonly job: JobConfig
   readonly digest: string
   readonly units: readonly Unit[]
@@ -76,8 +50,6 @@ export interface Supervised {
   readonly topics?: ReadonlyMap<string, number>
   /** What lanes share of their clocks, see `GroupClocks`. */
   readonly clocks?: SharedArrayBuffer
-  /** Clean stops that take longer are ended by force. */
-  readonly stopWithinMs: number
   readonly restarts: RestartPolicy
   readonly watchdog: Watchdog
   /** Told how they fare, where full checkpoints are written by this process, in a thread of their own. */
@@ -86,12 +58,6 @@ export interface Supervised {
   readonly orders: Orders
   /** Without it everything begins at once. */
   readonly admission?: Admission
-  /** Where lanes can be asked; without it nobody asks them. */
-  readonly questions?: Questions
-  /** Told of each restart and of each stop by force. */
-  readonly onEvent: (event: "restart" | "forced", unit: string) => void
-  /** The file that a thread runs, if not workers/task.ts. */
-  readonly file?: string
 }
 
 /**
@@ -168,10 +134,6 @@ const restart = Effect.fnUntraced(function* (crew: Crew, unit: Unit, { all, stal
   yield* Effect.sleep(delay)
 })
 
-const STARTING: readonly string[] = ["starting", "following", "joining", "failed"]
-const hasStarted = (metrics: SharedArrayBuffer): boolean =>
-  !STARTING.includes(PHASES[new LaneMetrics(metrics).get("phase")] ?? "starting")
-
 const FAILED = PHASES.indexOf("failed")
 
 /** One run of a unit in a thread. Interrupting it stops the unit cleanly, or by force when that takes too long. */
@@ -206,115 +168,3 @@ const taskOf = (crew: Crew, unit: Unit, first: boolean): Omit<WorkerTask, "contr
 
 const isClosed = (admission: Admission | undefined): boolean =>
   admission !== undefined && !Deferred.isDoneUnsafe(admission.lanes)
-
-interface Signals {
-  /** Fails when the thread is to be ended by force: it may be deaf. */
-  readonly doomed: Effect.Effect<never, TaskFailed>
-  /** Ends when a lane that waits may join. */
-  readonly joins: Effect.Effect<void>
-  readonly orders: Orders
-}
-
-/** Of what is told nothing. */
-const UNTOLD = { joins: Effect.never, orders: new Orders() } as const
-
-const runTask = (crew: Crew, name: string, task: Omit<WorkerTask, "control">, { doomed, joins, orders }: Signals) =>
-  Effect.suspend(() => {
-    const { port1: control, port2 } = new MessageChannel()
-    if (task.kind === "lane") crew.questions?.open(name, control)
-    const abort = new AbortController()
-    const done: Promise<void> = crew.pool.run(
-      { ...task, control: port2 },
-      { filename: crew.file ?? workerFile(), signal: abort.signal, transferList: [port2] as never }
-    )
-    const ended = Effect.tryPromise({ try: () => done, catch: cause => new TaskFailed({ cause }) })
-    const killed = Effect.tapError(doomed, () => Effect.sync(() => abort.abort()))
-    const join = Effect.map(joins, () => control.postMessage({ type: "join" } satisfies WorkerMessage))
-    // The port keeps them until the thread listens.
-    const told = orders.to(order => control.postMessage(order))
-    return Effect.raceAllFirst([ended, killed, told, Effect.andThen(join, Effect.never)]).pipe(
-      Effect.onInterrupt(() => stop(crew, name, hasStarted(task.metrics), done, control, abort)),
-      Effect.ensuring(
-        Effect.sync(() => {
-          if (task.kind === "lane") crew.questions?.close(name)
-          control.close()
-        })
-      )
-    )
-  })
-
-/** A unit that never ran has nothing to commit, and may not listen yet. */
-const STARTING_STOPS_WITHIN_MS = 1000
-
-const stop = Effect.fnUntraced(function* (
-  crew: Crew,
-  name: string,
-  started: boolean,
-  done: Promise<void>,
-  control: MessagePort,
-  abort: AbortController
-) {
-  const message: WorkerMessage = { type: "stop" }
-  control.postMessage(message)
-  const withinMs = started ? crew.stopWithinMs : Math.min(crew.stopWithinMs, STARTING_STOPS_WITHIN_MS)
-  const ended = yield* Effect.promise(() => Promise.race([settled(done), after(withinMs)]))
-  if (ended === "ended") return
-  if (ended === "late" && !started) return abort.abort()
-  if (ended !== "late") yield* Effect.logWarning(`${name} failed while it stopped: ${reasonOf(ended.error)}`)
-  else {
-    yield* Effect.logWarning(`${name} did not stop within ${crew.stopWithinMs} ms and is ended by force`)
-    abort.abort()
-  }
-  crew.onEvent("forced", name)
-})
-
-const settled = (done: Promise<void>): Promise<"ended" | { readonly error: unknown }> =>
-  done.then(
-    () => "ended" as const,
-    (error: unknown) => ({ error })
-  )
-
-const after = (ms: number): Promise<"late"> => new Promise(resolve => setTimeout(resolve, ms, "late" as const).unref())
-
-/**
- * The part of an interval after which the first round comes: a process that began with much to read, and ends before it has
- * written anything, leaves more to its successor.
- */
-const FIRST_ROUND = 1 / 3
-
-/** Writes a checkpoint every interval. One that fails is reported; the next one covers what it did not. */
-const checkpointing = (crew: Crew, checkpoints: Checkpoints) =>
-  Effect.gen(function* () {
-    const metrics = new LaneMetrics()
-    const task = { kind: "checkpoint", job: crew.job, index: 0, metrics: metrics.buffer, digest: crew.digest } as const
-    for (let waited = crew.job.checkpoint.intervalMs * FIRST_ROUND; ; waited = crew.job.checkpoint.intervalMs) {
-      yield* Effect.sleep(waited)
-      metrics.set("phase", RUNNING)
-      const started = yield* Clock.currentTimeMillis
-      const doomed = roundWatched(crew, metrics, checkpoints)
-      const result = yield* Effect.result(runTask(crew, "checkpoint", task, { ...UNTOLD, doomed }))
-      checkpoints.stall(undefined)
-      const now = yield* Clock.currentTimeMillis
-      if (Result.isSuccess(result)) checkpoints.succeeded(now - started, now)
-      else {
-        const message = reasonOf(result.failure.cause)
-        checkpoints.failedWith(message)
-        yield* Effect.logWarning(`failed: ${message}`)
-      }
-    }
-  }).pipe(Effect.annotateLogs({ unit: "checkpoint" }))
-
-const RUNNING = PHASES.indexOf("running")
-
-/** A thread that hangs is ended, whether or not that ends a job when a lane's does: the next round is another attempt. */
-const roundWatched = (crew: Crew, metrics: LaneMetrics, checkpoints: Checkpoints): Effect.Effect<never, TaskFailed> => {
-  const { watchdog: policy } = crew
-  const action = policy.action === "warn" ? "warn" : "restart"
-  const onStall = (_: string, reason: string | undefined) => checkpoints.stall(reason)
-  const watched = watchdog({ kind: "checkpoint", name: "checkpoint", metrics }, { ...policy, action, onStall })
-  return Effect.mapError(watched, ({ message, forMs }) => {
-    return new TaskFailed({ cause: new Error(message), stalledMs: forMs })
-  })
-}
-
-const reasonOf = (error: unknown): string => fatalMessage(error) ?? messageOf(error)

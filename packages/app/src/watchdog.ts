@@ -1,8 +1,8 @@
-import { NO_RECORD, type WorkerKind } from "@headrace/engine"
+import { NO_RECORD } from "@headrace/engine"
 import { Effect, Schema } from "effect"
 import type { Away } from "./preflight.ts"
 import { begun, type Stall, sampleOf, seen, stallOf } from "./stall.ts"
-import type { Unit } from "./supervisor.ts"
+import type { Watchable } from "./unit.ts"
 
 export interface WatchdogPolicy {
   /** How long a unit may stand still; after half of it that is said. */
@@ -27,11 +27,6 @@ export class Stalled extends Schema.TaggedError<Stalled>()("Stalled", {
 }) {}
 
 const LONGEST_INTERVAL_MS = 1000
-
-/** What can be watched. */
-export interface Watchable extends Pick<Unit, "name" | "metrics"> {
-  readonly kind: WorkerKind
-}
 
 /** Watches one run of a unit. Fails when the policy does not let it go on. */
 export const watchdog = (unit: Watchable, options: Watchdog): Effect.Effect<never, Stalled> =>

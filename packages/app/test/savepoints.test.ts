@@ -4,7 +4,7 @@ import { LaneMetrics, PHASES, SavepointError, type WorkerMessage } from "@headra
 import { Deferred, Effect, Fiber } from "effect"
 import { type JobToSave, Savepoints } from "../src/savepoint/ending.ts"
 import { Status } from "../src/status.ts"
-import type { Unit } from "../src/supervisor.ts"
+import type { Unit } from "../src/unit.ts"
 
 /** Two lanes with a partition each, which come to rest as soon as they are told to. */
 const job = (rests = true) => {

@@ -5,7 +5,8 @@ import { Effect, Exit, Fiber } from "effect"
 import { Checkpoints } from "../src/checkpoints.ts"
 import { Orders } from "../src/orders.ts"
 import type { Away } from "../src/preflight.ts"
-import { type Supervised, supervise, type Unit } from "../src/supervisor.ts"
+import { type Supervised, supervise } from "../src/supervisor.ts"
+import type { Unit } from "../src/unit.ts"
 
 const file = fileURLToPath(new URL("./threads/unit.ts", import.meta.url))
 
