@@ -7,8 +7,8 @@ import type { Shape } from "../../state/shape.ts"
 import type { Contents } from "./contents.ts"
 import { Elements, type ElementsOptions, type Finish } from "./elements.ts"
 import type { Evictor } from "./evictor.ts"
-import { begun, Folded, NO_SETS, shapeOfCustoms, withoutSets } from "./folded.ts"
-import { Given } from "./given.ts"
+import { Folded, NO_SETS, shapeOfCustoms, withoutSets } from "./folded.ts"
+import { begun, Given } from "./given.ts"
 import { listCodec } from "./listCodec.ts"
 
 type Aggregates = Readonly<Record<string, Aggregate>>

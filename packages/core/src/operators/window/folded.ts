@@ -5,10 +5,9 @@ import { Cells } from "../../state/cells.ts"
 import type { Shape } from "../../state/shape.ts"
 import { keyedPart } from "../eventTime.ts"
 import { FIRST_STATE } from "../processLayout.ts"
-import type { Span } from "./assigner.ts"
 import type { Contents } from "./contents.ts"
 import { distinctSet } from "./distinctSet.ts"
-import { Given } from "./given.ts"
+import { begun, Given } from "./given.ts"
 import { type KeyWindow, windowCodec } from "./window.ts"
 
 /** Sets of distinct values are values of their windows here. */
@@ -76,10 +75,6 @@ export class Folded implements Contents {
     emit(result)
   }
 }
-
-/** With what each result begins. The global window has no times. */
-export const begun = (key: Key, { start, end }: Span): Record<string, unknown> =>
-  end === Number.POSITIVE_INFINITY ? { key } : { key, windowStart: start, windowEnd: end }
 
 /** What windows keep beside numbers, by the names of the aggregates that are not made of those: `any` if there are none. */
 export const shapeOfCustoms = (aggregates: Readonly<Record<string, Aggregate>>): Shape => {

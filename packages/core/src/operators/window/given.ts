@@ -4,7 +4,6 @@ import type { Key } from "../../key.ts"
 import type { Op } from "../deduplicate.ts"
 import { Accumulator } from "./accumulator.ts"
 import type { Span } from "./assigner.ts"
-import { begun } from "./folded.ts"
 import type { KeyWindow } from "./window.ts"
 
 /** A result that a window has given out, as its row: what there was to see of it is made of that again. */
@@ -65,3 +64,7 @@ export class Given {
 
 const isSame = (a: GivenRow, b: GivenRow): boolean =>
   a.start === b.start && a.end === b.end && a.row.length === b.row.length && a.row.every((byte, i) => byte === b.row[i])
+
+/** With what each result begins. The global window has no times. */
+export const begun = (key: Key, { start, end }: Span): Record<string, unknown> =>
+  end === Number.POSITIVE_INFINITY ? { key } : { key, windowStart: start, windowEnd: end }
