@@ -1,4 +1,3 @@
-import type { RecordEncoder } from "@headrace/core"
 import {
   changelogName,
   checkpointAll,
@@ -11,22 +10,18 @@ import {
   LogError,
   laneName,
   type Outputs,
-  of,
   outputTopics,
   PHASES,
-  type PreparedDecoder,
   type TopicPartition,
   transactionalIds
 } from "@headrace/engine"
-import { Effect, type Fiber, type Schema } from "effect"
+import { Effect, type Fiber } from "effect"
 import type { Plan } from "headrace"
-import { controlDecoder, eventDecoder, jsonDecoder, jsonEncoder } from "./codec.ts"
 import { Drift } from "./drift.ts"
 import {
   Alignment,
   type Command,
   type Event,
-  exchangeOver,
   Followers,
   Lane,
   makeTask,
@@ -34,18 +29,13 @@ import {
   type Restored,
   RestoreProgress,
   restoreTask,
-  StateMemory,
   settleReplica,
-  structuralDecoder,
-  structuralEncoder,
-  type Task,
-  type TaskParts
+  type Task
 } from "./engine.ts"
 import { nameOf } from "./log.ts"
-import { CONTROL } from "./pipelines.ts"
+import { chainParts } from "./parts.ts"
 import { SimProducer } from "./producer.ts"
 import { SimSource } from "./source.ts"
-import { SpillDisk } from "./spill.ts"
 import { changelogReader, groupOffsets, storeServices } from "./store.ts"
 import { APP, type CallOptions, type World } from "./world.ts"
 
@@ -56,8 +46,6 @@ const MAX_IN_FLIGHT = 8
 const FULL_POLL = 4
 /** One: windows are always in the middle of their firing. */
 const RESULTS_AT_ONCE = 1
-/** Few: what is old stays for a while, so that all three ages of state are there. */
-const DRAINED_AT_ONCE = 2
 /** Longer than several transactions may hang one after the other. */
 const RESTORE_PATIENCE_MS = 60_000
 /** Of wall clocks, and what they are set by. */
@@ -67,44 +55,6 @@ const STEP_MS = 1_000
 const STILL_MS = 3_000
 /** So that a checkpoint has many blocks, and rounds take several. */
 export const SMALL = { blockBytes: 128, changesBytes: 8_192 }
-
-export const chainParts = (plan: Plan, world: World, owner: object, onFinished: () => void): TaskParts => {
-  const topics = outputTopics(plan, APP)
-  const decoders = new Map<string, PreparedDecoder>(
-    of(plan, "source").map(({ id, topic, schema }) => [
-      id,
-      topic === CONTROL ? controlDecoder(fieldsOf(schema)) : eventDecoder()
-    ])
-  )
-  const encoders = new Map<string, RecordEncoder>()
-  for (const { id, schema } of of(plan, "kafkaSink")) encoders.set(id, jsonEncoder(fieldsOf(schema)))
-  for (const { id, schema } of of(plan, "exchange")) {
-    encoders.set(id, schema === undefined ? structuralEncoder : jsonEncoder(fieldsOf(schema)))
-    decoders.set(id, schema === undefined ? structuralDecoder() : jsonDecoder(fieldsOf(schema)))
-  }
-  const parts = {
-    plan,
-    app: APP,
-    decoders,
-    encoders,
-    services: world.services(owner) as never,
-    topicId: (name: string) => topics.indexOf(name),
-    partitions: (topic: string) => world.log.topics.get(topic)!.length,
-    onFinished,
-    clock: { now: 0 },
-    metrics: new LaneMetrics(),
-    memory: new StateMemory({
-      boundBytes: world.stateBytes,
-      drainedAtOnce: DRAINED_AT_ONCE,
-      open: () => new SpillDisk(world),
-      onFull: "wait"
-    })
-  }
-  return { ...parts, exchange: exchangeOver(parts) }
-}
-
-const fieldsOf = (schema: Schema.Top): readonly string[] =>
-  Object.keys((schema as unknown as Schema.Struct<Schema.Struct.Fields>).fields)
 
 /** One process with one lane, from its start to its end: what production's interpreter does, a call at a time. */
 export class Node {

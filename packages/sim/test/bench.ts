@@ -15,7 +15,7 @@ import { Effect } from "effect"
 import type { Plan } from "headrace"
 import { encodeEvent, type Event as Record } from "../src/codec.ts"
 import { Alignment, type Command, type Event, Lane, makeTask, Pace, type Restored } from "../src/engine.ts"
-import { chainParts } from "../src/node.ts"
+import { chainParts } from "../src/parts.ts"
 import { type Ask, planOf, type Shape, SOURCE } from "../src/pipelines.ts"
 import { APP, World } from "../src/world.ts"
 

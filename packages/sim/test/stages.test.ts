@@ -5,7 +5,7 @@ import { exchangeTopics, KEY_LENGTH, OUTPUT_STRIDE, Outputs, outputTopics, STRID
 import { Schema } from "effect"
 import { Agg, DeadLetter, Pipeline, type Plan, Sink, Source, toPlan, Window } from "headrace"
 import { exchangeOver, makeTask, type Task, type TaskParts } from "../src/engine.ts"
-import { chainParts } from "../src/node.ts"
+import { chainParts } from "../src/parts.ts"
 import { EventSchema, groupOf, SOURCE } from "../src/pipelines.ts"
 import { APP, World } from "../src/world.ts"
 import { batchOf } from "./bench.ts"

@@ -4,7 +4,7 @@ import { KEY_LENGTH, LogError, OUTPUT_STRIDE, Outputs, STRIDE, VALUE_LENGTH } fr
 import { Schema } from "effect"
 import { DeadLetter, Pipeline, Sink, Source, toPlan } from "headrace"
 import { makeTask } from "../src/engine.ts"
-import { chainParts } from "../src/node.ts"
+import { chainParts } from "../src/parts.ts"
 import { SOURCE } from "../src/pipelines.ts"
 import { APP, World } from "../src/world.ts"
 import { batchOf } from "./bench.ts"
