@@ -6,7 +6,13 @@ import { lateEndTxn, lateOffsets } from "./faults/late.ts"
 import { clockStepped, diskFull } from "./faults/machine.ts"
 import { networkFaults } from "./faults/network.ts"
 import { replaced } from "./faults/replaced.ts"
-import { brokerRestart, clickhouseDown, clickhouseSlow, oneOfThreeKilled } from "./faults/servers.ts"
+import {
+  brokerRestart,
+  clickhouseDown,
+  clickhouseSlow,
+  oneOfThreeKilled,
+  secondOfThreeKilled
+} from "./faults/servers.ts"
 import { zombie } from "./faults/zombie.ts"
 
 /** A fault, and what its own choices are drawn from. */
@@ -23,7 +29,7 @@ const everyFault: readonly Fault[] = [
   ...[killed, takenOver, replaced, zombie, lateEndTxn, lateOffsets, brokerRestart]
 ]
 /** On three brokers, which stand behind no proxy. */
-const faultsOfThree: readonly Fault[] = [oneOfThreeKilled, killed, takenOver, zombie]
+const faultsOfThree: readonly Fault[] = [oneOfThreeKilled, secondOfThreeKilled, killed, takenOver, zombie]
 
 /** Faults without an end, the same for the same seed. Rounds of about two minutes; each has some of every group. */
 export function* plan(seed: number): Generator<Planned, never> {
@@ -55,7 +61,7 @@ export function* plan(seed: number): Generator<Planned, never> {
 export function* planOfThree(seed: number): Generator<Planned, never> {
   const random = new Random(seed)
   for (;;) {
-    const round = [oneOfThreeKilled, oneOfThreeKilled, killed, zombie]
+    const round = [oneOfThreeKilled, oneOfThreeKilled, secondOfThreeKilled, killed, zombie]
     for (const fault of shuffled(round, random)) yield { fault, seed: random.bits() }
   }
 }
