@@ -55,7 +55,7 @@ const classic = (sessionTimeoutMs: number): Record<string, string> => ({
   "partition.assignment.strategy": "cooperative-sticky",
   "session.timeout.ms": String(sessionTimeoutMs),
   // Also how soon a member hears that the group is moving: the others wait for it, though they go on with what they have.
-  "heartbeat.interval.ms": String(Math.max(200, Math.round(sessionTimeoutMs / 30)))
+  "heartbeat.interval.ms": String(Math.max(100, Math.round(sessionTimeoutMs / 100)))
 })
 
 /** For a transactional or idempotent producer: order and no duplicates, batched for a few milliseconds. */

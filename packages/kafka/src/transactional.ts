@@ -12,11 +12,6 @@ import { Successive } from "./successive.ts"
 const FLUSH_TIMEOUT_MS = 8_000
 const CALL_TIMEOUT_MS = 8_000
 const INIT_TIMEOUT_MS = 10_000
-/**
- * Where a predecessor left a transaction open, the first answer is that it is being aborted. That takes some tens of
- * milliseconds; but librdkafka asks again half a second later, and a client that is opened anew at once.
- */
-const FIRST_INIT_TIMEOUT_MS = 200
 /** A call that is given a time-out, and does not keep to it. */
 const OVERDUE_MS = CALL_TIMEOUT_MS + 1_000
 /** librdkafka's queue is full: how long to wait for its threads to send some of it. */
@@ -35,19 +30,17 @@ export const openProducer = (
     const producers = new Successive<Producer>(`the producer ${id}`)
     yield* Effect.addFinalizer(() => producers.close)
 
-    const openWithin = Effect.fnUntraced(function* (timeoutMs: number) {
+    const open = Effect.gen(function* () {
       yield* producers.close
       const producer = yield* attemptSync(`open the producer ${id}`, () =>
         Producer.open(producerSettings(config, id), signIn(config))
       )
       producers.current = producer
       for (const topic of topics) producer.topicId(topic)
-      yield* attemptWith(producer, `initialise the transactions of ${id}`, () => producer.initTransactions(timeoutMs))
+      yield* attemptWith(producer, `initialise the transactions of ${id}`, () =>
+        producer.initTransactions(INIT_TIMEOUT_MS)
+      )
     })
-    // librdkafka tells of the time that is up, or of what it was about: a connection that was not there yet.
-    const open = Effect.catch(openWithin(FIRST_INIT_TIMEOUT_MS), error =>
-      error.failure === "Stop" || error.failure === "Fenced" ? Effect.fail(error) : openWithin(INIT_TIMEOUT_MS)
-    )
 
     const use = <A>(what: string, call: (producer: Producer) => Promise<A>): Effect.Effect<A, LogError> =>
       Effect.suspend(() => {

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
 import { startKafka } from "@headrace/dev"
-import { type Membership, Outputs, type Producer } from "@headrace/engine"
+import { type Membership, Outputs, type Producer as ProducerPort } from "@headrace/engine"
 import { Effect } from "effect"
+import { Producer } from "../src/index.ts"
 import { openMembership } from "../src/membership.ts"
 import { openProducer } from "../src/transactional.ts"
-import { createTopic, fresh, fromBeginning, openConsumer, partitionsOf, readUntil } from "./support.ts"
+import { createTopic, fresh, fromBeginning, openConsumer, pack, partitionsOf, readUntil } from "./support.ts"
 
 setDefaultTimeout(60_000)
 
@@ -25,7 +26,7 @@ afterAll(() => kafka?.stop())
 const config = () => ({ bootstrap: kafka.bootstrap, settings: {} })
 
 /** One transaction with one record. */
-const commitOne = (producer: Producer, value: string) => {
+const commitOne = (producer: ProducerPort, value: string) => {
   const outputs = new Outputs()
   outputs.data.bytes.set(new TextEncoder().encode(value))
   outputs.data.length = value.length
@@ -69,6 +70,25 @@ test("a transactional id that the broker has forgotten is initialised again", as
   const { received } = await readUntil(consumer, all => all.length >= 2)
   expect(received.map(({ value }) => value)).toEqual(["before", "after"])
   await consumer.close()
+})
+
+/** It is asked for as often as this says "fire immediately"; by librdkafka's own clock otherwise. */
+const ASKED = /fire immediately.*Starting idempotent producer/
+
+test("while a predecessor's transaction is aborted a session is asked for again, before librdkafka would", async () => {
+  const topic = await createTopic(kafka.bootstrap)
+  const settings = { "bootstrap.servers": kafka.bootstrap, "transactional.id": fresh("id") }
+  const [before, after] = [Producer.open(settings), Producer.open({ ...settings, debug: "eos" })]
+  await before.initTransactions(MINUTE_MS)
+  before.begin()
+  before.produce(pack([{ topic: before.topicId(topic), value: "open" }]), 0, 1)
+  await before.flush(MINUTE_MS)
+  await after.initTransactions(MINUTE_MS)
+  // A flush serves what librdkafka has to say.
+  await after.flush(MINUTE_MS)
+  const said = after.events().flatMap(event => (event.type === "log" ? event.message : []))
+  expect(said.filter(message => ASKED.test(message)).length).toBeGreaterThan(1)
+  await Promise.all([before.close(1000), after.close(1000)])
 })
 
 /** Polls until the group has given something, and takes it. */

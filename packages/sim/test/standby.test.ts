@@ -25,6 +25,19 @@ test("what is followed is taken over with the rest of the changelog, and with no
   expect(follower.tasks).toMatchObject([{ closed: false }])
 })
 
+test("what a follower has read all of is read no further, and not taken for more than it is", () => {
+  const recovery = running()
+  const follower = recovery.follower()
+  follower.look()
+  const before = recovery.read.length
+  expect(follower.take()).toEqual({ offset: 9, state: { a: "1", b: "2" } })
+  expect(recovery.read.length).toBe(before)
+  const other = recovery.follower()
+  other.look()
+  recovery.commit(9, { b: "3" })
+  expect(other.take()).toEqual({ offset: 9, state: { a: "1", b: "3" } })
+})
+
 test("only what is committed is followed: a transaction that is not decided is waited for by who takes over", () => {
   const recovery = running()
   const follower = recovery.follower()

@@ -80,9 +80,14 @@ interface Settled extends Pick<Goal, "range"> {
 /** Of a partition that the group has given: its last owner commits nothing more that is not pending already. */
 const goalOf = (options: RestoreOptions, task: TopicPartition): Effect.Effect<Goal, LogError> =>
   Effect.gen(function* () {
-    const [committed] = yield* options.source.committed([task])
-    const written = yield* options.changelog.written(logOf(options, task))
-    return { committed, written, range: yield* rangeOf(options.source, task) }
+    const stands = Effect.gen(function* () {
+      const [committed] = yield* options.source.committed([task])
+      return { committed, written: yield* options.changelog.written(logOf(options, task)) }
+    })
+    const [{ committed, written }, range] = yield* Effect.all([stands, rangeOf(options.source, task)], {
+      concurrency: "unbounded"
+    })
+    return { committed, written, range }
   })
 
 /**
@@ -106,7 +111,9 @@ const settle = (
       const last = (yield* nowMs) > deadline
       const { committed, written, range } = yield* asked
       part.changelog(replica.since, written)
-      const next = yield* advance(options, replica, part)
+      // A follower may have read all of it already.
+      const complete = replica.reached === committed && replica.next === written
+      const next = complete ? written : yield* advance(options, replica, part)
       const { reached } = replica
       if (reached === committed && next >= written) return { reached, range }
       if (last)

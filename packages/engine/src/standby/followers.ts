@@ -3,7 +3,7 @@ import { nowMs } from "../clock.ts"
 import { nameOf } from "../lane/tasks.ts"
 import type { LaneMetrics } from "../metrics.ts"
 import { BlobError, type Blobs } from "../ports/blobs.ts"
-import type { LogError, TopicPartition } from "../ports/log.ts"
+import type { ChangelogReader, LogError, TopicPartition } from "../ports/log.ts"
 import { type PartitionProgress, RestoreProgress } from "../recovery/progress.ts"
 import { advance, openReplica, type Replica, type ReplicaOptions } from "../recovery/replica.ts"
 import type { Outputs } from "../task/outputs.ts"
@@ -70,15 +70,16 @@ export class Followers {
   }
 
   /**
-   * Reads on in what was handed over with this task, once the follower has come back from it; undefined if it never was.
+   * Reads on in what was handed over with this task, once the follower has come back from it; undefined if it never was. The
+   * follower's reader of changelogs has its connections already.
    */
   withTaken<A, E, R>(
     task: Task,
-    use: (replica: Replica) => Effect.Effect<A, E, R>
+    use: (replica: Replica, changelog: ChangelogReader) => Effect.Effect<A, E, R>
   ): Effect.Effect<A, E, R> | undefined {
     const one = this.taken.get(task)
     this.taken.delete(task)
-    return one?.turn.withPermits(1)(use(one.replica))
+    return one?.turn.withPermits(1)(use(one.replica, this.options.changelog))
   }
 
   /** Follows for ever. What fails is said, and tried again. */

@@ -80,7 +80,8 @@ export const openStandby = (
       restore: (options, task) =>
         Effect.andThen(
           settleDeparted,
-          followers?.withTaken(task, replica => settleReplica(options, replica)) ?? restoreTask(options, task)
+          followers?.withTaken(task, (replica, changelog) => settleReplica({ ...options, changelog }, replica)) ??
+            restoreTask(options, task)
         ),
       join: given =>
         Effect.flatMap(nowMs, now => {

@@ -16,19 +16,23 @@ use std::time::{Duration, Instant};
 
 /// For the answer of a leader that is there; nobody needs it.
 const WAKE_MS: i32 = 100;
+/// How late a heartbeat may go out.
+const SERVE_EVERY_MS: i32 = 50;
 
 pub struct Consumer {
   raw: Raw,
   signals: Arc<Signals>,
   jobs: Arc<Mailbox<Consumer>>,
   fetcher: Fetcher,
+  /// When librdkafka was last made to look after the group; never, if it is a member of none.
+  served: Option<Instant>,
 }
 
 unsafe impl Send for Consumer {}
 
 impl Desk for Consumer {
   fn open(raw: Raw, signals: Arc<Signals>, jobs: Arc<Mailbox<Consumer>>) -> Consumer {
-    Consumer { raw, signals, jobs, fetcher: Fetcher::new(raw) }
+    Consumer { raw, signals, jobs, fetcher: Fetcher::new(raw), served: None }
   }
 
   fn idle(&mut self) {
@@ -109,13 +113,30 @@ impl Consumer {
     let deadline = Deadline::after(timeout_ms);
     let mut catch = Catch::new(&lease.0, limit);
     loop {
+      self.serve_group();
       let wait = if self.signals.waiting() || self.jobs.pending() { 0 } else { deadline.left().unwrap_or(0) };
+      let wait = if self.served.is_some() { wait.min(SERVE_EVERY_MS) } else { wait };
       self.fetcher.fill(&mut catch, wait, &self.signals)?;
       if catch.count > 0 || self.signals.waiting() || self.jobs.pending() || deadline.left().is_none() {
         break;
       }
     }
     Ok(Answer { a: catch.count as f64, b: catch.bytes as f64, text: self.signals.take() })
+  }
+
+  /// librdkafka looks whether a heartbeat is due when something comes in for its main thread, and else twice a second. A question
+  /// for the group comes in there.
+  fn serve_group(&mut self) {
+    if self.served.is_none_or(|at| at.elapsed() < Duration::from_millis(SERVE_EVERY_MS as u64)) {
+      return;
+    }
+    self.served = Some(Instant::now());
+    unsafe {
+      let metadata = rd_kafka_consumer_group_metadata(self.raw.rk);
+      if !metadata.is_null() {
+        rd_kafka_consumer_group_metadata_destroy(metadata);
+      }
+    }
   }
 
   fn protocol(&self) -> Protocol {
@@ -168,11 +189,13 @@ impl Consumer {
 
   pub fn subscribe(&mut self, topics: &Places) -> Outcome {
     fault::check(fault::code(unsafe { rd_kafka_subscribe(self.raw.rk, topics.0) }))?;
+    self.served = Some(Instant::now());
     Ok(Answer::default())
   }
 
   pub fn unsubscribe(&mut self) -> Outcome {
     fault::check(fault::code(unsafe { rd_kafka_unsubscribe(self.raw.rk) }))?;
+    self.served = None;
     Ok(Answer::default())
   }
 

@@ -52,7 +52,25 @@ impl Desk for Producer {
   }
 }
 
+/// Between two requests for a session in the first second, and then: as long as librdkafka would wait.
+const ASK_MS: (i32, i32) = (25, 500);
+
 impl Producer {
+  /// Where a predecessor left a transaction open, the first answer is that it is being aborted, which takes some tens of
+  /// milliseconds; librdkafka asks again half a second later, or when it is called again, which takes up what was begun.
+  fn init(&self, end: Instant) -> Outcome {
+    let begun = Instant::now();
+    loop {
+      let ask = if begun.elapsed() < Duration::from_secs(1) { ASK_MS.0 } else { ASK_MS.1 };
+      let left = left(end);
+      let outcome = self.done(unsafe { rd_kafka_init_transactions(self.raw.rk, ask.min(left)) });
+      match outcome {
+        Err(fault) if fault.retriable && left > ask => {}
+        settled => return settled,
+      }
+    }
+  }
+
   fn done(&self, error: *mut rd_kafka_error_t) -> Outcome {
     fault::settle(error).map(|_| Answer::default())
   }
@@ -190,7 +208,7 @@ pub fn producer_init(producer: Handled, id: u32, timeout_ms: i32) {
   client(producer).request(id, move |desk| {
     let end = Instant::now() + Duration::from_millis(timeout_ms.max(0) as u64);
     meet(desk.raw.rk, end)?;
-    desk.done(unsafe { rd_kafka_init_transactions(desk.raw.rk, left(end)) })
+    desk.init(end)
   });
 }
 

@@ -214,6 +214,10 @@ pub unsafe extern "C" fn on_rebalance(
       (false, false) => "revoke",
     };
     signals.push(format!("{{\"type\":\"{kind}\",\"partitions\":{}}}", place::describe(partitions)));
+    // The poll that this is called in would go on to wait for a message.
+    let queue = rd_kafka_queue_get_consumer(rk);
+    rd_kafka_queue_yield(queue);
+    rd_kafka_queue_destroy(queue);
   });
 }
 

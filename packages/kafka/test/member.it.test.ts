@@ -1,0 +1,50 @@
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
+import { startKafka } from "@headrace/dev"
+import { groupSettings, SOURCE_DEFAULTS } from "../src/defaults.ts"
+import { Arena, Consumer } from "../src/index.ts"
+import { createTopic, fresh } from "./support.ts"
+
+setDefaultTimeout(60_000)
+
+/** Longer than the test may take. */
+const FOR_EVER_MS = 600_000
+const POLL_MS = 50
+const BEATS = 20
+/** With room for a machine that is busy; librdkafka by itself looks twice a second. */
+const POLLS_A_BEAT = 6
+
+let kafka: Awaited<ReturnType<typeof startKafka>>
+beforeAll(async () => {
+  kafka = await startKafka()
+}, 120_000)
+afterAll(() => kafka?.stop())
+
+/** A member that was given the one partition of an empty topic. */
+const join = async (settings: Readonly<Record<string, string>>, pollMs: number) => {
+  const topic = await createTopic(kafka.bootstrap)
+  const group = groupSettings({}, { group: fresh("group"), member: "lane", sessionTimeoutMs: 10_000 })
+  const consumer = Consumer.open({ ...SOURCE_DEFAULTS, ...group, "bootstrap.servers": kafka.bootstrap, ...settings })
+  await consumer.subscribe([topic])
+  const arena = new Arena(1 << 16, 10)
+  const events: Awaited<ReturnType<Consumer["poll"]>>["events"][number][] = []
+  while (!events.some(({ type }) => type === "assign")) events.push(...(await consumer.poll(arena, 10, pollMs)).events)
+  await consumer.take([{ topic, partition: 0 }])
+  return { consumer, arena }
+}
+
+test("a poll ends when the group gives something, however long it may wait for a record", async () => {
+  const { consumer } = await join({}, FOR_EVER_MS)
+  await consumer.close()
+})
+
+test("a member that has nothing to do is heard of at each heartbeat that is due", async () => {
+  const { consumer, arena } = await join({ debug: "cgrp" }, POLL_MS)
+  let beats = 0
+  let polls = 0
+  for (; beats < BEATS; polls++) {
+    const { events } = await consumer.poll(arena, 10, POLL_MS)
+    beats += events.filter(event => event.type === "log" && event.facility === "HEARTBEAT").length
+  }
+  expect(polls).toBeLessThan(BEATS * POLLS_A_BEAT)
+  await consumer.close()
+})
