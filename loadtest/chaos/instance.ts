@@ -71,8 +71,7 @@ export class Instance {
    * that is gone, with its exit code.
    */
   async replace(signal: AbortSignal): Promise<{ readonly gone: Promise<number> }> {
-    const { child: before, log } = this
-    const url = [...log.matchAll(/health and metrics at (http:\/\/[\d.]+:\d+)/g)].at(-1)?.[1]
+    const { child: before, log, url } = this
     if (before === undefined || url === undefined) throw new Error(`${this.name} has not said where it listens`)
     const successor = this.spawn(["--takeover", url])
     const said = () => this.log.slice(log.length)
@@ -136,6 +135,25 @@ export class Instance {
 
   get log(): string {
     return readFileSync(this.logFile, "utf8")
+  }
+
+  /** Where the newest of its processes that has said so listens. */
+  private get url(): string | undefined {
+    return [...this.log.matchAll(/health and metrics at (http:\/\/[\d.]+:\d+)/g)].at(-1)?.[1]
+  }
+
+  /** The sum of these gauges over its lanes; undefined for one that does not listen, or does not know. */
+  async gauges<Name extends string>(names: readonly Name[]): Promise<Readonly<Record<Name, number>> | undefined> {
+    const { url } = this
+    if (url === undefined) return undefined
+    const text = await fetch(`${url}/metrics`).then(
+      answer => answer.text(),
+      () => ""
+    )
+    const found = names.map(name => [...text.matchAll(new RegExp(`^${name}\\{[^}]*kind="lane"[^}]*\\} (\\S+)$`, "gm"))])
+    if (found.some(lines => lines.length === 0)) return undefined
+    const sums = found.map((lines, i) => [names[i]!, lines.reduce((sum, [, value]) => sum + Number(value), 0)])
+    return Object.fromEntries(sums) as Record<Name, number>
   }
 
   get logFile(): string {

@@ -49,6 +49,12 @@ export const PARTITIONS = 6
 const NAMES = ["a", "b", "c"] as const
 const GUEST = "d"
 const START_LIMIT_MS = 120_000
+const SHARE = ["headrace_partitions", "headrace_standby_wanted", "headrace_standby_partitions"] as const
+const SHARE_EVERY_MS = 200
+
+const hasItsShare = (found: Readonly<Record<(typeof SHARE)[number], number>> | undefined): boolean =>
+  found?.headrace_partitions === PARTITIONS / NAMES.length &&
+  found.headrace_standby_partitions === found.headrace_standby_wanted
 
 /** Servers, proxies, instances, load and audit of one run. */
 export class World {
@@ -124,6 +130,18 @@ export class World {
         ? await this.follower.reached(beyond, patienceMs, signal)
         : await this.tables.reached(beyond, PARTITIONS, patienceMs, signal)
     return reached === undefined ? undefined : Math.max(0, reached - at)
+  }
+
+  /** Until each instance has its share of the partitions, and a copy of all that it is to follow; false: not in time. */
+  async shared(): Promise<boolean> {
+    const { signal, patienceMs } = this.options
+    const deadline = performance.now() + patienceMs
+    while (performance.now() < deadline && !signal.aborted) {
+      const all = await Promise.all(this.instances.map(one => one.gauges(SHARE)))
+      if (all.every(hasItsShare)) return true
+      await pause(SHARE_EVERY_MS, signal)
+    }
+    return signal.aborted
   }
 
   /** Ends the load, and waits until everything has come out, in both places, then stops the instances cleanly. */

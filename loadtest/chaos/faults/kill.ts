@@ -23,6 +23,10 @@ export const takenOver: Fault = {
   session: true,
   inject: async ({ world, ...rest }) => {
     const victim = victimOf({ world, ...rest })
+    // It has something that others have a copy of, and the group is at rest: one that is moving waits for nobody's heartbeat.
+    if (!(await world.shared())) throw new Error("the instances have not come to their shares")
+    // The session counts from the last heartbeat: at any moment between two.
+    await world.pause(between(rest.random, 0, 1500))
     const mark = world.mark()
     await victim.kill()
     return { mark, settle: () => back(world, victim) }
