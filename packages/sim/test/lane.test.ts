@@ -330,6 +330,32 @@ test("a transaction that the group refuses is sent once more, and the next one a
   expect(bench.metrics.get("restores")).toBe(0)
 })
 
+test("what the group gives as it refuses a transaction comes back while that is sent once more", () => {
+  const bench = new Bench("plain").run()
+  twoUnderWay(bench)
+  bench.fail("sendOffsets", "Abort")
+  bench.assign(1)
+  expect(bench.waits("restore")).toBe(true)
+  bench.settle(["take", "restore"])
+  expect(bench.waits("initialise")).toBe(true)
+  expect(bench.waits("seek")).toBe(false)
+  bench.settle(["initialise"])
+  expect(bench.waits("seek")).toBe(true)
+  expect(bench.metrics.get("restores")).toBe(0)
+})
+
+test("what the group gives while a commit may have happened waits for the new sessions", () => {
+  const bench = new Bench("plain").run()
+  twoUnderWay(bench)
+  bench.answer("sendOffsets")
+  bench.fail("commit", "Unknown")
+  bench.assign(1)
+  bench.settle(["take", "pause"])
+  expect(bench.waits("restore")).toBe(false)
+  bench.settle(["initialise"])
+  expect(bench.waits("restore")).toBe(true)
+})
+
 test("a commit that failed may have happened: nothing is sent once more", () => {
   const bench = new Bench("plain").run()
   twoUnderWay(bench)

@@ -237,12 +237,23 @@ export class Lane {
       case "starting":
         return this.prepare()
       case "resetting":
+        this.receive()
         return this.runWhenReady()
       case "running":
         return this.proceed()
       case "quieting":
+        this.receive()
         return this.emit(this.failures.reset(this.polling))
     }
+  }
+
+  /**
+   * What the group gives while transactions are sent once more was never part of them: its state comes back meanwhile. A group
+   * that gives something has moved on, so it is then that transactions are refused. Where a commit may have happened all waits
+   * for the new sessions.
+   */
+  private receive(): void {
+    if (!this.failures.doomed) this.emit(this.holdings.begin())
   }
 
   /**
