@@ -214,6 +214,17 @@ test("a gap in the changelog stops the job, and no checkpoint hides it", () => {
   expect(recovery.checkpoints()).toEqual(before)
 })
 
+test("a gap is met by everybody who reads on in a replica, also behind one who has failed at it", () => {
+  const recovery = checkpointed()
+  recovery.commit(20, { d: "4" }, { changelog: false })
+  recovery.commit(25, { e: "5" })
+  const found = recovery.readers(2)
+  expect(found.map(String)).toEqual([
+    expect.stringContaining("goes on at source offset 20"),
+    expect.stringContaining("goes on at source offset 20")
+  ])
+})
+
 test("a delta that is larger than a record may be is split, and restored as one", () => {
   const large = Object.fromEntries(["a", "b", "c", "d", "e"].map(key => [key, key.repeat(400_000)]))
   const recovery = new Recovery()

@@ -11,8 +11,18 @@ import {
   type TopicPartition,
   transactionalIds
 } from "@headrace/engine"
-import { Effect, Logger } from "effect"
-import { ChangelogWriter, Followers, RestoreProgress, restoreTask, settleReplica, type Task } from "../src/engine.ts"
+import { Effect, Logger, Result } from "effect"
+import {
+  advance,
+  ChangelogWriter,
+  Followers,
+  openReplica,
+  type PartitionProgress,
+  RestoreProgress,
+  restoreTask,
+  settleReplica,
+  type Task
+} from "../src/engine.ts"
 import { nameOf } from "../src/log.ts"
 import { planOf, SOURCE } from "../src/pipelines.ts"
 import { SimSource } from "../src/source.ts"
@@ -160,6 +170,22 @@ export class Recovery {
         return { offset: result.offset, state: (task as KeyValues).state() }
       }
     }
+  }
+
+  /** What those find who read on in one replica, one after the other: a follower, and a lane that was handed what that reads. */
+  readers(count: number): readonly unknown[] {
+    const options = this.options("stop")
+    const found: unknown[] = []
+    const each = (part: PartitionProgress) =>
+      Effect.gen(function* () {
+        const replica = yield* openReplica(options, new KeyValues(), part)
+        for (let i = 0; i < count; i++) {
+          const outcome = yield* Effect.result(advance(options, replica, part))
+          found.push(Result.isSuccess(outcome) ? outcome.success : outcome.failure)
+        }
+      })
+    this.run(options.progress.during(each))
+    return found
   }
 
   private options(lost: LostOffsets): RestoreOptions {

@@ -105,13 +105,17 @@ export const advance = (
       next,
       (offset, bytes, start, end) => {
         const header = readHeader(bytes, start, end)
-        if (isGap(header, replica.reached)) failure ??= gapError(log, offset, header.from, replica.reached)
+        // Nothing behind it is taken up: whoever reads on in this replica, a lane that was handed it meanwhile, meets it again.
+        if (isGap(header, replica.reached)) {
+          failure = gapError(log, offset, header.from, replica.reached)
+          return false
+        }
         metrics.add("restored", 1)
         try {
           task.apply(bytes.subarray(header.changes, end))
         } catch (error) {
           if (!(error instanceof StateError)) throw error
-          failure ??= notOwn(task, error)
+          failure = notOwn(task, error)
           return false
         }
         part.put(end - start, offset + 1)
