@@ -41,10 +41,12 @@ const restoreTable = ({ id, topic }: ClickHouseSinkNode, job: JobConfig, before:
       const group = yield* clients.offsets(sinkGroup(job.app, id))
       if ((yield* group.committed(partitions)).some(offset => offset !== undefined)) return undefined
       const from = sinkGroup(before, id)
-      const marks = (yield* (yield* clients.offsets(from)).marks(partitions)).filter(mark => mark !== undefined)
-      if (marks.length === 0) return undefined
+      const offsets = yield* clients.offsets(from)
+      const marks = Effect.map(offsets.marks(partitions), all => all.filter(mark => mark !== undefined))
+      if ((yield* marks).length === 0) return undefined
       if ((yield* remaining(admin, from, job)).length > 0) return false
-      yield* group.commit(marks.map(mark => ({ ...mark, metadata: handedOver(mark, before) })))
+      // Anew: whoever was on its way out may have committed since.
+      yield* group.commit((yield* marks).map(mark => ({ ...mark, metadata: handedOver(mark, before) })))
       return true
     })
   )
