@@ -98,7 +98,10 @@ const backInSync = async (world: World, broker: Kafka): Promise<void> => {
 
 const areInSync = (admin: Admin): Promise<boolean> =>
   admin.metadata("all").then(
-    ({ topics }) => topics.every(({ partitions }) => partitions.every(({ inSync, replicas }) => inSync === replicas)),
+    // One that has just come back may not know of any topic yet.
+    ({ topics }) =>
+      topics.length > 0 &&
+      topics.every(({ partitions }) => partitions.every(({ inSync, replicas }) => inSync === replicas)),
     // It is asked again: brokers come and go.
     () => false
   )
