@@ -65,6 +65,8 @@ impl Producer {
       let left = left(end);
       let outcome = self.done(unsafe { rd_kafka_init_transactions(self.raw.rk, ask.min(left)) });
       match outcome {
+        // That another call was left in the middle is said at once, again and again.
+        Err(fault) if fault.code == rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__CONFLICT as i32 => return Err(fault),
         Err(fault) if fault.retriable && left > ask => {}
         settled => return settled,
       }
