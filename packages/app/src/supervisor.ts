@@ -48,7 +48,7 @@ export interface Supervised extends Omit<Threads, "pool"> {
   readonly pool?: Piscina
   /** What was found of the job's topics just now. Lanes that are started again look themselves. */
   readonly topics?: ReadonlyMap<string, number>
-  /** What lanes share of their clocks, see `GroupClocks`. */
+  /** What lanes share of how far partitions are, see `GroupClocks`. */
   readonly clocks?: SharedArrayBuffer
   readonly restarts: RestartPolicy
   readonly watchdog: Watchdog

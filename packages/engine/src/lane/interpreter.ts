@@ -138,7 +138,7 @@ const complete = <R>(command: Command, performed: Effect.Effect<Event, LogError,
     )
   )
 
-/** What a failure of this command comes to; see `Lane.failed`. */
+/** What a failure of this command comes to; see `Failures.failed`. */
 const consequence = (command: Command): string =>
   "turn" in command
     ? `what is not committed is ${command.type === "commit" ? "rebuilt from the log" : "sent once more, or rebuilt from the log"}`
