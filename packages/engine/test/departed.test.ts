@@ -10,7 +10,7 @@ const group = () => {
     world.answers ? Effect.succeed(world.members) : Effect.fail(new LogError("Retry", "nobody answers"))
   )
   const abort = (lane: string) => Effect.sync(() => void world.aborted.push(lane))
-  return { world, departed: new Departed({ members, abort }) }
+  return { world, departed: new Departed({ self: "a-0", members, abort }) }
 }
 
 test("what lanes that are gone from the group left open is ended, once, and nobody else's", async () => {
@@ -34,6 +34,17 @@ test("a lane that was seen in between is remembered, though nothing was taken ov
   world.members = ["a-0"]
   await Effect.runPromise(departed.settle())
   expect(world.aborted.toSorted()).toEqual(["b-0", "b-1", "d-0"])
+})
+
+test("a list of members that does not have who asks is not believed", async () => {
+  const { world, departed } = group()
+  await Effect.runPromise(departed.remember())
+  world.members = []
+  await Effect.runPromise(departed.settle())
+  expect(world.aborted).toEqual([])
+  world.members = ["a-0", "b-0"]
+  await Effect.runPromise(departed.settle())
+  expect(world.aborted).toEqual(["b-1"])
 })
 
 test("as long as nobody says who is there, nobody is taken for dead", async () => {

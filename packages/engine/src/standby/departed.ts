@@ -5,6 +5,8 @@ import type { LogError } from "../ports/log.ts"
 const INTERVAL = "2 seconds"
 
 export interface DepartedOptions {
+  /** The name of the lane that asks: a member itself. */
+  readonly self: string
   /** The names of the group's members, which are lanes; undefined where they cannot be known. */
   readonly members: Effect.Effect<readonly string[] | undefined, LogError>
   /** Aborts what a lane of this name left open, and fences it. */
@@ -41,7 +43,8 @@ export class Departed {
   settle(): Effect.Effect<void, LogError> {
     return Effect.gen({ self: this }, function* () {
       const members = yield* this.options.members
-      if (members === undefined) return
+      // A coordinator that has taken the group over, and not read its log yet, knows of nobody.
+      if (members === undefined || !members.includes(this.options.self)) return
       const present = new Set(members)
       const gone = [...this.known].filter(name => !present.has(name))
       // Before the calls: the next partition that arrives does not ask for the same.

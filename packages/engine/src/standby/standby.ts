@@ -54,6 +54,7 @@ export const openStandby = (
         ? undefined
         : yield* openFollowers(options, partitions, makeTask, members, () => owned && { owned: owned(), joinedAt })
     const departed = new Departed({
+      self: laneName(job, options.lane),
       members: Effect.map(members, all => all?.map(({ name }) => name)),
       abort: name =>
         Effect.forEach(
