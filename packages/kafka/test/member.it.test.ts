@@ -32,7 +32,7 @@ const join = async (settings: Readonly<Record<string, string>>, pollMs: number) 
   return { consumer, arena }
 }
 
-test("a poll ends when the group gives something, however long it may wait for a record", async () => {
+test("who waits for records for ever hears of what the group gives", async () => {
   const { consumer } = await join({}, FOR_EVER_MS)
   await consumer.close()
 })
