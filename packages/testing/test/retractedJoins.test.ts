@@ -228,6 +228,9 @@ describe("and at each step those that a join without it gave out last", () => {
     "evicted wholly, now and then": one({
       evictor: { name: "odd", keep: (all: Elements) => (all.length % 3 === 1 ? [] : all) }
     }),
+    "evicted by one that answers in another order": one({
+      evictor: { name: "latest", keep: (all: Elements) => all.toReversed().slice(0, 3) }
+    }),
     "evicted anywhere": one({
       evictor: { name: "any", keep: (all: Elements) => all.filter((_, i) => i % 3 !== all.length % 3) }
     })

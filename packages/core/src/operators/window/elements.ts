@@ -125,12 +125,11 @@ export class Elements implements Contents {
   /** What an evictor takes out is gone for this window, and where no other one holds it for good. */
   private evict(key: Key, window: KeyWindow, all: readonly Kept[]): readonly Kept[] {
     const elements = all.map(cell => ({ ...cell.value, cell }))
-    const kept = this.evictor!.keep(elements).map(({ cell }) => cell)
-    if (kept.length === all.length) return kept
-    const staying = new Set(kept)
-    window.gone = [...window.gone, ...all.filter(cell => !staying.has(cell)).map(({ sub }) => sub as number)].sort(
-      (a, b) => a - b
-    )
+    const staying = new Set(this.evictor!.keep(elements).map(({ cell }) => cell))
+    if (staying.size === all.length) return all
+    // An evictor may look for what stays in another order, and answer in that.
+    const [kept, others] = [all.filter(cell => staying.has(cell)), all.filter(cell => !staying.has(cell))]
+    window.gone = [...window.gone, ...others.map(({ sub }) => sub as number)].sort((a, b) => a - b)
     window.size = kept.length
     this.sweep(key)
     // What no other window holds either is not there any more: a window that never ends is not to remember all that it had.
