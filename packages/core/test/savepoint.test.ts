@@ -21,7 +21,7 @@ import {
   windowDefinition
 } from "../src/index.ts"
 import { blockOf } from "../src/state/block.ts"
-import { clockDefinition } from "../src/state/schema.ts"
+import { clockDefinition, stepDefinition } from "../src/state/schema.ts"
 import { misfits, type Shape } from "../src/state/shape.ts"
 import { entriesOf, placeOf, rebuilt, rescale } from "./rescaling.ts"
 
@@ -336,6 +336,16 @@ describe("another version", () => {
     const { refused } = compareState(definitionsOf().get(own.id)!, own)
     expect(refused).toMatchObject([{ operator: own.id, what, was, is }])
     expect(refused[0]!.todo).not.toBe("")
+  })
+
+  test("what a step of Headrace's own keeps takes no migration, and is not asked for one", () => {
+    const joinOf = (shape: Shape) =>
+      stepDefinition("join", "inner join", [{ name: "elements", kind: "list", ttl: false, shape }])
+    const now = joinOf({ record: { left: { shape: "string" } } })
+    const todoFrom = (shape: Shape) => compareState(joinOf(shape), now).refused.map(({ todo }) => todo)
+    expect(todoFrom("any")).toEqual([expect.stringContaining("earlier version of Headrace")])
+    for (const shape of [{ record: { left: { shape: "integer" } } }, { record: {} }] as const)
+      expect(todoFrom(shape)).toEqual([expect.stringMatching(/give the step another id, (?!.*migration)/)])
   })
 })
 

@@ -138,23 +138,38 @@ const compareShapes = (
   if (sameShape(was, is)) return NOTHING
   const found = codec !== undefined && migrationOf(codec, was) !== undefined ? [] : misfits(was, is)
   if (found.length === 0) return { ...NOTHING, migrated: [what] }
-  return { ...NOTHING, refused: found.map(one => misfitOf(own.id, what, one)) }
+  const canMigrate = codec?.migrations !== undefined
+  return { ...NOTHING, refused: found.map(one => misfitOf(own.id, what, one, canMigrate)) }
 }
 
 /** The migration that takes values of a shape. */
 export const migrationOf = (codec: StoredCodec, was: Shape) =>
   codec.migrations?.find(({ from }) => from.shape !== undefined && sameShape(from.shape, was))
 
-const misfitOf = (operator: string, what: string, { path, was, is }: Misfit): Difference => ({
-  operator,
-  what: path === "" ? what : `${what} ${path}`,
-  was: showShape(was),
-  is: showShape(is),
-  todo:
-    was === undefined
-      ? "give the field a default (Schema.withDecodingDefaultKey), make it optional, or add a migration"
-      : "add a migration (State.migration) from the schema that it was written with"
-})
+const misfitOf = (operator: string, what: string, misfit: Misfit, canMigrate: boolean): Difference => {
+  const { path, was, is } = misfit
+  return {
+    operator,
+    what: path === "" ? what : `${what} ${path}`,
+    was: showShape(was),
+    is: showShape(is),
+    todo: canMigrate ? migrationFor(was) : withoutMigration(misfit)
+  }
+}
+
+const migrationFor = (was: Shape | undefined): string =>
+  was === undefined
+    ? "give the field a default (Schema.withDecodingDefaultKey), make it optional, or add a migration"
+    : "add a migration (State.migration) from the schema that it was written with"
+
+/** What Headrace keeps by itself (elements of joins and lists, sketches, sets) takes no migration. */
+const withoutMigration = ({ path, was }: Misfit): string => {
+  if (was === undefined)
+    return `give the field a default (Schema.withDecodingDefaultKey), make it optional, or ${ANOTHER_ID}`
+  return was === "any" && path === ""
+    ? "it was written by an earlier version of Headrace, which did not say what it keeps: give the step another id, which starts it empty, or go on with that version"
+    : ANOTHER_ID
+}
 
 const refuse = (own: StateDefinition, what: string, was: string, is: string, todo: string): Comparison => ({
   ...NOTHING,
