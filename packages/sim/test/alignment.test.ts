@@ -342,6 +342,28 @@ test("where others cannot be looked at it is said once, counted, and nobody wait
   expect(apart.held).toBe(false)
 })
 
+test("one that comes when all others are idle, and is behind what they had come to, is waited for", () => {
+  const clocks = GroupClocks.bufferOf(alignedIn(plan), 2)
+  const bench = new Bench(plan, undefined, clocks).run()
+  const other = new GroupClocks(alignedIn(plan), 1, clocks)
+  bench.feed([event(1, 10_000)])
+  bench.settle(TRANSACTION)
+  for (let i = 0; i < 2; i++) {
+    bench.now += SILENT_MS
+    bench.feed([])
+  }
+  const said = () => other.others(0, bench.wallClock)
+  expect(said()).toBe(Number.POSITIVE_INFINITY)
+  bench.assign(1)
+  bench.settle(["take", "restore", "seek"])
+  bench.feed([event(2, 5_000)], 1)
+  bench.settle(TRANSACTION)
+  // What they had come to: it does not go on without the new one.
+  expect(said()).toBe(9_999)
+  bench.feed([event(3, 11_001)])
+  expect(heldBack(bench)).toBe(1)
+})
+
 test("explain says which sources wait for each other", () => {
   expect(explain(plan)).toContain("at most 1s ahead of others in the alignment group default")
 })

@@ -34,6 +34,12 @@ export class WatermarkCombiner<P> {
     return [...this.parts.keys()]
   }
 
+  /** Whether all are idle, as of the last `periodic`: one that is active again does not have to have come further than before. */
+  get resting(): boolean {
+    for (const part of this.parts.values()) if (!part.idle) return false
+    return true
+  }
+
   /** `clock`: asked at each `periodic`. */
   add(partition: P, clock: Pick<SourceClock, "watermark">, idleness?: Idleness): void {
     this.parts.set(partition, { clock, idleness, watermark: NO_WATERMARK, idle: false, idled: false })

@@ -80,17 +80,12 @@ class Group {
     watermark: watermark => {
       this.reached = watermark
     },
-    idle: () => {
-      this.isIdle = true
-    },
-    active: () => {
-      this.isIdle = false
-    }
+    idle: () => {},
+    active: () => {}
   })
   /** Where they stood at the last look. */
   private readonly positions = new WeakMap<Task, number>()
   private reached = NO_WATERMARK
-  private isIdle = false
 
   /** `partitions`: also those of other groups. */
   constructor(number: number, partitions: readonly AlignedPartition[], clocks: GroupClocks) {
@@ -122,7 +117,8 @@ class Group {
       if (before !== position || isHeld(task)) combiner.observe(task)
     }
     combiner.periodic(now)
-    return tasks.length === 0 || this.isIdle ? NOTHING_TO_WAIT_FOR : this.reached
+    // Who comes, or gets on again, behind what the others had come to is waited for before it has come so far.
+    return combiner.resting ? NOTHING_TO_WAIT_FOR : this.reached
   }
 
   private add(task: Task): void {
