@@ -6,6 +6,7 @@ use crate::config::c_string;
 use crate::fault::{self, Fault};
 use crate::fetch::{Catch, Fetcher};
 use crate::mailbox::Mailbox;
+use crate::membership::member_id;
 use crate::place::Places;
 use crate::port::Answer;
 use crate::signals::Signals;
@@ -271,6 +272,7 @@ impl Consumer {
   /// The plain commit call would wait without end for a coordinator; a queue of its own has a time limit.
   pub fn commit(&mut self, places: &Places, timeout_ms: i32) -> Outcome {
     unsafe {
+      self.signals.membership.check(&member_id(self.raw.rk))?;
       let queue = rd_kafka_queue_new(self.raw.rk);
       let err = rd_kafka_commit_queue(self.raw.rk, places.0, queue, None, std::ptr::null_mut());
       let outcome = fault::check(fault::code(err)).and_then(|_| committed_event(queue, timeout_ms));

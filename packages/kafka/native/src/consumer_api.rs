@@ -5,6 +5,7 @@ use crate::client::{Client, Handle, Outcome};
 use crate::config::{Role, Setting, c_string};
 use crate::consumer::Consumer;
 use crate::fault::{self, Fault};
+use crate::membership::{Membership, member_id};
 use crate::place::{Place, Places};
 use crate::port::{Listener, Promise};
 use crate::signals;
@@ -167,22 +168,26 @@ pub fn consumer_assignment(consumer: Handled) -> Result<String> {
 
 #[napi]
 pub fn consumer_group_metadata(consumer: Handled) -> Result<Uint8Array> {
-  Ok(consumer.0.with(|raw| unsafe { group_metadata(raw.rk) })?.into())
+  Ok(consumer.0.with(|raw| unsafe { group_metadata(raw.rk, &consumer.0.signals.membership) })?.into())
 }
 
-pub unsafe fn group_metadata(rk: *mut rd_kafka_t) -> std::result::Result<Vec<u8>, Fault> {
+/// An error if the group has let the member go since it gave what the client has.
+pub unsafe fn group_metadata(rk: *mut rd_kafka_t, membership: &Membership) -> std::result::Result<Vec<u8>, Fault> {
   unsafe {
     let metadata = rd_kafka_consumer_group_metadata(rk);
     if metadata.is_null() {
       return Err(Fault::invalid("the consumer has no group: set group.id"));
     }
     let (mut buffer, mut size): (*mut c_void, usize) = (std::ptr::null_mut(), 0);
+    let member = fault::text(rd_kafka_consumer_group_metadata_member_id(metadata));
     let outcome = fault::settle(rd_kafka_consumer_group_metadata_write(metadata, &mut buffer, &mut size));
     rd_kafka_consumer_group_metadata_destroy(metadata);
     outcome?;
+    // Of the same moment: whom the group lets go later it refuses by itself.
+    let checked = membership.check(&member);
     let bytes = std::slice::from_raw_parts(buffer.cast::<u8>(), size).to_vec();
     rd_kafka_mem_free(rk, buffer);
-    Ok(bytes)
+    checked.map(|_| bytes)
   }
 }
 
@@ -193,15 +198,7 @@ pub fn consumer_assignment_lost(consumer: Handled) -> Result<bool> {
 
 #[napi]
 pub fn consumer_member_id(consumer: Handled) -> Result<String> {
-  let text = consumer.0.with(|raw| unsafe {
-    let id = rd_kafka_memberid(raw.rk);
-    let text = fault::text(id);
-    if !id.is_null() {
-      rd_kafka_mem_free(raw.rk, id.cast());
-    }
-    Ok(text)
-  })?;
-  Ok(text)
+  Ok(consumer.0.with(|raw| Ok(unsafe { member_id(raw.rk) }))?)
 }
 
 #[napi]

@@ -17,6 +17,7 @@ mod group;
 mod headers;
 mod json;
 mod mailbox;
+mod membership;
 mod place;
 mod port;
 mod produce;

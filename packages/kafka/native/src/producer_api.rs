@@ -251,7 +251,7 @@ pub fn producer_send_offsets_of(
     Err(fault) => Promise::new(&client(producer).port, id).settle(Err(fault)),
     Ok(places) => client(producer).request(id, move |desk| {
       let places = places;
-      let metadata = consumer.with(|raw| unsafe { group_metadata(raw.rk) })?;
+      let metadata = consumer.with(|raw| unsafe { group_metadata(raw.rk, &consumer.signals.membership) })?;
       desk.send_offsets(&places, &metadata, timeout_ms)
     }),
   }

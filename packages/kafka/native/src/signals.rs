@@ -2,6 +2,7 @@
 
 use crate::fault::{self, Fault};
 use crate::json;
+use crate::membership::Membership;
 use crate::place;
 use crate::port::Port;
 use crate::produce::Targets;
@@ -23,6 +24,7 @@ pub struct Signals {
   /// The client closes: revocations are answered here, since JavaScript no longer does.
   pub closing: AtomicBool,
   pub poisoned: AtomicBool,
+  pub membership: Membership,
   failed: Mutex<Option<Fault>>,
   failures: AtomicU64,
   port: Arc<Port>,
@@ -61,6 +63,7 @@ impl Signals {
       dropped: AtomicU64::new(0),
       closing: AtomicBool::new(false),
       poisoned: AtomicBool::new(false),
+      membership: Membership::default(),
       failed: Mutex::new(None),
       failures: AtomicU64::new(0),
       port,
@@ -208,11 +211,15 @@ pub unsafe extern "C" fn on_rebalance(
     if signals.closing.load(Ordering::Acquire) {
       return yield_all(rk, assign, partitions);
     }
-    let kind = match (assign, rd_kafka_assignment_lost(rk) != 0) {
+    let lost = rd_kafka_assignment_lost(rk) != 0 || signals.membership.is_over(rk).unwrap_or(true);
+    let kind = match (assign, lost) {
       (true, _) => "assign",
       (false, true) => "lost",
       (false, false) => "revoke",
     };
+    if assign && let Err(fault) = signals.membership.gives(rk) {
+      signals.complain(&fault, None);
+    }
     signals.push(format!("{{\"type\":\"{kind}\",\"partitions\":{}}}", place::describe(partitions)));
     // The poll that this is called in would go on to wait for a message.
     let queue = rd_kafka_queue_get_consumer(rk);
