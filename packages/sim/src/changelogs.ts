@@ -40,7 +40,7 @@ export const checkChangelog = (world: World, plan: Plan, input: Partition, repor
   if (world.inputs().includes(input) && input.topic !== CONTROL) checkEnd(world, input, watermark, report)
   const committed = world.log.committedOffset(nameOf(input)) ?? 0
   const events = input.all()
-  // That it is at rest is said again by who takes such a partition over; nobody need hear of it.
+  // Who takes over what the others leave says again how far it has come, and that it is at rest; nobody need hear of it.
   const heard = events.filter(({ offset, record }) => offset < committed || !isRepeated(world, input, record.value))
   const end = Math.max(begin?.offset ?? 0, heard.length === 0 ? 0 : heard.at(-1)!.offset + 1)
   if (reached !== committed || committed !== end)
@@ -53,7 +53,7 @@ const putBack = (task: Task, checkpoint: Uint8Array): void => {
 }
 
 const isRepeated = (world: World, input: Partition, value: Uint8Array): boolean =>
-  world.drained && !world.inputs().includes(input) && value[0] !== RECORD
+  !world.inputs().includes(input) && value[0] !== RECORD
 
 /** The state of a source's partition has come to where its last event took it. */
 const checkEnd = (world: World, input: Partition, watermark: number, report: Report): void => {

@@ -14,6 +14,8 @@ import { type Fault, MAX_LANES, World } from "./world.ts"
 /** Steps with faults at most, and steps in which everything must have come to rest afterwards. */
 const FAULTY_STEPS = 1_500
 const DRAIN_STEPS = 12_000
+/** Longer than the distance that watermarks between stages keep, which go out with time alone. */
+const APART_MS = 200
 /** The number of the halt in which a run ends: no other one has it. */
 const LAST_HALT = -1
 export interface Options {
@@ -48,6 +50,8 @@ class Simulation {
   private readonly saving: Saving
   private readonly candidates: Candidates
   private digest = 0
+  /** Since when everything is committed, as far as one has looked. */
+  private finishedAt: number | undefined
 
   constructor(options: Options) {
     this.options = options
@@ -98,12 +102,20 @@ class Simulation {
     world.trace("faults stop")
     world.calm()
     const limit = world.step + DRAIN_STEPS
-    while (world.step < limit && world.violations.length === 0 && !this.finished()) this.turn(false)
+    while (world.step < limit && world.violations.length === 0 && !this.rested()) this.turn(false)
     this.stopAll()
     if (world.violations.length === 0) for (const what of check(world, this.plan, this.shape)) world.violation(what)
     const { seed } = this.options
     const { step, violations, injected } = world
     return { seed, shape: this.shape, steps: step, violations, injected, digest: this.digest }
+  }
+
+  /** Finished, and no watermark has been kept back for its distance from the one before. Called at each step. */
+  private rested(): boolean {
+    const { now } = this.world
+    if (!this.finished()) this.finishedAt = undefined
+    else this.finishedAt ??= now
+    return this.finishedAt !== undefined && now - this.finishedAt >= APART_MS
   }
 
   /** Everything that came in is committed, and no window is in the middle of its firing. */
@@ -114,11 +126,11 @@ class Simulation {
   /** The same of what has come in so far. */
   private consumed(): boolean {
     const { log } = this.world
-    if (!this.quiet() || this.world.warehouse?.filled === false) return false
+    if (!this.quiet() || this.waiting() || this.world.warehouse?.filled === false) return false
     if (this.shape === "alarms" && !allOut(this.world)) return false
     return this.world.consumed().every(input => {
       const last = input.all().at(-1)
-      return last === undefined || (log.committedOffset(nameOf(input)) === last.offset + 1 && !this.waiting())
+      return last === undefined || log.committedOffset(nameOf(input)) === last.offset + 1
     })
   }
 

@@ -1,14 +1,14 @@
-/** What crosses from one stage to the next, task by task: records, watermarks, idleness, the end of event time. */
+/** What crosses from one stage to the next: records, watermarks, idleness, the end of event time. Task by task, but for what a lane makes of it. */
 import { expect, test } from "bun:test"
 import { ByteWriter, END_OF_TIME, NO_WATERMARK } from "@headrace/core"
 import { exchangeTopics, KEY_LENGTH, OUTPUT_STRIDE, Outputs, outputTopics, STRIDE } from "@headrace/engine"
-import { Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { Agg, DeadLetter, Pipeline, type Plan, Sink, Source, toPlan, Window } from "headrace"
-import { exchangeOver, makeTask, type Task, type TaskParts } from "../src/engine.ts"
+import { EnvelopeReader, exchangeOver, makeTask, type Task, type TaskParts, WATERMARK } from "../src/engine.ts"
 import { chainParts } from "../src/parts.ts"
-import { EventSchema, groupOf, SOURCE } from "../src/pipelines.ts"
+import { EventSchema, groupOf, planOf, SOURCE } from "../src/pipelines.ts"
 import { APP, World } from "../src/world.ts"
-import { batchOf } from "./bench.ts"
+import { Bench, batchOf } from "./bench.ts"
 
 const IDLE_AFTER_MS = 1_000
 /** The least time between two watermarks. */
@@ -42,10 +42,8 @@ const text = new TextDecoder()
 /** Two partitions of the source, and the two behind the exchange. */
 class Stages {
   readonly parts: TaskParts
-  readonly sources: readonly Task[]
+  sources: readonly Task[]
   stages: readonly Task[]
-  /** What the stage's partitions have written of their state so far. */
-  readonly changes = [new ByteWriter(), new ByteWriter()]
   /** Watermarks and the like that have been sent. */
   signals = 0
   /** Records that have crossed. */
@@ -54,7 +52,8 @@ class Stages {
   readonly totals: string[] = []
   private readonly outputs = new Outputs()
   private readonly offsets = new Map<Task, number>()
-
+  /** What each partition has written of its state so far. */
+  private readonly changes = new Map<string, ByteWriter>()
   private readonly stage: string
   private readonly topics: readonly string[]
 
@@ -70,12 +69,30 @@ class Stages {
     this.stages = this.tasks(this.stage)
   }
 
-  tasks(topic: string): readonly Task[] {
+  private tasks(topic: string): readonly Task[] {
     return Array.from({ length: PARTITIONS }, (_, partition) => {
       const task = makeTask(this.parts, { topic, partition }, () => this.outputs)
+      task.apply(this.changesOf(task).written())
       task.start({ offset: 0, committed: 0 })
       return task
     })
+  }
+
+  /** The source's partitions go on in another process, from what is committed. */
+  restartSources(): void {
+    this.sources = this.tasks(SOURCE)
+  }
+
+  /** The stage's do. */
+  restartStages(): void {
+    this.stages = this.tasks(this.stage)
+  }
+
+  private changesOf({ topic, partition }: Task): ByteWriter {
+    const name = `${topic}/${partition}`
+    const changes = this.changes.get(name) ?? new ByteWriter()
+    this.changes.set(name, changes)
+    return changes
   }
 
   /** Records of a source's partition. */
@@ -100,11 +117,11 @@ class Stages {
 
   /** Ends transactions until nothing is on its way between the stages. */
   commit(): void {
-    for (const task of this.sources) if (task.touched()) task.delta(new ByteWriter())
+    for (const task of this.sources) if (task.touched()) task.delta(this.changesOf(task))
     this.deliver()
     for (const task of this.stages) {
       while (task.pending()) task.proceed(100)
-      if (task.touched()) task.delta(this.changes[task.partition]!)
+      if (task.touched()) task.delta(this.changesOf(task))
     }
     this.deliver()
   }
@@ -217,11 +234,7 @@ test("a partition is at rest when all before it are, which it remembers, and by 
   all.sources[0]!.halt(7)
   all.commit()
   expect(all.stages.map(task => task.halt(7) || task.halted(7))).toEqual([false, false])
-  all.stages = all.tasks(stageOf(keyed)).map((task, i) => {
-    task.apply(all.changes[i]!.written())
-    task.start({ offset: 0, committed: 0 })
-    return task
-  })
+  all.restartStages()
   all.sources[1]!.halt(7)
   all.commit()
   halt(7)
@@ -237,16 +250,94 @@ test("how far each partition before it has come is state of the stage", () => {
   all.feed(0, event(1, 500), event(2, 5_000))
   all.feed(1, event(3, 2_000))
   expect(all.watermarks).toEqual([1_999, 1_999])
-  all.stages = all.tasks(stageOf(keyed)).map((task, i) => {
-    task.apply(all.changes[i]!.written())
-    task.start({ offset: 0, committed: 0 })
-    return task
-  })
+  all.restartStages()
   expect(all.watermarks).toEqual([1_999, 1_999])
   // Partition 0 stood at 4,999 before: it need not say so again.
   all.parts.clock.now += INTERVAL_MS
   all.feed(1, event(4, 4_000))
   expect(all.watermarks).toEqual([3_999, 3_999])
+})
+
+test("a source that starts anew says where event time stands, without a record", () => {
+  const all = new Stages()
+  all.feed(0, event(1, 500))
+  all.feed(1, event(2, 500))
+  // It ends before it may say how far it has come by this.
+  all.feed(0, event(3, 5_000))
+  all.feed(1, event(4, 5_000))
+  expect(all.watermarks).toEqual([499, 499])
+  all.restartSources()
+  all.look()
+  expect(all.watermarks).toEqual([4_999, 4_999])
+  expect(all.totals).toEqual(["g0@0: 2"])
+  const { signals } = all
+  all.parts.clock.now += INTERVAL_MS
+  all.look()
+  expect(all.signals).toBe(signals)
+})
+
+/** A lane that has a partition with the state that this record has left. */
+const restarted = (plan: Plan, ...records: readonly ReturnType<typeof event>[]): Bench => {
+  const bench = new Bench(plan)
+  for (const topic of exchangeTopics(plan, APP)) bench.world.log.create(topic, PARTITIONS)
+  bench.step({ type: "start" })
+  bench.settle(["initialise"])
+  bench.assign(0)
+  const changes = new ByteWriter()
+  if (records.length > 0) {
+    const outputs = new Outputs()
+    const parts = chainParts(plan, bench.world, {}, () => {})
+    const task = makeTask(parts, { topic: SOURCE, partition: 0 }, () => outputs)
+    task.start({ offset: 0, committed: 0 })
+    task.process(batchOf(records, 0), 0, records.length)
+    task.delta(changes)
+  }
+  bench.waiting("restore").task.apply(changes.written())
+  bench.settle(["take", "restore", "seek"])
+  return bench
+}
+
+/** Time goes on, and polls bring nothing. */
+const wait = (bench: Bench): void => {
+  for (let i = 0; i < 3; i++) {
+    bench.now += 2 * INTERVAL_MS
+    bench.wallClock += 2 * INTERVAL_MS
+    bench.feed([])
+  }
+}
+
+test("a lane tells the next stage of restored event time in a transaction of its own, once; it sends the offset, which has not moved", () => {
+  const plan = planOf("crossing", (_, result) => Effect.succeed(result()))
+  const bench = restarted(plan, event(1, 5_000))
+  bench.feed([])
+  wait(bench)
+  const { outputs } = bench.waiting("produce")
+  const envelope = new EnvelopeReader()
+  const told = Array.from({ length: outputs.count }, (_, i) => {
+    const [topic, partition, , , start, length] = outputs.index.subarray(i * OUTPUT_STRIDE, (i + 1) * OUTPUT_STRIDE)
+    if (outputTopics(plan, APP)[topic!] !== stageOf(plan)) return undefined
+    envelope.stand(outputs.data.bytes, start!, length!)
+    return { partition, kind: envelope.kind, watermark: envelope.watermark }
+  })
+  expect(told.filter(one => one !== undefined)).toEqual([
+    { partition: 0, kind: WATERMARK, watermark: 3_999 },
+    { partition: 1, kind: WATERMARK, watermark: 3_999 }
+  ])
+  bench.settle(["produce", "flush"])
+  expect(bench.waiting("sendOffsets").offsets).toMatchObject([{ topic: SOURCE, partition: 0, offset: 0 }])
+  bench.settle(["sendOffsets", "commit"])
+  wait(bench)
+  expect(bench.metrics.get("commits")).toBe(1)
+  expect(bench.under.map(({ type }) => type)).toEqual(["poll"])
+})
+
+test("a lane that starts anew with nothing to tell makes no transaction", () => {
+  const plans = (["crossing", "plain"] as const).map(shape => planOf(shape, (_, result) => Effect.succeed(result())))
+  const benches = [restarted(plans[0]!), restarted(plans[1]!, event(1, 8_500), event(2, 9_000))]
+  for (const bench of benches) {
+    wait(bench)
+    expect(bench.asked.filter(type => type === "produce" || type === "commit")).toEqual([])
+  }
 })
 
 test("a source whose key is not the field that it says stops the job, at the first record of a batch", () => {

@@ -49,8 +49,6 @@ export abstract class PartitionTask implements Task {
   protected chain!: Chain
   protected position = -1
   protected isTouched = false
-  /** The steps have not heard of the event time that was restored. */
-  private resuming = false
   private state!: PartitionState
   private resident!: Resident
   private timed!: readonly Timed[]
@@ -76,7 +74,7 @@ export abstract class PartitionTask implements Task {
   protected abstract record(): void
   /** Behind a run of records. */
   protected abstract ran(records: number): void
-  /** Tells the steps where event time stands, if it has begun. */
+  /** Tells the steps where event time stands, if it has begun: nothing comes of that before `proceed`. */
   protected abstract tell(): void
   /** Nothing is to be read any more because of this halt: all that comes before is here. */
   protected abstract exhausted(halt: number): boolean
@@ -92,10 +90,6 @@ export abstract class PartitionTask implements Task {
       return false
     }
     this.isTouched = true
-    this.chain.context.clear(this.position)
-    this.resume()
-    // What was restored may make windows due.
-    if (this.pending()) return true
     this.haltedAt = number
     for (const crossing of crossings) if (!isRound(crossing)) crossing.halt(number)
     return true
@@ -114,11 +108,16 @@ export abstract class PartitionTask implements Task {
     this.build()
   }
 
+  /**
+   * The event time that was restored may not have been told everywhere: its watermark had been waiting in an asynchronous
+   * step, or kept its distance from the one before. What that makes due comes by `proceed`, in a transaction of which the
+   * partition is part, and waits for no record: there may be none.
+   */
   start({ offset, committed }: { readonly offset: number; readonly committed: number }): void {
     this.position = offset
     this.beganAt = committed
     this.isTouched = offset !== committed
-    this.resuming = true
+    this.tell()
   }
 
   startedAt(): number {
@@ -127,7 +126,6 @@ export abstract class PartitionTask implements Task {
 
   process(batch: Batch, from: number, to: number): void {
     this.isTouched = true
-    this.resume()
     const { context } = this.chain
     const { metrics } = this.parts
     context.bytes = batch.bytes
@@ -251,16 +249,6 @@ export abstract class PartitionTask implements Task {
     this.nodes = chain.stateful.map(({ id }) => plan.nodes.findIndex(node => node.id === id))
     this.state = new PartitionState([...clocks, ...chain.stateful])
     this.resident = memory.admit(this.state)
-  }
-
-  /**
-   * Windows may fire by the event time that was restored (the watermark had been waiting in an asynchronous step), so it
-   * comes with the first records and never alone: results belong to a transaction that moves the offset.
-   */
-  protected resume(): void {
-    if (!this.resuming) return
-    this.resuming = false
-    this.tell()
   }
 
   /** What is thrown names the record: it is all that a person has to go by. */

@@ -70,7 +70,6 @@ export class SourceTask extends PartitionTask {
     this.ended = true
     this.isTouched = true
     this.chain.context.clear(this.position)
-    this.resume()
     this.clock.observe(END_OF_TIME)
     this.advance()
     return true

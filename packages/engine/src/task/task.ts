@@ -15,7 +15,7 @@ export interface Task extends TopicPartition {
   readonly internal: boolean
   /** Runs records [from, to) of the batch, all of this partition, and then advances the watermark. */
   readonly process: (batch: Batch, from: number, to: number) => void
-  /** Windows or timers that are due wait for `proceed`. False until the task has started. */
+  /** Windows or timers that are due, or what the next stage is to hear, wait for `proceed`. False until the task has started. */
   readonly pending: () => boolean
   /** Fires up to `limit` of their results or calls and answers how many it did. Called between batches while some are pending. */
   readonly proceed: (limit: number) => number
