@@ -12,7 +12,7 @@ export { type PartitionProgress, RestoreProgress } from "../../engine/src/recove
 export { advance, openReplica } from "../../engine/src/recovery/replica.ts"
 export { type Restored, restoreTask, settleReplica } from "../../engine/src/recovery/restore.ts"
 export { Followers } from "../../engine/src/standby/followers.ts"
-export { EnvelopeReader, RECORD, WATERMARK } from "../../engine/src/task/envelope.ts"
+export { EnvelopeReader, IDLE, RECORD, WATERMARK } from "../../engine/src/task/envelope.ts"
 export { exchangeOver } from "../../engine/src/task/exchange-sink.ts"
 export { makeTask } from "../../engine/src/task/make-task.ts"
 export { StateMemory } from "../../engine/src/task/memory.ts"

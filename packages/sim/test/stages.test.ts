@@ -4,7 +4,16 @@ import { ByteWriter, END_OF_TIME, NO_WATERMARK } from "@headrace/core"
 import { exchangeTopics, KEY_LENGTH, OUTPUT_STRIDE, Outputs, outputTopics, STRIDE } from "@headrace/engine"
 import { Effect, Schema } from "effect"
 import { Agg, DeadLetter, Pipeline, type Plan, Sink, Source, toPlan, Window } from "headrace"
-import { EnvelopeReader, exchangeOver, makeTask, type Task, type TaskParts, WATERMARK } from "../src/engine.ts"
+import {
+  EnvelopeReader,
+  exchangeOver,
+  IDLE,
+  makeTask,
+  RECORD,
+  type Task,
+  type TaskParts,
+  WATERMARK
+} from "../src/engine.ts"
 import { chainParts } from "../src/parts.ts"
 import { EventSchema, groupOf, planOf, SOURCE } from "../src/pipelines.ts"
 import { APP, World } from "../src/world.ts"
@@ -35,6 +44,16 @@ const folded: Plan = toPlan(
       )
     )
 )
+/** Three stages. */
+const again: Plan = toPlan(
+  Pipeline.make("sim")
+    .from(Source.kafka(SOURCE, EventSchema, { eventTime: one => one.at, key: "account", idleTimeout: IDLE_AFTER_MS }))
+    .keyBy(groupOf)
+    .window(Window.tumbling("1 second"), { n: Agg.count() })
+    .keyBy(one => `n${one.n}`)
+    .window(Window.tumbling("2 seconds"), { n: Agg.count() })
+    .to(Sink.kafka("totals", Total))
+)
 const stageOf = (plan: Plan): string => exchangeTopics(plan, APP)[0]!
 const event = (id: number, at: number, cents = 5) => ({ id, account: `a${id}`, cents, at })
 const text = new TextDecoder()
@@ -46,6 +65,8 @@ class Stages {
   stages: readonly Task[]
   /** Watermarks and the like that have been sent. */
   signals = 0
+  /** What kinds of them the stage has sent on to the one behind it. */
+  beyond: number[] = []
   /** Records that have crossed. */
   crossed = 0
   /** Windows that came out, as `key@start`. */
@@ -55,10 +76,12 @@ class Stages {
   /** What each partition has written of its state so far. */
   private readonly changes = new Map<string, ByteWriter>()
   private readonly stage: string
+  private readonly between: readonly string[]
   private readonly topics: readonly string[]
 
   constructor(plan: Plan = keyed) {
     this.stage = stageOf(plan)
+    this.between = exchangeTopics(plan, APP)
     this.topics = outputTopics(plan, APP)
     const parts = {
       ...chainParts(plan, new World(1, undefined, undefined), this, () => {}),
@@ -120,8 +143,11 @@ class Stages {
     for (const task of this.sources) if (task.touched()) task.delta(this.changesOf(task))
     this.deliver()
     for (const task of this.stages) {
-      while (task.pending()) task.proceed(100)
-      if (task.touched()) task.delta(this.changesOf(task))
+      // Results come one by one, in transactions of their own.
+      do {
+        if (task.pending()) task.proceed(1)
+        if (task.touched()) task.delta(this.changesOf(task))
+      } while (task.pending())
     }
     this.deliver()
   }
@@ -134,7 +160,9 @@ class Stages {
       const [topic, partition, keyStart, keyLength, valueStart, valueLength] = index.subarray(at, at + 6)
       if (this.topics[topic!] === "totals")
         this.total(JSON.parse(text.decode(bytes.subarray(valueStart, valueStart! + valueLength!))))
-      if (this.topics[topic!] !== this.stage) continue
+      const log = this.topics[topic!]!
+      if (log !== this.stage && this.between.includes(log)) this.beyond.push(bytes[valueStart!]!)
+      if (log !== this.stage) continue
       if (keyLength === -1) this.signals++
       else this.crossed++
       const task = this.stages[partition!]!
@@ -276,6 +304,23 @@ test("a source that starts anew says where event time stands, without a record",
   expect(all.signals).toBe(signals)
 })
 
+test("a stage whose partitions are all idle is idle itself, behind what became due by that, also when it starts anew", () => {
+  const all = new Stages(again)
+  all.feed(0, event(1, 500), event(2, 1_500), event(3, 5_000))
+  // The first look sees the records, the second one silence.
+  all.look()
+  all.look()
+  all.parts.clock.now += IDLE_AFTER_MS + 1
+  all.look()
+  // Each of its partitions says it to both of the next stage, one of them behind the windows that became due by it.
+  const told = [WATERMARK, WATERMARK, IDLE, IDLE]
+  expect(all.beyond).toEqual([...told, RECORD, RECORD, ...told])
+  all.beyond = []
+  all.restartStages()
+  all.look()
+  expect(all.beyond).toEqual([...told, ...told])
+})
+
 /** A lane that has a partition with the state that this record has left. */
 const restarted = (plan: Plan, ...records: readonly ReturnType<typeof event>[]): Bench => {
   const bench = new Bench(plan)
@@ -371,6 +416,19 @@ test("over all keys nothing stays behind in a partition that has gone quiet", ()
   all.parts.clock.now += IDLE_AFTER_MS + 1
   all.look()
   expect(all.totals).toEqual(["all@0: 2"])
+})
+
+test("over all keys a partition is idle behind what it had folded", () => {
+  const all = new Stages(folded)
+  all.feed(0, event(1, 500))
+  all.run(0, event(2, 600))
+  // Nothing is due while it goes quiet.
+  for (let looks = 0; looks < 2; looks++) expect(all.sources.map(task => task.pending())).toEqual([false, false])
+  all.parts.clock.now += IDLE_AFTER_MS + 1
+  all.look()
+  expect(all.crossed).toBe(2)
+  // Two watermarks of the one, and that both are idle.
+  expect(all.signals).toBe(4 * PARTITIONS)
 })
 
 test("in a topic of the job's own, what people write under a wrong key goes to the dead letters", () => {

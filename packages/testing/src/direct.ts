@@ -41,6 +41,7 @@ export class Direct implements Crossing {
   }
 
   rest(): void {
+    if (this.resting) return
     this.resting = true
     const { targets, exchange, from } = this.options
     for (const target of targets()) target.rest(exchange, from)

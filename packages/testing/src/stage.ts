@@ -47,12 +47,17 @@ abstract class Partition {
     this.state = new PartitionState([...clocks, ...this.chain.stateful])
   }
 
+  /** Nothing comes for the time being. */
+  protected abstract readonly isIdle: boolean
+
   /** Works off what is due; whether there was anything. */
   proceed(): boolean {
     let some = false
     for (const step of this.chain.asyncSteps) step.release()
     for (const crossing of this.chain.crossings) crossing.settle()
     for (const one of this.chain.timed) if (one.pending) some = one.proceed(Number.MAX_SAFE_INTEGER) > 0 || some
+    if (this.isIdle && this.inFlight === 0 && !this.chain.timed.some(one => one.pending))
+      for (const crossing of this.chain.crossings) crossing.rest()
     return some
   }
 
@@ -88,10 +93,7 @@ export class SourcePartition extends Partition {
     super(parts, source.topic, partition, outputs)
     this.source = source
     this.heads = [{ id: source.id, shape: { kind: "object" }, keyed: undefined }] as const
-    this.idle =
-      source.idleTimeoutMs === undefined
-        ? undefined
-        : new IdleWatch(source.idleTimeoutMs, parts.clock, () => this.rest())
+    this.idle = source.idleTimeoutMs === undefined ? undefined : new IdleWatch(source.idleTimeoutMs, parts.clock)
     this.build()
   }
 
@@ -139,8 +141,8 @@ export class SourcePartition extends Partition {
     if (this.current > NO_WATERMARK) this.chain.inputs[0]!.watermark(this.current)
   }
 
-  private rest(): void {
-    for (const crossing of this.chain.crossings) crossing.rest()
+  protected get isIdle(): boolean {
+    return this.idle?.isIdle === true
   }
 }
 
@@ -202,7 +204,10 @@ export class ExchangePartition extends Partition {
   rest(exchange: number, from: number): void {
     this.sides[exchange]!.clock.rest(from)
     this.resume()
-    if (this.sides.every(({ clock }) => clock.idle)) for (const crossing of this.chain.crossings) crossing.rest()
+  }
+
+  protected get isIdle(): boolean {
+    return this.sides.every(({ clock }) => clock.idle)
   }
 
   resume(): void {

@@ -280,7 +280,6 @@ class ChainBuilder {
     const crossing = this.outlets.crossing(node, place)
     this.crossings.push(crossing)
     if (this.heads.has(node.id)) this.rounds.set(node.id, crossing)
-    this.timed.push(crossing)
     return crossing
   }
 }

@@ -6,7 +6,10 @@ import type { Timed } from "./operators.ts"
  * `pending`: the next stage has not heard of event time for a while, and a transaction is to be made to tell it.
  */
 export interface Crossing extends Input, Timed {
-  /** Nothing comes for the time being: the next stage is not to wait. Ends by itself with the next record or watermark. */
+  /**
+   * Nothing comes for the time being: the next stage is not to wait. Ends by itself with the next record or watermark, and is
+   * said again before each `settle` for as long as it is so.
+   */
   readonly rest: () => void
   /** Nothing crosses any more before the job goes on from the halt of this number: the next stage need not wait. */
   readonly halt: (number: number) => void

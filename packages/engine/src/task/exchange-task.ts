@@ -62,6 +62,11 @@ export class ExchangeTask extends PartitionTask {
     return super.halt(number)
   }
 
+  /** Also after a restart: those before it do not say so again. */
+  protected get isIdle(): boolean {
+    return this.sides.every(({ clock }) => clock.idle)
+  }
+
   protected exhausted(halt: number): boolean {
     return this.sides.every(({ clock }) => clock.halted(halt))
   }
@@ -129,8 +134,6 @@ export class ExchangeTask extends PartitionTask {
   private rest({ clock }: Side): void {
     clock.rest(this.envelope.channel)
     this.tell()
-    if (this.sides.some(side => !side.clock.idle)) return
-    for (const crossing of this.chain.crossings) crossing.rest()
   }
 }
 

@@ -23,6 +23,7 @@ export class FoldedCrossing implements Crossing {
   }
 
   rest(): void {
+    this.combiner.flush()
     this.crossing.rest()
   }
 

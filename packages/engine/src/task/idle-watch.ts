@@ -6,14 +6,17 @@ import type { Timed } from "./operators.ts"
 export class IdleWatch implements Timed {
   private readonly idleness: Idleness
   private readonly clock: WallClock
-  private readonly rest: () => void
   private said = false
   private isHeld = false
 
-  constructor(timeoutMs: number, clock: WallClock, rest: () => void) {
+  constructor(timeoutMs: number, clock: WallClock) {
     this.idleness = new Idleness(timeoutMs)
     this.clock = clock
-    this.rest = rest
+  }
+
+  /** It has said so, and nothing has come since. */
+  get isIdle(): boolean {
+    return this.said
   }
 
   /** Called for each run of records. */
@@ -35,7 +38,6 @@ export class IdleWatch implements Timed {
 
   proceed(): number {
     this.said = true
-    this.rest()
     return 1
   }
 }

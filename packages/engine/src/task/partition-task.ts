@@ -76,6 +76,8 @@ export abstract class PartitionTask implements Task {
   protected abstract ran(records: number): void
   /** Tells the steps where event time stands, if it has begun: nothing comes of that before `proceed`. */
   protected abstract tell(): void
+  /** Nothing comes for the time being. */
+  protected abstract readonly isIdle: boolean
   /** Nothing is to be read any more because of this halt: all that comes before is here. */
   protected abstract exhausted(halt: number): boolean
   abstract watermark(): number
@@ -202,7 +204,11 @@ export abstract class PartitionTask implements Task {
   }
 
   delta(out: ByteWriter): void {
-    for (const crossing of this.chain.crossings) crossing.settle()
+    const rests = this.rests
+    for (const crossing of this.chain.crossings) {
+      if (rests) crossing.rest()
+      crossing.settle()
+    }
     this.state.delta(out)
     this.isTouched = false
     this.report()
@@ -245,7 +251,7 @@ export abstract class PartitionTask implements Task {
     const { plan, memory } = this.parts
     const { chain, clocks, timed } = this.make()
     this.chain = chain
-    this.timed = [...chain.timed, ...timed]
+    this.timed = [...chain.timed, ...chain.crossings, ...timed]
     this.nodes = chain.stateful.map(({ id }) => plan.nodes.findIndex(node => node.id === id))
     this.state = new PartitionState([...clocks, ...chain.stateful])
     this.resident = memory.admit(this.state)
@@ -260,6 +266,11 @@ export abstract class PartitionTask implements Task {
 
   protected where(): string {
     return `${this.topic}/${this.partition} at offset ${this.chain.context.offset}`
+  }
+
+  /** Not while something is still to come of what came before. */
+  private get rests(): boolean {
+    return this.isIdle && this.inFlight() === 0 && !this.chain.timed.some(one => one.pending)
   }
 
   private report(): void {

@@ -75,6 +75,10 @@ export class SourceTask extends PartitionTask {
     return true
   }
 
+  protected get isIdle(): boolean {
+    return this.idle?.isIdle === true
+  }
+
   /** What comes from outside is left for whoever goes on. */
   protected exhausted(): boolean {
     return true
@@ -111,7 +115,7 @@ export class SourceTask extends PartitionTask {
     const chain = buildChain(parts, [head], this, this.outputs, () => this.clock.maxTimestamp, diverts)
     this.head = chain.inputs[0]!
     const watched = source.idleTimeoutMs !== undefined && chain.crossings.length > 0
-    this.idle = watched ? new IdleWatch(source.idleTimeoutMs, parts.clock, () => this.rest()) : undefined
+    this.idle = watched ? new IdleWatch(source.idleTimeoutMs, parts.clock) : undefined
     return { chain, clocks: [this.clock], timed: this.idle === undefined ? [] : [this.idle] }
   }
 
@@ -193,10 +197,6 @@ export class SourceTask extends PartitionTask {
     if (watermark <= this.current) return
     this.current = watermark
     this.head.watermark(watermark)
-  }
-
-  private rest(): void {
-    for (const crossing of this.chain.crossings) crossing.rest()
   }
 
   private oldest(): { readonly offset: number; readonly clock: number } | undefined {
