@@ -86,7 +86,9 @@ test("a member that is let go while it asks to join is told, and commits nothing
     error => error
   )
   expect(refused).toMatchObject({ abortable: true, message: expect.stringContaining("has let this member go") })
-  await slow.until(() => slow.events.some(event => event.type === "lost" || (event.type === "error" && event.error.fatal)))
+  await slow.until(() =>
+    slow.events.some(event => event.type === "lost" || (event.type === "error" && event.error.fatal))
+  )
   expect(slow.events.filter(event => event.type === "revoke")).toEqual([])
   over = true
   await others
