@@ -4,13 +4,14 @@ import { createServer, type IncomingMessage, request, type Server } from "node:h
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { type ClickHouse, type Kafka, type Registry, startClickHouse, startKafka, startRegistry } from "@headrace/dev"
+import { type ClickHouse, type Kafka, type Registry, startClickHouse, startRegistry } from "@headrace/dev"
 import { Admin, PRODUCER_DEFAULTS, Producer } from "@headrace/kafka"
 import { Schema } from "effect"
-import { apiOf, clientOf, HoldingProxy } from "../../packages/kafka/test/proxy.ts"
+import { apiOf, clientOf, HoldingProxy, startBehind } from "../../packages/kafka/test/proxy.ts"
 import { Headrace, poll } from "../support/headrace.ts"
 import { createTopic, receive, type Servers, send } from "../support/records.ts"
 
+let behind: Awaited<ReturnType<typeof startBehind>>
 let kafka: Kafka
 let registry: Registry
 let clickhouse: ClickHouse
@@ -23,17 +24,14 @@ const started: Headrace[] = []
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "headrace-watchdog-"))
-  const port = await proxy.listen()
-  const advertised = { settings: { "advertised.listeners": `PLAINTEXT://127.0.0.1:${port}` } }
-  ;[kafka, registry, clickhouse] = await Promise.all([startKafka(advertised), startRegistry(), startClickHouse()])
-  proxy.brokerPort = kafka.port
+  ;[behind, registry, clickhouse] = await Promise.all([startBehind(proxy), startRegistry(), startClickHouse()])
+  kafka = behind.kafka
   servers = { bootstrap: kafka.bootstrap, registry: registry.url }
 }, 120_000)
 
 afterAll(async () => {
   await Promise.all(started.map(one => one.kill()))
-  await Promise.all([kafka?.stop(), registry?.stop(), clickhouse?.stop()])
-  proxy.close()
+  await Promise.all([behind?.stop(), registry?.stop(), clickhouse?.stop()])
   await rm(directory, { recursive: true, force: true })
 }, 60_000)
 

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
-import { startKafka } from "@headrace/dev"
 import { groupSettings, SOURCE_DEFAULTS } from "../src/defaults.ts"
 import { Arena, Consumer, type ConsumerEvent } from "../src/index.ts"
-import { apiOf, clientOf, HoldingProxy } from "./proxy.ts"
+import { apiOf, clientOf, HoldingProxy, startBehind } from "./proxy.ts"
 import { createTopic, fresh, openProducer } from "./support.ts"
 
 setDefaultTimeout(60_000)
@@ -11,19 +10,13 @@ const JOIN_GROUP = 11
 const T = 15_000
 
 const proxy = new HoldingProxy(frame => apiOf(frame) === JOIN_GROUP && clientOf(frame) === "slow")
+let behind: Awaited<ReturnType<typeof startBehind>>
 let bootstrap = ""
-let stop = async () => {}
 beforeAll(async () => {
-  const port = await proxy.listen()
-  const kafka = await startKafka({ settings: { "advertised.listeners": `PLAINTEXT://127.0.0.1:${port}` } })
-  proxy.brokerPort = kafka.port
-  bootstrap = `127.0.0.1:${port}`
-  stop = () => kafka.stop()
+  behind = await startBehind(proxy)
+  bootstrap = behind.bootstrap
 }, 180_000)
-afterAll(async () => {
-  proxy.close()
-  await stop()
-})
+afterAll(() => behind?.stop())
 
 /** A static member of a group, by hand. */
 class Member {

@@ -1,4 +1,5 @@
 import { type AddressInfo, connect, createServer, type Socket } from "node:net"
+import { type Kafka, startKafka } from "@headrace/dev"
 
 /** A proxy before the broker that keeps the next request of a kind back, when it is told to. */
 export class HoldingProxy {
@@ -62,6 +63,20 @@ export class HoldingProxy {
       })
     }
   }
+}
+
+/** A broker that tells its clients to come by the proxy; `stop` ends both. */
+export const startBehind = async (
+  proxy: HoldingProxy
+): Promise<{ readonly kafka: Kafka; readonly bootstrap: string; readonly stop: () => Promise<void> }> => {
+  const bootstrap = `127.0.0.1:${await proxy.listen()}`
+  const kafka = await startKafka({ settings: { "advertised.listeners": `PLAINTEXT://${bootstrap}` } })
+  proxy.brokerPort = kafka.port
+  const stop = () => {
+    proxy.close()
+    return kafka.stop()
+  }
+  return { kafka, bootstrap, stop }
 }
 
 /** The kind of a request. */

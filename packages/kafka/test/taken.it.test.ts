@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
-import { startKafka } from "@headrace/dev"
 import type { Membership } from "@headrace/engine"
 import { Effect } from "effect"
 import { Arena, Consumer } from "../src/index.ts"
 import { openMembership } from "../src/membership.ts"
-import { apiOf, clientOf, HoldingProxy } from "./proxy.ts"
+import { apiOf, clientOf, HoldingProxy, startBehind } from "./proxy.ts"
 import { createTopic, fresh, openProducer, pack } from "./support.ts"
 
 setDefaultTimeout(60_000)
@@ -16,21 +15,15 @@ const T = 15_000
 const MEANWHILE_MS = 3000
 
 const proxy = new HoldingProxy(frame => apiOf(frame) === LIST_OFFSETS && clientOf(frame) === MEMBER)
+let behind: Awaited<ReturnType<typeof startBehind>>
 let direct = ""
 let proxied = ""
-let stop = async () => {}
 beforeAll(async () => {
-  const port = await proxy.listen()
-  const kafka = await startKafka({ settings: { "advertised.listeners": `PLAINTEXT://127.0.0.1:${port}` } })
-  proxy.brokerPort = kafka.port
-  direct = kafka.bootstrap
-  proxied = `127.0.0.1:${port}`
-  stop = () => kafka.stop()
+  behind = await startBehind(proxy)
+  direct = behind.kafka.bootstrap
+  proxied = behind.bootstrap
 }, 180_000)
-afterAll(async () => {
-  proxy.close()
-  await stop()
-})
+afterAll(() => behind?.stop())
 
 /** Takes what the group gives, as soon as it does. */
 const taken = (member: Membership) =>

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
-import { startKafka } from "@headrace/dev"
-import { apiOf, HoldingProxy } from "./proxy.ts"
+import { apiOf, HoldingProxy, startBehind } from "./proxy.ts"
 import { createTopic, fresh, fromBeginning, openConsumer, openProducer, pack, readUntil } from "./support.ts"
 
 setDefaultTimeout(60_000)
@@ -9,19 +8,13 @@ const END_TXN = 26
 const T = 15_000
 
 const proxy = new HoldingProxy(frame => apiOf(frame) === END_TXN)
+let behind: Awaited<ReturnType<typeof startBehind>>
 let bootstrap = ""
-let stop = async () => {}
 beforeAll(async () => {
-  const port = await proxy.listen()
-  const kafka = await startKafka({ settings: { "advertised.listeners": `PLAINTEXT://127.0.0.1:${port}` } })
-  proxy.brokerPort = kafka.port
-  bootstrap = `127.0.0.1:${port}`
-  stop = () => kafka.stop()
+  behind = await startBehind(proxy)
+  bootstrap = behind.bootstrap
 }, 180_000)
-afterAll(async () => {
-  proxy.close()
-  await stop()
-})
+afterAll(() => behind?.stop())
 
 test("a commit that librdkafka had to repeat succeeds and poisons its producer", async () => {
   const topic = await createTopic(bootstrap)
