@@ -127,6 +127,17 @@ const withSets = (assigner: GridAssigner) => {
 
 const inPartitions = (events: readonly Event[], partitions: number): Event[][] =>
   Array.from({ length: partitions }, (_, one) => events.filter(event => placeOf(event.key, partitions) === one))
+/** Three partitions, from `cut` on two, and from `next` events later five, up to the end of event time. */
+const thereAndOn = (spec: Spec, events: readonly Event[], cut: number, next: number): readonly Partition[] => {
+  const run = (before: readonly Partition[], partitions: number, part: readonly Event[]) => {
+    const states = rescaled(spec.assigner, before, partitions)
+    return inPartitions(part, partitions).map((own, i) => new Partition(spec).restore(states[i]!).run(own))
+  }
+  const first = inPartitions(events.slice(0, cut), 3).map(part => new Partition(spec).run(part))
+  const second = run(first, 2, events.slice(cut, cut + next))
+  const third = run(second, 5, events.slice(cut + next)).map(partition => partition.end())
+  return [...first, ...second, ...third]
+}
 const sorted = (partitions: readonly Partition[]) =>
   partitions.flatMap(one => one.out.map(result => JSON.stringify(result))).toSorted()
 
@@ -170,15 +181,7 @@ for (const [name, assigner] of Object.entries(ASSIGNERS))
       test("there and back again, and on", () => {
         fc.assert(
           fc.property(anyEvents, fc.nat(60), fc.nat(120), (events, cut, next) => {
-            const [one, two, three] = [events.slice(0, cut), events.slice(cut, cut + next), events.slice(cut + next)]
-            const run = (before: readonly Partition[], partitions: number, part: readonly Event[]) => {
-              const states = rescaled(assigner, before, partitions)
-              return inPartitions(part, partitions).map((own, i) => new Partition(spec).restore(states[i]!).run(own))
-            }
-            const first = inPartitions(one, 3).map(part => new Partition(spec).run(part))
-            const second = run(first, 2, two)
-            const third = run(second, 5, three).map(partition => partition.end())
-            expect(sorted([...first, ...second, ...third])).toEqual(sorted([new Partition(spec).run(events).end()]))
+            expect(sorted(thereAndOn(spec, events, cut, next))).toEqual(sorted([new Partition(spec).run(events).end()]))
           }),
           { numRuns: 15 }
         )
@@ -229,15 +232,7 @@ describe("in the middle of a firing", () => {
       fc.assert(
         fc.property(disordered, fc.nat(60), fc.nat(60), fc.nat(2), (events, cut, next, atOnce) => {
           const spec = { assigner, lateness: 30, atOnce }
-          const [one, two, three] = [events.slice(0, cut), events.slice(cut, cut + next), events.slice(cut + next)]
-          const run = (before: readonly Partition[], partitions: number, part: readonly Event[]) => {
-            const states = rescaled(assigner, before, partitions)
-            return inPartitions(part, partitions).map((own, i) => new Partition(spec).restore(states[i]!).run(own))
-          }
-          const first = inPartitions(one, 3).map(part => new Partition(spec).run(part))
-          const second = run(first, 2, two)
-          const third = run(second, 5, three).map(partition => partition.end())
-          const out = [first, second, third].flat().flatMap(partition => partition.out)
+          const out = thereAndOn(spec, events, cut, next).flatMap(partition => partition.out)
           for (const [window, all] of said(out))
             expect([window, all]).toEqual([window, [...new Set(all)].toSorted((a, b) => a - b)])
           expect(lasts(out)).toEqual(lasts(new Partition(spec).run(events).end().out))
