@@ -211,15 +211,14 @@ pub unsafe extern "C" fn on_rebalance(
     if signals.closing.load(Ordering::Acquire) {
       return yield_all(rk, assign, partitions);
     }
-    let lost = rd_kafka_assignment_lost(rk) != 0 || signals.membership.is_over(rk).unwrap_or(true);
-    let kind = match (assign, lost) {
-      (true, _) => "assign",
-      (false, true) => "lost",
-      (false, false) => "revoke",
+    let kind = if assign {
+      signals.membership.gives(rk).unwrap_or_else(|fault| signals.complain(&fault, None));
+      "assign"
+    } else if rd_kafka_assignment_lost(rk) != 0 || signals.membership.is_over(rk).unwrap_or(true) {
+      "lost"
+    } else {
+      "revoke"
     };
-    if assign && let Err(fault) = signals.membership.gives(rk) {
-      signals.complain(&fault, None);
-    }
     signals.push(format!("{{\"type\":\"{kind}\",\"partitions\":{}}}", place::describe(partitions)));
     // The poll that this is called in would go on to wait for a message.
     let queue = rd_kafka_queue_get_consumer(rk);
