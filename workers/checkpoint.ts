@@ -8,8 +8,10 @@ import { asFatal, servicesOf } from "./services.ts"
 import { stopped } from "./stopped.ts"
 
 const LOWEST = 19
-/** Part of a processor that a round takes. */
-const SHARE = 1 / 8
+/** Part of a processor that a round takes: of twice as much, latencies tell. */
+const SHARE = 1 / 16
+/** Of an interval: a round that goes on for longer takes twice the share, and twice as much again for each further one. */
+const UNHURRIED = 1 / 2
 
 /** One round of checkpoints, as the supervisor starts it. */
 export default (task: WorkerTask): Promise<void> => writeRound(task)
@@ -24,7 +26,9 @@ export const writeRound = async (task: WorkerTask, options: Partial<RoundOptions
   if (process.platform === "linux") setPriority(LOWEST)
   const plan = await planOf(task)
   const metrics = new LaneMetrics(task.metrics)
-  const round = checkpointAll(plan, task.job, { ...options, breathe: breather(SHARE) })
+  const begun = performance.now()
+  const breathe = breather(() => shareOf(performance.now() - begun, task.job.checkpoint.intervalMs))
+  const round = checkpointAll(plan, task.job, { ...options, breathe })
   await Effect.runPromise(
     Effect.raceAllFirst([round, stopped(task), beating(metrics)]).pipe(
       Effect.mapError(asFatal),
@@ -34,3 +38,10 @@ export const writeRound = async (task: WorkerTask, options: Partial<RoundOptions
     )
   )
 }
+
+/**
+ * Part of a processor that a round takes after it has gone on for `goneMs`. However much changes, rounds keep up with it: the
+ * changelog behind them, which a restart reads, does not grow without end.
+ */
+export const shareOf = (goneMs: number, intervalMs: number): number =>
+  Math.min(1, SHARE * 2 ** Math.floor(goneMs / (UNHURRIED * intervalMs)))

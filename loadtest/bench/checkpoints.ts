@@ -4,17 +4,14 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { availableParallelism, tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
-import { MessageChannel } from "node:worker_threads"
 import { startKafka, startRegistry } from "@headrace/dev"
-import { type JobConfig, LaneMetrics, type WorkerMessage, type WorkerTask } from "@headrace/engine"
+import type { JobConfig } from "@headrace/engine"
 import { Effect } from "effect"
-import { digest, Pipeline, toPlan } from "headrace"
-import { Piscina } from "piscina"
 import { defaults, ensureTopics, type LoadOptions, type Quantiles, runLoad } from "../src/index.ts"
 import { count } from "../src/text.ts"
 import { median } from "./figures.ts"
-import job from "./jobs/remembered.ts"
 import { type Running, startRun } from "./process.ts"
+import type { Kind, Order } from "./rounds.ts"
 
 /**
  * The payments pipeline with state for a million accounts, under load. Stretches of the run take turns: nothing beside the load;
@@ -51,46 +48,15 @@ const untilReady = async ({ url, child, said }: Running): Promise<void> => {
   }
 }
 
-const FILES = { changes: "../../workers/task.ts", full: "./fullCheckpoints.ts" } as const
-type Kind = keyof typeof FILES
-
-/**
- * Rounds of checkpoints one after the other, until it is told to stop; answers how many were begun. One of all of the state takes
- * tens of seconds: it is given up then.
- */
-const writing = (config: JobConfig, kind: Kind) => {
-  const pool = new Piscina({ filename: new URL(FILES[kind], import.meta.url).href, maxThreads: 1 })
-  if (!Pipeline.isPipeline(job)) throw new Error("the bench's job is no pipeline")
-  const plan = digest(toPlan(job))
-  let going = true
-  let rounds = 0
-  let giveUp = () => {}
-  const once = () => {
-    const { port1, port2: control } = new MessageChannel()
-    const task: WorkerTask = {
-      kind: "checkpoint",
-      job: config,
-      index: 0,
-      metrics: new LaneMetrics().buffer,
-      digest: plan,
-      control
-    }
-    if (kind === "full") giveUp = () => port1.postMessage({ type: "stop" } satisfies WorkerMessage)
-    return pool.run(task, { transferList: [control] as never }).finally(() => port1.close())
-  }
-  const loop = (async () => {
-    while (going) {
-      rounds++
-      await once()
-    }
-  })()
-  return async () => {
-    going = false
-    giveUp()
-    await loop
-    await pool.destroy()
-    return rounds
-  }
+/** Rounds of checkpoints one after the other in the pipeline's process, until the answer is called: how many were begun. */
+const writing = ({ child }: Running, job: JobConfig, kind: Kind) => {
+  const tell = (order: Order) => child.send(order)
+  tell({ write: kind, job })
+  return (): Promise<number> =>
+    new Promise(resolve => {
+      child.once("message", rounds => resolve(Number(rounds)))
+      tell({ write: "nothing" })
+    })
 }
 
 interface Beside {
@@ -118,7 +84,7 @@ const figures = (rows: readonly Row[], quantile: "p50" | "p99" | "p999" | "max")
   }
 }
 
-const run = async (options: LoadOptions, config: JobConfig): Promise<void> => {
+const run = async (options: LoadOptions, running: Running, config: JobConfig): Promise<void> => {
   const stretch = async (seed: number): Promise<Quantiles> => {
     const { latencyMs, problems } = await Effect.runPromise(runLoad({ ...options, seed }))
     if (problems.length > 0) throw new Error(`the audit found problems:\n${problems.join("\n")}`)
@@ -128,10 +94,10 @@ const run = async (options: LoadOptions, config: JobConfig): Promise<void> => {
   const fillMs = (5 * accounts * 1000) / FILL_RATE
   console.log(`Filling the state of ${count(accounts)} accounts …`)
   await Effect.runPromise(runLoad({ ...options, rate: FILL_RATE, forMs: fillMs, seed: 1 }))
-  await writing(config, "changes")()
+  await writing(running, config, "changes")()
   let seed = 10
   const beside = async (kind: Kind): Promise<Beside> => {
-    const stop = writing(config, kind)
+    const stop = writing(running, config, kind)
     const latency = await stretch(seed++)
     return { latency, rounds: await stop() }
   }
@@ -170,7 +136,7 @@ const main = async (): Promise<void> => {
   })
   try {
     await untilReady(running)
-    await run(options, {
+    await run(options, running, {
       app: "payments",
       instance: "bench",
       module: new URL("./jobs/remembered.ts", import.meta.url).pathname,
@@ -178,7 +144,7 @@ const main = async (): Promise<void> => {
       ...access,
       commitIntervalMs: 25,
       checkpoint: { store: { directory: checkpoints }, intervalMs: 86_400_000, retained: 3 },
-      state: { laneBytes: Number.POSITIVE_INFINITY, directory, full: "stop" },
+      state: { laneBytes: Number.MAX_SAFE_INTEGER, directory, full: "stop" },
       sessionTimeoutMs: 10_000,
       lostOffsets: "stop",
       standby: 0,

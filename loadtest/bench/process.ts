@@ -3,7 +3,8 @@ import { openSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { freePorts } from "@headrace/dev"
 
-const MAIN = fileURLToPath(new URL("../../packages/app/src/main.ts", import.meta.url))
+/** What `headrace` runs. */
+export const MAIN = fileURLToPath(new URL("../../packages/app/src/main.ts", import.meta.url))
 const STOP_MS = 15_000
 
 /** `headrace run` in a process of its own, with what it prints in a file. */
@@ -16,19 +17,23 @@ export interface Running {
   readonly end: () => Promise<void>
 }
 
-/** Starts a pipeline of `jobs/` without its tables; `flags` of `headrace run` by name. It ends when this process does. */
+/**
+ * Starts a pipeline of `jobs/` without its tables; `flags` of `headrace run` by name. It ends when this process does.
+ * `main`: what runs it, and understands messages of this process.
+ */
 export const startRun = async (
   module: string,
   log: string,
-  flags: Readonly<Record<string, string>>
+  flags: Readonly<Record<string, string>>,
+  main: string = MAIN
 ): Promise<Running> => {
   const [port] = await freePorts(1)
   const all = { instance: "bench", sinks: "none", port: String(port), ...flags }
   const args = Object.entries(all).flatMap(([flag, value]) => [`--${flag}`, value])
   const path = fileURLToPath(new URL(module, import.meta.url))
   const output = openSync(log, "w")
-  const command = [MAIN, "run", path, ...args, "--stop-with-stdin"]
-  const child = spawn(process.execPath, command, { stdio: ["pipe", output, output] })
+  const command = [main, "run", path, ...args, "--stop-with-stdin"]
+  const child = spawn(process.execPath, command, { stdio: ["pipe", output, output, "ipc"] })
   return {
     child,
     url: `http://127.0.0.1:${port}`,

@@ -5,6 +5,8 @@ import type { Rate } from "./memory/run.ts"
 
 /** What was measured, and what else the table shows of it. */
 export interface Rated extends Omit<Rate, "results"> {
+  /** Its start is in it: the events were too few to leave it out. */
+  readonly withStart?: boolean
   readonly more: Readonly<Record<string, string>>
 }
 
@@ -26,7 +28,8 @@ export const rated = async ({ queries, rounds, operators, measure, print }: Rati
       const all: Rated[] = []
       for (let round = 0; round < rounds; round++) all.push(await measure(query, round))
       const row = rowOf(query, operators(query), all)
-      print.log(`${query}: ${row["events/s"]} events/s`)
+      const start = all.some(({ withStart }) => withStart) ? ", start included: too few events to leave it out" : ""
+      print.log(`${query}: ${row["events/s"]} events/s${start}`)
       rows.push(row)
     } catch (error) {
       // The figures of the others are not lost.

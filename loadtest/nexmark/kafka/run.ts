@@ -32,7 +32,7 @@ export const settingsOf = ({ kafka }: Pick<Cluster, "kafka">): Record<string, st
 
 const CALL_MS = 10_000
 const LOOK_MS = 50
-/** Part of the events that is not measured: the group forms, and code is being compiled. */
+/** Part of the events that is not measured, where there are enough: the group forms, and code is being compiled. */
 const WARM_UP = 0.2
 /** All stages are through when nothing has been committed for so long after the last event; that is not measured. */
 const STILL_MS = 3_000
@@ -48,18 +48,28 @@ export const runOnKafka = async (
   plan: Plan,
   app: string,
   start: () => Promise<Started>
-): Promise<Measured> => {
-  const running = await start()
+): Promise<MeasuredRun> => {
   const group = Consumer.open({ ...settingsOf(cluster), "group.id": app })
   try {
     const sources = await endsOf(group, sourceTopics(plan), cluster.partitions)
     const between = exchangeTopics(plan, app).flatMap(topic => placesOf(topic, cluster.partitions))
-    return await follow(cluster, group, running, sources, between)
+    // The group's coordinator may take longer to be found than the query to its end: it is asked before.
+    await committedOf(group, sources)
+    const running = await start()
+    try {
+      return await follow(cluster, group, running, sources, between)
+    } finally {
+      await running.stop()
+      await removeTopics(cluster, outputTopics(plan, app))
+    }
   } finally {
     await group.close()
-    await running.stop()
-    await removeTopics(cluster, outputTopics(plan, app))
   }
+}
+
+export interface MeasuredRun extends Measured {
+  /** All of the events were read between two looks, so that the start could not be left out. */
+  readonly withStart: boolean
 }
 
 const placesOf = (topic: string, partitions: number) =>
@@ -87,25 +97,29 @@ const follow = async (
   { pid, ended, said }: Started,
   sources: readonly Place[],
   between: readonly Omit<Place, "offset">[]
-): Promise<Measured> => {
+): Promise<MeasuredRun> => {
   const total = sum(sources.map(({ offset }) => offset))
-  let first: Mark | undefined
-  let last: Mark | undefined
+  const mark = (events: number, stages: number): Mark => ({
+    ...{ events, stages, at: performance.now() },
+    ...{ ownCpu: cpuSecondsOf(pid), brokerCpu: cpuSecondsOf(cluster.brokerPid) }
+  })
+  const start = mark(0, 0)
+  let warm: Mark | undefined
+  let last = start
   for (;;) {
     const events = sum(await committedOf(group, sources))
     const stages = sum(await committedOf(group, between))
     const at = performance.now()
-    if (events !== last?.events || stages !== last.stages)
-      last = { events, stages, at, ownCpu: cpuSecondsOf(pid), brokerCpu: cpuSecondsOf(cluster.brokerPid) }
-    if (events >= total * WARM_UP) first ??= last
+    if (events !== last.events || stages !== last.stages) last = mark(events, stages)
+    if (events >= total * WARM_UP) warm ??= last
     if (events === total && at - last.at > STILL_MS) break
     if (ended() || at - last.at > STUCK_MS)
       throw new Error(`the query stopped at ${events} of ${total} events:\n${said()}`)
     await new Promise(resolve => setTimeout(resolve, LOOK_MS))
   }
-  if (first === undefined || first.events === last.events)
-    throw new Error(`${total} events are too few to measure: they were read between two looks`)
+  const first = warm === undefined || warm.events === last.events ? start : warm
   return {
+    withStart: first === start,
     events: last.events - first.events,
     seconds: (last.at - first.at) / 1000,
     ownCpu: last.ownCpu - first.ownCpu,

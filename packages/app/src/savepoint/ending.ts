@@ -120,7 +120,7 @@ export class Savepoints {
   }
 
   private write({ id }: SavepointRequest, drained: boolean): Effect.Effect<Manifest, SavepointError> {
-    const breathe = drained ? Effect.void : breather(SHARE)
+    const breathe = drained ? Effect.void : breather(() => SHARE)
     const ended = Deferred.isDoneUnsafe(this.ending)
     return writeSavepoint({ ...this.job, id, drained }, breathe, ended ? undefined : this.rests)
   }
