@@ -1,4 +1,10 @@
-import type { PathStep as CorePathStep, Pattern as CorePattern, PatternOf, Step } from "@headrace/core"
+import {
+  type PathStep as CorePathStep,
+  type Pattern as CorePattern,
+  isOptional,
+  type PatternOf,
+  type Step
+} from "@headrace/core"
 import { plainName } from "./check.ts"
 import { type Draft, nearest } from "./draft.ts"
 import { check } from "./error.ts"
@@ -54,9 +60,29 @@ export const selected = <A, K, Names extends string, B extends object, T extends
   { select, timedOut }: Selection<A, K, Names, B, T>
 ): Selected<A, K, B, T> => {
   const done = pattern.done()
-  const of = { id: plainName("an id", id), pattern: done, what: showPattern(done), select, selectTimeout: timedOut }
+  const what = showPattern(done)
+  const of = { id: plainName("an id", id), pattern: done, what, select: ofAll(done, select), selectTimeout: timedOut }
   return { of } as unknown as Selected<A, K, B, T>
 }
+
+/** A match has each step, also one that has taken nothing: then a list of no events. */
+const ofAll = <M extends object, K, P, B>(
+  { steps }: CorePattern,
+  select: (match: M, key: K, path: P) => B
+): ((match: M, key: K, path: P) => B) => {
+  const names = leftOut(steps)
+  if (names.length === 0) return select
+  const none = Object.fromEntries(names.map(name => [name, []]))
+  return (match, key, path) => select({ ...none, ...match }, key, path)
+}
+
+/** The steps of which a match may have no events. */
+const leftOut = (steps: readonly Step[], inOptional = false): readonly string[] =>
+  steps.flatMap(step => {
+    const may = inOptional || isOptional(step)
+    if (step.group !== undefined) return leftOut(step.group, may)
+    return may ? [step.name] : []
+  })
 
 /** What a step that looks for patterns keeps of its events, and what stands beside it. */
 export const eventsOf = (input: Draft, id: string, { order, late, maxPartials, explain }: EventOptions<never>) => {

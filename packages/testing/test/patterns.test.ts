@@ -88,6 +88,34 @@ test("several patterns over the same events, each with matches, time and state o
   expect(driver.values(over)).toEqual([{ key: "b", what: "guessed", at: [5_000] }])
 })
 
+test("a match has all of its steps: of one that was left out no events", () => {
+  const paid = Pattern.begin("asked", (e: Event) => e.what === "asked")
+    .followedBy("doubted", (e: Event) => e.what === "doubted")
+    .optional()
+    .followedByGroup(
+      Pattern.begin("first", (e: Event) => e.what === "first").next("second", (e: Event) => e.what === "second")
+    )
+    .optional()
+    .next("paid", (e: Event) => e.what === "paid")
+  const pipeline = events()
+    .match("paid", paid, {
+      select: ({ asked, doubted, first, second, paid }, key) => ({
+        key,
+        what: "paid",
+        at: [asked, doubted, first, second, paid].map(step => step.length)
+      })
+    })
+    .to(found)
+  const driver = new TestDriver(pipeline, { watermarks: "manual" })
+  driver.push(source, event("a", 1_000, "asked"), event("a", 2_000, "paid"))
+  driver.push(source, event("b", 1_000, "asked"), event("b", 2_000, "doubted"), event("b", 3_000, "paid"))
+  driver.watermark("end")
+  expect(driver.values<(typeof Found)["Type"]>(found).map(({ key, at }) => [key, ...at])).toEqual([
+    ["a", 1, 0, 0, 0, 1],
+    ["b", 1, 1, 0, 0, 1]
+  ])
+})
+
 test("two patterns of one step have ids of their own, and a limit is a number of matches", () => {
   const one = Pattern.select("same", guessed, { select: (_, key: string) => ({ key, what: "", at: [] }) })
   expect(() => events().matchAll("fraud", [one, one])).toThrow('fraud looks for two patterns called "same"')

@@ -16,9 +16,10 @@ type Event = (typeof Event)["Type"]
 
 const Found = Schema.Struct({ key: Schema.String, ids: Schema.Array(Schema.Unknown) })
 
-/** The ids by step, in the order of the steps' names. */
+/** The ids by step, in the order of the steps' names; the cases leave out steps without events. */
 const ids = (match: Partial<Readonly<Record<string, readonly Event[]>>>) =>
   Object.entries(match)
+    .filter(([, events]) => events!.length > 0)
     .map(([step, events]) => [step, events!.map(({ id }) => id)] as const)
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
 
