@@ -41,7 +41,7 @@ export class Pattern<in A, Names extends string> {
 
   /** A group by itself may end as no pattern may: it is checked where it stands. */
   static ofGroup<A, N extends string>({ draft }: Pattern<A, N>): Pattern<A, N> {
-    return new Pattern({ steps: [groupStep(undefined, draft.steps)], withinMs: undefined, skip: { kind: "none" } })
+    return new Pattern({ steps: [groupStep(undefined, draft)], withinMs: undefined, skip: { kind: "none" } })
   }
 
   /** The very next event has to fit. */
@@ -129,7 +129,7 @@ export class Pattern<in A, Names extends string> {
   }
   /** Each event of the step comes less than so much after the one before it. */
   gap(duration: Duration.Input): Pattern<A, Names> {
-    return this.last(step => ({ gapMs: milliseconds(`the gap of "${step.name}"`, duration, 0) }))
+    return this.last(step => ({ gapMs: milliseconds(`the gap of "${step.name}"`, duration, 0) || undefined }))
   }
 
   /** The last event comes less than so much after the first. Called twice, the shorter time counts. */
@@ -168,7 +168,7 @@ export class Pattern<in A, Names extends string> {
   }
 
   private group<N extends string>(contiguity: Contiguity, group: Pattern<A, N>): Pattern<A, Names | N> {
-    return new Pattern({ ...this.draft, steps: [...this.draft.steps, groupStep(contiguity, group.draft.steps)] })
+    return new Pattern({ ...this.draft, steps: [...this.draft.steps, groupStep(contiguity, group.draft)] })
   }
 
   private often(times: Step["times"]): Pattern<A, Names> {
@@ -191,11 +191,13 @@ export class Pattern<in A, Names extends string> {
   }
 }
 
-const groupStep = (contiguity: Contiguity | undefined, group: readonly Step[]): Step => ({
-  name: `(${group.map(step => step.name).join(" ")})`,
-  contiguity,
-  group
-})
+/** Time and what a match drops are said of a whole pattern: within one they would do nothing. */
+const groupStep = (contiguity: Contiguity | undefined, { steps, withinMs, skip }: Draft): Step => {
+  const name = `(${steps.map(step => step.name).join(" ")})`
+  refuse(withinMs !== undefined, `The group "${name}" has a within: say it of the whole pattern, or a gap of its steps`)
+  refuse(skip.kind !== "none", `The group "${name}" has a skip strategy: give it to the whole pattern`)
+  return { name, contiguity, group: steps }
+}
 
 /** What a step's name is asked to be where another one has it. */
 export interface NameTaken<Name> {

@@ -16,6 +16,10 @@ const issues = SchemaIssue.makeFormatterStandardSchemaV1()
  * then fields are looked up there. Throws PatternError, which names the step and the field.
  */
 export const readSpec = (data: unknown, events?: Schema.Top): PatternSpec => {
+  if (isTooDeep(data))
+    throw new PatternError(
+      `the pattern: lists and objects stand in each other more than ${DEEPEST} times: make it flatter`
+    )
   const decoded = decode(data)
   if (Result.isFailure(decoded)) {
     const [first] = issues(decoded.failure.issue).issues
@@ -41,6 +45,16 @@ export const orderOf = ({ comparator }: PatternSpec): ((a: object, b: object) =>
     const [one, other] = [a, b].map(event => (event as Readonly<Record<string, number>>)[comparator.field]!)
     return one! < other! ? -sign : one! > other! ? sign : 0
   }
+}
+
+/** What goes through a pattern does so step into step, on a stack. */
+const DEEPEST = 100
+
+const isTooDeep = (data: unknown): boolean => {
+  let level: readonly unknown[] = [data]
+  for (let depth = 0; level.length > 0 && depth <= DEEPEST; depth++)
+    level = level.flatMap(one => (typeof one === "object" && one !== null ? Object.values(one) : []))
+  return level.length > 0
 }
 
 const keyOf = (segment: PropertyKey | { readonly key: PropertyKey }): PropertyKey =>
@@ -78,6 +92,8 @@ const sequence = (elements: readonly ElementSpec[]): ReadPattern => {
 
 const followed = (pattern: ReadPattern | undefined, element: ElementSpec): ReadPattern => {
   const { name, contiguity, group } = element
+  if (group !== undefined && element.where !== undefined)
+    throw new PatternError(`The group "${name}" has a condition: give it to the steps in it`)
   const where = element.where && whereOf(element.where)
   if (pattern === undefined) {
     if (contiguity !== undefined)

@@ -153,6 +153,31 @@ describe("patterns on a control topic", () => {
     expect(alerts()).toEqual([["trial:2", "a", "small 1", "large 9000"]])
   })
 
+  test("stop nothing, whatever they are called and however large or deep they are", () => {
+    const { pay, say, alerts } = driving()
+    const called = (name: string) => ({ pattern: [{ ...small, name }] })
+    const nested = (depth: number): object => (depth === 0 ? small.where : { not: nested(depth - 1) })
+    const deep = `{"pattern":[{"name":"a","where":${'{"not":'.repeat(50_000)}{}${"}".repeat(50_000)}}]}`
+    expect(
+      say(
+        control("named", 1, called("constructor")),
+        control("proto", 1, '{"pattern":[{"name":"__proto__"}]}'),
+        control("many", 1, { pattern: [{ ...small, times: { from: 1_000_000_000, to: 1_000_000_000 } }] }),
+        control("nested", 1, { pattern: [{ name: "a", where: nested(200) }] }),
+        control("deep", 1, deep)
+      )
+    ).toEqual([
+      "accepted",
+      Number.NEGATIVE_INFINITY,
+      '"__proto__" is a reserved name: call the step something else',
+      expect.stringMatching(/^"small" comes to more than 100000 states/),
+      expect.stringMatching(/^the pattern: lists and objects stand in each other more than 100 times/),
+      expect.any(String)
+    ])
+    pay("a", 1)
+    expect(alerts()).toEqual([["named:1", "a", "constructor 1"]])
+  })
+
   test("look at fields of events that were taken before, and what timed out goes to its own stream", () => {
     const { driver, pay, say, alerts } = driving()
     const elsewhere = { iterative: { last: "first", field: "country", op: "!=", than: "previous" } }

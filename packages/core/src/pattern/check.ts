@@ -1,19 +1,24 @@
+import { Tests } from "./automaton.ts"
+import { compilePattern } from "./compile.ts"
+import { PatternError } from "./error.ts"
 import { canBePassed, isLoop, isNot, isOptional, type Pattern, type Step } from "./spec.ts"
 
-/** A pattern that cannot be matched as it stands. The message names the step. */
-export class PatternError extends Error {
-  override readonly name = "PatternError"
-}
+export { PatternError }
 
 const fail = (message: string): never => {
   throw new PatternError(message)
 }
 
-/** Names that steps may not have. */
-const RESERVED: readonly string[] = ["$endState$"]
+/** Names that steps may not have: Flink's own, and one by which a match cannot hold events. */
+const RESERVED: readonly string[] = ["$endState$", "__proto__"]
 
-/** Throws PatternError where a pattern is malformed: by Flink's rules. */
-export const checkPattern = ({ steps, withinMs, skip }: Pattern): void => {
+/** Throws PatternError where a pattern is malformed, by Flink's rules, or where its automaton is too large. */
+export const checkPattern = (pattern: Pattern): void => {
+  checkForm(pattern)
+  compilePattern(pattern, new Tests())
+}
+
+const checkForm = ({ steps, withinMs, skip }: Pattern): void => {
   const [first] = steps
   if (first === undefined) return fail("The pattern has no steps: begin it with one")
   const names = new Set<string>()
@@ -73,14 +78,14 @@ const checkName = (step: Step, names: Set<string>): void => {
 
 const checkStep = (step: Step): void => {
   const { name, times, inner, greedy, optional, until } = step
-  if (step.group?.length === 0) fail(`The group "${name}" has no steps`)
-  if (step.group !== undefined && isLoop(step) && step.group.every(canBePassed))
-    fail(`The group "${name}" goes on for ever without an event: one of its steps has to be there`)
+  if (step.group !== undefined) checkGroup(step, step.group)
   if (isNot(step)) return checkNot(step)
   if (times !== undefined) {
     const { from, to } = times
     if (!Number.isInteger(from) || from < 0) fail(`"${name}" takes from ${from} events: make it 0 or more`)
     if (to < 1) fail(`"${name}" takes ${to} events: make it at least 1`)
+    if (!Number.isInteger(to) && to !== Number.POSITIVE_INFINITY)
+      fail(`"${name}" takes up to ${to} events: make it a whole number`)
     if (to < from) fail(`"${name}" takes from ${from} to ${to} events: the first number is the smaller one`)
     if (isLoop(step) && from < 1)
       fail(`"${name}" is to be there ${from} times or more: make it 1 or more, and optional`)
@@ -91,9 +96,19 @@ const checkStep = (step: Step): void => {
     fail(`"${name}" takes one event: greedy is for several, by times or oneOrMore`)
   if (greedy === true && inner === "combinations")
     fail(`"${name}" is greedy and allows combinations: it can be one of both`)
-  if (greedy === true && step.group !== undefined) fail(`The group "${name}" is greedy: only steps can be`)
   if (optional === true && times?.from === 0) fail(`"${name}" may be there 0 times: it is optional already`)
   if (until !== undefined && !isLoop(step)) fail(`"${name}" has an until, which ends loops: oneOrMore or timesOrMore`)
+}
+
+const checkGroup = (step: Step, steps: readonly Step[]): void => {
+  const { name, where, greedy, gapMs } = step
+  if (steps.length === 0) fail(`The group "${name}" has no steps`)
+  if (isLoop(step) && steps.every(canBePassed))
+    fail(`The group "${name}" goes on for ever without an event: one of its steps has to be there`)
+  if (where !== undefined) fail(`The group "${name}" has a condition: give it to the steps in it`)
+  if (greedy === true) fail(`The group "${name}" is greedy: only steps can be`)
+  if (gapMs !== undefined)
+    fail(`The group "${name}" has a gap, the time between two events: give it to the steps in it`)
 }
 
 const checkNot = (step: Step): void => {

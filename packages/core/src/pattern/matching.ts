@@ -301,9 +301,10 @@ export class Matcher {
     const { steps } = this.automaton
     const match: Record<string, object[]> = {}
     for (const { step, event } of waysOf(partial)) {
-      const events = match[steps[step]!]
-      if (events === undefined) match[steps[step]!] = [event.record]
-      else events.push(event.record)
+      const name = steps[step]!
+      // Every object has something under some names.
+      if (Object.hasOwn(match, name)) match[name]!.push(event.record)
+      else match[name] = [event.record]
     }
     return match
   }

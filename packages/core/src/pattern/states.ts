@@ -1,10 +1,16 @@
 import { type Action, both, type Guard, not, type State, type StateKind } from "./automaton.ts"
+import { PatternError } from "./error.ts"
+
+/** Events that are counted have a state each: of very many there is no end to making them. */
+const MOST_STATES = 100_000
 
 /** The states of an automaton while it is made, and the edges between them. */
 export class States {
   readonly all: State[] = []
 
   add(kind: StateKind, step: string, name: number = this.all.length, gapMs: number = Number.POSITIVE_INFINITY): State {
+    if (this.all.length === MOST_STATES)
+      throw new PatternError(`"${step}" comes to more than ${MOST_STATES} states: count to less, or make it a loop`)
     const state = { number: this.all.length, name, kind, step, edges: [], gapMs }
     this.all.push(state)
     return state
