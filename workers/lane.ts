@@ -32,7 +32,10 @@ export default async (task: WorkerTask): Promise<void> => {
   const metrics = new LaneMetrics(task.metrics)
   const waiting = waits ? { admitted: Deferred.await(admitted) } : {}
   const known = task.topics === undefined ? {} : { topics: task.topics }
-  const shared = task.clocks === undefined ? {} : { clocks: task.clocks }
+  const shared = {
+    ...(task.clocks === undefined ? {} : { clocks: task.clocks }),
+    ...(task.halted === undefined ? {} : { halted: task.halted })
+  }
   const run = runLaneJob({ plan, job, lane: task.index, metrics, ...known, ...shared, ...waiting }, handle => {
     offer = message => {
       if (message.type === "ask") {

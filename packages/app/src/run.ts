@@ -6,6 +6,8 @@ import {
   Elsewhere,
   GroupClocks,
   groupName,
+  HaltedPartitions,
+  inputPartitions,
   inputTopics,
   type JobConfig,
   LaneMetrics,
@@ -124,7 +126,10 @@ const work = Effect.fnUntraced(function* (all: Work) {
   const clients = kafkaClients(job.kafka)
   const topics = yield* Effect.provide(prepareTopics(plan, job), clients)
   const checked = yield* Effect.forkChild(Effect.provide(checkTopics(plan, job, filled), clients))
-  status.partitions = inputTopics(plan, job.app).reduce((sum, topic) => sum + topics.get(topic)!, 0)
+  const partitions = inputPartitions(plan, job.app, topics)
+  const halted = HaltedPartitions.of(partitions, settings.lanes)
+  status.partitions = partitions.length
+  status.halted = halted
   if (has("lane")) status.checkpoints = new Checkpoints(job.checkpoint.intervalMs, Date.now())
   yield* Effect.forkScoped(announce(status))
   yield* Effect.forkScoped(warnOfState(status, job.state.directory))
@@ -150,6 +155,7 @@ const work = Effect.fnUntraced(function* (all: Work) {
     digest,
     topics,
     clocks,
+    halted,
     units: status.units,
     stopWithinMs: STOP_WITHIN_MS,
     restarts: defaultRestarts,

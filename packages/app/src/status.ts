@@ -1,4 +1,4 @@
-import { type Elsewhere, type LaneMetrics, PHASES, type Phase } from "@headrace/engine"
+import { type Elsewhere, type HaltedPartitions, type LaneMetrics, PHASES, type Phase } from "@headrace/engine"
 import type { Checkpoints } from "./checkpoints.ts"
 import type { Unit } from "./unit.ts"
 
@@ -30,6 +30,8 @@ export class Status {
   forced = 0
   /** Of all source topics; undefined before they are known. */
   partitions: number | undefined
+  /** Which of them have come to rest in this process; undefined before they are known. */
+  halted: HaltedPartitions | undefined
   /** From the start of the process until every unit ran for the first time; NaN before. */
   startupMs = Number.NaN
 
@@ -50,12 +52,6 @@ export class Status {
       .filter(unit => !READY.has(this.phase(unit)))
       .map(unit => `${unit.name} is ${this.phase(unit)}${detail(unit.metrics)}`)
     return [...waiting, ...this.stalls(), ...idle]
-  }
-
-  /** Each partition has come to rest by this halt, in one of the lanes. */
-  atRest(halt: number): boolean {
-    const lanes = this.units.filter(({ metrics }) => metrics.get("halt") === halt)
-    return lanes.reduce((sum, { metrics }) => sum + metrics.get("halted"), 0) === this.partitions
   }
 
   /** Why the job as a whole cannot end in this process; undefined if it can. */

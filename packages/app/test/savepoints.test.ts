@@ -1,13 +1,15 @@
 /** What lanes are told for a savepoint, and when. */
 import { expect, test } from "bun:test"
-import { LaneMetrics, PHASES, SavepointError, type WorkerMessage } from "@headrace/engine"
+import { HaltedPartitions, LaneMetrics, PHASES, SavepointError, type WorkerMessage } from "@headrace/engine"
 import { Deferred, Effect, Fiber } from "effect"
 import { type JobToSave, Savepoints } from "../src/savepoint/ending.ts"
 import { Status } from "../src/status.ts"
 import type { Unit } from "../src/unit.ts"
 
+const PARTITIONS = [0, 1].map(partition => ({ topic: "orders", partition }))
+
 /** Two lanes with a partition each, which come to rest as soon as they are told to. */
-const job = (rests = true) => {
+const job = () => {
   const units = [0, 1].map(
     (index): Unit => ({ kind: "lane", index, name: `lane ${index}`, metrics: new LaneMetrics() })
   )
@@ -16,15 +18,15 @@ const job = (rests = true) => {
     metrics.set("partitions", 1)
   }
   const status = new Status("app", units)
-  status.partitions = 2
+  const halted = HaltedPartitions.of(PARTITIONS, units.length)
+  status.partitions = PARTITIONS.length
+  status.halted = halted
   const savepoints = new Savepoints({} as JobToSave, status)
   const told: string[] = []
   const tell = (order: WorkerMessage): void => {
     told.push(order.type)
-    for (const { metrics } of units) {
-      metrics.set("halt", order.type === "halt" ? order.halt.number : 0)
-      metrics.set("halted", order.type === "halt" && rests ? 1 : 0)
-    }
+    if (order.type === "halt")
+      for (const [lane, one] of PARTITIONS.entries()) halted.say(lane, order.halt.number, [one])
   }
   const lanes = Effect.runFork(savepoints.orders.to(tell))
   return { savepoints, told, leave: () => Effect.runPromise(Fiber.interrupt(lanes)) }

@@ -17,8 +17,6 @@ const NAMES = [
   "restores",
   "repeats",
   "partitions",
-  "halt",
-  "halted",
   "lag",
   "watermark",
   "watermarkBehind",

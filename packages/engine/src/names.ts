@@ -1,5 +1,6 @@
 import { type ExchangeNode, inputsOf, type Node, type Plan } from "headrace"
 import type { JobConfig } from "./job.ts"
+import type { TopicPartition } from "./ports/log.ts"
 
 /** The names of a job's things in Kafka: found again after each restart, so they derive from the configuration alone. */
 
@@ -46,6 +47,16 @@ export const inputTopics = (plan: Plan, app: string): readonly string[] => [
   ...sourceTopics(plan),
   ...exchangeTopics(plan, app)
 ]
+
+/** Its partitions. `counts`: how many each topic has. */
+export const inputPartitions = (
+  plan: Plan,
+  app: string,
+  counts: ReadonlyMap<string, number>
+): readonly TopicPartition[] =>
+  inputTopics(plan, app).flatMap(topic =>
+    Array.from({ length: counts.get(topic)! }, (_, partition) => ({ topic, partition }))
+  )
 
 /** All that a job writes in its transactions. Ids of output topics are places in it. */
 export const outputTopics = (plan: Plan, app: string): readonly string[] => [

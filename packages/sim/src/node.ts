@@ -54,7 +54,7 @@ const STEP_MS = 1_000
 /** The process stands still for as long as this. */
 const STILL_MS = 3_000
 /** So that a checkpoint has many blocks, and rounds take several. */
-export const SMALL = { blockBytes: 128, changesBytes: 8_192 }
+const SMALL = { blockBytes: 128, changesBytes: 8_192 }
 
 /** One process with one lane, from its start to its end: what production's interpreter does, a call at a time. */
 export class Node {
@@ -154,9 +154,9 @@ export class Node {
     return this.lane.idle
   }
 
-  /** How many partitions have come to rest. */
-  get halted(): number {
-    return this.lane.halted
+  /** The partitions that have come to rest. */
+  get halted(): readonly string[] {
+    return this.lane.halted.map(nameOf)
   }
 
   halt(halt: Halt): void {
@@ -265,7 +265,7 @@ export class Node {
   private step(event: Event): readonly Command[] {
     const repeats = this.metrics.get("repeats")
     const heldBack = this.metrics.get("heldBack")
-    if (event.type === "polled" && this.moving === 0 && !this.lane.halting) this.drift.polled(this.lane)
+    if (event.type === "polled" && this.moving === 0 && this.lane.halt === undefined) this.drift.polled(this.lane)
     try {
       const commands = this.lane.step(event, this.world.now, this.wallClock)
       if (this.metrics.get("repeats") > repeats) this.world.inject("transactions repeated")

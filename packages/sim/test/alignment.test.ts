@@ -119,7 +119,7 @@ test("where a job comes to rest, event time ends in what is paused, too", () => 
   bench.now += 60
   bench.answer("poll")
   bench.settle(["pause", ...TRANSACTION])
-  expect(bench.metrics.get("halted")).toBe(2)
+  expect(bench.halted).toBe(2)
   bench.step({ type: "stop" })
   bench.settle(["poll", "close"])
   expect(bench.asked.at(-1)).toBe("close")

@@ -68,6 +68,10 @@ export class Bench {
   get phase(): number {
     return this.metrics.get("phase")
   }
+  /** How many partitions have come to rest. */
+  get halted(): number {
+    return this.lane.halted.length
+  }
   get failure(): LogError | undefined {
     const failed = this.under.find(command => command.type === "fail")
     return failed?.type === "fail" ? failed.error : undefined

@@ -207,14 +207,14 @@ test("a partition that the group takes back in the middle of its restore, as the
   bench.answer("poll")
   bench.settle(["pause", ...TRANSACTION])
   // Its own is at rest, and whoever has got the other one may still leave: then it comes back.
-  expect(bench.metrics.get("halted")).toBe(1)
+  expect(bench.halted).toBe(1)
   expect(bench.waits("close")).toBe(false)
   bench.assign(1)
   bench.settle(["take", "restore", "seek", "pause"])
   bench.now += 30
   bench.answer("poll")
   bench.settle(["pause", ...TRANSACTION])
-  expect(bench.metrics.get("halted")).toBe(2)
+  expect(bench.halted).toBe(2)
   // Nothing is read of them, until the job goes on, from where they were left, or ends.
   expect(bench.asked.filter(type => type === "pause")).toHaveLength(2)
   bench.step({ type: "stop" })
@@ -231,14 +231,14 @@ test("where a job comes to rest, what comes from outside is left for whoever goe
   expect(answers.length).toBe(1)
   bench.now += 30
   bench.answer("poll")
-  expect(bench.metrics.get("halted")).toBe(0)
+  expect(bench.halted).toBe(0)
   answers[0]!()
   bench.world.drain()
   bench.step({ type: "released" })
   bench.now += 30
   bench.answer("poll")
   bench.settle(["pause", ...TRANSACTION])
-  expect(bench.metrics.get("halted")).toBe(1)
+  expect(bench.halted).toBe(1)
   expect(bench.waits("close")).toBe(false)
 })
 
@@ -251,18 +251,18 @@ test("a job that was at rest goes on where it was, with what was left", () => {
   bench.now += 30
   bench.answer("poll")
   bench.settle(["pause", ...TRANSACTION])
-  expect(bench.metrics.get("halted")).toBe(1)
+  expect(bench.halted).toBe(1)
   bench.step({ type: "resume" })
   expect(bench.waits("seek")).toBe(false)
   bench.answer("poll")
   expect(bench.waiting("seek").positions).toMatchObject([{ partition: 0, offset: 1 }])
   bench.settle(["seek"])
-  expect(bench.metrics.get("halted")).toBe(0)
+  expect(bench.halted).toBe(0)
   expect(PHASES[bench.phase]).toBe("running")
   // It may come to rest again.
   bench.step({ type: "halt", halt: { number: 2, drain: false } })
   bench.settle(["pause"])
-  expect(bench.metrics.get("halted")).toBe(1)
+  expect(bench.halted).toBe(1)
 })
 
 test("lost partitions take their open transaction with them; what stays is rebuilt", () => {

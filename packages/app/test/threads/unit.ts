@@ -1,4 +1,4 @@
-import { fatal, LaneMetrics, PHASES, type WorkerMessage, type WorkerTask } from "@headrace/engine"
+import { fatal, HaltedPartitions, LaneMetrics, PHASES, type WorkerMessage, type WorkerTask } from "@headrace/engine"
 
 /** A unit whose behaviour its `app` asks for, by the number of its starts (kept in shared memory as `restores`). */
 export default async (task: WorkerTask): Promise<void> => {
@@ -21,8 +21,8 @@ export default async (task: WorkerTask): Promise<void> => {
   if (task.job.app === "lags") metrics.set("lag", 5)
   const beat = setInterval(() => metrics.add("beats", 1), 20)
   await new Promise<void>(resolve => {
-    task.control.on("message", ({ type }: WorkerMessage) => {
-      if (type === "halt") metrics.set("halted", 1)
+    task.control.on("message", (message: WorkerMessage) => {
+      if (message.type === "halt") rest(task, message.halt.number)
       else if (task.job.app !== "deaf") resolve()
     })
   })
@@ -30,6 +30,10 @@ export default async (task: WorkerTask): Promise<void> => {
   metrics.add("commits", 1)
   task.control.close()
 }
+
+/** Its one partition has come to rest. */
+const rest = ({ halted, index }: WorkerTask, halt: number): void =>
+  new HaltedPartitions(halted!).say(index, halt, [{ topic: "orders", partition: index }])
 
 /** The first one fails, the second one never ends, and all others do. */
 const round = (number: number): void => {

@@ -44,9 +44,9 @@ export class Halting {
     return this.halt !== undefined && this.holdings.tasks.rest(this.halt)
   }
 
-  /** How many partitions have come to rest. */
-  get halted(): number {
-    return this.halt === undefined ? 0 : this.holdings.tasks.halted(this.halt)
+  /** What has come to rest. */
+  get halted(): readonly Task[] {
+    return this.halt === undefined ? [] : this.holdings.tasks.halted(this.halt)
   }
 
   /** Behind a poll: what one that had been under way brought of them was dropped. */

@@ -2,7 +2,7 @@ import { Cause, Effect, type Fiber, Queue, Semaphore } from "effect"
 import type { LaneMetrics } from "../metrics.ts"
 import { untilAnswered } from "../patience.ts"
 import type { Blobs } from "../ports/blobs.ts"
-import { type ChangelogReader, LogError, type Producer, type Source } from "../ports/log.ts"
+import { type ChangelogReader, LogError, type Producer, type Source, type TopicPartition } from "../ports/log.ts"
 import type { Restored } from "../recovery/restore.ts"
 import type { Task } from "../task/task.ts"
 import type { Command, Event } from "./events.ts"
@@ -24,6 +24,8 @@ export interface LaneParts {
   /** Leaves the group. */
   readonly close: Effect.Effect<void, LogError>
   readonly metrics: LaneMetrics
+  /** Told what has come to rest, at each step of a halt of this number. */
+  readonly onRest: (halt: number, partitions: readonly TopicPartition[]) => void
   /** Partitions restored at the same time. */
   readonly restoreConcurrency: number
 }
@@ -64,6 +66,7 @@ export const runLane = (parts: LaneParts, attach: (handle: LaneHandle) => void):
         while (next !== undefined) {
           if (next.type === "released") released = false
           const commands = lane.step(next, performance.now(), Date.now())
+          if (lane.halt !== undefined) parts.onRest(lane.halt, lane.halted)
           next = undefined
           for (const command of commands) {
             if (command.type === "process") next = command
@@ -84,7 +87,7 @@ const watchLag = ({ lane, source, metrics }: LaneParts): Effect.Effect<never> =>
   Effect.sync(() => {
     metrics.set("inFlight", lane.inFlight)
     // What stands before a halt is left to whoever goes on.
-    const lags = (lane.halting ? [] : lane.positions()).map(one =>
+    const lags = (lane.halt === undefined ? lane.positions() : []).map(one =>
       Math.max(0, (source.knownEnd(one) ?? one.offset) - one.offset)
     )
     metrics.set(

@@ -33,7 +33,8 @@ import { structuralDecoder, structuralEncoder } from "../task/structural.ts"
 import type { Task } from "../task/task.ts"
 import { alignedPartitions } from "./aligned.ts"
 import { Alignment } from "./alignment.ts"
-import { type LaneHandle, MAX_POLL_RECORDS, runLane } from "./interpreter.ts"
+import { HaltedPartitions, type SharedHalted } from "./halted-partitions.ts"
+import { type LaneHandle, type LaneParts, MAX_POLL_RECORDS, runLane } from "./interpreter.ts"
 import { Lane } from "./lane.ts"
 import { Pace } from "./pace.ts"
 
@@ -62,6 +63,8 @@ export interface LaneJob {
   readonly topics?: ReadonlyMap<string, number>
   /** How far partitions have come, see `GroupClocks`. Without it the lane aligns its own partitions only. */
   readonly clocks?: SharedArrayBuffer
+  /** What has come to rest of the process's partitions. Without it nobody waits for that. */
+  readonly halted?: SharedHalted
   /** The lane stays outside of its group until this ends, and follows what its predecessor owns. */
   readonly admitted?: Effect.Effect<void>
 }
@@ -140,7 +143,8 @@ export const runLaneJob = (
         metrics,
         patienceMs: RESTORE_PATIENCE_MS
       }
-      const laneParts = {
+      const halted = options.halted && new HaltedPartitions(options.halted)
+      const laneParts: LaneParts = {
         lane,
         source,
         producers,
@@ -148,6 +152,7 @@ export const runLaneJob = (
         restore: (task: Task) => standby.restore(restore, task),
         close: membership.close,
         metrics,
+        onRest: (halt, partitions) => halted?.say(options.lane, halt, partitions),
         restoreConcurrency: RESTORE_CONCURRENCY
       }
       yield* runLane(laneParts, attached => {

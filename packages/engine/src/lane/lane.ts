@@ -149,18 +149,16 @@ export class Lane {
     const { metrics } = this.options
     metrics.set("phase", PHASES.indexOf(this.life.visible))
     metrics.set("partitions", this.tasks.size)
-    metrics.set("halt", this.rests.halt?.number ?? 0)
-    metrics.set("halted", this.halted)
   }
 
-  /** It takes nothing in from outside any more. */
-  get halting(): boolean {
-    return this.rests.halt !== undefined
+  /** The number of the halt by which the job comes to rest: nothing is taken in from outside. */
+  get halt(): number | undefined {
+    return this.rests.halt?.number
   }
 
-  /** How many partitions have come to rest, once all that they did is committed. */
-  get halted(): number {
-    return !this.life.running || this.life.uncommitted ? 0 : this.rests.halted
+  /** The partitions that have come to rest by it, once all that they did is committed. */
+  get halted(): readonly TopicPartition[] {
+    return !this.life.running || this.life.uncommitted ? [] : this.rests.halted
   }
 
   // ── the group ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -106,11 +106,9 @@ export class Tasks {
     return some
   }
 
-  /** How many have come to rest. */
-  halted({ number }: Halt): number {
-    let count = 0
-    for (const task of this.all()) if (task.halted(number)) count++
-    return count
+  /** Those that have come to rest. */
+  halted({ number }: Halt): readonly Task[] {
+    return [...this.all()].filter(task => task.halted(number))
   }
 
   /** Takes up what asynchronous steps finished; whether there is something to commit now. */
