@@ -1,5 +1,6 @@
 import type { Shape, ShapeField } from "@headrace/core"
 import { Schema, type SchemaAST } from "effect"
+import { isInteger } from "./annotation.ts"
 
 /**
  * What values of a schema look like as JSON, which is how state is stored: kept beside it, for another version of the
@@ -19,7 +20,7 @@ const ofAst = (ast: SchemaAST.AST, above: readonly SchemaAST.AST[]): Shape => {
     case "TemplateLiteral":
       return "string"
     case "Number":
-      return numberOf(ast)
+      return isInteger(ast) ? "integer" : "finite"
     case "Boolean":
       return "boolean"
     case "Null":
@@ -41,9 +42,6 @@ const ofAst = (ast: SchemaAST.AST, above: readonly SchemaAST.AST[]): Shape => {
 
 /** Numbers that may be NaN or infinite are a union with their names. */
 const SPECIAL = ["Infinity", "-Infinity", "NaN"]
-
-const numberOf = (ast: SchemaAST.AST): Shape =>
-  ast.checks?.some(check => JSON.stringify(check.annotations ?? {}).includes("isInt")) ? "integer" : "finite"
 
 const union = (members: readonly Shape[]): Shape => {
   const flat = members.flatMap(one => (typeof one === "object" && "union" in one ? one.union : [one]))

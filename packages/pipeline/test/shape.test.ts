@@ -49,6 +49,19 @@ test("a schema's shape is that of its JSON, whatever the order of its fields", (
   expect(JSON.stringify(shapeOf(turned))).toBe(JSON.stringify(shape))
 })
 
+test("a number is whole where a check says so, whatever is called what", () => {
+  const whole = (schema: Schema.Top) => shapeOf(schema)
+  expect(whole(Schema.Int)).toBe("integer")
+  expect(whole(Schema.Natural)).toBe("integer")
+  // Checks in a group.
+  expect(whole(Schema.Number.check(Schema.isInt32()))).toBe("integer")
+  expect(whole(Schema.Number.check(Schema.isUint32()))).toBe("integer")
+  // A name and a wording of one's own, which take nothing from the check and add nothing to another one.
+  expect(whole(Schema.Number.check(Schema.isInt({ expected: "whole cents", title: "cents" })))).toBe("integer")
+  const rate = Schema.isBetween({ minimum: 0, maximum: 1 }, { description: "isInterestRate, as isInt is not" })
+  expect(whole(Schema.Finite.check(rate))).toBe("finite")
+})
+
 test("a recursive one ends", () => {
   expect(shapeOf(Tree)).toEqual({
     record: { leaf: { shape: "finite" }, more: { shape: { list: { up: 2 } } } }
