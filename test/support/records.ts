@@ -1,20 +1,16 @@
 import { derive, makeDecoder, makeEncoder, Registry, valueSubject } from "@headrace/avro"
-import { Outputs } from "@headrace/engine"
 import {
-  Admin,
-  Arena,
-  Consumer,
-  HEADERS,
   HEADERS_LENGTH,
-  KEY,
+  HEADERS_START,
   KEY_LENGTH,
+  KEY_START,
+  Outputs,
   PARTITION,
-  Producer,
-  readHeaders,
   STRIDE,
-  VALUE,
-  VALUE_LENGTH
-} from "@headrace/kafka"
+  VALUE_LENGTH,
+  VALUE_START
+} from "@headrace/engine"
+import { Admin, Arena, Consumer, Producer, readHeaders } from "@headrace/kafka"
 import { Effect, type Schema } from "effect"
 
 /** Servers that a test talks to. */
@@ -126,11 +122,11 @@ export const receiveBytes = async (bootstrap: string, topic: string): Promise<Re
     const at = i * STRIDE
     const part = (place: number, length: number) =>
       bytes.slice(index[at + place]!, index[at + place]! + index[at + length]!)
-    const headers = readHeaders(bytes, index[at + HEADERS]!, index[at + HEADERS_LENGTH]!)
+    const headers = readHeaders(bytes, index[at + HEADERS_START]!, index[at + HEADERS_LENGTH]!)
     found.push({
       partition: index[at + PARTITION]!,
-      key: index[at + KEY_LENGTH]! < 0 ? null : text.decode(part(KEY, KEY_LENGTH)),
-      value: part(VALUE, VALUE_LENGTH),
+      key: index[at + KEY_LENGTH]! < 0 ? null : text.decode(part(KEY_START, KEY_LENGTH)),
+      value: part(VALUE_START, VALUE_LENGTH),
       headers: Object.fromEntries(headers.map(({ name, value }) => [name, text.decode(value ?? new Uint8Array())]))
     })
   })
@@ -151,12 +147,12 @@ export const receive = async (
   const found: Received[] = []
   await readAll(bootstrap, topic, async (arena, i) => {
     const at = i * STRIDE
-    const start = arena.index[at + VALUE]!
+    const start = arena.index[at + VALUE_START]!
     const length = arena.index[at + VALUE_LENGTH]!
     const id = decoder.schemaId(arena.bytes, start, length)
     if (!decoder.knows(id)) learn(id, await byId(id))
     decoder.view(arena.bytes, start, length)
-    const keyStart = arena.index[at + KEY]!
+    const keyStart = arena.index[at + KEY_START]!
     const keyLength = arena.index[at + KEY_LENGTH]!
     found.push({
       partition: arena.index[at + PARTITION]!,

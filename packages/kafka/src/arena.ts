@@ -1,23 +1,13 @@
+import { STRIDE } from "@headrace/engine"
 import { attemptNow } from "./error.ts"
 import { type NativeHandle, native } from "./native.ts"
 
-/** Numbers in `index` for each message. */
-export const STRIDE = 8
-/** Where they stand, from `i * STRIDE`. Lengths: −1 is null (of headers, 0 is none). */
-export const TOPIC = 0
-export const PARTITION = 1
-export const KEY = 2
-export const KEY_LENGTH = 3
-export const VALUE = 4
-export const VALUE_LENGTH = 5
-export const HEADERS = 6
-export const HEADERS_LENGTH = 7
 /** Numbers in `stamps` for each consumed message: offset, then timestamp in ms since 1970 (−1: none). */
-export const STAMPS_STRIDE = 2
+const STAMPS_STRIDE = 2
 
 /**
- * Where a poll writes its messages: keys, values and headers back to back in `bytes`, their places in `index`, offsets
- * and timestamps in `stamps`. It belongs to the poll until that resolves, then to the caller until the next poll with
+ * Where a poll writes its messages, laid out as the engine's `Batch`: keys, values and headers back to back in `bytes`, their
+ * places in `index`, offsets and timestamps in `stamps`. It belongs to the poll until that resolves, then to the caller until the next poll with
  * it: take two in turn to work on one while the other fills. About `bytes + 48 × messages` bytes of memory.
  */
 export class Arena {

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test"
 import { readdirSync } from "node:fs"
-import { Admin, Arena, Consumer, KafkaError, Producer, STRIDE } from "../src/index.ts"
+import { STRIDE } from "@headrace/engine"
+import { Admin, Arena, Consumer, KafkaError, Producer } from "../src/index.ts"
 import { native } from "../src/native.ts"
 import { reasonOf } from "./support.ts"
 

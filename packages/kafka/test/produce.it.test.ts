@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
 import { startKafka } from "@headrace/dev"
+import { STRIDE, VALUE_LENGTH } from "@headrace/engine"
 import fc from "fast-check"
-import { type Header, KafkaError, type OutArena, type Producer, STRIDE, VALUE_LENGTH } from "../src/index.ts"
+import { type Header, KafkaError, type OutArena, type Producer } from "../src/index.ts"
 import {
   createTopic,
   fresh,

@@ -1,27 +1,29 @@
 import {
+  HEADERS_LENGTH,
+  HEADERS_START,
+  KEY_LENGTH,
+  KEY_START,
+  PARTITION,
+  STRIDE,
+  TOPIC,
+  VALUE_LENGTH,
+  VALUE_START
+} from "@headrace/engine"
+import {
   Admin,
   Arena,
   Consumer,
   type ConsumerEvent,
-  HEADERS,
-  HEADERS_LENGTH,
   type Header,
   headersLength,
   KafkaError,
   type KafkaReason,
-  KEY,
-  KEY_LENGTH,
   type OutArena,
-  PARTITION,
   PRODUCER_DEFAULTS,
   Producer,
   readHeaders,
   SOURCE_DEFAULTS,
-  STRIDE,
-  TOPIC,
   type TopicPartition,
-  VALUE,
-  VALUE_LENGTH,
   writeHeaders
 } from "../src/index.ts"
 
@@ -81,7 +83,7 @@ const text = (bytes: Uint8Array, at: number, length: number) =>
   length < 0 ? null : decoder.decode(bytes.subarray(at, at + length))
 
 /** The messages of a poll as objects. */
-export const unpack = (consumer: Consumer, arena: Arena, count: number): Received[] =>
+const unpack = (consumer: Consumer, arena: Arena, count: number): Received[] =>
   Array.from({ length: count }, (_, i) => {
     const at = (k: number) => arena.index[i * STRIDE + k]!
     return {
@@ -89,9 +91,9 @@ export const unpack = (consumer: Consumer, arena: Arena, count: number): Receive
       partition: at(PARTITION),
       offset: arena.stamps[i * 2]!,
       timestampMs: arena.stamps[i * 2 + 1]!,
-      key: text(arena.bytes, at(KEY), at(KEY_LENGTH)),
-      value: text(arena.bytes, at(VALUE), at(VALUE_LENGTH)),
-      headers: readHeaders(arena.bytes, at(HEADERS), at(HEADERS_LENGTH))
+      key: text(arena.bytes, at(KEY_START), at(KEY_LENGTH)),
+      value: text(arena.bytes, at(VALUE_START), at(VALUE_LENGTH)),
+      headers: readHeaders(arena.bytes, at(HEADERS_START), at(HEADERS_LENGTH))
     }
   })
 

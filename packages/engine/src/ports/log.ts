@@ -12,6 +12,7 @@ export const VALUE_START = 4
 /** -1: no value (a tombstone). */
 export const VALUE_LENGTH = 5
 export const HEADERS_START = 6
+/** 0: none. */
 export const HEADERS_LENGTH = 7
 
 /** Records as the native client hands them over: no object for each. Valid until the poll after next. */
