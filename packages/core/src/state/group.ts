@@ -74,10 +74,23 @@ export class OldRows {
     return !drained && table.rows[slot * table.stride + STAMP] !== LEFT
   }
 
-  left(part: number, slot: number): void {
-    const table = this.rows.part(part)
-    table.rows[slot * table.stride + STAMP] = LEFT
-    if (part === 0) this.keys--
+  /** A slot leaves for one that was just made among the young: of a row all that it holds goes along. */
+  giveTo(young: Rows, part: number, from: number, to: number): void {
+    const { rows } = this
+    const { table, values } = rows
+    rows.part(part).rows[from * rows.part(part).stride + STAMP] = LEFT
+    if (part > 0) return
+    this.keys--
+    const { stride } = table
+    for (let column = ARRIVAL; column < stride; column++)
+      young.table.rows[to * stride + column] = table.rows[from * stride + column]!
+    for (let i = 0; i < values.length; i++) {
+      young.values[i]![to] = values[i]![from]
+      values[i]![from] = undefined
+    }
+    if (values.length === 0) return
+    young.valueBytes += table.rows[from * stride + stride - 1]!
+    rows.valueBytes -= table.rows[from * stride + stride - 1]!
   }
 }
 

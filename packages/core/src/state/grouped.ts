@@ -5,9 +5,9 @@ import { StateError } from "./error.ts"
 import { ARRIVAL, Group, type GroupLayout, OldRows, Rows, type Visit } from "./group.ts"
 import { GroupEntries, ROWS } from "./groupEntries.ts"
 import type { StateHandle } from "./operator.ts"
-import { HANDLE_BYTES, readOrdered } from "./order.ts"
-import { entriesOf, noState, type SpillStore, type StateSize } from "./spill.ts"
-import type { Table } from "./table.ts"
+import { HANDLE_BYTES } from "./order.ts"
+import { noState, type SpillStore, type StateSize } from "./spill.ts"
+import { SpilledGroups } from "./spilledGroups.ts"
 
 /**
  * Typed columns by namespace and key: what a window operator keeps. A namespace is dropped as a whole, by one prefix
@@ -21,12 +21,11 @@ export class GroupedState implements StateHandle {
   private epoch = 1
   private dropped: number[] = []
   private expected = 16
-  private store: SpillStore | undefined
-  /** Prefixes in the store of namespaces that were dropped. */
-  private garbage: Uint8Array[] = []
+  private readonly spilled: SpilledGroups
 
   constructor(id: string, layout: GroupLayout) {
     this.entries = new GroupEntries(id, layout)
+    this.spilled = new SpilledGroups(this.entries, layout)
     this.layout = layout
   }
 
@@ -42,7 +41,7 @@ export class GroupedState implements StateHandle {
   open(namespace: number): Group {
     const present = this.groups.get(namespace)
     if (present !== undefined) return present
-    if (this.garbage.length > 0) this.sweep(Number.MAX_SAFE_INTEGER)
+    this.spilled.sweep(Number.MAX_SAFE_INTEGER)
     const group = new Group(namespace, this.layout, this.expected)
     this.groups.set(namespace, group)
     return group
@@ -92,7 +91,7 @@ export class GroupedState implements StateHandle {
     if (slot >= 0) return show(young, slot)
     const place = old?.find(0, bytes, start, end) ?? -1
     if (place >= 0) return show(old!.rows, place)
-    if (group.spilled) this.showStored(group, bytes.subarray(start, end), show)
+    if (group.spilled) this.spilled.show(group, bytes.subarray(start, end), show)
   }
 
   delta(out: ByteWriter): void {
@@ -124,13 +123,13 @@ export class GroupedState implements StateHandle {
     if (isNew) group.keys++
     const arrival = table.rows[slot * table.stride + ARRIVAL]!
     // Entries come in the order of their keys: aged once, the group takes earlier arrivals for listed ones.
-    if (isNew && arrival < Math.max(group.listed, group.old?.arrivals ?? 0)) this.list(group, table, slot, arrival)
+    if (isNew && arrival < Math.max(group.listed, group.old?.arrivals ?? 0))
+      this.spilled.list(group, table, slot, arrival)
     return true
   }
 
   forget(namespace: number): void {
-    if (this.groups.get(namespace)?.spilled === true)
-      this.garbage.push(this.entries.prefixOf(namespace).written().slice())
+    if (this.groups.get(namespace)?.spilled === true) this.spilled.drop(namespace)
     this.groups.delete(namespace)
   }
 
@@ -146,7 +145,7 @@ export class GroupedState implements StateHandle {
   }
 
   age(store: SpillStore): void {
-    this.store = store
+    this.spilled.use(store)
     for (const group of this.groups.values()) {
       if (group.old !== undefined || group.visit !== undefined || group.young.table.count === 0) continue
       group.old = new OldRows(group.young, group.arrivals)
@@ -156,7 +155,7 @@ export class GroupedState implements StateHandle {
   }
 
   drain(limit: number): number {
-    let left = limit - this.sweep(limit)
+    let left = limit - this.spilled.sweep(limit)
     for (const group of this.groups.values()) {
       const { old } = group
       if (left === 0) break
@@ -199,8 +198,7 @@ export class GroupedState implements StateHandle {
       for (let slot = 0; slot < old.rows.part(part).count; slot++)
         if (old.holds(part, slot)) this.writeEntry(out, old.rows, part, slot)
     if (!group.spilled) return
-    this.entries.key.length = HANDLE_BYTES
-    for (const [key, value] of entriesOf(this.store!, this.entries.key.written().slice())) {
+    for (const [key, value] of this.spilled.all(group, part)) {
       const start = HANDLE_BYTES + 1
       if (young.part(part).find(key, start, key.length) >= 0 || (old?.find(part, key, start, key.length) ?? -1) >= 0)
         continue
@@ -224,33 +222,13 @@ export class GroupedState implements StateHandle {
     const { old, spilled } = group
     if (old === undefined && !spilled) return false
     const place = old === undefined ? -1 : old.find(part, bytes, start, end)
-    if (place >= 0) return this.rejuvenate(group, old!, part, place, slot)
-    if (!spilled) return false
-    this.entries.beginKeys(group, part)
-    this.entries.key.copy(bytes, start, end)
-    const value = this.store!.get(this.entries.key.written())
+    if (place >= 0) {
+      old!.giveTo(group.young, part, place, slot)
+      return true
+    }
+    const value = spilled ? this.spilled.take(group, part, bytes, start, end) : undefined
     if (value === undefined) return false
-    group.spilledBytes -= this.entries.key.length + value.length
     if (part === 0) this.entries.readRow(group, group.young, slot, value, 0, value.length)
-    return true
-  }
-
-  private rejuvenate(group: Group, old: OldRows, part: number, from: number, to: number): true {
-    old.left(part, from)
-    if (part > 0) return true
-    const { table, values } = old.rows
-    const { young } = group
-    const { stride } = table
-    for (let column = ARRIVAL; column < stride; column++)
-      young.table.rows[to * stride + column] = table.rows[from * stride + column]!
-    for (let i = 0; i < values.length; i++) {
-      young.values[i]![to] = values[i]![from]
-      values[i]![from] = undefined
-    }
-    if (values.length > 0) {
-      young.valueBytes += table.rows[from * stride + stride - 1]!
-      old.rows.valueBytes -= table.rows[from * stride + stride - 1]!
-    }
     return true
   }
 
@@ -277,18 +255,12 @@ export class GroupedState implements StateHandle {
     const { table } = rows
     const arrival = part === 0 ? table.rows[slot * table.stride + ARRIVAL]! : -1
     // Once for each key, and also for one that is young again: it will not come by here a second time.
-    if (arrival >= group.listed) this.list(group, rows.table, slot, arrival)
+    if (arrival >= group.listed) this.spilled.list(group, rows.table, slot, arrival)
     if (holds) {
-      this.entries.make(rows, part, slot)
-      this.store!.put(this.entries.key.written(), this.entries.value.written())
-      group.spilledBytes += this.entries.key.length + this.entries.value.length
+      this.spilled.put(group, rows, part, slot)
       if (part === 0) old.keys--
     }
     old.slot++
-  }
-
-  private list(group: Group, { keys, offsets }: Table, slot: number, arrival: number): void {
-    this.store!.put(this.entries.listKey(group, arrival), keys.subarray(offsets[slot]!, offsets[slot + 1]!))
   }
 
   private visitPlaces(group: Group, from: number, to: number, show: (rows: Rows, slot: number) => void): void {
@@ -304,52 +276,15 @@ export class GroupedState implements StateHandle {
   /** Two orders become one: that of the keys in memory, and the store's list, which may name them as well. */
   private walk(group: Group, visit: Visit, to: number, show: (rows: Rows, slot: number) => void): void {
     const { places } = visit
-    const listed = group.spilled ? this.listed(group, visit.arrival, to - visit.done) : []
+    const listed = group.spilled ? this.spilled.listed(group, visit.arrival, to - visit.done) : []
     let next = 0
     for (; visit.done < to; visit.done++) {
       const held = visit.held < places.length ? group.arrivalAt(places[visit.held]!) : Number.POSITIVE_INFINITY
       const stored = next < listed.length ? listed[next]![0] : Number.POSITIVE_INFINITY
       if (stored <= held) next++
-      if (stored < held) this.showListed(group, listed[next - 1]![1], show)
+      if (stored < held) this.spilled.showListed(group, listed[next - 1]![1], show)
       else show(...group.at(places[visit.held++]!))
       visit.arrival = Math.min(stored, held) + 1
     }
   }
-
-  private listed(group: Group, from: number, limit: number): readonly (readonly [arrival: number, key: Uint8Array])[] {
-    const begin = this.entries.listKey(group, from).slice()
-    const entries = this.store!.scan(begin.subarray(0, HANDLE_BYTES), begin, limit)
-    return entries.map(([key, value]) => [readOrdered(key, HANDLE_BYTES), value] as const)
-  }
-
-  private showListed(group: Group, key: Uint8Array, show: (rows: Rows, slot: number) => void): void {
-    if (!this.showStored(group, key, show))
-      throw new StateError("Damaged", "Spilled state lacks a key that its list of keys has")
-  }
-
-  private showStored(group: Group, key: Uint8Array, show: (rows: Rows, slot: number) => void): boolean {
-    this.entries.beginKeys(group, 0)
-    this.entries.key.copy(key, 0, key.length)
-    const value = this.store!.get(this.entries.key.written())
-    if (value === undefined) return false
-    // Rows of one key, for this call: nothing that is only looked at becomes young by it.
-    const rows = new Rows(this.layout, 1)
-    this.entries.readRow(group, rows, rows.table.upsert(key, 0, key.length), value, 0, value.length)
-    show(rows, 0)
-    return true
-  }
-
-  /** Deletes what was dropped, bit by bit. Answers how many entries that were. */
-  private sweep(limit: number): number {
-    let left = limit
-    for (let prefix = this.garbage[0]; prefix !== undefined && left > 0; prefix = this.garbage[0]) {
-      const asked = Math.min(left, SWEPT_AT_ONCE)
-      const deleted = this.store!.deletePrefix(prefix, asked)
-      left -= deleted
-      if (deleted < asked) this.garbage.shift()
-    }
-    return limit - left
-  }
 }
-
-const SWEPT_AT_ONCE = 65_536
