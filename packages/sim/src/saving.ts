@@ -1,9 +1,5 @@
 import {
   BlobError,
-  type Blobs,
-  type ChangelogReader,
-  Clients,
-  changelogName,
   createSavepoint,
   type Halt,
   LogError,
@@ -11,16 +7,15 @@ import {
   partitionsOf,
   type Rests,
   restoreSavepoint,
-  type SavepointBlobs,
   SavepointError,
   SEPARATOR
 } from "@headrace/engine"
-import { Context, Effect } from "effect"
+import { Effect } from "effect"
 import type { Plan } from "headrace"
-import { checkpointName, readHeader } from "./engine.ts"
+import { checkpointName } from "./engine.ts"
 import type { Inputs } from "./inputs.ts"
 import { nameOf, type Partition } from "./log.ts"
-import { storeServices } from "./store.ts"
+import { type ToolServices, toolServices } from "./toolServices.ts"
 import { APP, type Faults, type World } from "./world.ts"
 
 /** What a job was until it was saved, and what it went on from: for the checker. */
@@ -251,7 +246,7 @@ export class Saving {
     })
   }
 
-  private run<A>(effect: Effect.Effect<A, unknown, Services>, done: (value: A) => void): void {
+  private run<A>(effect: Effect.Effect<A, unknown, ToolServices>, done: (value: A) => void): void {
     const { world } = this
     const tool = {}
     this.tool = tool
@@ -263,7 +258,7 @@ export class Saving {
     world.fork(
       tool,
       `savepoint ${this.phase} ended`,
-      servicesOf(world, tool),
+      toolServices(world, tool),
       effect,
       value => ended(() => done(value)),
       error => ended(() => this.failed(error))
@@ -288,33 +283,3 @@ export class Saving {
 }
 
 const KEEPS = /[Kk]eep the number of partitions/
-
-type Services = Blobs | SavepointBlobs | Clients
-
-const servicesOf = (world: World, tool: object): Context.Context<Services> => {
-  const services = storeServices(world, tool)
-  const clients = Context.get(services, Clients)
-  const broken = Effect.map(clients.changelog, reader => ({ ...reader, read: readBroken(world, reader.read) }))
-  return world.sabotage === "savepointStale" || world.sabotage === "savepointInFlight"
-    ? Context.add(services, Clients, { ...clients, changelog: broken })
-    : services
-}
-
-/** What the broken protocols read of the job's logs: not what is between the stages, or not the last change of state. */
-const readBroken =
-  (world: World, read: ChangelogReader["read"]): ChangelogReader["read"] =>
-  (partition, offset, record, between) => {
-    const isChangelog = partition.topic.startsWith(changelogName(APP, ""))
-    if (world.sabotage === "savepointInFlight" && !isChangelog) return read(partition, offset, () => true, between)
-    if (world.sabotage !== "savepointStale" || !isChangelog) return read(partition, offset, record, between)
-    const all: Parameters<typeof record>[] = []
-    const keep: typeof record = (...one) => all.push(one) > 0
-    return Effect.tap(read(partition, offset, keep, between), () =>
-      Effect.sync(() => {
-        all.forEach(([at, bytes, start, end], i) => {
-          const last = i === all.length - 1
-          record(at, bytes, start, last ? readHeader(bytes, start, end).changes : end)
-        })
-      })
-    )
-  }
