@@ -6,7 +6,9 @@ export type Key = string | number | bigint
 
 /** What a key was before it became bytes. All keys of one keyed stream are of one kind. */
 export const STRING_KEY = 1
+/** A key that was a number. */
 export const NUMBER_KEY = 2
+/** A key that was a bigint. */
 export const BIGINT_KEY = 3
 
 /**

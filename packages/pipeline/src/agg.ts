@@ -9,6 +9,7 @@ export * from "./ordered.ts"
 
 /** Folds the records A of one key and window into a B. */
 export interface Agg<in A, out B> {
+  /** As the plan carries it. */
   readonly aggregate: Aggregate
   readonly "~fold"?: ((record: A) => B) | undefined
 }
@@ -65,6 +66,10 @@ export const distinctCount = <A>(of: (record: A) => string | number | undefined)
   aggregate: { kind: "distinctCount", of }
 })
 
+/**
+ * An aggregate of your own: what is kept of the records of a key and window, and what becomes of it. Its functions depend on
+ * their arguments alone.
+ */
 export interface Custom<S extends Schema.Codec<unknown, unknown>, A, B> {
   /** What is kept for each key and window. It is stored as JSON, which is derived from the schema. */
   readonly state: S

@@ -2,7 +2,7 @@ import { Cause, type Duration, Effect, Exit, type Schedule } from "effect"
 import { milliseconds } from "./check.ts"
 import { type DeadLetter, isDeadLetter } from "./deadLetter.ts"
 import { check } from "./error.ts"
-import { DeadLettered, type Fn, type MapEffectNode } from "./plan.ts"
+import { DeadLettered, type Fn, type MapEffectNode } from "./nodes.ts"
 
 export interface MapEffectOptions<A, E, E2, SE, SR> {
   /** How many records of a lane may be under way at once. Results stay in order. Default: 16. */

@@ -9,10 +9,13 @@ import { keptCodec } from "./stateCodec.ts"
 
 /** What is known of a key changes: a record comes (`+I`), is taken back (`-U`), or stands in the place of that (`+U`). */
 export interface Change<out A> {
+  /** How the record is meant. A `-U` goes before the `+U` that replaces it. */
   readonly op: Op
+  /** What came, whole: of `-U` as it had been given out. */
   readonly record: A
 }
 
+/** Which record of each key a `deduplicate` step gives out, and when. Late is what comes behind a watermark that was said. */
 export interface DeduplicateOptions<A, M extends "changes" | "once"> {
   /** Its state is found by it. */
   readonly id: string

@@ -1,15 +1,6 @@
 import { type Aggregate, type StateSpec, showAssigner, type WindowAssigner } from "@headrace/core"
-import {
-  type ExchangeNode,
-  lateSinksOf,
-  type MapEffectNode,
-  type Node,
-  type Plan,
-  type ProcessNode,
-  type SourceNode,
-  type WindowJoinNode,
-  type WindowNode
-} from "./plan.ts"
+import type { ExchangeNode, MapEffectNode, Node, ProcessNode, SourceNode, WindowJoinNode, WindowNode } from "./nodes.ts"
+import { lateSinksOf, type Plan } from "./plan.ts"
 import { shortDuration } from "./windowDraft.ts"
 
 /** What a node does beside what its id says, in a few words: its key, topic, window or state. May be empty. */

@@ -1,6 +1,7 @@
 import type { StateSpec } from "@headrace/core"
 import type { Schema, SchemaAST } from "effect"
-import type { Node, Plan } from "./plan.ts"
+import type { Node } from "./nodes.ts"
+import type { Plan } from "./plan.ts"
 
 /**
  * What a plan is built like, as 16 hexadecimal digits: nodes, their settings, the fields of their schemas; no text

@@ -1,5 +1,5 @@
 import type { Schema } from "effect"
-import type { Node } from "./plan.ts"
+import type { Node } from "./nodes.ts"
 
 type Place = "id" | "input" | "left" | "right" | "inputs"
 type WithoutPlace<N> = N extends Node ? Omit<N, Place> : never

@@ -29,6 +29,7 @@ export const last = (records: number): Evictor => {
 export const within = (duration: Duration.Input): Evictor =>
   core.within(milliseconds("the duration of an evictor", duration, 1))
 
+/** A record of a window, as an evictor sees it. */
 export interface Element<out A> {
   /** Its event time in ms. */
   readonly timestamp: number

@@ -1,7 +1,8 @@
 import type { GridAssigner } from "@headrace/core"
 import type { Schema } from "effect"
 import { Heard } from "./dynamicPatterns.ts"
-import { type ExchangeNode, inputsOf, type Node, type WindowNode } from "./plan.ts"
+import type { ExchangeNode, Node, WindowNode } from "./nodes.ts"
+import { inputsOf } from "./plan.ts"
 import { WindowPart } from "./windowAll.ts"
 
 /** What is known of a stream at a place of the plan. */

@@ -1,5 +1,6 @@
 import { describe } from "./describe.ts"
-import { inputsOf, type Node, type Plan } from "./plan.ts"
+import type { Node } from "./nodes.ts"
+import { inputsOf, type Plan } from "./plan.ts"
 
 /**
  * A plan as a tree to read: each step below its input, with its id, and its key, topic or state.

@@ -18,6 +18,7 @@ export type {
 export type { LookupOptions } from "./lookup.ts"
 export type { EventOptions, MatchOptions } from "./match.ts"
 export { mermaid } from "./mermaid.ts"
+export * from "./nodes.ts"
 export * as Pattern from "./pattern.ts"
 export * as Patterns from "./patterns.ts"
 export * as Pipeline from "./pipeline.ts"

@@ -14,6 +14,7 @@ export type { JoinType } from "@headrace/core"
 export type Left<A, T extends JoinType> = T extends "right" | "full" ? A | undefined : A
 export type Right<B, T extends JoinType> = T extends "left" | "full" ? B | undefined : B
 
+/** What all joins by event time have: which records without a partner count, and where late ones go. */
 export interface JoinOptions<A, B, T extends JoinType> {
   /** Its state is found by it. */
   readonly id: string
@@ -29,19 +30,23 @@ export interface JoinOptions<A, B, T extends JoinType> {
  */
 export type JoinUpdates = "repeat" | "retract"
 
+/** Options of `windowJoin` and `coGroup`: pairs of one window, given out at its end and, where it fires again, once more. */
 export interface WindowJoinOptions<A, B, T extends JoinType, U extends JoinUpdates> extends JoinOptions<A, B, T> {
   /** Default: `repeat`, as Flink does. */
   readonly updates?: U
 }
 
+/** Options of `intervalJoin`: pairs whose times lie within an interval of each other. Bounds are exact to the ms. */
 export interface IntervalOptions<A, B, T extends JoinType> extends JoinOptions<A, B, T> {
   /** How much earlier (negative) or later than the left record the right one may be at least, and at most. */
   readonly from: SignedDuration
+  /** Not before `from`: else PipelineError. */
   readonly to: SignedDuration
   /** Bounds that are not part of the interval. Default: both are. */
   readonly exclusive?: { readonly from?: boolean; readonly to?: boolean }
 }
 
+/** Options of `temporalJoin`: each event of the left finds the version of the right that holds at its event time. */
 export interface TemporalOptions<B, T extends "inner" | "left"> {
   readonly id: string
   /** `left`: records without a version are given out too. Default: `inner`. */
@@ -50,6 +55,10 @@ export interface TemporalOptions<B, T extends "inner" | "left"> {
   readonly isDeleted?: (version: B) => boolean
 }
 
+/**
+ * Options of `tableJoin` and `tableTableJoin`, by the latest row of each key in the order in which rows and events come,
+ * whatever their event time is.
+ */
 export interface TableOptions<A, B, T extends JoinType> {
   readonly id: string
   /** What is given out though one side has no row. Default: `inner`, nothing. */

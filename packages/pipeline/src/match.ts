@@ -45,6 +45,7 @@ export interface EventOptions<A> {
   readonly explain?: boolean
 }
 
+/** Options of `match`: what becomes of matches, and what patterns see of the stream. */
 export interface MatchOptions<A, K, Names extends string, B, T> extends Selection<A, K, Names, B, T>, EventOptions<A> {}
 
 /** One of several patterns that are looked for in the same events: made by `Pattern.select`. */
@@ -129,7 +130,7 @@ export const matchDraft = (
 }
 
 /** What a pattern is, but for its conditions: `small{2,} followedBy large within 60000 ms`. */
-export const showPattern = ({ steps, withinMs, skip }: CorePattern): string =>
+const showPattern = ({ steps, withinMs, skip }: CorePattern): string =>
   [
     showSteps(steps),
     ...(withinMs === undefined ? [] : [`within ${withinMs} ms`]),

@@ -1,6 +1,7 @@
 import { describe } from "./describe.ts"
 import { escaped } from "./escaped.ts"
-import { inputsOf, lateSinksOf, type Node, type Plan } from "./plan.ts"
+import type { Node } from "./nodes.ts"
+import { inputsOf, lateSinksOf, type Plan } from "./plan.ts"
 
 /**
  * A plan as a Mermaid flowchart: sources and sinks round, state in cylinders, a dashed edge for late records.

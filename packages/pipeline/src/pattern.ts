@@ -75,9 +75,11 @@ export class Pattern<in A, Names extends string> {
   nextGroup<N extends string>(group: Pattern<A, N>): Pattern<A, Names | N> {
     return this.group("next", group)
   }
+  /** The same: events before it that do not fit are skipped. */
   followedByGroup<N extends string>(group: Pattern<A, N>): Pattern<A, Names | N> {
     return this.group("followedBy", group)
   }
+  /** The same: any later group that fits makes a match of its own. */
   followedByAnyGroup<N extends string>(group: Pattern<A, N>): Pattern<A, Names | N> {
     return this.group("followedByAny", group)
   }
@@ -95,9 +97,11 @@ export class Pattern<in A, Names extends string> {
   times(from: number, to: number = from): Pattern<A, Names> {
     return this.often({ from, to })
   }
+  /** One event at least: as many as fit. */
   oneOrMore(): Pattern<A, Names> {
     return this.often({ from: 1, to: Number.POSITIVE_INFINITY })
   }
+  /** So many events at least. */
   timesOrMore(from: number): Pattern<A, Names> {
     return this.often({ from, to: Number.POSITIVE_INFINITY })
   }

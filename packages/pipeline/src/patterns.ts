@@ -34,13 +34,17 @@ export class Reply extends Schema.Class<Reply>("PatternReply")({
 
 /** Where patterns come from, and where what became of them is said. */
 export interface Topic {
+  /** Compacted and keyed by the pattern's id. */
   readonly control: Source<Control>
+  /** The topic of `Reply`s. */
   readonly replies: string
 }
 
 /** A match of a pattern that came as data. */
 export interface Match<A, K> {
+  /** The id of the pattern. */
   readonly pattern: string
+  /** Of the pattern that found it: not of the one that holds by now. */
   readonly version: number
   readonly key: K
   /** Its steps in the order of their first events, each with its events in the order in which they were taken. */
@@ -72,6 +76,7 @@ export const matchOf = <A, AE, K extends string | number | bigint = string, KE =
     path: Schema.Array(Step.annotate({ identifier: "PatternStep" }))
   }).annotate({ identifier: "PatternMatch" }) as never
 
+/** Where what is said about a control topic goes. Topics are made where they are missing. */
 export interface TopicOptions {
   /** Where it is said what became of each record. Default: `<topic>.replies`. */
   readonly replies?: string

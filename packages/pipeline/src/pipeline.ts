@@ -7,6 +7,7 @@ export { all, isPipeline, Pipeline } from "./branches.ts"
 /** A pipeline that has a name and nothing else yet. */
 export interface Named {
   readonly name: string
+  /** Reads a source. Called once: more streams come in by `union` and joins. */
   readonly from: <A extends object>(source: Source<A>) => Stream<A>
 }
 

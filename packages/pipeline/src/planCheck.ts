@@ -1,5 +1,5 @@
 import { PipelineError } from "./error.ts"
-import type { ExchangeNode, KafkaSinkNode, Node, SourceNode } from "./plan.ts"
+import type { ExchangeNode, KafkaSinkNode, Node, SourceNode } from "./nodes.ts"
 
 /** Throws PipelineError on ids, topics or tables that get in each other's way. */
 export const checkNodes = (nodes: readonly Node[]): void => {

@@ -3,7 +3,7 @@ import type { Schema } from "effect"
 import { plainName } from "./check.ts"
 import { type Draft, nearest } from "./draft.ts"
 import { check } from "./error.ts"
-import type { ProcessNode } from "./plan.ts"
+import type { ProcessNode } from "./nodes.ts"
 import type { Handles, State } from "./state.ts"
 import { jsonCodec } from "./stateCodec.ts"
 

@@ -7,6 +7,7 @@ export interface KafkaSink<in A> {
   readonly id: string
   readonly topic: string
   readonly schema: RecordSchema
+  /** Undefined: the stream's key, or that of the source record. */
   readonly key: ((record: never) => string) | undefined
   readonly "~accepts"?: ((record: A) => void) | undefined
 }
@@ -18,6 +19,7 @@ export interface ClickHouseSink {
   readonly table: string
 }
 
+/** How records are keyed in the topic, and by what the sink is found. */
 export interface KafkaOptions<A> {
   /**
    * The Kafka key, written as UTF-8. Called once for each record. Default: the stream's key if it is keyed, else

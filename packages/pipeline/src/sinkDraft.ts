@@ -1,6 +1,6 @@
 import type { Draft } from "./draft.ts"
 import { check, PipelineError } from "./error.ts"
-import type { ClickHouseSinkNode, Node } from "./plan.ts"
+import type { ClickHouseSinkNode, Node } from "./nodes.ts"
 import type { ClickHouseSink, KafkaSink } from "./sink.ts"
 
 type Sinks = ReadonlyArray<KafkaSink<never> | ClickHouseSink>

@@ -2,7 +2,7 @@ import type { Duration } from "effect"
 import { milliseconds, plainName, topicName } from "./check.ts"
 import type { DeadLetter } from "./deadLetter.ts"
 import { check } from "./error.ts"
-import type { Alignment, SourceNode } from "./plan.ts"
+import type { Alignment, SourceNode } from "./nodes.ts"
 import type { RecordSchema } from "./schema.ts"
 
 /** A topic to read, as typed records. */
@@ -12,6 +12,7 @@ export interface Source<out A extends object> {
   readonly "~record"?: (_: never) => A
 }
 
+/** How event time, keys and what cannot be decoded are read from a topic. */
 export interface KafkaOptions<A> {
   /** Event time in ms since 1970. Called once for each record, on a view. Default: the Kafka timestamp. */
   readonly eventTime?: (record: A) => number

@@ -16,6 +16,7 @@ export interface State<out H> {
 /** The handles of states, by name. */
 export type Handles<States> = { readonly [Name in keyof States]: States[Name] extends State<infer H> ? H : never }
 
+/** How long entries live, and what becomes of those of earlier schemas. */
 export interface StateOptions<A = never> {
   /**
    * How long an entry (a value, an element of a list, a key of a map) lives behind its last write, by event time.

@@ -1,8 +1,9 @@
 import { Layer } from "effect"
 import type { Draft } from "./draft.ts"
 import { withExchanges } from "./exchange.ts"
+import type { Node } from "./nodes.ts"
 import type { Pipeline } from "./pipeline.ts"
-import type { Node, Plan } from "./plan.ts"
+import type { Plan } from "./plan.ts"
 import { checkNodes } from "./planCheck.ts"
 
 /** The plan of a pipeline. Throws PipelineError where ids or topics collide. Pure: the same module, the same plan. */

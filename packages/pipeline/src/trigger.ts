@@ -38,6 +38,7 @@ export const every = (interval: Duration.Input): Trigger =>
 /** How often: each time that so many records have come, or that event time has gone on by so much. */
 export type Pace = { readonly records: number } | { readonly every: Duration.Input }
 
+/** When a window gives out what it holds, beside its end. */
 export interface Paces {
   /** Before the window's end: what there is so far, if something is new. Default: nothing. */
   readonly early?: Pace

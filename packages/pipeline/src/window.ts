@@ -11,11 +11,13 @@ export interface Windowing<in A> {
   /** Undefined: when the watermark passes a window's end, and then for each late event that still counts. */
   readonly trigger: Trigger<A> | undefined
   readonly evictor: Evictor<A> | undefined
+  /** How long a window that is over takes further records, in ms of event time. */
   readonly allowedLatenessMs: number
   readonly id: string | undefined
   readonly "~events"?: ((record: A) => void) | undefined
 }
 
+/** When a window gives out its contents, what of them, and by what its state is found. */
 export interface WindowOptions<in A = unknown> {
   /** How long a window that is over takes further records. Default: 0. */
   readonly allowedLateness?: Duration.Input
@@ -27,6 +29,7 @@ export interface WindowOptions<in A = unknown> {
   readonly id?: string
 }
 
+/** The same, and where the grid of windows begins. */
 export interface GridOptions<in A = unknown> extends WindowOptions<A> {
   /** Shifts every window's start, for days that begin elsewhere than in UTC. Less than the grid. Default: 0. */
   readonly offset?: Duration.Input
@@ -88,6 +91,7 @@ export const cumulative = <A = unknown>(
   return windowing({ kind: "cumulative", sizeMs, stepMs, offsetMs: offsetOf(options, sizeMs, "window") }, options)
 }
 
+/** The same, and whose clocks and calendars count. */
 export interface CalendarOptions<in A = unknown> extends WindowOptions<A> {
   /** An IANA time zone, such as `Europe/Berlin`. Default: `UTC`. */
   readonly timeZone?: string

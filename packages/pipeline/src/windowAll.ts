@@ -1,7 +1,7 @@
 import type { GridAssigner } from "@headrace/core"
 import { Schema } from "effect"
 import { type Draft, nearest, step } from "./draft.ts"
-import type { WindowNode } from "./plan.ts"
+import type { WindowNode } from "./nodes.ts"
 import type { Windowing } from "./window.ts"
 import { extent, type WindowDraftOptions, windowDraft } from "./windowDraft.ts"
 

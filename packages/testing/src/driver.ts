@@ -8,6 +8,7 @@ import { ExchangePartition, SourcePartition } from "./stage.ts"
 
 export type { Output } from "./capture.ts"
 
+/** How many partitions a test has, what moves event time, and what the clock shows. */
 export interface DriverOptions {
   /** Of every source topic, and of every exchange between stages. Default: 1. */
   readonly partitions?: number
@@ -23,6 +24,7 @@ export interface DriverOptions {
 /** A topic by its name, or the source that reads it. */
 type AnySource = string | { readonly spec: { readonly topic: string } }
 
+/** Which partition records are pushed to. */
 export interface Place {
   /** Default: that of the record's key where the source says which field that is, else 0. */
   readonly partition?: number
@@ -54,6 +56,7 @@ export interface Place {
  * ```
  */
 export class TestDriver {
+  /** What runs, and what ids its steps have. */
   readonly plan: Plan
   private readonly written: Output[] = []
   private readonly sources = new Map<string, readonly SourcePartition[]>()

@@ -15,6 +15,7 @@ export interface Change {
   readonly record: object
 }
 
+/** What a `Deduplicate` is made of, by the plan. */
 export interface DeduplicateOptions extends EventTimeOptions {
   /** Which record of a key counts, by event time. */
   readonly keep: "first" | "last"

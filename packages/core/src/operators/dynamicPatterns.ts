@@ -4,6 +4,7 @@ import type { PatternOf } from "../pattern/set.ts"
 import { PatternMatch, type PatternMatchOptions } from "./patternMatch.ts"
 import { FIRST_STATE } from "./processLayout.ts"
 
+/** What a `DynamicPatterns` is made of: its patterns come as data. */
 export interface DynamicPatternsOptions extends Omit<PatternMatchOptions, "patterns" | "beside"> {
   /** Makes a pattern of what was said about it; undefined where it cannot be: then it is not looked for. */
   readonly read: (change: PatternChange) => PatternOf | undefined

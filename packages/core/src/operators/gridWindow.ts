@@ -22,6 +22,7 @@ import { type Grid, type GridAssigner, gridOf } from "./window/grid.ts"
 import { Merging, type Run } from "./window/merging.ts"
 import { type Pane, Panes } from "./window/panes.ts"
 
+/** What a `GridWindow` is made of, by the plan and by its place in the chain. */
 export interface GridWindowOptions {
   readonly id: string
   readonly assigner: GridAssigner

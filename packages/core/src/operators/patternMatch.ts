@@ -20,6 +20,7 @@ import { FIRST_STATE } from "./processLayout.ts"
 /** How many partial matches a pattern may have in a key, if nothing else is said. */
 const MAX_PARTIALS = 1_000
 
+/** What a `PatternMatch` is made of, by the plan and by its place in the chain. */
 export interface PatternMatchOptions extends EventTimeOptions {
   readonly key: Keyed
   readonly patterns: readonly PatternOf[]

@@ -14,6 +14,7 @@ import { timeCodec } from "../time/sourceClock.ts"
 import { Call, type Context } from "./processContext.ts"
 import { FIRST_STATE, PROCESSING_TIMERS, TIMERS, WATERMARK } from "./processLayout.ts"
 
+/** What a `Process` is made of, by the plan and by its place in the chain. */
 export interface ProcessOptions {
   readonly id: string
   /** By name; state is found again by it. */
@@ -34,6 +35,7 @@ export interface ProcessOptions {
   readonly atOnce?: number
 }
 
+/** A map that all keys of a partition see, and who writes it. */
 export interface Broadcast {
   readonly codec: StoredCodec
   /** Called once for each record of the broadcast stream, in each partition. */

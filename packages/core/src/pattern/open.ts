@@ -13,6 +13,7 @@ export interface OpenMatch {
   readonly ignored: number | undefined
 }
 
+/** An event that a partial match has taken. `at`: its event time in ms. */
 export interface OpenEvent {
   readonly step: string
   readonly at: number

@@ -69,6 +69,7 @@ export type Skip =
   /** Those that began before the first, or the last, event of one of its steps. */
   | { readonly kind: "toFirst" | "toLast"; readonly step: string }
 
+/** What to look for in the events of a key, step by step: checked by `checkPattern` before it is compiled. */
 export interface Pattern {
   readonly steps: readonly Step[]
   /** The last event comes less than so much after the first, in ms. Undefined: at any time. */
@@ -76,8 +77,11 @@ export interface Pattern {
   readonly skip: Skip
 }
 
+/** No event may fit it. */
 export const isNot = ({ contiguity }: Step): boolean => contiguity === "notNext" || contiguity === "notFollowedBy"
+/** Any number of events may fit it. */
 export const isLoop = ({ times }: Step): boolean => times !== undefined && times.to === Number.POSITIVE_INFINITY
+/** A match may pass it over, as its maker said. */
 export const isOptional = (step: Step): boolean => step.optional === true || step.times?.from === 0
 /** Whether a match may have no event of it. */
 export const canBePassed = (step: Step): boolean =>

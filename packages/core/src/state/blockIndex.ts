@@ -10,6 +10,7 @@ import { StateError } from "./error.ts"
 const NUMBER_BYTES = 4
 const COUNTS_BYTES = 2 * NUMBER_BYTES
 
+/** What stands behind the entries of a stored block, so that it need not be walked over. */
 export interface BlockIndex {
   /** Where each entry starts, one at least. */
   readonly starts: Int32Array<ArrayBuffer>

@@ -9,7 +9,9 @@ import { StateError } from "./error.ts"
  * Changes stand back to back and count in that order. Nothing frames them: the record or block that holds them does.
  */
 export const PUT = 1
+/** The entry of this key is gone. */
 export const TOMBSTONE = 2
+/** All entries whose keys begin so are gone. */
 export const PREFIX_TOMBSTONE = 3
 
 /** Appends a put of what the two writers hold. */
@@ -38,6 +40,7 @@ const put = (out: ByteWriter, key: Uint8Array, keyLength: number, value: Uint8Ar
   out.copy(value, 0, valueLength)
 }
 
+/** Appends the removal of one key. */
 export const writeTombstone = (out: ByteWriter, key: ByteWriter): void =>
   writeKey(out, TOMBSTONE, key.bytes, key.length)
 

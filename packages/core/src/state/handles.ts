@@ -65,6 +65,7 @@ export interface Handle {
   readonly handle: unknown
 }
 
+/** One state of a `process` step: the cells by its number among the step's states, and what user functions get of them. */
 export const makeHandle = (id: string, number: number, spec: StateSpec, current: Current): Handle => {
   const timed = spec.ttlMs !== undefined
   const cells = new Cells<unknown>({ id, handle: number, codec: spec.codec, timed })

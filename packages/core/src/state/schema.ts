@@ -97,6 +97,7 @@ export const stageDefinition = (id: string): StateDefinition => ({
   codecs: new Map()
 })
 
+/** The state of a window on a grid: typed columns, one for each aggregate. */
 export const windowDefinition = (options: {
   readonly id: string
   readonly assigner: GridAssigner
@@ -162,14 +163,17 @@ const UNTOUCHED: StoredCodec = {
 export const isTime = (schema: StateSchema): schema is Extract<StateSchema, { readonly kind: "clock" | "stage" }> =>
   schema.kind === "clock" || schema.kind === "stage"
 
+/** What state is, as a person reads it. */
 export const showSchema = (schema: StateSchema): string => {
   if (isTime(schema)) return "event time"
   if (schema.kind === "process") return schema.what ?? `process ${schema.states.map(showState).join(", ")}`
   return `${showAssigner(assignerOf(schema))} ${schema.aggregates.map(showAggregate).join(", ")}`
 }
 
+/** The same of one state of a `process` step. */
 export const showState = ({ name, kind, ttl, shape }: NamedStateSchema): string =>
   `${name}: ${kind} of ${showShape(shape)}${ttl ? " with a ttl" : ""}`
 
+/** The same of one aggregate of a window. */
 export const showAggregate = ({ name, kind, shape }: AggregateSchema): string =>
   `${name}: ${kind}${shape === undefined ? "" : ` of ${showShape(shape)}`}`

@@ -35,6 +35,7 @@ export interface Misfit {
   readonly is: Shape
 }
 
+/** Whether values of one are values of the other, to the letter. */
 export const sameShape = (a: Shape, b: Shape): boolean => JSON.stringify(a) === JSON.stringify(b)
 
 /**

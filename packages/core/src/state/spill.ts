@@ -35,8 +35,10 @@ export interface StateSize {
   spilledBytes: number
 }
 
+/** Of a state with nothing in it. */
 export const noState = (): StateSize => ({ keys: 0, bytes: 0, spilledKeys: 0, spilledBytes: 0 })
 
+/** Adds to the first one, and answers with it. */
 export const addSize = (sum: StateSize, one: StateSize): StateSize => {
   sum.keys += one.keys
   sum.bytes += one.bytes

@@ -5,6 +5,7 @@ import { OperatorState } from "../state/operator.ts"
 import { clockDefinition } from "../state/schema.ts"
 import { ValueState } from "../state/value.ts"
 
+/** What a stored time takes. */
 export const TIME_BYTES = 8
 
 /** A time in ms, infinities included. */

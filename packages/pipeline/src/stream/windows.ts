@@ -12,7 +12,9 @@ export interface NotKeyed {
   readonly "a window needs a keyed stream: call keyBy before window": never
 }
 
+/** What a window over all keys emits: its bounds in event time ms, the end exclusive, and the aggregates. */
 export type WindowedAll<Aggs> = { readonly windowStart: number; readonly windowEnd: number } & Results<Aggs>
+/** What a window of each key emits. */
 export type Windowed<K, Aggs> = { readonly key: K } & WindowedAll<Aggs>
 /**
  * How a window says that a result takes the place of an earlier one, after late records or an early firing: `upsert`, by the
@@ -20,7 +22,9 @@ export type Windowed<K, Aggs> = { readonly key: K } & WindowedAll<Aggs>
  */
 export type Updates = "upsert" | "retract"
 type Updated<U extends Updates, A extends object> = U extends "retract" ? Change<A> : A
+/** What becomes of late records of a window, and how a result says that it replaces an earlier one. */
 export interface WindowResults<in A, U extends Updates> {
+  /** Where records go that come when their windows are over for good. Without it they are counted and dropped. */
   readonly late?: KafkaSink<A>
   /** Default: `upsert`. */
   readonly updates?: U

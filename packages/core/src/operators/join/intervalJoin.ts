@@ -9,6 +9,7 @@ import { type JoinSide, type Side, type TwoInputs, twoInputs } from "./sides.ts"
 /** Which events without a partner are given out, beside nothing in place of the partner. */
 export type JoinType = "inner" | "left" | "right" | "full"
 
+/** What an `IntervalJoin` is made of, by the plan. */
 export interface IntervalJoinOptions extends EventTimeOptions {
   readonly left: JoinSide
   readonly right: JoinSide

@@ -2,6 +2,7 @@ import type { StoredCodec } from "../../codec.ts"
 import { type Key, type Keyed, readKey } from "../../key.ts"
 import { type Input, NO_WATERMARK } from "../../operator.ts"
 
+/** One of two inputs. */
 export type Side = "left" | "right"
 
 /** One of the two streams that come together, keyed by the same. */
@@ -19,6 +20,7 @@ export interface TwoInputs {
   readonly right: Input
 }
 
+/** What an operator of two inputs does with what comes: called for each record, and for each watermark of both. */
 export interface Arrivals {
   readonly take: (side: Side, key: Key, record: object, timestamp: number) => void
   /** Of both: the least. Monotonous. */

@@ -9,6 +9,7 @@ import { FIRST_STATE } from "../processLayout.ts"
 import type { JoinType } from "./intervalJoin.ts"
 import { type JoinSide, type Side, type TwoInputs, twoInputs } from "./sides.ts"
 
+/** What a `TableJoin` is made of, by the plan. */
 export interface TableJoinOptions extends EventTimeOptions {
   readonly left: JoinSide
   readonly right: JoinSide

@@ -7,6 +7,7 @@ import { EventTimeOperator, type EventTimeOptions, keyedPart } from "../eventTim
 import { FIRST_STATE } from "../processLayout.ts"
 import { type JoinSide, type Side, type TwoInputs, twoInputs } from "./sides.ts"
 
+/** What a `TemporalJoin` is made of, by the plan. */
 export interface TemporalJoinOptions extends EventTimeOptions {
   /** The events. */
   readonly left: JoinSide

@@ -11,6 +11,7 @@ import { Revision, revisedGroup, revisedPairs } from "./revision.ts"
 import { type Sided, sidedCodec, sideOf } from "./sided.ts"
 import { type JoinSide, type Side, type TwoInputs, twoInputs } from "./sides.ts"
 
+/** What a `WindowJoin` is made of, by the plan. */
 export interface WindowJoinOptions extends EventTimeOptions {
   readonly left: JoinSide
   readonly right: JoinSide

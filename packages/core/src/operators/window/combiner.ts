@@ -6,6 +6,7 @@ import { Accumulator } from "./accumulator.ts"
 import { NO_SETS, withoutSets } from "./folded.ts"
 import { type Grid, type GridAssigner, gridOf } from "./grid.ts"
 
+/** What a `Combiner` is made of: the assigner and aggregates of the window that takes its parts. */
 export interface CombinerOptions {
   readonly assigner: GridAssigner
   /** Custom ones need a `merge`. */

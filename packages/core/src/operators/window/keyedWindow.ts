@@ -8,6 +8,7 @@ import type { Contents } from "./contents.ts"
 import type { Trigger } from "./trigger.ts"
 import { type KeyWindow, maxTimestampOf, openWindow, TriggerView } from "./window.ts"
 
+/** What a `KeyedWindow` is made of, by the plan and by its place in the chain. */
 export interface KeyedWindowOptions extends EventTimeOptions {
   readonly assigner: WindowAssigner
   readonly trigger: Trigger
