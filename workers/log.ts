@@ -7,7 +7,7 @@ const LABELS: Readonly<Record<string, string>> = { Warn: "WARN ", Error: "ERROR"
  * One line an event: `12:00:01.250 WARN  lane 1: restarting in 500 ms  attempt=2`. Goes to stderr, so that stdout
  * belongs to results.
  */
-export const lineLogger = Logger.make<unknown, void>(({ date, fiber, logLevel, message }) => {
+const lineLogger = Logger.make<unknown, void>(({ date, fiber, logLevel, message }) => {
   const { unit, ...annotations } = fiber.getRef(References.CurrentLogAnnotations)
   const time = date.toISOString().slice(11, 23)
   const subject = unit === undefined ? "" : `${String(unit)}: `

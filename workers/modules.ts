@@ -7,7 +7,7 @@ import * as headrace from "headrace"
  * need no node_modules and share the engine's instances. Every thread runs it before it imports a pipeline. Only Bun
  * (the compiled binary) needs it; Node and Deno resolve the packages from the workspace.
  */
-export const serveModules = (): void => {
+const serveModules = (): void => {
   if (served || globalThis.Bun === undefined) return
   served = true
   Bun.plugin({

@@ -39,7 +39,7 @@ export const API = {
 
 export const apiOf = (request: Buffer): number => request.readInt16BE(4)
 /** The same number stands in the response. */
-export const correlationOf = (request: Buffer): number => request.readInt32BE(8)
+const correlationOf = (request: Buffer): number => request.readInt32BE(8)
 export const answers = (response: Buffer, request: Buffer): boolean =>
   response.readInt32BE(4) === correlationOf(request)
 export const clientOf = (request: Buffer): string => {

@@ -8,7 +8,7 @@ const RUN_DIGITS = 4
 /** The most accounts that fit the ten characters of a name. */
 export const MAX_ACCOUNTS = 10 ** DIGITS
 
-export const accountName = (index: number): string => PREFIX + String(index).padStart(DIGITS, "0")
+const accountName = (index: number): string => PREFIX + String(index).padStart(DIGITS, "0")
 
 /** An account of which only one run knows: its index is beyond those of all others. */
 export const plantedName = (run: number, number: number): { readonly name: string; readonly index: number } => ({

@@ -69,7 +69,7 @@ const measure = (round: () => unknown): number => {
 }
 
 /** The cost of each way to read and write a payment of ten fields, in ns per record, on the runtime at hand. */
-export const benchAvro = (): Record<string, number> => {
+const benchAvro = (): Record<string, number> => {
   const payments = Array.from({ length: RECORDS }, (_, i) => paymentOf(i))
   const { arena, offsets } = arenaOf(payments)
   const bodies = payments.map((_, i) => Buffer.from(arena.buffer, offsets[i]! + 5, offsets[i + 1]! - offsets[i]! - 5))

@@ -5,8 +5,7 @@ import { type AvroJson, parse, type RecordType } from "./schema.ts"
 type AvscSchema = Parameters<typeof avsc.Type.forSchema>[0]
 
 /** avsc's own idea of a schema: it knows every rule for names, symbols and defaults. */
-export const avscType = (json: AvroJson): avsc.Type =>
-  avsc.Type.forSchema(json as AvscSchema, { noAnonymousTypes: false })
+const avscType = (json: AvroJson): avsc.Type => avsc.Type.forSchema(json as AvscSchema, { noAnonymousTypes: false })
 
 /** Parses the schema of a topic's records. Throws DecodeError Incompatible where it is none. */
 export const typeOf = (json: AvroJson): RecordType => {

@@ -1,15 +1,13 @@
 export * as Avro from "./annotations.ts"
 export { Codecs, type TopicDecoder } from "./codecs.ts"
-export { type Decoder, makeDecoder } from "./decoder.ts"
+export { makeDecoder } from "./decoder.ts"
 export { DeriveError, derive } from "./derive.ts"
 export { makeEncoder } from "./encoder.ts"
 export { avroCodecs, avroCodecsOver } from "./port.ts"
 export {
-  type Registered,
   Registry,
   RegistryError,
   type RegistryOptions,
-  type RegistryReason,
   valueSubject,
   whileDown
 } from "./registry.ts"

@@ -6,12 +6,12 @@ import { type AvroType, defaultValue, type Field, type FixedType, type RecordTyp
  * Writing Avro's atoms. Each writer makes its own room, checks its value's type and throws a Misfit where it does
  * not fit.
  */
-export const writeLong = (value: unknown, out: ByteWriter): void => {
+const writeLong = (value: unknown, out: ByteWriter): void => {
   if (!Number.isSafeInteger(value)) misfit("an integer within ±2^53 (long)", value)
   writeInteger(value as number, out)
 }
 
-export const writeInt = (value: unknown, out: ByteWriter): void => {
+const writeInt = (value: unknown, out: ByteWriter): void => {
   if (typeof value !== "number" || value !== (value | 0)) misfit("an integer of 32 bits (int)", value)
   writeInteger(value as number, out)
 }
@@ -30,7 +30,7 @@ const writeInteger = (value: number, out: ByteWriter): void => {
   out.varint(rest)
 }
 
-export const writeBigInt = (value: unknown, out: ByteWriter): void => {
+const writeBigInt = (value: unknown, out: ByteWriter): void => {
   if (typeof value !== "bigint" || BigInt.asIntN(64, value) !== value) misfit("a bigint of 64 bits (long)", value)
   let rest = BigInt.asUintN(64, (value << 1n) ^ (value >> 63n))
   out.reserve(10)
@@ -41,21 +41,21 @@ export const writeBigInt = (value: unknown, out: ByteWriter): void => {
   out.bytes[out.length++] = Number(rest)
 }
 
-export const writeFloat = (value: unknown, out: ByteWriter): void => {
+const writeFloat = (value: unknown, out: ByteWriter): void => {
   if (typeof value !== "number") misfit("a number (float)", value)
   out.reserve(4)
   out.view.setFloat32(out.length, value as number, true)
   out.length += 4
 }
 
-export const writeDouble = (value: unknown, out: ByteWriter): void => {
+const writeDouble = (value: unknown, out: ByteWriter): void => {
   if (typeof value !== "number") misfit("a number (double)", value)
   out.reserve(8)
   out.view.setFloat64(out.length, value as number, true)
   out.length += 8
 }
 
-export const writeBoolean = (value: unknown, out: ByteWriter): void => {
+const writeBoolean = (value: unknown, out: ByteWriter): void => {
   if (typeof value !== "boolean") misfit("a boolean", value)
   out.u8(value === true ? 1 : 0)
 }
@@ -110,7 +110,7 @@ const byteLength = (value: string): number => {
 const isPair = (value: string, code: number, i: number): boolean =>
   code >= 0xd800 && code < 0xdc00 && (value.charCodeAt(i + 1) & 0xfc00) === 0xdc00
 
-export const writeBytes = (value: unknown, out: ByteWriter): void => {
+const writeBytes = (value: unknown, out: ByteWriter): void => {
   if (!(value instanceof Uint8Array)) misfit("a Uint8Array (bytes)", value)
   writeInteger(value.length, out)
   out.copy(value, 0, value.length)
@@ -122,7 +122,7 @@ const writeFixed = ({ size }: FixedType, value: unknown, out: ByteWriter): void 
   out.copy(value, 0, size)
 }
 
-export const writeSymbol = (symbols: readonly string[], value: unknown, out: ByteWriter): void => {
+const writeSymbol = (symbols: readonly string[], value: unknown, out: ByteWriter): void => {
   const index = symbols.indexOf(value as string)
   if (index === -1) misfit(`one of ${symbols.join(", ")}`, value)
   writeInteger(index, out)
@@ -225,7 +225,7 @@ const writeDefault = ({ type, default: json }: Field, out: ByteWriter): void => 
   write(first, defaultValue(first, json), out)
 }
 
-export const writeUnion = (branches: readonly AvroType[], value: unknown, out: ByteWriter): void => {
+const writeUnion = (branches: readonly AvroType[], value: unknown, out: ByteWriter): void => {
   const index = branches.findIndex(branch => fits(branch, value))
   if (index === -1) misfit(`one of ${branches.map(branch => branch.kind).join(", ")}`, value)
   writeInteger(index, out)

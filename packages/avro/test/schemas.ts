@@ -104,7 +104,7 @@ const { spec } = fc.letrec<{ spec: Spec; record: RecordSpec }>(tie => ({
 export const anySpec: fc.Arbitrary<Spec> = spec.map(type => rename(type, { n: 0 }))
 
 /** A topic's record. */
-export const recordSpec: fc.Arbitrary<RecordSpec> = fc
+const recordSpec: fc.Arbitrary<RecordSpec> = fc
   .uniqueArray(fc.constantFrom(...FIELD_NAMES), { maxLength: 9 })
   .chain(names => fc.tuple(...names.map(name => fc.record({ name: fc.constant(name), type: spec }))))
   .map(fields => rename({ kind: "record", name: "Top", fields }, { n: 0 }) as RecordSpec)
@@ -173,7 +173,7 @@ const text = fc.oneof(
   fc.string({ unit: "grapheme", minLength: 20, maxLength: 90 })
 )
 
-export const anyValue = (type: Spec): fc.Arbitrary<unknown> => {
+const anyValue = (type: Spec): fc.Arbitrary<unknown> => {
   switch (type.kind) {
     case "null":
       return fc.constant(null)

@@ -155,7 +155,7 @@ const NAMES = {
 } as const
 
 /** The type as SQL: `LowCardinality(Nullable(String))`, `Array(Int64)`. */
-export const sqlType = ({ type, nullable }: Value): string => {
+const sqlType = ({ type, nullable }: Value): string => {
   const orNull = (name: string) => (nullable ? `Nullable(${name})` : name)
   if (type.kind === "enum") return `LowCardinality(${orNull("String")})`
   if (type.kind === "array") return `Array(${sqlType(type.items)})`

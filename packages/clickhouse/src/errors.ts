@@ -55,7 +55,6 @@ const Reason = Schema.Union([
   LogStopped,
   LogGone
 ])
-export type ClickHouseReason = typeof Reason.Type
 
 /** What a caller sees of the sink and of the tables. `Unavailable` never leaves the sink: it waits and goes on. */
 export class ClickHouseError extends Schema.TaggedError<ClickHouseError>()("ClickHouseError", {

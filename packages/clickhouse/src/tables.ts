@@ -17,7 +17,7 @@ export interface TableOptions {
  * go into it. It must outlast a request on its way (a call's time-out, 30 s, and the server's own): at two blocks a
  * second and sink 10,000 are 80 minutes. What comes later still, the ledger stops.
  */
-export const DEDUPLICATION_WINDOW = 10_000
+const DEDUPLICATION_WINDOW = 10_000
 
 /** Of finished blocks: the next offset of each partition of each topic, by table. A few rows, merged by the server. */
 export const LEDGER = "_headrace_blocks"
@@ -49,7 +49,7 @@ export const prepareTable = Effect.fnUntraced(function* (
   return { name, sql, identity: yield* identityOf(server, name, sql) }
 })
 
-export const createTable = (sql: string, columns: readonly Column[], options: TableOptions): string => {
+const createTable = (sql: string, columns: readonly Column[], options: TableOptions): string => {
   const definitions = allColumns(columns).map(([name, type]) => `${quoteName(name)} ${type}`)
   const order = options.orderBy ?? "_topic, _partition, _offset"
   const window = options.deduplicationWindow ?? DEDUPLICATION_WINDOW

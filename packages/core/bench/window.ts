@@ -120,7 +120,7 @@ const feed = (name: string, arena: Uint8Array, ids: Int32Array, deltas: boolean)
 }
 
 /** The window operator, fed with key bytes and four aggregates: updates by number of keys, and the cost of deltas. */
-export const benchCore = (): readonly CoreBench[] => {
+const benchCore = (): readonly CoreBench[] => {
   const sizes = [1, 1000, 100_000, 1_000_000]
   const updates = sizes.map(keys => feed(`window, ${keys} keys`, arenaOf(keys), uniform(keys, 2_000_000), false))
   const arena = arenaOf(100_000)

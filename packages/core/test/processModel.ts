@@ -44,7 +44,7 @@ export interface Seen {
 }
 
 /** What a timer does depends on its time. Not for ever: each one that it registers is later, up to an end. */
-export const timerOps = (time: number): readonly Op[] => {
+const timerOps = (time: number): readonly Op[] => {
   const later: readonly Op[] = time < 300 ? [{ do: "register", time: time + 7 }] : []
   const kinds: readonly (readonly Op[])[] = [
     [{ do: "append", n: time }],
@@ -62,7 +62,7 @@ export const timerOps = (time: number): readonly Op[] => {
 }
 
 /** The same in processing time. */
-export const processingOps = (time: number): readonly Op[] => {
+const processingOps = (time: number): readonly Op[] => {
   const later: readonly Op[] = time < 300 ? [{ do: "registerProcessing", time: time + 7 }] : []
   const kinds: readonly (readonly Op[])[] = [
     [

@@ -19,13 +19,12 @@ export { checkpointAll, type RoundOptions } from "./recovery/checkpointing.ts"
 export { directoryBlobs } from "./recovery/directory.ts"
 export { checkTopics } from "./recovery/topic-settings.ts"
 export { prepareTopics } from "./recovery/topics.ts"
-export { createSavepoint, type NewSavepoint, type Rests } from "./savepoint/create.ts"
-export { type Manifest, type OperatorContents, partitionsOf } from "./savepoint/manifest.ts"
+export { createSavepoint, type Rests } from "./savepoint/create.ts"
+export { type Manifest, partitionsOf } from "./savepoint/manifest.ts"
 export { type KeptState, leftBehind, type Match, stateOf } from "./savepoint/match.ts"
 export { refuseHalfRestored, restoredFrom } from "./savepoint/progress.ts"
 export { type RestoreReport, type RestoreSavepoint, restoreSavepoint } from "./savepoint/restore.ts"
 export {
-  claimId,
   deleteSavepoint,
   isSavepointId,
   type Listed,
@@ -34,13 +33,12 @@ export {
   SavepointBlobs,
   SavepointError
 } from "./savepoint/store.ts"
-export { handedOverBy, type TableRestore } from "./savepoint/tables.ts"
+export { handedOverBy } from "./savepoint/tables.ts"
 export { MANY, type StateRow } from "./state-sizes.ts"
-export { buildChain, type Chain, type ChainParts, type Head } from "./task/chain.ts"
+export { buildChain, type Chain, type ChainParts } from "./task/chain.ts"
 export type { Crossing } from "./task/crossing.ts"
 export { IdleWatch } from "./task/idle-watch.ts"
-export type { Leaving } from "./task/outlets.ts"
 export { OUTPUT_STRIDE, Outputs } from "./task/outputs.ts"
-export { type TimedSide, tellSides } from "./task/sides.ts"
+export { tellSides } from "./task/sides.ts"
 export type { TaskMatch } from "./task/task.ts"
 export * from "./worker.ts"

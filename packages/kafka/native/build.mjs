@@ -111,7 +111,7 @@ function upToDate(hash) {
  * Makes sure that `packages/kafka/native/headrace_kafka.node` is there and belongs to the crate as it is now.
  * Cheap when it does; else takes it from the cache or builds it. Resolves to the add-on's path.
  */
-export async function ensureNative({ log = () => {} } = {}) {
+async function ensureNative({ log = () => {} } = {}) {
   const hash = contentHash()
   if (upToDate(hash)) return target
   const cache = cacheDirectory()

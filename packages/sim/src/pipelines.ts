@@ -4,7 +4,7 @@ import type { Event } from "./codec.ts"
 
 export const SOURCE = "events"
 /** Of the shape that joins two. */
-export const OTHERS = "others"
+const OTHERS = "others"
 export const OUT_OF_ORDERNESS_MS = 1_000
 export const WINDOW_MS = 2_000
 export const LATENESS_MS = 500

@@ -30,7 +30,7 @@ export interface Result {
 }
 
 /** All files of a directory with cases, and of those in it; `quirks` are to be looked at, and not run. */
-export const caseFiles = (directory: string): readonly string[] =>
+const caseFiles = (directory: string): readonly string[] =>
   readdirSync(directory, { withFileTypes: true })
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
     .flatMap(entry => {
@@ -54,7 +54,7 @@ const runKind = (kind: string, cases: readonly Case[]): Result => {
 }
 
 /** What is wrong with a case, in the first variant that is not right. One that nobody runs is wrong. */
-export const runCase = (one: Case): string | undefined => {
+const runCase = (one: Case): string | undefined => {
   const run = RUNNERS[one.kind]
   if (run === undefined) return `there is nothing that runs cases of the kind "${one.kind}"`
   for (const variant of VARIANTS) {

@@ -19,7 +19,7 @@ const defaultStateMemory = (): string => {
 const LEAST_STATE_MB = 16
 
 /** The host's name: the same after a restart, other than its neighbours'. */
-export const defaultInstance = (): string =>
+const defaultInstance = (): string =>
   hostname()
     .replace(/[^A-Za-z0-9._-]/g, "-")
     .slice(0, 100) || "host"

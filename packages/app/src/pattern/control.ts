@@ -17,7 +17,7 @@ export interface ControlPlace {
 }
 
 /** The last word on each pattern, by id. */
-export const lastWords = Effect.fnUntraced(function* ({ topic }: ControlPlace) {
+const lastWords = Effect.fnUntraced(function* ({ topic }: ControlPlace) {
   const all = yield* readTopic(topic, Patterns.Control)
   return new Map(all.map(({ value }) => [value.id, value]))
 })

@@ -16,7 +16,7 @@ export interface AlignedPartition extends TopicPartition {
 }
 
 /** The alignment groups of a pipeline: their numbers are places in it. */
-export const alignmentGroups = (plan: Plan): readonly string[] => [
+const alignmentGroups = (plan: Plan): readonly string[] => [
   ...new Set(of(plan, "source").flatMap(({ alignment }) => (alignment === undefined ? [] : [alignment.group])))
 ]
 

@@ -4,7 +4,7 @@ import type { Outputs } from "../task/outputs.ts"
 import type { Task } from "../task/task.ts"
 
 /** Change entries for one record; below Kafka's default limit of 1 MB with room for the rest of the record. */
-export const MAX_CHANGES_BYTES = 900_000
+const MAX_CHANGES_BYTES = 900_000
 const VERSION = 1
 const utf8 = new TextEncoder()
 const text = new TextDecoder()

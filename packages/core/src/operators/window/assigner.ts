@@ -22,7 +22,7 @@ export const GLOBAL: Span = { start: Number.NEGATIVE_INFINITY, end: Number.POSIT
 export type Assign = (timestamp: number, record: object) => readonly Span[]
 
 /** Where the cell of a grid that holds `timestamp` begins: for negative times too. */
-export const gridStart = (timestamp: number, sizeMs: number, offsetMs: number): number =>
+const gridStart = (timestamp: number, sizeMs: number, offsetMs: number): number =>
   Math.floor((timestamp - offsetMs) / sizeMs) * sizeMs + offsetMs
 
 export const assigning = (assigner: WindowAssigner): Assign => {
