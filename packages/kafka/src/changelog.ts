@@ -31,69 +31,15 @@ type Visit = Parameters<ChangelogReader["read"]>[2]
 /** Reads changelog partitions, some at a time, through consumers without a group. */
 export const openChangelog = (config: typeof KafkaConfig.Type): Effect.Effect<ChangelogReader, LogError, Scope.Scope> =>
   Effect.gen(function* () {
-    const readers = yield* Pool.makeWithTTL({
-      acquire: Effect.map(openConsumer(config, "read_committed"), consumer => ({
-        consumer,
-        poll: polling(consumer, ARENA_RECORDS)
-      })),
-      min: 0,
-      max: READERS,
-      timeToLive: IDLE_READER
-    })
+    const readers = yield* openReaders(config)
     // What the broker calls the end depends on who asks.
     const uncommitted = yield* openConsumer(config, "read_uncommitted")
-    /** A reader to which the broker hands over the partition from there on, unless its start is behind that. */
-    const begin = (partition: TopicPartition, from: number) =>
-      Effect.gen(function* () {
-        const what = whatOf(partition)
-        const reader = yield* Pool.get(readers)
-        const { consumer } = reader
-        const { low: start } = yield* rangeIn(reader, partition)
-        if (start > from) return { reader, start, stable: from }
-        yield* Effect.addFinalizer(() => Effect.ignore(attempt(what, () => consumer.unassign([partition]))))
-        yield* attempt(what, () => consumer.assign([{ ...partition, offset: from }]))
-        return { reader, start, stable: from }
-      })
-    type Begun = Effect.Success<ReturnType<typeof begin>>
-    const early = new Map<string, Early<Begun>>()
-    /** What was begun for this partition, which is nobody else's any more; what was begun elsewhere in it is of no use. */
-    const takeEarly = (partition: TopicPartition, from: number) =>
-      Effect.suspend(() => {
-        const one = early.get(nameOf(partition))
-        early.delete(nameOf(partition))
-        return one === undefined || one.from === from
-          ? Effect.succeed(one)
-          : Effect.as(Scope.close(one.scope, Exit.void), undefined)
-      })
-
-    /** It is over when this is. What it has found may be old: where the log begins and what is stable is asked for again. */
-    const takenUp = ({ begun, scope }: Early<Begun>, partition: TopicPartition) =>
-      Effect.gen(function* () {
-        yield* Effect.addFinalizer(exit => Scope.close(scope, exit))
-        const { reader } = yield* Fiber.join(begun)
-        const { low: start, high: stable } = yield* rangeIn(reader, partition)
-        return { reader, start, stable }
-      })
-
-    const ahead: ChangelogReader["ahead"] = (partition, from) =>
-      Effect.gen(function* () {
-        yield* takeEarly(partition, Number.NaN)
-        const scope = yield* Scope.fork(yield* Effect.scope)
-        const begun = yield* Effect.forkIn(Scope.provide(begin(partition, from), scope), scope)
-        const one = { from, begun, scope }
-        early.set(nameOf(partition), one)
-        yield* Scope.addFinalizer(
-          scope,
-          Effect.sync(() => {
-            if (early.get(nameOf(partition)) === one) early.delete(nameOf(partition))
-          })
-        )
-      })
+    const early = new EarlyReads()
     const read: ChangelogReader["read"] = (partition, offset, record, between) =>
       Effect.gen(function* () {
         const from = offset === "beginning" ? 0 : offset
-        const one = yield* takeEarly(partition, from)
-        const anew = begin(partition, from)
+        const one = yield* early.take(partition, from)
+        const anew = begin(readers, partition, from)
         const { reader, start, stable } = yield* one === undefined
           ? anew
           : Effect.catch(takenUp(one, partition), () => Effect.andThen(Scope.close(one.scope, Exit.void), anew))
@@ -103,22 +49,113 @@ export const openChangelog = (config: typeof KafkaConfig.Type): Effect.Effect<Ch
         )
         return { start, end }
       }).pipe(Effect.scoped)
-    const written: ChangelogReader["written"] = ({ topic, partition }) =>
-      attempt(`ask for the end of the changelog ${topic}/${partition}`, () =>
-        uncommitted.watermarkOffsets(topic, partition, CALL_TIMEOUT_MS)
-      ).pipe(Effect.map(({ high }) => high))
-    return { read, ahead, written }
+    return {
+      read,
+      ahead: (partition, from) => early.begin(partition, from, begin(readers, partition, from)),
+      written: ({ topic, partition }) =>
+        attempt(`ask for the end of the changelog ${topic}/${partition}`, () =>
+          uncommitted.watermarkOffsets(topic, partition, CALL_TIMEOUT_MS)
+        ).pipe(Effect.map(({ high }) => high))
+    }
+  })
+
+interface Reader {
+  readonly consumer: Consumer
+  readonly poll: ReturnType<typeof polling>
+}
+type Readers = Pool.Pool<Reader, LogError>
+
+const openReaders = (config: typeof KafkaConfig.Type): Effect.Effect<Readers, never, Scope.Scope> =>
+  Pool.makeWithTTL({
+    acquire: Effect.map(openConsumer(config, "read_committed"), consumer => ({
+      consumer,
+      poll: polling(consumer, ARENA_RECORDS)
+    })),
+    min: 0,
+    max: READERS,
+    timeToLive: IDLE_READER
+  })
+
+/** A reader that has a partition, where the log begins, and what is stable of it at least. */
+interface Begun {
+  readonly reader: Reader
+  readonly start: number
+  readonly stable: number
+}
+
+/** A reader to which the broker hands over the partition from there on, unless its start is behind that. */
+const begin = (
+  readers: Readers,
+  partition: TopicPartition,
+  from: number
+): Effect.Effect<Begun, LogError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const what = whatOf(partition)
+    const reader = yield* Pool.get(readers)
+    const { consumer } = reader
+    const { low: start } = yield* rangeIn(reader, partition)
+    if (start > from) return { reader, start, stable: from }
+    yield* Effect.addFinalizer(() => Effect.ignore(attempt(what, () => consumer.unassign([partition]))))
+    yield* attempt(what, () => consumer.assign([{ ...partition, offset: from }]))
+    return { reader, start, stable: from }
+  })
+
+/** What was begun early is over when this is. It may be old: where the log begins and what is stable is asked for again. */
+const takenUp = ({ begun, scope }: Early, partition: TopicPartition): Effect.Effect<Begun, LogError, Scope.Scope> =>
+  Effect.gen(function* () {
+    yield* Effect.addFinalizer(exit => Scope.close(scope, exit))
+    const { reader } = yield* Fiber.join(begun)
+    const { low: start, high: stable } = yield* rangeIn(reader, partition)
+    return { reader, start, stable }
   })
 
 const rangeIn = ({ consumer }: { readonly consumer: Consumer }, partition: TopicPartition) =>
   attempt(whatOf(partition), () => consumer.watermarkOffsets(partition.topic, partition.partition, CALL_TIMEOUT_MS))
 
 /** A partition that is fetched before anybody has asked for it. */
-interface Early<Begun> {
+interface Early {
   readonly from: number
   readonly begun: Fiber.Fiber<Begun, LogError>
   /** Of its reader. */
   readonly scope: Scope.Closeable
+}
+
+/** At most one of each partition; each until it is taken, or who wanted it is gone. */
+class EarlyReads {
+  private readonly byName = new Map<string, Early>()
+
+  begin(
+    partition: TopicPartition,
+    from: number,
+    begin: Effect.Effect<Begun, LogError, Scope.Scope>
+  ): Effect.Effect<void, never, Scope.Scope> {
+    return Effect.gen({ self: this }, function* () {
+      yield* this.take(partition, Number.NaN)
+      const name = nameOf(partition)
+      const scope = yield* Scope.fork(yield* Effect.scope)
+      const begun = yield* Effect.forkIn(Scope.provide(begin, scope), scope)
+      const one = { from, begun, scope }
+      this.byName.set(name, one)
+      yield* Scope.addFinalizer(
+        scope,
+        Effect.sync(() => {
+          if (this.byName.get(name) === one) this.byName.delete(name)
+        })
+      )
+    })
+  }
+
+  /** What was begun for this partition, which is nobody else's any more; what was begun elsewhere in it is of no use. */
+  take(partition: TopicPartition, from: number): Effect.Effect<Early | undefined> {
+    return Effect.suspend(() => {
+      const name = nameOf(partition)
+      const one = this.byName.get(name)
+      this.byName.delete(name)
+      return one === undefined || one.from === from
+        ? Effect.succeed(one)
+        : Effect.as(Scope.close(one.scope, Exit.void), undefined)
+    })
+  }
 }
 
 const nameOf = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`

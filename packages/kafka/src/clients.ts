@@ -38,16 +38,7 @@ const openAdmin = (config: typeof KafkaConfig.Type) =>
       admin => letGo("close an admin client", () => admin.close())
     ),
     (admin): AdminPort => ({
-      partitions: topics =>
-        attemptWith(admin, "read metadata", async () => {
-          // Asked for no topic, the broker tells of all.
-          if (topics.length === 0) return new Map()
-          const found = await admin.metadata(topics, METADATA_TIMEOUT_MS)
-          const refused = found.topics.find(topic => topic.error?.reason === "AuthFailed")
-          if (refused?.error !== undefined) throw refused.error
-          const there = found.topics.filter(topic => topic.error === undefined && topic.partitions.length > 0)
-          return new Map(there.map(topic => [topic.topic, topic.partitions.length]))
-        }),
+      partitions: topics => attemptWith(admin, "read metadata", () => partitionsOf(admin, topics)),
       settings: topics =>
         attemptWith(admin, "read the settings of topics", () => admin.settings(topics, METADATA_TIMEOUT_MS)),
       create: topics =>
@@ -59,15 +50,7 @@ const openAdmin = (config: typeof KafkaConfig.Type) =>
           attemptWith(admin, "delete topics", async () => {
             for (const topic of topics) await deleteIfThere(admin, topic)
           }),
-          // The broker answers before they are gone, and one of that name cannot be made until then.
-          attemptWith(admin, "read metadata", () => admin.metadata(topics, METADATA_TIMEOUT_MS)).pipe(
-            Effect.flatMap(found =>
-              found.topics.some(topic => topic.error === undefined && topic.partitions.length > 0)
-                ? Effect.fail(new LogError("Retry", `${topics.join(", ")} are not deleted yet`))
-                : Effect.void
-            ),
-            Effect.retry({ ...GONE, while: error => error.failure === "Retry" })
-          )
+          untilGone(admin, topics)
         ),
       trim: (partition, offset) =>
         attemptWith(admin, `trim ${partition.topic}/${partition.partition}`, () =>
@@ -78,6 +61,28 @@ const openAdmin = (config: typeof KafkaConfig.Type) =>
           attemptWith(admin, `read the members of ${group}`, () => admin.members(group, METADATA_TIMEOUT_MS))
         )
     })
+  )
+
+/** How many each topic has, of those that are there. */
+const partitionsOf = async (admin: Admin, topics: readonly string[]): Promise<ReadonlyMap<string, number>> => {
+  // Asked for no topic, the broker tells of all.
+  if (topics.length === 0) return new Map()
+  const found = await admin.metadata(topics, METADATA_TIMEOUT_MS)
+  const refused = found.topics.find(topic => topic.error?.reason === "AuthFailed")
+  if (refused?.error !== undefined) throw refused.error
+  const there = found.topics.filter(topic => topic.error === undefined && topic.partitions.length > 0)
+  return new Map(there.map(topic => [topic.topic, topic.partitions.length]))
+}
+
+/** The broker answers before they are gone, and one of that name cannot be made until then. */
+const untilGone = (admin: Admin, topics: readonly string[]): Effect.Effect<void, LogError> =>
+  attemptWith(admin, "read metadata", () => admin.metadata(topics, METADATA_TIMEOUT_MS)).pipe(
+    Effect.flatMap(found =>
+      found.topics.some(topic => topic.error === undefined && topic.partitions.length > 0)
+        ? Effect.fail(new LogError("Retry", `${topics.join(", ")} are not deleted yet`))
+        : Effect.void
+    ),
+    Effect.retry({ ...GONE, while: error => error.failure === "Retry" })
   )
 
 /** Another lane may have been quicker. */

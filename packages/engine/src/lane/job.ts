@@ -21,6 +21,7 @@ import { type CodecError, Codecs, type PreparedDecoder } from "../ports/codecs.t
 import type { LogError } from "../ports/log.ts"
 import { Spill } from "../ports/spill.ts"
 import { RestoreProgress } from "../recovery/progress.ts"
+import type { RestoreOptions } from "../recovery/restore.ts"
 import { prepareTopics } from "../recovery/topics.ts"
 import { openStandby } from "../standby/standby.ts"
 import type { WallClock } from "../task/chain.ts"
@@ -30,12 +31,12 @@ import { makeTask } from "../task/make-task.ts"
 import { StateMemory } from "../task/memory.ts"
 import type { TaskParts } from "../task/partition-task.ts"
 import { structuralDecoder, structuralEncoder } from "../task/structural.ts"
-import type { Task } from "../task/task.ts"
 import { alignedPartitions } from "./aligned.ts"
 import { Alignment } from "./alignment.ts"
 import { HaltedPartitions, type SharedHalted } from "./halted-partitions.ts"
 import { type LaneHandle, type LaneParts, MAX_POLL_RECORDS, runLane } from "./interpreter.ts"
 import { Lane } from "./lane.ts"
+import type { LaneOptions } from "./options.ts"
 import { Pace } from "./pace.ts"
 
 /** Unproduced output beyond this stops polling: the broker is slower than the lane, or away. */
@@ -110,34 +111,22 @@ export const runLaneJob = (
       const changelog = yield* clients.changelog
       const source = preparing(membership, topicDecoders(parts))
       const lane = new Lane({
-        pace: new Pace({
-          intervalMs: job.commitIntervalMs,
-          fullPoll: MAX_POLL_RECORDS,
-          markersPerSecond: job.commitMarkers ?? COMMIT_MARKERS,
-          sinkPartitions: [...sinkTopics(plan), ...exchangeTopics(plan, job.app)].reduce(
-            (sum, topic) => sum + topics.get(topic)!,
-            OFFSETS_PARTITION
-          )
-        }),
-        maxBufferedBytes: MAX_BUFFERED_BYTES,
-        maxKeptBytes: MAX_KEPT_BYTES,
-        maxInFlight: maxInFlight(plan),
-        resultsAtOnce: RESULTS_AT_ONCE,
+        ...limitsOf(plan, job, topics),
+        memory,
+        clock,
+        metrics,
         transactionalIds: ids,
         topic: source.topic,
         makeTask: standby.makeTask,
-        memory,
         alignment: new Alignment(alignedPartitions(plan, topics), options.lane, options.clocks),
-        changelogTopic: topic => written.indexOf(changelogName(job.app, topic)),
-        clock,
-        metrics
+        changelogTopic: topic => written.indexOf(changelogName(job.app, topic))
       })
       yield* standby.join(() => lane.owned)
-      const restore = {
+      const restore: RestoreOptions = {
         app: job.app,
         source,
         changelog,
-        changelogTopic: (topic: string) => changelogName(job.app, topic),
+        changelogTopic: topic => changelogName(job.app, topic),
         lost: job.lostOffsets,
         progress: new RestoreProgress(metrics),
         metrics,
@@ -149,7 +138,7 @@ export const runLaneJob = (
         source,
         producers,
         reader: changelog,
-        restore: (task: Task) => standby.restore(restore, task),
+        restore: task => standby.restore(restore, task),
         close: membership.close,
         metrics,
         onRest: (halt, partitions) => halted?.say(options.lane, halt, partitions),
@@ -161,6 +150,25 @@ export const runLaneJob = (
       })
     })
   )
+
+type Limits = "pace" | "maxBufferedBytes" | "maxKeptBytes" | "maxInFlight" | "resultsAtOnce"
+
+/** How much at once, and how often. */
+const limitsOf = (plan: Plan, job: JobConfig, topics: ReadonlyMap<string, number>): Pick<LaneOptions, Limits> => {
+  const written = [...sinkTopics(plan), ...exchangeTopics(plan, job.app)]
+  return {
+    pace: new Pace({
+      intervalMs: job.commitIntervalMs,
+      fullPoll: MAX_POLL_RECORDS,
+      markersPerSecond: job.commitMarkers ?? COMMIT_MARKERS,
+      sinkPartitions: written.reduce((sum, topic) => sum + topics.get(topic)!, OFFSETS_PARTITION)
+    }),
+    maxBufferedBytes: MAX_BUFFERED_BYTES,
+    maxKeptBytes: MAX_KEPT_BYTES,
+    maxInFlight: maxInFlight(plan),
+    resultsAtOnce: RESULTS_AT_ONCE
+  }
+}
 
 /** Decoders, encoders and services: made once for a lane and shared by its partitions. */
 const taskParts = (

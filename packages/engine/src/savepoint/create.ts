@@ -57,32 +57,21 @@ export const createSavepoint = (
       yield* claimId(savepoint.id)
       yield* refuseHalfRestored(job.app)
       yield* clearAbandoned(job.app)
-      const clients = yield* Clients
-      const admin = yield* clients.admin
-      const changelog = yield* clients.changelog
+      const changelog = yield* (yield* Clients).changelog
       const topics = inputTopics(plan, job.app)
-      const sources = yield* admin.partitions(topics)
-      const changelogs = yield* admin.partitions(topics.map(topic => changelogName(job.app, topic)))
+      const counts = yield* countsOf(topics, job.app)
       const partitions: PartitionContents[] = []
       const contents = topics.map(topic => new Contents(topic))
-      for (const topic of topics)
-        if (!changelogs.has(changelogName(job.app, topic)))
-          return yield* Effect.fail(
-            new LogError(
-              "Stop",
-              `${job.app} has never run: its changelog ${changelogName(job.app, topic)} does not exist. Check --app`
-            )
-          )
       const staged = exchangeTopics(plan, job.app).length > 0
       const cut = staged ? yield* rests(takeCut(plan, job)) : NO_CUT
       yield* beginSavepoint(savepoint.id, job.app)
       for (const [i, topic] of topics.entries()) {
-        for (let partition = 0; partition < (sources.get(topic) ?? 0); partition++) {
+        for (let partition = 0; partition < (counts.get(topic) ?? 0); partition++) {
           const written = yield* writePartition({ job, changelog, cut, breathe }, savepoint.id, { topic, partition })
           if (savepoint.drained && !written.contents.ended) return yield* undrained(job.app, topic, partition)
           partitions.push(written.partition)
           contents[i]!.add(written.contents)
-          yield* Effect.logInfo(`savepoint ${savepoint.id}: ${topic}/${partition} of ${sources.get(topic)}`)
+          yield* Effect.logInfo(`savepoint ${savepoint.id}: ${topic}/${partition} of ${counts.get(topic)}`)
         }
       }
       const { id, digest, headrace, createdAt, drained } = savepoint
@@ -103,6 +92,18 @@ export const createSavepoint = (
       return { format: 1, ...manifest }
     })
   )
+
+/** How many partitions each topic has. The job has run before: it has changelogs. */
+const countsOf = (topics: readonly string[], app: string) =>
+  Effect.gen(function* () {
+    const admin = yield* (yield* Clients).admin
+    const changelogs = topics.map(topic => changelogName(app, topic))
+    const there = yield* admin.partitions(changelogs)
+    const missing = changelogs.find(name => !there.has(name))
+    if (missing === undefined) return yield* admin.partitions(topics)
+    const message = `${app} has never run: its changelog ${missing} does not exist. Check --app`
+    return yield* Effect.fail(new LogError("Stop", message))
+  })
 
 const undrained = (app: string, topic: string, partition: number) =>
   new SavepointError({

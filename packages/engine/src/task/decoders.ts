@@ -42,29 +42,48 @@ export const topicDecoders = ({
  * are refused one by one when they are decoded.
  */
 export const preparing = (source: Source, decoders: ReadonlyMap<string, TopicDecoders>): Source => {
-  const failedAt = new WeakMap<PreparedDecoder, Map<number, number>>()
+  const unknown = new UnknownSchemas(id => decoders.get(source.topic(id)))
+  return {
+    ...source,
+    poll: (maxRecords, timeoutMs) =>
+      Effect.flatMap(source.poll(maxRecords, timeoutMs), (polled: Polled) => {
+        const found = unknown.in(polled.batch)
+        if (found.length === 0) return Effect.succeed(polled)
+        return Effect.as(
+          Effect.forEach(found, one => prepare(one, unknown), { discard: true }),
+          polled
+        )
+      })
+  }
+}
 
-  const prepare = (decoder: PreparedDecoder, schemaId: number) =>
-    decoder.prepare(schemaId).pipe(
-      Effect.tapError(error => Effect.logWarning(error.message)),
-      Effect.retry({ schedule: untilAnswered, while: (error: CodecError) => error.waiting }),
-      Effect.catch(() => Effect.sync(() => failed(decoder, schemaId)))
-    )
+/** A writer schema that a decoder has not seen yet. */
+type Unknown = readonly [decoder: PreparedDecoder, schemaId: number]
 
-  const failed = (decoder: PreparedDecoder, id: number): void => {
-    failedAt.set(decoder, (failedAt.get(decoder) ?? new Map<number, number>()).set(id, performance.now()))
+const prepare = (one: Unknown, unknown: UnknownSchemas) =>
+  one[0].prepare(one[1]).pipe(
+    Effect.tapError(error => Effect.logWarning(error.message)),
+    Effect.retry({ schedule: untilAnswered, while: (error: CodecError) => error.waiting }),
+    Effect.catch(() => Effect.sync(() => unknown.failed(one)))
+  )
+
+/** Finds writer schemas that are to be fetched, each decoder its own: topics may share one. */
+class UnknownSchemas {
+  private readonly decodersOf: (topic: number) => TopicDecoders | undefined
+  private readonly failedAt = new WeakMap<PreparedDecoder, Map<number, number>>()
+
+  constructor(decodersOf: (topic: number) => TopicDecoders | undefined) {
+    this.decodersOf = decodersOf
   }
 
-  const isOpen = (decoder: PreparedDecoder, id: number): boolean =>
-    performance.now() - (failedAt.get(decoder)?.get(id) ?? Number.NEGATIVE_INFINITY) > FORGET_FAILURE_MS
+  /** It cannot be had for now. */
+  failed([decoder, id]: Unknown): void {
+    this.failedAt.set(decoder, (this.failedAt.get(decoder) ?? new Map<number, number>()).set(id, performance.now()))
+  }
 
-  /**
-   * The writer schemas of a batch that are to be fetched, for each decoder its own: topics may share one. Nearly every
-   * record has the topic and schema of the last.
-   */
-  const unknownOf = (batch: Batch): ReadonlyMap<PreparedDecoder, ReadonlySet<number>> => {
-    const unknown = new Map<PreparedDecoder, Set<number>>()
-    const { bytes, index, count } = batch
+  /** Those of a batch. Nearly every record has the topic and schema of the last. */
+  in({ bytes, index, count }: Batch): readonly Unknown[] {
+    let found: Map<PreparedDecoder, Set<number>> | undefined
     let topic = -1
     let ofTopic: TopicDecoders | undefined
     let decoder: PreparedDecoder | undefined
@@ -72,7 +91,7 @@ export const preparing = (source: Source, decoders: ReadonlyMap<string, TopicDec
     for (let at = 0; at < count * STRIDE; at += STRIDE) {
       if (index[at + TOPIC] !== topic) {
         topic = index[at + TOPIC]!
-        ofTopic = decoders.get(source.topic(topic))
+        ofTopic = this.decodersOf(topic)
       }
       if (ofTopic === undefined) continue
       const start = index[at + VALUE_START]!
@@ -85,25 +104,18 @@ export const preparing = (source: Source, decoders: ReadonlyMap<string, TopicDec
       const id = own.schemaId(bytes, start + ofTopic.skip, Math.max(0, index[at + VALUE_LENGTH]! - ofTopic.skip))
       if (id === known) continue
       if (id < 0 || own.knows(id)) known = id
-      else if (isOpen(own, id)) unknown.set(own, (unknown.get(own) ?? new Set()).add(id))
+      else if (this.mayBeHad(own, id)) {
+        found ??= new Map()
+        found.set(own, (found.get(own) ?? new Set()).add(id))
+      }
     }
-    return unknown
+    if (found === undefined) return NONE
+    return [...found].flatMap(([decoder, ids]) => Array.from(ids, id => [decoder, id] as const))
   }
 
-  return {
-    ...source,
-    poll: (maxRecords, timeoutMs) =>
-      Effect.flatMap(source.poll(maxRecords, timeoutMs), (polled: Polled) => {
-        const unknown = unknownOf(polled.batch)
-        if (unknown.size === 0) return Effect.succeed(polled)
-        return Effect.as(
-          Effect.forEach(
-            [...unknown].flatMap(([decoder, ids]) => Array.from(ids, id => [decoder, id] as const)),
-            ([decoder, id]) => prepare(decoder, id),
-            { discard: true }
-          ),
-          polled
-        )
-      })
+  private mayBeHad(decoder: PreparedDecoder, id: number): boolean {
+    return performance.now() - (this.failedAt.get(decoder)?.get(id) ?? Number.NEGATIVE_INFINITY) > FORGET_FAILURE_MS
   }
 }
+
+const NONE: readonly Unknown[] = []
