@@ -1,14 +1,17 @@
 import { type AddressInfo, connect, createServer, type Socket } from "node:net"
 import { type Kafka, startKafka } from "@headrace/dev"
 
-/** A proxy before the broker that keeps the next request of a kind back, when it is told to. */
+/**
+ * A proxy before the broker that keeps the next request of a kind back, when it is told to. One whose client has given up on it
+ * arrives all the same when it is let go: networks do that.
+ */
 export class HoldingProxy {
   brokerPort = 0
   readonly #server = createServer(client => this.#join(client))
   readonly #sockets = new Set<Socket>()
   readonly #wants: (frame: Buffer) => boolean
   #holding = false
-  #kept: (() => void) | undefined
+  #kept: (() => Promise<void>) | undefined
 
   constructor(wants: (frame: Buffer) => boolean) {
     this.#wants = wants
@@ -29,11 +32,12 @@ export class HoldingProxy {
     return this.#kept !== undefined
   }
 
-  /** Lets it go on, if there is one, and keeps none any more. */
-  release(): void {
+  /** Lets it go on, if there is one, and keeps none any more. Settles when the broker has said something to that. */
+  async release(): Promise<void> {
+    const kept = this.#kept
     this.#holding = false
-    this.#kept?.()
     this.#kept = undefined
+    await kept?.()
   }
 
   close(): void {
@@ -43,10 +47,20 @@ export class HoldingProxy {
 
   #join(client: Socket): void {
     const broker = connect(this.brokerPort, "127.0.0.1")
+    const release = (frame: Buffer) => async () => {
+      const answered = new Promise<void>(resolve => {
+        broker.once("data", () => resolve())
+        broker.once("close", () => resolve())
+      })
+      broker.write(frame)
+      await answered
+    }
+    let isKept = false
     const frames = new Frames(frame => {
       if (this.#holding && this.#wants(frame)) {
         this.#holding = false
-        this.#kept = () => broker.write(frame)
+        isKept = true
+        this.#kept = release(frame)
       } else broker.write(frame)
     })
     client.on("data", data => frames.push(Buffer.from(data)))
@@ -59,7 +73,7 @@ export class HoldingProxy {
       one.on("error", () => other.destroy())
       one.on("close", () => {
         this.#sockets.delete(one)
-        other.destroy()
+        if (one === broker || !isKept) other.destroy()
       })
     }
   }
