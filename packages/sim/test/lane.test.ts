@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { LogError, type Outputs, PHASES } from "@headrace/engine"
 import { Effect } from "effect"
-import type { Ask } from "../src/pipelines.ts"
+import { type Ask, SOURCE } from "../src/pipelines.ts"
 import { Bench } from "./bench.ts"
 
 const TRANSACTION = ["produce", "flush", "sendOffsets", "commit"] as const
@@ -32,6 +32,28 @@ test("a transaction that an asynchronous step keeps open is not begun before it 
   bench.settle(TRANSACTION)
   expect(bench.metrics.get("commits")).toBe(1)
   expect(bench.metrics.get("late")).toBe(1)
+})
+
+test("a quiet partition goes past the markers behind its last record in a transaction of its own; one that has gone on does not", () => {
+  const bench = new Bench("plain").run()
+  const commit = () => {
+    bench.now += 30
+    bench.answer("poll")
+    bench.settle(["produce", "flush"])
+  }
+  bench.feed([event(1, 100_000)])
+  commit()
+  bench.settle(TRANSACTION)
+  const behindIt = { topic: SOURCE, partition: 0, offset: 1 }
+  bench.step({ type: "passed", position: behindIt, end: 3 })
+  commit()
+  expect(bench.waiting("sendOffsets").offsets).toEqual([{ topic: SOURCE, partition: 0, offset: 3 }])
+  bench.settle(TRANSACTION)
+  // Looked at before that: markers of then say nothing of where it stands now.
+  bench.step({ type: "passed", position: behindIt, end: 5 })
+  commit()
+  expect(bench.metrics.get("commits")).toBe(2)
+  expect(bench.waits("sendOffsets")).toBe(false)
 })
 
 test("where no step can keep it open, a transaction begins while it fills", () => {
