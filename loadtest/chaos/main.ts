@@ -9,8 +9,8 @@ import { runChaos, type Stage } from "./run.ts"
 
 /**
  * `npm run chaos -- --for 10m --seed 1 --report chaos.json`: real processes on real servers under load, one fault after
- * the other, and an audit that trusts none of it. Exit code 1 when anything was lost, doubled, out of order or did not
- * recover; 130 when it was interrupted, after the audit of what there was. `--brokers 1` or `3`: one of its parts only.
+ * the other, and an audit that trusts none of it. Exit code 1 when anything was lost, doubled, out of order, when an alert is
+ * missing or false, or a fault did not recover; 130 when it was interrupted, after the audit of what there was. `--brokers 1` or `3`: one of its parts only.
  * `--protocol consumer`: with KIP-848 groups. `--first`: before whatever else the machine does.
  */
 const { values: flags } = parseArgs({
@@ -48,6 +48,9 @@ const say = (line: string): void => {
   console.log(`${String(Math.floor(seconds / 60)).padStart(2, "0")}:${String(seconds % 60).padStart(2, "0")}  ${line}`)
 }
 
+const alertWords = ({ found, missed, false: wrong, duplicated }: ChaosReport["alerts"]["kafka"]): string =>
+  `found ${found}, missed ${missed}, false ${wrong} (duplicated ${duplicated})`
+
 const show = (report: ChaosReport): void => {
   console.table(
     report.faults.map(({ recovery_ms: { p50, p99 }, session_timeout_ms, ...row }) => ({
@@ -62,6 +65,10 @@ const show = (report: ChaosReport): void => {
     `${report.events} events, ${kill} kills, ${zombie} zombies, ${late} late requests, ${broker} broker restarts`
   )
   console.log(`lost ${report.lost}, duplicated ${report.duplicated}, disordered ${report.disordered}`)
+  const { planted, kafka, clickhouse } = report.alerts
+  console.log(
+    `${planted} sequences planted; alerts in Kafka: ${alertWords(kafka)}; in ClickHouse: ${alertWords(clickhouse)}`
+  )
   for (const problem of [...report.problems, ...report.open_transactions.map(one => `open transaction: ${one}`)]) {
     console.log(problem)
   }

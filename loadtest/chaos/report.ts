@@ -1,3 +1,5 @@
+import { type AlertCounts, type Alerts, type AlertsByRule, judge, judgeByRule } from "../src/measure/alerts.ts"
+import type { AlertName } from "../src/scenarios/payments/due.ts"
 import type { Followed } from "./audit/follower.ts"
 import type { TableAudit } from "./audit/tables.ts"
 import type { Fault } from "./faults/fault.ts"
@@ -52,6 +54,7 @@ export interface ChaosReport {
   /** The same of each place. `wrong_state`: records whose state does not follow from the record before them. */
   readonly kafka: PlaceCounts
   readonly clickhouse: PlaceCounts
+  readonly alerts: AlertAudit
   readonly totals: Readonly<Record<Fault["group"], number>>
   readonly faults: readonly FaultRow[]
   /** Partitions in which a transaction was open at the end. */
@@ -71,12 +74,30 @@ interface PlaceCounts {
   readonly wrong_state: number
 }
 
+/** The alerts that came, against those that are due for what was planted. */
+export interface AlertAudit {
+  /** Sequences that were planted, those included that only nearly match. */
+  readonly planted: number
+  readonly kafka: PlaceAlerts
+  readonly clickhouse: PlaceAlerts
+  /** In Kafka. */
+  readonly by_rule: AlertsByRule
+}
+
+interface PlaceAlerts extends AlertCounts {
+  /** Of the false ones, those that came before. */
+  readonly duplicated: number
+}
+
 export interface Findings {
   readonly seed: number
   readonly version: string
   readonly startedAt: number
   readonly endedAt: number
   readonly sent: number
+  readonly planted: number
+  /** The alerts that are due. */
+  readonly due: readonly AlertName[]
   readonly accounts: number
   readonly sessionMs: number
   readonly brokers: number
@@ -100,7 +121,7 @@ export const reportOf = (found: Findings): ChaosReport => {
     duplicated: sum(place => place.duplicated),
     disordered: sum(place => place.disordered)
   }
-  const problems = [...found.problems, ...neverInjected(found)]
+  const problems = [...found.problems, ...neverInjected(found), ...alertProblems(found)]
   const wrong = counts.lost + counts.duplicated + counts.disordered + sum(place => place.wrong_state)
   return {
     seed: found.seed,
@@ -112,6 +133,7 @@ export const reportOf = (found: Findings): ChaosReport => {
     ...counts,
     kafka: places[0],
     clickhouse: places[1],
+    alerts: alertsOf(found),
     totals: totalsOf(found.injections),
     faults,
     open_transactions: found.open,
@@ -127,6 +149,39 @@ const neverInjected = ({ injections, missed }: Findings): readonly string[] => {
   const never = missed.filter(({ fault }) => !injected.has(fault.name))
   return [...new Map(never.map(({ fault, why }) => [fault.name, `never injected: ${fault.name} (${why})`])).values()]
 }
+
+const alertsOf = ({ planted, due, kafka, clickhouse }: Findings): AlertAudit => ({
+  planted,
+  kafka: alertsIn(due, kafka.alerts),
+  clickhouse: alertsIn(due, clickhouse.alerts),
+  by_rule: judgeByRule(due, kafka.alerts)
+})
+
+const alertsIn = (due: readonly AlertName[], came: Alerts): PlaceAlerts => ({
+  ...judge(due, came),
+  duplicated: [...came.values()].reduce((copies, times) => copies + times - 1, 0)
+})
+
+const alertProblems = ({ due, kafka, clickhouse }: Findings): readonly string[] => [
+  ...problemsIn("Kafka", due, kafka.alerts),
+  ...problemsIn("ClickHouse", due, clickhouse.alerts)
+]
+
+/** What is wrong by name: whoever looks for the reason has to know which. */
+const problemsIn = (place: string, due: readonly AlertName[], came: Alerts): readonly string[] => {
+  const isDue = new Set(due)
+  const missing = due.filter(name => !came.has(name))
+  const doubled = [...came].flatMap(([name, times]) => (times > 1 ? [name] : []))
+  const uncalled = [...came.keys()].filter(name => !isDue.has(name))
+  const said = { "missing in": missing, "more than once in": doubled, "not due, but in": uncalled }
+  return Object.entries(said).flatMap(([what, names]) =>
+    names.length === 0 ? [] : [`alerts ${what} ${place}: ${names.length} (${some(names)})`]
+  )
+}
+
+const NAMED = 5
+const some = (names: readonly string[]): string =>
+  `${names.slice(0, NAMED).join(", ")}${names.length > NAMED ? ", …" : ""}`
 
 /** Of the stages of one run, which have no fault in common but kills and zombies. */
 export const sumOf = (reports: readonly ChaosReport[]): ChaosReport => {
@@ -147,6 +202,7 @@ const both = (a: ChaosReport, b: ChaosReport): ChaosReport => ({
   disordered: a.disordered + b.disordered,
   kafka: plus(a.kafka, b.kafka),
   clickhouse: plus(a.clickhouse, b.clickhouse),
+  alerts: plus(a.alerts, b.alerts),
   totals: plus(a.totals, b.totals),
   faults: [...a.faults, ...b.faults],
   open_transactions: [...a.open_transactions, ...b.open_transactions],
@@ -155,8 +211,13 @@ const both = (a: ChaosReport, b: ChaosReport): ChaosReport => ({
   passed: a.passed && b.passed
 })
 
-const plus = <A extends Readonly<Record<keyof A, number>>>(a: A, b: A): A =>
-  Object.fromEntries(Object.entries<number>(a).map(([name, value]) => [name, value + b[name as keyof A]])) as A
+/** Number by number, however deep they lie. */
+const plus = <A>(a: A, b: A): A =>
+  typeof a === "number"
+    ? ((a + (b as number)) as A)
+    : (Object.fromEntries(
+        Object.keys(a as object).map(name => [name, plus(a[name as keyof A], b[name as keyof A])])
+      ) as A)
 
 const inKafka = ({ records, counts }: Followed): PlaceCounts => ({
   records,

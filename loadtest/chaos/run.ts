@@ -99,9 +99,10 @@ const judge = async (options: ChaosOptions, stage: Stage, machine: Machine): Pro
     const found = await injectAll(world, stage.plan, startedAt + stage.forMs)
     say("draining and auditing")
     await world.drain()
-    const { sent } = world.feed
+    const { sent, planted } = world.feed
     return reportOf({
-      ...{ seed, accounts, brokers, sessionMs, sent, startedAt, ...found },
+      ...{ seed, accounts, brokers, sessionMs, sent, planted, startedAt, ...found },
+      due: world.feed.alerts(),
       version: pkg.version,
       kafka: await world.follower.result(sent),
       clickhouse: await world.tables.audit(sent),

@@ -103,7 +103,7 @@ export class World {
       accounts
     }
     const feed = await Feed.open({ ...direct, rate, seed })
-    const follower = new Follower({ ...direct, topic: TOPICS.balances })
+    const follower = new Follower({ ...direct, topic: TOPICS.balances, alerts: TOPICS.alerts })
     const instances = await Promise.all([...NAMES, GUEST].map(name => openInstance(name, options, servers)))
     const world = new World(options, servers, feed, follower, new Tables(servers.clickhouse.url), instances)
     for (const instance of world.instances) instance.start()
@@ -149,11 +149,8 @@ export class World {
     await this.feed.stop()
     const forever = new AbortController().signal
     const deadline = performance.now() + this.options.patienceMs
-    while (performance.now() < deadline) {
-      this.follower.check()
-      if (this.follower.records >= this.feed.sent && (await this.tables.rows()) >= this.feed.sent) break
-      await pause(200, forever)
-    }
+    const alerts = this.feed.alerts().length
+    while (performance.now() < deadline && !(await this.isOut(alerts))) await pause(200, forever)
     // What comes twice may come the second time when all has come once.
     await pause(2000, forever)
     clearInterval(this.supervisor)
@@ -161,6 +158,13 @@ export class World {
       const code = await instance.stop()
       if (code !== 0) this.problems.push(`${instance.name} stopped with ${code}: ${tail(instance.log)}`)
     }
+  }
+
+  private async isOut(alerts: number): Promise<boolean> {
+    const { feed, follower, tables } = this
+    follower.check()
+    if (follower.records < feed.sent || follower.alerts < alerts) return false
+    return (await tables.rows()) >= feed.sent && (await tables.alerts()).size >= alerts
   }
 
   async close(): Promise<void> {

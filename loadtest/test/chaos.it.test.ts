@@ -42,6 +42,9 @@ test("nothing is lost, doubled or out of order", async () => {
   expect(report.faults.map(({ fault }) => fault).sort()).toEqual(faults.map(({ name }) => name).sort())
   expect(report.kafka.records).toBe(report.events)
   expect(report.clickhouse.records).toBe(report.events)
+  expect(report.alerts.kafka).toMatchObject({ missed: 0, false: 0 })
+  expect(report.alerts.clickhouse).toEqual(report.alerts.kafka)
+  for (const { found } of Object.values(report.alerts.by_rule)) expect(found).toBeGreaterThan(0)
 }, 240_000)
 
 /**

@@ -77,11 +77,16 @@ const injection = (from: number, to: number, recoveryMs: number | undefined) => 
   to,
   recoveryMs
 })
+const alerts = new Map([
+  ["trial 1 2", 1],
+  ["silence 7 7", 1]
+])
 const found = (changes: Partial<Findings>): Findings => ({
   ...{ seed: 1, version: "0", startedAt: 0, endedAt: 1, sent: 100, accounts: 5, sessionMs: 1000, brokers: 1 },
   injections: [injection(0, 50, 10), injection(60, 90, 30)],
-  kafka: { ...clean, records: 100, counts: none },
-  clickhouse: { ...clean, rows: 100, ids: 100 },
+  ...{ planted: 4, due: [...alerts.keys()] },
+  kafka: { ...clean, records: 100, counts: none, alerts },
+  clickhouse: { ...clean, rows: 100, ids: 100, alerts },
   ...{ open: [], problems: [], missed: [] },
   ...changes
 })
@@ -92,9 +97,10 @@ test("a report counts what is wrong by place and by the fault during which it wa
     records: 99,
     duplicated: [7],
     missing: [55],
-    counts: { ...none, missing: 1, duplicated: 1 }
+    counts: { ...none, missing: 1, duplicated: 1 },
+    alerts
   }
-  const report = reportOf(found({ kafka, clickhouse: { ...clean, rows: 98, ids: 98, missing: [55, 61] } }))
+  const report = reportOf(found({ kafka, clickhouse: { ...clean, rows: 98, ids: 98, missing: [55, 61], alerts } }))
   expect(report).toMatchObject({ lost: 3, duplicated: 1, passed: false, totals: { zombie: 2 } })
   expect(report.clickhouse).toMatchObject({ lost: 2, records: 98 })
   expect(report.faults).toEqual([
@@ -108,7 +114,38 @@ test("a report counts what is wrong by place and by the fault during which it wa
   ])
 })
 
+test("alerts are counted by place, and what is wrong with them is said by name", () => {
+  const right = { found: 2, missed: 0, false: 0, duplicated: 0 }
+  const whole = reportOf(found({}))
+  expect(whole.alerts).toMatchObject({ planted: 4, kafka: right, clickhouse: right })
+  expect(whole.alerts.by_rule).toMatchObject({ trial: { found: 1, missed: 0, false: 0 }, guess: { found: 0 } })
+  const wrong = new Map([
+    ["silence 7 7", 3],
+    ["travel 8 9", 1]
+  ])
+  const report = reportOf(found({ kafka: { ...found({}).kafka, alerts: wrong } }))
+  expect(report.alerts.kafka).toEqual({ found: 1, missed: 1, false: 3, duplicated: 2 })
+  expect(report.problems).toEqual([
+    "alerts missing in Kafka: 1 (trial 1 2)",
+    "alerts more than once in Kafka: 1 (silence 7 7)",
+    "alerts not due, but in Kafka: 1 (travel 8 9)"
+  ])
+  expect(sumOf([whole, report]).alerts).toMatchObject({
+    planted: 8,
+    kafka: { found: 3, missed: 1, false: 3, duplicated: 2 },
+    clickhouse: { found: 4, missed: 0 },
+    by_rule: { silence: { found: 2, false: 2 } }
+  })
+})
+
+const kafkaWith = (came: ReadonlyMap<string, number>) => ({ kafka: { ...found({}).kafka, alerts: came } })
+const tableWith = (came: ReadonlyMap<string, number>) => ({ clickhouse: { ...found({}).clickhouse, alerts: came } })
+
 test.each([
+  ["an alert that is missing in Kafka", kafkaWith(new Map([...alerts].slice(1)))],
+  ["an alert that is not due in Kafka", kafkaWith(new Map([...alerts, ["travel 8 9", 1]]))],
+  ["an alert that is missing in ClickHouse", tableWith(new Map([...alerts].slice(1)))],
+  ["an alert that is twice in ClickHouse", tableWith(new Map([...alerts, ["trial 1 2", 2]]))],
   [
     "state that does not follow from the record before",
     { kafka: { ...found({}).kafka, counts: { ...none, wrong: 1 } } }

@@ -8,6 +8,7 @@ import { ensureIndependentClient } from "../src/audit/node.ts"
 import { openEncoder } from "../src/codecs.ts"
 import { Accounts } from "../src/generator/accounts.ts"
 import { ArenaOutbox } from "../src/generator/outbox.ts"
+import { Alert } from "../src/scenarios/payments/schemas.ts"
 
 let kafka: Kafka
 let registry: Registry
@@ -15,7 +16,7 @@ let registry: Registry
 beforeAll(async () => {
   ;[kafka, registry] = await Promise.all([startKafka(), startRegistry(), ensureIndependentClient()])
   const admin = Admin.open({ "bootstrap.servers": kafka.bootstrap })
-  await admin.createTopics([{ topic: TOPICS.balances, partitions: 1, replication: 1 }])
+  await admin.createTopics([TOPICS.balances, TOPICS.alerts].map(topic => ({ topic, partitions: 1, replication: 1 })))
   await admin.close()
 }, 300_000)
 afterAll(async () => {
@@ -29,8 +30,11 @@ const accounts = new Accounts(ACCOUNTS, 1)
 /** id, account, the account's count of movements. */
 type Record = readonly [number, number, number]
 
+/** A rule, and the ids of the first and the last event. */
+type Raised = readonly [Alert["rule"], number, number]
+
 /** In one transaction, which stays open where it is not to be committed. */
-const write = async (records: readonly Record[], commit: boolean): Promise<Producer> => {
+const write = async (records: readonly Record[], alerts: readonly Raised[], commit: boolean): Promise<Producer> => {
   const producer = Producer.open({ "bootstrap.servers": kafka.bootstrap, "transactional.id": `test-${commit}` })
   const encoder = await openEncoder({ url: registry.url }, Balance, TOPICS.balances)
   const outbox = new ArenaOutbox(producer, producer.topicId(TOPICS.balances), encoder)
@@ -41,13 +45,23 @@ const write = async (records: readonly Record[], commit: boolean): Promise<Produ
     outbox.put(accounts.keys[account]!, balance, 0)
   }
   expect(outbox.send()).toBe(true)
+  const toAlerts = new ArenaOutbox(
+    producer,
+    producer.topicId(TOPICS.alerts),
+    await openEncoder({ url: registry.url }, Alert, TOPICS.alerts)
+  )
+  for (const [rule, firstId, lastId] of alerts) {
+    const alert = { rule, key: accounts.names[0]!, firstId, lastId, at: 0, sentAt: 0 }
+    toAlerts.put(accounts.keys[0]!, alert, 0)
+  }
+  expect(toAlerts.send()).toBe(true)
   await producer.flush(CALL_MS)
   if (commit) await producer.commit(CALL_MS)
   return producer
 }
 
 test("finds what is missing, doubled, out of order or of wrong state, and open transactions", async () => {
-  const where = { bootstrap: kafka.bootstrap, registry: registry.url, topic: TOPICS.balances }
+  const where = { bootstrap: kafka.bootstrap, registry: registry.url, topic: TOPICS.balances, alerts: TOPICS.alerts }
   const follower = new Follower({ ...where, partitions: 1, accounts: ACCOUNTS })
   const records: Record[] = [
     [0, 0, 1],
@@ -57,12 +71,17 @@ test("finds what is missing, doubled, out of order or of wrong state, and open t
     [4, 2, 2], // before its time
     [7, 0, 3] // a movement that state has doubled
   ]
-  const done = await write(records, true)
+  const raised: Raised[] = [
+    ["trial", 1, 5],
+    ["silence", 4, 4],
+    ["trial", 1, 5]
+  ]
+  const done = await write(records, raised, true)
   const never = new AbortController().signal
   expect(await follower.reached(7, 20_000, never)).toBeNumber()
   expect(await follower.open()).toEqual([])
-  const open = await write([[8, 3, 1]], false)
-  expect(await follower.open()).toEqual(["balances/0"])
+  const open = await write([[8, 3, 1]], [["guess", 7, 8]], false)
+  expect((await follower.open()).toSorted()).toEqual(["alerts/0", "balances/0"])
   // What is not committed does not count.
   expect(await follower.reached(8, 500, never)).toBeUndefined()
   expect(await follower.result(9)).toEqual({
@@ -71,7 +90,11 @@ test("finds what is missing, doubled, out of order or of wrong state, and open t
     missing: [2, 3, 6, 8],
     duplicated: [1],
     disordered: [4],
-    wrong: [7]
+    wrong: [7],
+    alerts: new Map([
+      ["trial 1 5", 2],
+      ["silence 4 4", 1]
+    ])
   })
   await Promise.all([done.close(), open.close(), follower.stop()])
 }, 60_000)

@@ -1,11 +1,13 @@
 // Follows the job's output read_committed with a client and an Avro decoder that Headrace has no part in: Confluent's
 // librdkafka binding and avsc. Run with Node (the binding loads nowhere else):
 //
-//   node follower.mjs --bootstrap host:port --registry url --topic balances --partitions 6 --accounts 1000000
+//   node follower.mjs --bootstrap host:port --registry url --topic balances --alerts alerts --partitions 6 --accounts 1000000
 //
-// Prints a JSON object a line: { newest: [highest id of each partition], at: ms since the epoch, records } whenever
-// records have come. Each line "result N" on its input is answered by { result }, where N events were sent:
+// Prints a JSON object a line: { newest: [highest id of each partition], at: ms since the epoch, records, alerts } whenever
+// records have come; `newest` and `records` are about the first topic. Each line "result N" on its input is answered by { result },
+// where N events were sent:
 //   missing, duplicated, disordered, wrong: ids (of each kind at most LIMIT, and how many there are in `counts`)
+//   alerts: [["rule firstId lastId", times], …]: all that came
 // Disordered: an id lower than one before it of the same account. Wrong: the count of movements that the record carries
 // is not one more than that of the record before it of the same account, or its cents are not more. "open" is answered by { open: ["topic/partition", …] }: where the
 // last stable offset is below the high watermark, that is, where a transaction is open.
@@ -21,7 +23,7 @@ const LIMIT = 100_000
 const CALL_MS = 10_000
 const { values: flags } = parseArgs({
   options: Object.fromEntries(
-    ["bootstrap", "registry", "topic", "partitions", "accounts"].map(name => [name, { type: "string" }])
+    ["bootstrap", "registry", "topic", "alerts", "partitions", "accounts"].map(name => [name, { type: "string" }])
   )
 })
 const partitions = Array.from({ length: Number(flags.partitions) }, (_, partition) => partition)
@@ -39,18 +41,32 @@ class Found {
   }
 }
 
+/** With room for a place: the same numbers, and zeros behind them. */
+const roomFor = (place, numbers) => {
+  if (place < numbers.length) return numbers
+  const wider = new numbers.constructor(Math.max(place + 1, numbers.length * 2))
+  wider.set(numbers)
+  return wider
+}
+
 /** Everything that came, against what each account's records say of one another. */
 class Audit {
   newest = partitions.map(() => -1)
   records = 0
   found = new Found()
+  /** How often each alert came. */
+  alerts = new Map()
+  alertCount = 0
+  #accounts
   #seen = new Uint8Array(1 << 20)
-  #last
+  /** The highest id of each account, and one. */
+  #next
   #movements
   #cents
 
   constructor(accounts) {
-    this.#last = new Float64Array(accounts).fill(-1)
+    this.#accounts = accounts
+    this.#next = new Float64Array(accounts)
     this.#movements = new Uint32Array(accounts)
     this.#cents = new Float64Array(accounts)
   }
@@ -59,13 +75,28 @@ class Audit {
     this.records++
     if (id > this.newest[partition]) this.newest[partition] = id
     if (this.#isKnown(id)) this.found.note("duplicated", id)
-    const index = Number(account.slice(4))
-    if (id < this.#last[index]) this.found.note("disordered", id)
-    this.#last[index] = Math.max(id, this.#last[index])
+    const index = this.#placeOf(account)
+    if (id + 1 < this.#next[index]) this.found.note("disordered", id)
+    this.#next[index] = Math.max(id + 1, this.#next[index])
     // Events carry at least one cent: a movement too many or too few shows in the cents as well.
     if (movements !== this.#movements[index] + 1 || cents <= this.#cents[index]) this.found.note("wrong", id)
     this.#movements[index] = movements
     this.#cents[index] = cents
+  }
+
+  addAlert({ rule, firstId, lastId }) {
+    const name = `${rule} ${firstId} ${lastId}`
+    this.alertCount++
+    this.alerts.set(name, (this.alerts.get(name) ?? 0) + 1)
+  }
+
+  /** Of acct000007 the number; what is planted (plnt, run, number) stands behind all of those. */
+  #placeOf(account) {
+    const place = account.startsWith("plnt") ? this.#accounts + Number(account.slice(8)) : Number(account.slice(4))
+    this.#next = roomFor(place, this.#next)
+    this.#movements = roomFor(place, this.#movements)
+    this.#cents = roomFor(place, this.#cents)
+    return place
   }
 
   result(sent) {
@@ -78,7 +109,8 @@ class Audit {
       missing: lost.missing,
       duplicated,
       disordered,
-      wrong
+      wrong,
+      alerts: [...this.alerts]
     }
   }
 
@@ -88,11 +120,7 @@ class Audit {
 
   /** Marks it as seen. */
   #isKnown(id) {
-    while (id >> 3 >= this.#seen.length) {
-      const wider = new Uint8Array(this.#seen.length * 2)
-      wider.set(this.#seen)
-      this.#seen = wider
-    }
+    this.#seen = roomFor(id >> 3, this.#seen)
     if (this.#has(id)) return true
     this.#seen[id >> 3] |= 1 << (id & 7)
     return false
@@ -138,12 +166,18 @@ const follow = async audit => {
   const consumer = await connect("read_committed", "follower")
   consumer.setDefaultConsumeTimeout(20)
   consumer.setDefaultIsTimeoutOnlyForFirstMessage(true)
-  consumer.assign(partitions.map(partition => ({ topic: flags.topic, partition, offset: 0 })))
+  consumer.assign(
+    [flags.topic, flags.alerts].flatMap(topic => partitions.map(partition => ({ topic, partition, offset: 0 })))
+  )
   for (;;) {
     const messages = await take(consumer)
     const at = Date.now()
-    for (const { partition, value } of messages) audit.add(partition, await decode(value))
-    if (messages.length > 0) say({ newest: audit.newest, at, records: audit.records })
+    for (const { topic, partition, value } of messages) {
+      const record = await decode(value)
+      if (topic === flags.alerts) audit.addAlert(record)
+      else audit.add(partition, record)
+    }
+    if (messages.length > 0) say({ newest: audit.newest, at, records: audit.records, alerts: audit.alertCount })
   }
 }
 

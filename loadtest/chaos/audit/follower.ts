@@ -1,19 +1,24 @@
 import { fileURLToPath } from "node:url"
 import { type Subprocess, spawn } from "bun"
 import { auditNode } from "../../src/audit/node.ts"
+import type { Alerts } from "../../src/measure/alerts.ts"
+import type { AlertName } from "../../src/scenarios/payments/due.ts"
 
 export type Kind = "missing" | "duplicated" | "disordered" | "wrong"
 
 /** What follower.mjs found; see there. */
-export type Followed = { readonly records: number; readonly counts: Readonly<Record<Kind, number>> } & {
-  readonly [kind in Kind]: readonly number[]
-}
+export type Followed = {
+  readonly records: number
+  readonly counts: Readonly<Record<Kind, number>>
+  readonly alerts: Alerts
+} & { readonly [kind in Kind]: readonly number[] }
 
 interface Line {
   readonly newest?: readonly number[]
   readonly at?: number
   readonly records?: number
-  readonly result?: Followed
+  readonly alerts?: number
+  readonly result?: Omit<Followed, "alerts"> & { readonly alerts: readonly (readonly [AlertName, number])[] }
   readonly open?: readonly string[]
 }
 
@@ -25,6 +30,8 @@ export interface FollowerOptions {
   readonly bootstrap: string
   readonly registry: string
   readonly topic: string
+  /** The topic of the alerts. */
+  readonly alerts: string
   readonly partitions: number
   readonly accounts: number
 }
@@ -32,6 +39,7 @@ export interface FollowerOptions {
 /** The independent client, which follows what is committed from the first record to the last. */
 export class Follower {
   records = 0
+  alerts = 0
   private newest: readonly number[]
   private readonly child: Subprocess<"pipe", "pipe", "pipe">
   private readonly waits = new Set<{
@@ -79,7 +87,8 @@ export class Follower {
 
   /** The audit of `sent` events. */
   async result(sent: number): Promise<Followed> {
-    return (await this.ask(`result ${sent}`)).result!
+    const result = (await this.ask(`result ${sent}`)).result!
+    return { ...result, alerts: new Map(result.alerts) }
   }
 
   /** Partitions in which a transaction is open. */
@@ -119,6 +128,7 @@ export class Follower {
     if (line.newest === undefined) return this.answers.shift()?.(line)
     this.newest = line.newest
     this.records = line.records!
+    this.alerts = line.alerts!
     for (const wait of this.waits) this.look(wait, line.at!)
   }
 

@@ -1,6 +1,8 @@
 import { type ClickHouseClient, ClickHouseLogLevel, createClient } from "@clickhouse/client"
-import { TABLE } from "../job/movement.ts"
+import { type Alerts, alertsIn, fromRows } from "../../src/measure/alerts.ts"
+import { TABLES } from "../job/movement.ts"
 
+const TABLE = TABLES.balances
 const LIMIT = 100_000
 const UNKNOWN_TABLE = "60"
 const POLL_MS = 100
@@ -13,9 +15,10 @@ export interface TableAudit {
   readonly missing: readonly number[]
   readonly duplicated: readonly number[]
   readonly disordered: readonly number[]
+  readonly alerts: Alerts
 }
 
-/** The table, asked by SQL only, past all proxies. */
+/** The tables, asked by SQL only, past all proxies. */
 export class Tables {
   private readonly client: ClickHouseClient
 
@@ -24,7 +27,7 @@ export class Tables {
   }
 
   async rows(): Promise<number> {
-    return (await this.ask<number>(`SELECT count() AS it FROM ${TABLE}`))[0] ?? 0
+    return (await this.ask(`SELECT count() AS it FROM ${TABLE}`))[0] ?? 0
   }
 
   /** When all partitions showed an event with an id of at least `beyond`; undefined when that takes too long. */
@@ -38,7 +41,7 @@ export class Tables {
     const query = `SELECT uniqExact(_partition) AS it FROM ${TABLE} WHERE id >= ${beyond}`
     while (!signal.aborted && performance.now() < deadline) {
       // It may be the server that is away.
-      const [found] = await this.ask<number>(query).catch(() => [0])
+      const [found] = await this.ask(query).catch(() => [0])
       if (Number(found) === partitions) return Date.now()
       await new Promise(resolve => setTimeout(resolve, POLL_MS))
     }
@@ -49,7 +52,7 @@ export class Tables {
   async audit(sent: number): Promise<TableAudit> {
     return {
       rows: await this.rows(),
-      ids: (await this.ask<number>(`SELECT uniqExact(id) AS it FROM ${TABLE}`))[0] ?? 0,
+      ids: (await this.ask(`SELECT uniqExact(id) AS it FROM ${TABLE}`))[0] ?? 0,
       missing: await this.ask(
         `SELECT number AS it FROM numbers(${sent}) WHERE number NOT IN (SELECT toUInt64(id) FROM ${TABLE}) LIMIT ${LIMIT}`
       ),
@@ -57,18 +60,27 @@ export class Tables {
       disordered: await this.ask(
         `SELECT it FROM (SELECT arrayJoin(arrayFilter((id, before) -> id < before, ids, arrayPushFront(arrayPopBack(ids), 0))) AS it
          FROM (SELECT account, arrayMap(one -> one.2, arraySort(groupArray((_offset, toInt64(id))))) AS ids FROM ${TABLE} GROUP BY account)) LIMIT ${LIMIT}`
-      )
+      ),
+      alerts: await this.alerts()
     }
+  }
+
+  async alerts(): Promise<Alerts> {
+    return fromRows(await this.rowsOf(alertsIn(TABLES.alerts)))
   }
 
   close(): Promise<void> {
     return this.client.close()
   }
 
-  private async ask<A extends number>(query: string): Promise<A[]> {
+  private async ask(query: string): Promise<number[]> {
+    return (await this.rowsOf(query)).map(({ it }) => Number(it))
+  }
+
+  private async rowsOf(query: string): Promise<readonly Record<string, unknown>[]> {
     try {
       const result = await this.client.query({ query, format: "JSONEachRow" })
-      return (await result.json<{ it: A | string }>()).map(({ it }) => Number(it) as A)
+      return await result.json<Record<string, unknown>>()
     } catch (error) {
       // The sink makes the table with its first block.
       if (error instanceof Error && "code" in error && error.code === UNKNOWN_TABLE) return []

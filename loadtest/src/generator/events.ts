@@ -93,19 +93,13 @@ export class EventMaker {
     return partition
   }
 
-  private plant({ at, cue, account: { index, name, key, partition } }: Planted): number {
+  private plant(planted: Planted): number {
     const { event, random } = this
+    const { index, key, partition } = planted.account
     this.account = index
     this.key = key
-    event.account = name
-    event.at = at
     this.fillDetails(random.bits(), random.bits())
-    event.kind = cue.kind ?? "payment"
-    event.channel = cue.channel ?? "app"
-    event.cents = cue.cents ?? SMALL_CENTS
-    event.ok = cue.ok ?? true
-    if (cue.country !== undefined) event.country = cue.country
-    this.plants!.take(event)
+    this.plants!.play(planted, event)
     this.onTime(partition, event.sentAt)
     this.count(partition)
     return partition

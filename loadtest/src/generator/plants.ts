@@ -1,6 +1,6 @@
 import { partitionOf } from "@headrace/core"
 import { type AlertName, alertsDue, type Deed } from "../scenarios/payments/due.ts"
-import type { AccountEvent } from "../scenarios/payments/schemas.ts"
+import { SMALL_CENTS } from "../scenarios/payments/limits.ts"
 import { type Cue, lengthOf, SCRIPTS, type Script } from "../scenarios/payments/scripts.ts"
 import { plantedName } from "./accounts.ts"
 import type { Random } from "./random.ts"
@@ -32,6 +32,9 @@ export interface Planted {
   readonly cue: Cue
   readonly account: PlantedAccount
 }
+
+/** An event that becomes a planted one. */
+export type Playing = { -readonly [K in keyof Deed]: Deed[K] } & { account: string }
 
 /** An account that only one script of one run uses. */
 export interface PlantedAccount {
@@ -71,17 +74,28 @@ export class Plants {
     return (this.waiting[0]?.dueAt ?? Number.POSITIVE_INFINITY) <= intended ? this.waiting.shift() : undefined
   }
 
-  /** What was made of a planted event is sent: the audit counts on it. */
-  take({ id, account, at, kind, cents, country, channel, ok }: AccountEvent): void {
-    const deed = { id, at, kind, cents, country, channel, ok }
-    const others = this.sent.get(account)
-    if (others === undefined) this.sent.set(account, [deed])
-    else others.push(deed)
+  /** Makes an event, whose id it has, what is planted. It is as good as sent: the audit counts on it. */
+  play({ at, cue, account: { name } }: Planted, event: Playing): void {
+    event.account = name
+    event.at = at
+    event.kind = cue.kind ?? "payment"
+    event.channel = cue.channel ?? "app"
+    event.cents = cue.cents ?? SMALL_CENTS
+    event.ok = cue.ok ?? true
+    if (cue.country !== undefined) event.country = cue.country
+    this.take(event)
   }
 
   /** The alerts that are due for what was sent, of whole scripts or not. */
   alerts(): readonly AlertName[] {
     return [...this.sent.values()].flatMap(alertsDue)
+  }
+
+  private take({ id, account, at, kind, cents, country, channel, ok }: Playing): void {
+    const deed = { id, at, kind, cents, country, channel, ok }
+    const others = this.sent.get(account)
+    if (others === undefined) this.sent.set(account, [deed])
+    else others.push(deed)
   }
 
   private begin(intended: number): void {

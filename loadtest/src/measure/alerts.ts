@@ -13,6 +13,12 @@ export interface AlertCounts {
 
 export type AlertsByRule = Readonly<Record<(typeof RULES)[number], AlertCounts>>
 
+/** How often each alert stands in a table, where that holds: the query, and what is in its rows. */
+export const alertsIn = (table: string, where = "true"): string => `
+  SELECT rule, firstId, lastId, count() AS times FROM ${table} WHERE ${where} GROUP BY rule, firstId, lastId`
+export const fromRows = (rows: readonly Readonly<Record<string, unknown>>[]): Alerts =>
+  new Map(rows.map(row => [`${row.rule} ${row.firstId} ${row.lastId}`, Number(row.times)]))
+
 /** What came, held against what was due. */
 export const judge = (due: readonly AlertName[], came: Alerts): AlertCounts => {
   const found = due.filter(name => came.has(name)).length

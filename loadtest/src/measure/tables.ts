@@ -4,7 +4,7 @@ import type { ClickHouseAccess } from "../options.ts"
 import type { ClickHouseAudit, Quantiles } from "../report.ts"
 import { CLOSING_THREAD, firstId } from "../scenarios/payments/ids.ts"
 import { TABLES, TOPICS } from "../scenarios/payments/topics.ts"
-import type { Alerts } from "./alerts.ts"
+import { type Alerts, alertsIn, fromRows } from "./alerts.ts"
 import { Latency } from "./latency.ts"
 
 /** What the rows of a run are recognised by. */
@@ -86,11 +86,9 @@ export class Tables {
 
   /** What the table of alerts holds of this run. */
   async alerts(): Promise<Alerts> {
-    const rows = await this.ask(`
-      SELECT rule, firstId, lastId, count() AS times FROM ${TABLES.alerts}
-      WHERE firstId >= ${firstId(this.scope.run, 0)} AND firstId < ${firstId(this.scope.run + 1, 0)}
-      GROUP BY rule, firstId, lastId`)
-    return new Map(rows.map(row => [`${row.rule} ${row.firstId} ${row.lastId}`, Number(row.times)]))
+    const { run } = this.scope
+    const ofRun = `firstId >= ${firstId(run, 0)} AND firstId < ${firstId(run + 1, 0)}`
+    return fromRows(await this.ask(alertsIn(TABLES.alerts, ofRun)))
   }
 
   recent(): Quantiles {

@@ -1,19 +1,20 @@
 import { Pattern } from "headrace"
+import type { Deed } from "./due.ts"
 import { GUESS_MS, LARGE_CENTS, SILENCE_MS, SMALL_CENTS, TRAVEL_MS, TRIAL_MS } from "./limits.ts"
-import type { AccountEvent, Alert } from "./schemas.ts"
+import type { Alert } from "./schemas.ts"
 
 // Conditions of patterns are asked about an event alone, and read numbers and enums only.
-const isSmall = (e: AccountEvent) => e.kind === "payment" && e.cents < SMALL_CENTS
-const isLarge = (e: AccountEvent) => e.kind === "payment" && e.cents > LARGE_CENTS
-const isFailed = (e: AccountEvent) => e.kind === "login" && e.channel === "web" && !e.ok
-const isLoggedIn = (e: AccountEvent) => e.kind === "login" && e.channel === "web" && e.ok
-const isOnline = (e: AccountEvent) => e.kind === "payment" && e.channel === "web"
-const isByCard = (e: AccountEvent) => e.kind === "payment" && (e.channel === "card" || e.channel === "atm")
-const isOfTerminal = (e: AccountEvent) => e.kind === "terminal"
-const isUp = (e: AccountEvent) => e.kind === "terminal" && e.ok
+const isSmall = (e: Deed) => e.kind === "payment" && e.cents < SMALL_CENTS
+const isLarge = (e: Deed) => e.kind === "payment" && e.cents > LARGE_CENTS
+const isFailed = (e: Deed) => e.kind === "login" && e.channel === "web" && !e.ok
+const isLoggedIn = (e: Deed) => e.kind === "login" && e.channel === "web" && e.ok
+const isOnline = (e: Deed) => e.kind === "payment" && e.channel === "web"
+const isByCard = (e: Deed) => e.kind === "payment" && (e.channel === "card" || e.channel === "atm")
+const isOfTerminal = (e: Deed) => e.kind === "terminal"
+const isUp = (e: Deed) => e.kind === "terminal" && e.ok
 
 /** Whether a pattern looks for such an event: one that none does look for neither begins, ends nor breaks a match. */
-export const isWatched = (e: AccountEvent): boolean => {
+export const isWatched = (e: Deed): boolean => {
   switch (e.kind) {
     case "payment":
       return e.channel !== "app" || e.cents < SMALL_CENTS || e.cents > LARGE_CENTS
@@ -55,7 +56,7 @@ const travel = Pattern.begin("here", isByCard)
 /** A terminal of a merchant that said nothing any more, not even that it is going to be switched off. */
 const silence = Pattern.begin("last", isUp).notFollowedBy("next", isOfTerminal).within(SILENCE_MS)
 
-const alert = (rule: Alert["rule"], key: string, first: AccountEvent, last: AccountEvent): Alert => ({
+const alert = (rule: Alert["rule"], key: string, first: Deed, last: Deed): Alert => ({
   rule,
   key,
   firstId: first.id,
