@@ -1,13 +1,11 @@
 import type { Answers } from "./answers.ts"
 import { type Automaton, awaited, type State } from "./automaton.ts"
-import { type Matches, NONE, Partial, type Seen, waysOf } from "./matches.ts"
-import type { OpenEvent, OpenMatch } from "./open.ts"
+import { type Matches, NONE, Partial, type Seen } from "./matches.ts"
+import type { OpenMatch } from "./open.ts"
 import { type Path, pathOf } from "./path.ts"
 import type { Pattern } from "./spec.ts"
+import { eventsOf, type Match, numbersOf, takenBy } from "./taken.ts"
 import { Way } from "./way.ts"
-
-/** Events by the steps that took them, in the order of their first one. */
-export type Match = Readonly<Record<string, readonly object[]>>
 
 export interface Output {
   /** At `timestamp`, the one that completed or revealed it. */
@@ -113,7 +111,7 @@ export class Matcher {
     this.complete(matches, time, output)
     matches.due = this.dueOf(matches)
     matches.settleAlone()
-    for (const partial of over) output.timeout(this.eventsOf(partial), this.endOf(partial))
+    for (const partial of over) output.timeout(eventsOf(partial, this.automaton), this.endOf(partial))
   }
 
   /** What is under way, and what is held back, for people. */
@@ -124,7 +122,7 @@ export class Matcher {
     const shown = (waits: boolean) => (partial: Partial) => ({
       waitsFor: waits ? awaited(states[partial.state]!) : [],
       until: this.endOf(partial),
-      path: this.takenBy(partial),
+      path: takenBy(partial, this.automaton),
       ignored: turn === 0 ? undefined : turn - partial.event.turn
     })
     return [...partials.map(shown(true)), ...held.map(shown(false))]
@@ -251,8 +249,8 @@ export class Matcher {
         waiting = waiting.slice(given).filter(({ first }) => first.number >= from)
         given = 0
       }
-      output.match(this.eventsOf(match), this.timeOf(match, timestamp), () =>
-        pathOf(this.pattern.steps, this.takenBy(match))
+      output.match(eventsOf(match, this.automaton), this.timeOf(match, timestamp), () =>
+        pathOf(this.pattern.steps, takenBy(match, this.automaton))
       )
     }
     matches.partials = partials
@@ -276,48 +274,15 @@ export class Matcher {
       case "pastLast":
         return match.event.number + 1
       default:
-        return this.numbersOf(match, skip.step).at(skip.kind === "toFirst" ? 0 : -1) ?? Number.NEGATIVE_INFINITY
+        return (
+          numbersOf(match, skip.step, this.automaton).at(skip.kind === "toFirst" ? 0 : -1) ?? Number.NEGATIVE_INFINITY
+        )
     }
-  }
-
-  private numbersOf(match: Partial, step: string): readonly number[] {
-    const number = this.automaton.stepNumbers.get(step)
-    return waysOf(match)
-      .filter(one => one.step === number)
-      .map(({ event }) => event.number)
-  }
-
-  private takenBy(partial: Partial): readonly OpenEvent[] {
-    const { steps } = this.automaton
-    return waysOf(partial).map(({ step, event, before }) => ({
-      step: steps[step]!,
-      at: event.timestamp,
-      ignored: ignoredBetween(before?.event, event),
-      event: event.record
-    }))
-  }
-
-  private eventsOf(partial: Partial): Match {
-    const { steps } = this.automaton
-    const match: Record<string, object[]> = {}
-    for (const { step, event } of waysOf(partial)) {
-      const name = steps[step]!
-      // Every object has something under some names.
-      if (Object.hasOwn(match, name)) match[name]!.push(event.record)
-      else match[name] = [event.record]
-    }
-    return match
   }
 }
 
 /** Never written to. */
 const NOTHING: Partial[] = []
-
-/** A match takes each event once: where both have the same turn, they are not counted. */
-const ignoredBetween = (before: Seen | undefined, { turn }: Seen): number | undefined => {
-  if (before === undefined) return turn === 0 ? undefined : 0
-  return turn === before.turn ? undefined : turn - before.turn - 1
-}
 
 const ignored = ({ step, event, before, first }: Partial, { number }: State): Partial =>
   new Partial(number, step, event, before, first)

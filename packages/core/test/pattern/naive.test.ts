@@ -6,7 +6,7 @@ import { Tests } from "../../src/pattern/automaton.ts"
 import { checkPattern, PatternError } from "../../src/pattern/check.ts"
 import { compilePattern } from "../../src/pattern/compile.ts"
 import { Matches, Seen } from "../../src/pattern/matches.ts"
-import { type Match, Matcher } from "../../src/pattern/matching.ts"
+import { Matcher } from "../../src/pattern/matching.ts"
 import {
   type Condition,
   isLoop,
@@ -16,6 +16,7 @@ import {
   type Step,
   type Taken
 } from "../../src/pattern/spec.ts"
+import type { Match } from "../../src/pattern/taken.ts"
 import { type Event, type Given, isTied, isTold, matchesOf } from "./naive.ts"
 
 const CONDITIONS = new Map(
