@@ -4,22 +4,30 @@ import { root } from "./files.mjs"
 
 const codes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }
 
+/** How long a program may take to end: npm does not in the middle of an installation, and begins it anew later. */
+const GRACE_MS = 2000
+
 /**
  * Runs a program quietly; each line that it prints goes to `note`. Rejects with its last lines when it fails. A signal
- * that ends us ends it first, with all that it has started: it leads a process group of its own.
+ * that ends us ends it first, with all that it has started: it leads a process group of its own. What does not end within
+ * two seconds, or when a second signal comes, is ended by force.
  */
 export function runQuietly(program, args, { note = () => {}, env = {}, cwd = root } = {}) {
   return new Promise((resolve, reject) => {
     const stdio = ["ignore", "pipe", "pipe"]
     const child = spawn(program, args, { cwd, env: { ...process.env, ...env }, stdio, detached: true })
+    let ending = false
     const end = signal => {
+      if (ending) return process.kill(-child.pid, "SIGKILL")
+      ending = true
       child.removeAllListeners("close").once("close", () => process.exit(codes[signal]))
       process.kill(-child.pid, "SIGTERM")
+      setTimeout(() => process.kill(-child.pid, "SIGKILL"), GRACE_MS)
     }
     const release = () => {
       for (const signal of Object.keys(codes)) process.off(signal, end)
     }
-    for (const signal of Object.keys(codes)) process.once(signal, end)
+    for (const signal of Object.keys(codes)) process.on(signal, end)
     const last = []
     const take = line => {
       last.push(line)

@@ -23,17 +23,31 @@ const isAlive = (pid: number): boolean =>
   existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"))
 
 describe("a signal", () => {
-  test.each(["SIGINT", "SIGTERM"] as const)("%s during a step ends what the step has started", async signal => {
+  /** A step, as far as that it has started a process, with these first words of its script. */
+  const running = async (first = "") => {
     const script = `
       const { runQuietly } = await import("${tools}/run.mjs")
-      await runQuietly("sh", ["-c", "sleep 600 & echo $$ $!; wait"], { note: line => console.log(line) })`
+      await runQuietly("sh", ["-c", "${first} sleep 600 & echo $$ $!; wait"], { note: line => console.log(line) })`
     const child = spawn(node, ["--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "inherit"] })
     const [line] = (await once(createInterface({ input: child.stdout }), "line")) as [string]
     const pids = line.split(" ").map(Number)
     expect(pids.map(isAlive)).toEqual([true, true])
+    return { child, pids }
+  }
+
+  test.each(["SIGINT", "SIGTERM"] as const)("%s during a step ends what the step has started", async signal => {
+    const { child, pids } = await running()
     child.kill(signal)
     const [code] = await once(child, "exit")
     expect(code).toBe(signal === "SIGINT" ? 130 : 143)
+    expect(pids.map(isAlive)).toEqual([false, false])
+  })
+
+  test.each([1, 2])("ends also what does not listen to it, as npm: sent %d times", async count => {
+    const { child, pids } = await running("trap '' TERM;")
+    for (let i = 0; i < count; i++) child.kill("SIGINT")
+    const [code] = await once(child, "exit")
+    expect(code).toBe(130)
     expect(pids.map(isAlive)).toEqual([false, false])
   })
 })
