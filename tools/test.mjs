@@ -86,7 +86,11 @@ function checks() {
 function fileSuite(file, index) {
   const report = join(reports, `${index}-${file.replaceAll("/", "_")}.xml`)
   const reporter = ["--reporter=junit", `--reporter-outfile=${report}`]
-  return { name: file, report, command: [bun, "test", "--timeout=120000", ...reporter, `./${file}`] }
+  return {
+    name: file,
+    report,
+    command: [bun, "test", ...reporter, `./${file}`]
+  }
 }
 
 function testFiles() {

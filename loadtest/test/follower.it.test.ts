@@ -18,7 +18,7 @@ beforeAll(async () => {
   const admin = Admin.open({ "bootstrap.servers": kafka.bootstrap })
   await admin.createTopics([TOPICS.balances, TOPICS.alerts].map(topic => ({ topic, partitions: 1, replication: 1 })))
   await admin.close()
-}, 300_000)
+})
 afterAll(async () => {
   await Promise.all([kafka?.stop(), registry?.stop()])
 })
@@ -97,4 +97,4 @@ test("finds what is missing, doubled, out of order or of wrong state, and open t
     ])
   })
   await Promise.all([done.close(), open.close(), follower.stop()])
-}, 60_000)
+})

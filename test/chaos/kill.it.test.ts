@@ -31,12 +31,12 @@ beforeAll(async () => {
     startClickHouse(),
     ensureIndependentClient()
   ])
-}, 300_000)
+})
 
 afterAll(async () => {
   await Promise.all([kafka?.stop(), registry?.stop(), clickhouse?.stop()])
   await rm(checkpoints, { recursive: true, force: true })
-}, 60_000)
+})
 
 /** Mulberry32: the same numbers in [0, 1) from the same seed. */
 const randomFrom = (start: number) => {
@@ -77,7 +77,7 @@ const killOften = async (first: Headrace, random: () => number) => {
 }
 
 const committed = async (pipeline: Headrace, recoveries: number[]): Promise<void> => {
-  await pipeline.reaches("headrace_commits_total", 1, 60_000)
+  await pipeline.reaches("headrace_commits_total", 1)
   recoveries.push(Math.round(performance.now() - pipeline.startedAt))
 }
 
@@ -133,7 +133,7 @@ test(`${KILLS} times kill -9 under load: nothing lost, doubled or out of order, 
   await checkTables(report.sent)
   expect((await readdir(join(checkpoints, "payments", "payments"))).length).toBeGreaterThan(0)
   expect(await last.stop()).toBe(0)
-}, 240_000)
+})
 
 let windows: Awaited<ReturnType<typeof auditWindows>>
 

@@ -18,12 +18,12 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "headrace-lane-"))
   ;[kafka, registry] = await Promise.all([startKafka(), startRegistry()])
   servers = { bootstrap: kafka.bootstrap, registry: registry.url }
-}, 120_000)
+})
 
 afterAll(async () => {
   await Promise.all([kafka?.stop(), registry?.stop()])
   await rm(directory, { recursive: true, force: true })
-}, 60_000)
+})
 
 /** Deep enough in what is sent that a commit comes while records before it are done and others are under way. */
 const isDeadly = (id: number): boolean => id % 400 === 398
@@ -88,7 +88,6 @@ test.each([
     const until = (holds: () => Promise<boolean>) =>
       poll(
         async () => !headrace.running || (await holds()),
-        40_000,
         () => headrace.log
       )
     await sendItems(topic, 0, 1000)
@@ -112,6 +111,5 @@ test.each([
     expect(await headrace.stop()).toBe(0)
     expect(await cameOut(topic, 0)).toEqual(evens(4000))
     expect(await cameOut(topic, 1)).toEqual(odds(4000))
-  },
-  120_000
+  }
 )

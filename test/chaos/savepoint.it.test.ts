@@ -38,12 +38,12 @@ beforeAll(async () => {
   })
   servers = { bootstrap: kafka.bootstrap, registry: registry.url }
   await createTopic(servers, "payments", PARTITIONS)
-}, 120_000)
+})
 
 afterAll(async () => {
   await bucket?.stop()
   await Promise.all([kafka?.stop(), registry?.stop(), s3?.stop()])
-}, 60_000)
+})
 
 const pipeline = join(import.meta.dir, "../fixtures/savepoints/staged/before.ts")
 const store = () => `s3://${s3.bucket}/kept`
@@ -175,7 +175,7 @@ test("jobs, savepoints and restores that are killed at each write go on, or say 
   const other = ["restore", "ended", pipeline, ...where("two")]
   expect((await headrace("savepoint", ...other)).err).toContain("two has state of its own")
   expect((await headrace("savepoint", ...other, "--force")).out).toContain("restored from ended")
-}, 280_000)
+})
 
 /** The running balance of each account after each payment, recomputed over everything that was sent. */
 const naive = (parts: number): Map<number, number> => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test"
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -9,8 +9,6 @@ import { type BlobError, Blobs, CHUNK_BYTES, directoryBlobs } from "@headrace/en
 import { bucketBlobs } from "@headrace/s3"
 import { runBlobs } from "@headrace/sim"
 import { Deferred, Effect, Fiber, Layer, Stream } from "effect"
-
-setDefaultTimeout(120_000)
 
 /** Runs what needs a store. */
 type Run = <A, E>(effect: Effect.Effect<A, E, Blobs>) => Promise<A>

@@ -21,12 +21,12 @@ beforeAll(async () => {
   ;[kafka, registry] = await Promise.all([startKafka(), startRegistry()])
   servers = { bootstrap: kafka.bootstrap, registry: registry.url }
   await createTopic(servers, "calls", 3)
-}, 120_000)
+})
 
 afterAll(async () => {
   await Promise.all([kafka?.stop(), registry?.stop()])
   await rm(directory, { recursive: true, force: true })
-}, 60_000)
+})
 
 const callOf = (id: number) => {
   const account = `account-${id % ACCOUNTS}`
@@ -74,18 +74,18 @@ test("effects under way when the process is killed happen again; results come on
     // It has committed, or the one before had done all that there was.
     const all = async () => (await answeredSoFar()) >= kept.length + closing.length
     const commits = async () => (await headrace.metric("headrace_commits_total")) >= 2 || (await all())
-    await poll(commits, 30_000, () => headrace.log)
+    await poll(commits, () => headrace.log)
     const done = async () => (await answeredSoFar()) >= CALLS * share || !headrace.running
-    await poll(done, 60_000, () => headrace.log)
+    await poll(done, () => headrace.log)
     expect(headrace.running ? "running" : headrace.log).toBe("running")
     await headrace.kill()
   }
   const headrace = start()
   const complete = async () => (await answeredSoFar()) >= kept.length + closing.length || !headrace.running
-  await poll(complete, 60_000, () => headrace.log)
+  await poll(complete, () => headrace.log)
   expect(await headrace.stop()).toBe(0)
   await check()
-}, 120_000)
+})
 
 const answeredSoFar = async (): Promise<number> => (await receiveBytes(kafka.bootstrap, "answers")).length
 
@@ -121,9 +121,9 @@ test("a step behind state that takes longer than the transaction time-out aborts
   await send(servers, "steps", Step, [step(3, 101)])
   const isIn = async (topic: string) => (await receiveBytes(kafka.bootstrap, topic)).length > 0
   const answered = async () => !headrace.running || ((await isIn("slow")) && (await isIn("steps.late")))
-  await poll(answered, 40_000, () => headrace.log)
+  await poll(answered, () => headrace.log)
   expect(await headrace.metric("headrace_aborts_total", 'kind="lane"')).toBe(0)
   expect(await headrace.stop()).toBe(0)
   expect((await receive(servers, "slow", Slow)).map(({ value }) => [value.windowStart, value.steps])).toEqual([[0, 1]])
   expect((await receive(servers, "steps.late", Step)).map(({ value }) => value.id)).toEqual([3])
-}, 60_000)
+})

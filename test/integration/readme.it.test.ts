@@ -18,12 +18,12 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "headrace-readme-"))
   ;[kafka, registry, clickhouse] = await Promise.all([startKafka(), startRegistry(), startClickHouse()])
   servers = { bootstrap: kafka.bootstrap, registry: registry.url }
-}, 120_000)
+})
 
 afterAll(async () => {
   await Promise.all([kafka?.stop(), registry?.stop(), clickhouse?.stop()])
   await rm(directory, { recursive: true, force: true })
-}, 60_000)
+})
 
 /** The first TypeScript block of the README that is a whole pipeline. */
 const example = async (): Promise<string> => {
@@ -91,7 +91,6 @@ test("the README's pipeline, as it stands there, sums up what it says, and goes 
   const filled = async (job: Headrace, count: number) => {
     await poll(
       async () => (await rows()).length >= count || !job.running,
-      30_000,
       () => job.log
     )
     expect(job.running ? "running" : job.log).toBe("running")
@@ -117,7 +116,7 @@ test("the README's pipeline, as it stands there, sums up what it says, and goes 
     { key: "eve", windowStart: 60_000, windowEnd: 70_000, spent: 3, payments: 2 }
   ])
   expect(await second.stop()).toBe(0)
-}, 120_000)
+})
 
 const SPENT = "SELECT key, windowStart, windowEnd, spent, payments FROM spend ORDER BY key, windowStart"
 const order = (value: Record<string, unknown>): string =>

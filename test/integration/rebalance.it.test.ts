@@ -15,9 +15,9 @@ const SESSION_TIMEOUT_MS = 3_000
 
 const worlds: OrdersWorld[] = []
 
-beforeAll(ensureIndependentClient, 300_000)
+beforeAll(ensureIndependentClient)
 
-afterAll(() => Promise.all(worlds.map(world => world.stop())), 60_000)
+afterAll(() => Promise.all(worlds.map(world => world.stop())))
 
 /** Sends to all partitions, again and again, until it is stopped. Each round is known by the ids that it sent where. */
 class Load {
@@ -41,7 +41,6 @@ class Load {
     const after = this.rounds.length + 1
     await poll(
       () => this.rounds.length > after,
-      30_000,
       () => `round ${after} of the load`
     )
     return this.rounds[after]!
@@ -87,14 +86,12 @@ test.each(["classic", "consumer"] as const)(
           const found = await committed()
           return ids.every(id => found.has(id))
         },
-        60_000,
         () => `the output of ${ids.length} records: ${what}`
       )
     /** The restores of `lane` wait: what it does not restore is committed all the same, and what it does is not. */
     const othersGoOn = async (lane: GatedLane, load: Load): Promise<void> => {
       await poll(
         () => lane.gate.waiting.size > 0,
-        60_000,
         () => "a partition that arrives"
       )
       const moving = [...lane.gate.waiting]
@@ -137,6 +134,5 @@ test.each(["classic", "consumer"] as const)(
       sent: String(load.sent)
     })
     expect(audit).toMatchObject({ distinct: load.sent, duplicated: 0, disordered: 0, missing: 0, unreadable: 0 })
-  },
-  180_000
+  }
 )

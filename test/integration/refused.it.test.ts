@@ -1,12 +1,10 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test"
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { freePorts, type Kafka, startKafka } from "@headrace/dev"
 import { Admin } from "@headrace/kafka"
 import { Headrace } from "../support/headrace.ts"
-
-setDefaultTimeout(60_000)
 
 let kafka: Kafka
 let sasl: string
@@ -34,13 +32,13 @@ beforeAll(async () => {
     }
   })
   sasl = `127.0.0.1:${secured}`
-}, 120_000)
+})
 
 afterAll(async () => {
   await registry.stop(true)
   await kafka?.stop()
   await rm(directory, { recursive: true, force: true })
-}, 60_000)
+})
 
 const pipeline = `import { Schema } from "effect"
 import { Pipeline, Sink, Source } from "headrace"

@@ -19,12 +19,12 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "headrace-savepoint-stages-"))
   ;[kafka, registry] = await Promise.all([startKafka(), startRegistry()])
   servers = { bootstrap: kafka.bootstrap, registry: registry.url }
-}, 120_000)
+})
 
 afterAll(async () => {
   await Promise.all([kafka?.stop(), registry?.stop()])
   await rm(directory, { recursive: true, force: true })
-}, 60_000)
+})
 
 const fixture = (name: string): string => join(import.meta.dir, `../fixtures/savepoints/staged/${name}.ts`)
 const where = () => ["--kafka", servers.bootstrap, "--registry", servers.registry]
@@ -106,7 +106,7 @@ test("2 → 4 → 2 partitions of two stages, through a changed pipeline, give w
 
   // The same number of partitions, under another name, to the end of the topic.
   const second = start("before", "two", "--from-savepoint", "stopped", "--stop-with-savepoint", "--id", "whole")
-  expect(await second.ended(60_000)).toBe(0)
+  expect(await second.ended()).toBe(0)
   expect(second.log).toContain("two-exchange-keyBy-account: 2 partitions, as in the savepoint")
   await checkBalances(1)
 
@@ -117,7 +117,7 @@ test("2 → 4 → 2 partitions of two stages, through a changed pipeline, give w
   const bounded = ["--allow-non-restored-state", "--source-offsets", "earliest", "--stop-with-savepoint"]
   const four = ["--source", "payments=payments-four", "--id", "four"]
   const third = start("after", "three", "--from-savepoint", "whole", ...four, ...bounded)
-  expect(await third.ended(60_000)).toBe(0)
+  expect(await third.ended()).toBe(0)
   expect(third.log).toContain(
     "three-exchange-keyBy-account: 2 partitions of two-exchange-keyBy-account split by key into 4"
   )
@@ -128,7 +128,7 @@ test("2 → 4 → 2 partitions of two stages, through a changed pipeline, give w
   await send(servers, "payments-two", Payment, payments(2))
   const two = ["--source", "payments-four=payments-two", "--drain", "--id", "end"]
   const last = start("back", "four", "--from-savepoint", "four", ...two, ...bounded)
-  expect(await last.ended(60_000)).toBe(0)
+  expect(await last.ended()).toBe(0)
   expect(last.log).toContain("4 partitions of three-exchange-keyBy-account split by key into 2")
   await checkBalances(3)
   const topic = await auditTopic({ ...servers, topic: "balances" })
@@ -143,7 +143,7 @@ test("2 → 4 → 2 partitions of two stages, through a changed pipeline, give w
   const ends = new Map<number, number>()
   for (const { partition, offset } of await receive(servers, "balances", Balance)) ends.set(partition, offset)
   const other = start("before", "five", "--from-savepoint", "beside", "--stop-with-savepoint", "--id", "five")
-  expect(await other.ended(60_000)).toBe(0)
+  expect(await other.ended()).toBe(0)
   const behind = (await receive(servers, "balances", Balance)).filter(
     one => one.offset > (ends.get(one.partition) ?? -1)
   )
@@ -171,4 +171,4 @@ test("2 → 4 → 2 partitions of two stages, through a changed pipeline, give w
     "end",
     "five"
   ])
-}, 240_000)
+})

@@ -19,12 +19,12 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "headrace-savepoint-"))
   ;[kafka, registry] = await Promise.all([startKafka(), startRegistry()])
   servers = { bootstrap: kafka.bootstrap, registry: registry.url }
-}, 120_000)
+})
 
 afterAll(async () => {
   await Promise.all([kafka?.stop(), registry?.stop()])
   await rm(directory, { recursive: true, force: true })
-}, 60_000)
+})
 
 const fixture = (name: string): string => join(import.meta.dir, `../fixtures/savepoints/${name}.ts`)
 const where = () => ["--kafka", servers.bootstrap, "--registry", servers.registry]
@@ -156,7 +156,7 @@ test("2 → 4 → 2 partitions, through a changed pipeline, give what one uninte
   const moved = ["--source", "payments-four=payments-two", "--source-offsets", "earliest"]
   const bounded = ["--stop-with-savepoint", "--id"]
   const third = start("back", "three", "--from-savepoint", halfway.out.trim(), ...moved, ...bounded, "open")
-  expect(await third.ended(60_000)).toBe(0)
+  expect(await third.ended()).toBe(0)
   expect(third.log).toContain("stopped with the savepoint open")
 
   // A version that reads the state of the one before by Avro's rules goes on from there, and ends with all windows closed.
@@ -166,7 +166,7 @@ test("2 → 4 → 2 partitions, through a changed pipeline, give what one uninte
   expect(reopened.out).toMatch(/counts +restored, state count migrated/)
   await send(servers, "payments-two", Payment, payments(3))
   const fourth = start(...evolved, ...bounded, "end", "--drain")
-  expect(await fourth.ended(60_000)).toBe(0)
+  expect(await fourth.ended()).toBe(0)
   expect(fourth.log).toContain("stopped with the savepoint end")
   const drained = await savepoint("restore", "end", fixture("evolved"), ...where(), ...stores(), "--app", "five")
   expect(drained.err).toContain("was drained")
@@ -183,4 +183,4 @@ test("2 → 4 → 2 partitions, through a changed pipeline, give what one uninte
   // The added step began empty: with the second part.
   const counts = await receive(servers, "counts", Balance)
   expect(new Map(counts.map(({ value }) => [Number(value.id), Number(value.cents)]))).toEqual(counted(1, 4))
-}, 240_000)
+})

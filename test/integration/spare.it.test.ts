@@ -19,13 +19,13 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "headrace-spare-"))
   ;[kafka, registry, clickhouse] = await Promise.all([startKafka(), startRegistry(), startClickHouse()])
   servers = { bootstrap: kafka.bootstrap, registry: registry.url }
-}, 120_000)
+})
 
 afterAll(async () => {
   await Promise.all(started.map(one => one.kill()))
   await Promise.all([kafka?.stop(), registry?.stop(), clickhouse?.stop()])
   await rm(directory, { recursive: true, force: true })
-}, 60_000)
+})
 
 const Item = Schema.Struct({ id: Schema.Int }).annotate({ identifier: "Item" })
 
@@ -58,11 +58,10 @@ const phases = async ({ url }: Headrace): Promise<Record<string, string>> => {
 }
 
 const ready = async (one: Headrace): Promise<void> => {
-  await one.says(/running, \d+ ms after the start/, 60_000)
+  await one.says(/running, \d+ ms after the start/)
   // Partitions may still move between them.
   await poll(
     async () => (await fetch(`${one.url}/health/ready`)).status === 200,
-    30_000,
     () => one.log
   )
   expect(await one.metric("headrace_ready")).toBe(1)
@@ -75,7 +74,6 @@ const comesTo = (one: Headrace, expected: readonly string[]): Promise<unknown> =
       Object.values(await phases(one))
         .toSorted()
         .join() === expected.join(),
-    30_000,
     () => `${expected}; log:\n${one.log}`
   )
 
@@ -101,7 +99,6 @@ test.each(["classic", "consumer"])(
     await send(servers, topic, Item, [{ key: "one", partition: 0, id: 7 }])
     await poll(
       async () => (await receive(servers, `${topic}_out`, Item)).length === 1,
-      30_000,
       () => first.log
     )
     await ready(first)
@@ -109,8 +106,7 @@ test.each(["classic", "consumer"])(
     expect(saved.err).toBe("")
     expect(saved.code).toBe(0)
     expect(await first.ended()).toBe(0)
-  },
-  180_000
+  }
 )
 
 test("a bounded run with more lanes than partitions comes to its end", async () => {
@@ -124,6 +120,6 @@ test("a bounded run with more lanes than partitions comes to its end", async () 
     flags: ["--lanes", "3", "--savepoints", join(directory, "savepoints"), "--stop-with-savepoint"]
   })
   started.push(run)
-  expect(await run.ended(60_000)).toBe(0)
+  expect(await run.ended()).toBe(0)
   expect((await receive(servers, `${topic}_out`, Item)).map(({ value }) => value.id)).toEqual([7])
-}, 90_000)
+})

@@ -29,12 +29,12 @@ beforeAll(async () => {
   ;[kafka, registry, clickhouse] = await Promise.all([startKafka(), startRegistry(), startClickHouse()])
   servers = { bootstrap: kafka.bootstrap, registry: registry.url }
   await createTopic(servers, "visits", PARTITIONS)
-}, 120_000)
+})
 
 afterAll(async () => {
   await Promise.all([kafka?.stop(), registry?.stop(), clickhouse?.stop()])
   await rm(directory, { recursive: true, force: true })
-}, 60_000)
+})
 
 const accountOf = (i: number) => `account-${String(i).padStart(6, "0")}`
 const centsOf = (i: number, visit: number) => (i * 31 + visit * 7) % 1000
@@ -95,7 +95,6 @@ test("state of many times its memory is right, in bounds, and survives kill -9",
         await look(headrace, peaks)
         return (await countOf(table)) >= rows || !headrace.running
       },
-      150_000,
       () => `${rows} rows in ${table}: ${headrace.log}`
     )
   // In the middle of the second round most state is on disk.

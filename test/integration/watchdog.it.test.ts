@@ -27,13 +27,13 @@ beforeAll(async () => {
   ;[behind, registry, clickhouse] = await Promise.all([startBehind(proxy), startRegistry(), startClickHouse()])
   kafka = behind.kafka
   servers = { bootstrap: kafka.bootstrap, registry: registry.url }
-}, 120_000)
+})
 
 afterAll(async () => {
   await Promise.all(started.map(one => one.kill()))
   await Promise.all([behind?.stop(), registry?.stop(), clickhouse?.stop()])
   await rm(directory, { recursive: true, force: true })
-}, 60_000)
+})
 
 const Item = Schema.Struct({ id: Schema.Int }).annotate({ identifier: "Item" })
 
@@ -84,7 +84,7 @@ const copied = async (topic: string): Promise<number[]> =>
 /** Waits until this many were copied, and checks that it is those, once and in order. */
 const copies = async (topic: string, headrace: Headrace, expected: readonly number[]): Promise<void> => {
   const log = () => headrace.log
-  await poll(async () => !headrace.running || (await copied(topic)).length >= expected.length, 45_000, log)
+  await poll(async () => !headrace.running || (await copied(topic)).length >= expected.length, log)
   expect(headrace.running ? "running" : headrace.log).toBe("running")
   expect(await copied(topic)).toEqual([...expected])
 }
@@ -106,17 +106,17 @@ test("an endless loop at a record is found, named, started again, and then stops
   expect(await live.text()).toContain(named)
   expect(await loops.metric("headrace_stalled", 'unit="lane 0"')).toBe(1)
   await loops.says(new RegExp(`lane 0: failed, starts again from what is committed in \\d+ ms: stalled .* ${named}`))
-  expect(await loops.ended(60_000)).toBe(1)
+  expect(await loops.ended()).toBe(1)
   expect(loops.log).toMatch(new RegExp(`lane 0 failed 3 times in a row, the last time with: stalled .* ${named}`))
 
   const stops = await start(topic, { watchdog: { after: "3 seconds", action: "stop" } }, loop)
-  expect(await stops.ended(60_000)).toBe(1)
+  expect(await stops.ended()).toBe(1)
   expect(stops.log).toContain(named)
   expect(stops.log).not.toContain("starts again")
   const mended = await start(topic, {})
   await copies(topic, mended, ids(0, 20))
   expect(await mended.stop()).toBe(0)
-}, 150_000)
+})
 
 /** Leaves a transaction open behind one record of it, until the coordinator aborts it by its time-out. */
 const openTransaction = async (topic: string): Promise<void> => {
@@ -143,18 +143,16 @@ test("what stands behind a transaction that somebody else leaves open is told ap
     (await gauge("headrace_blocked_records")) === 1 && (await gauge("headrace_lag_records")) === 1
   await poll(
     async () => !headrace.running || (await blocked()),
-    30_000,
     () => headrace.log
   )
   await sendItems(topic, 10, 20)
   await copies(topic, headrace, ids(0, 20))
   await poll(
     async () => (await gauge("headrace_blocked_records")) === 0,
-    30_000,
     () => headrace.log
   )
   expect(await headrace.stop()).toBe(0)
-}, 90_000)
+})
 
 const deleteBefore = async (topic: string, offset: number): Promise<void> => {
   const admin = Admin.open({ "bootstrap.servers": kafka.bootstrap })
@@ -176,7 +174,7 @@ test("retention that overtakes a lane which runs is found at once, and treated b
   await headrace.says(/ERROR Offsets 10 to 12 of overtaken\/0 .* it goes on at 13/)
   await copies(topic, headrace, [...ids(0, 10), ...ids(12, 15)])
   expect(await headrace.stop()).toBe(0)
-}, 90_000)
+})
 
 test("a committed offset that is not in the log any more: stop, earliest, latest", async () => {
   const topic = "retained"
@@ -216,7 +214,7 @@ test("a committed offset that is not in the log any more: stop, earliest, latest
   const last = await start(topic, {})
   await copies(topic, last, [...ids(0, 10), ...ids(15, 25), ...ids(30, 35)])
   expect(await last.stop()).toBe(0)
-}, 150_000)
+})
 
 const health = async ({ url }: Headrace): Promise<string> => (await fetch(`${url}/health/ready`)).text()
 
@@ -237,11 +235,10 @@ test("a lane whose group does not answer is named, and started again", async () 
     async () =>
       (await headrace.metric("headrace_ready")) === 1 &&
       (await headrace.metric("headrace_checkpoints_completed_total")) > 0,
-    30_000,
     () => headrace.log
   )
   expect(await headrace.stop()).toBe(0)
-}, 120_000)
+})
 
 /** Passes everything on to ClickHouse, but never answers an insert into a table. */
 const deaf = async (url: string): Promise<Server> => {
@@ -275,12 +272,12 @@ test("a table whose server takes rows and never answers is named, and stops the 
     const watchdog = { after: "4 seconds", action: "stop" }
     const headrace = await start(topic, { watchdog }, "", `http://127.0.0.1:${port}`)
     const named = /WARN {2}table hung: stalled for \d+ s: \d+ bytes of output are not taken by their server/
-    await headrace.says(named, 60_000)
+    await headrace.says(named)
     expect(await health(headrace)).toContain("are not taken by their server")
-    expect(await headrace.ended(60_000)).toBe(1)
+    expect(await headrace.ended()).toBe(1)
     expect(headrace.log).toMatch(/table hung: stalled for \d+ s: \d+ bytes of output are not taken/)
   } finally {
     server.closeAllConnections()
     server.close()
   }
-}, 120_000)
+})

@@ -33,13 +33,13 @@ beforeAll(async () => {
     startClickHouse({ dataDir: join(directory, "clickhouse") })
   ])
   servers = { bootstrap: kafka.bootstrap, registry: registry.url }
-}, 120_000)
+})
 
 afterAll(async () => {
   await Promise.all(started.map(one => one.kill()))
   await Promise.all([kafka?.stop(), registry?.stop(), clickhouse?.stop()])
   await rm(directory, { recursive: true, force: true })
-}, 60_000)
+})
 
 const Item = Schema.Struct({ id: Schema.Int, name: Schema.String }).annotate({ identifier: "Item" })
 /** What other producers send: other schemas, other ids, the newer one without a field that nobody reads. */
@@ -97,7 +97,6 @@ const expectCopied = async (job: Job, headrace: Headrace, expected: readonly num
   const enough = async () => (await receiveBytes(kafka.bootstrap, job.out)).length >= expected.length
   await poll(
     async () => !headrace.running || (await enough()),
-    45_000,
     () => headrace.log
   )
   expect(headrace.running ? "running" : headrace.log).toBe("running")
@@ -114,7 +113,7 @@ test("a sink's schema that the registry refuses", async () => {
   expect(headrace.log).toContain(`subject ${job.out}-value`)
   // No restart would mend it.
   expect(headrace.log).not.toContain("starts again")
-}, 60_000)
+})
 
 describe("records that cannot be decoded", () => {
   /** A job stops at the bad record between good ones, and goes on once it may divert it. */
@@ -147,7 +146,7 @@ describe("records that cannot be decoded", () => {
         }
       ])
       expect(Buffer.from(dead[0]!.value).equals(Buffer.from(value))).toBe(true)
-    }, 60_000)
+    })
 
   const good = (topic: string) => encoded(servers, topic, Item, { id: 77, name: "a name of some length" })
   stopsThenDiverts(
@@ -174,7 +173,7 @@ test("a source topic that is missing is waited for", async () => {
   await sendItems("missing-topic", 0, 50)
   await expectCopied(job, headrace, ids(0, 50))
   expect(await headrace.stop()).toBe(0)
-}, 60_000)
+})
 
 test("a registry that is down at the start, and again when a new schema comes, is waited for", async () => {
   const [port] = await freePorts(1)
@@ -203,7 +202,6 @@ test("a registry that is down at the start, and again when a new schema comes, i
   )
   await poll(
     () => /registry/i.test(headrace.log.slice(said)),
-    20_000,
     () => `a word on the registry in ${headrace.log}`
   )
   expect(headrace.running).toBe(true)
@@ -211,7 +209,7 @@ test("a registry that is down at the start, and again when a new schema comes, i
   await expectCopied(job, headrace, ids(0, 40))
   expect(await headrace.stop()).toBe(0)
   await gate.shut()
-}, 90_000)
+})
 
 test("a ClickHouse that is down at the start, and killed in the middle, is waited for in bounded memory", async () => {
   const job = await writeJob("no-clickhouse", { table: true })
@@ -229,7 +227,6 @@ test("a ClickHouse that is down at the start, and killed in the middle, is waite
   await headrace.reaches("headrace_records_in_total", 24_000)
   await poll(
     async () => (await headrace.metric("headrace_buffered_bytes", 'kind="clickhouse"')) >= 16 << 20,
-    20_000,
     () => headrace.log
   )
   await headrace.repeats(/no_clickhouse: waiting and trying again/, 2)
@@ -238,7 +235,7 @@ test("a ClickHouse that is down at the start, and killed in the middle, is waite
   await clickhouse.restart()
   await tableHolds(headrace, 24_000)
   expect(await headrace.stop()).toBe(0)
-}, 90_000)
+})
 
 /** Sends records of about this many bytes. */
 const sendFilled = async (topic: string, from: number, to: number, bytes: number): Promise<void> => {
@@ -259,7 +256,6 @@ const tableHolds = async (headrace: Headrace, count: number): Promise<void> => {
   const ask = () => rowsOf<{ rows: number; ids: number; last: number }>(clickhouse.url, sql).catch(() => [])
   await poll(
     async () => ((await ask())[0]?.rows ?? 0) >= count || !headrace.running,
-    45_000,
     () => headrace.log
   )
   expect(await ask()).toEqual([{ rows: count, ids: count, last: count - 1 }])
@@ -287,7 +283,7 @@ test("a broker that is down at the start, and killed in the middle, is waited fo
   await headrace.reaches("headrace_records_in_total", RECORDS)
   await expectCopied(job, headrace, ids(0, RECORDS))
   expect(await headrace.stop()).toBe(0)
-}, 120_000)
+})
 
 /** Of 2 KB: 400 MB, so that more than the client may hold are left when the broker goes. */
 const RECORDS = 200_000
@@ -314,7 +310,7 @@ test("a pipeline file that does not compile is named with the place in it", asyn
   expect(await headrace.ended()).toBe(1)
   expect(headrace.log).toMatch(/broken\.ts:[34]:\d+/)
   expect(headrace.log).not.toMatch(/^\s+at /m)
-}, 30_000)
+})
 
 test("a pipeline that fails at a record is named with the line in it, which types have not moved", async () => {
   const job = await writeJob("throws")
@@ -325,7 +321,7 @@ test("a pipeline that fails at a record is named with the line in it, which type
   const headrace = start(job)
   expect(await headrace.ended()).toBe(1)
   expect(headrace.log).toMatch(/boom\n\s+at .*throws\.ts:10:\d+/)
-}, 60_000)
+})
 
 test("a port in use is named with what to do", async () => {
   const [port] = await freePorts(1)
@@ -335,4 +331,4 @@ test("a port in use is named with what to do", async () => {
   expect(await headrace.ended()).toBe(1)
   expect(headrace.log).toContain(`port ${port} on 127.0.0.1 is in use; choose another by --port`)
   other.close()
-}, 30_000)
+})

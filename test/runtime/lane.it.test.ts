@@ -1,11 +1,9 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
+import { afterAll, beforeAll, expect, test } from "bun:test"
 import { join } from "node:path"
 import { digest, toPlan } from "headrace"
 import pipeline, { Order, Rated, Total } from "../fixtures/orders.ts"
 import { type OrdersWorld, startOrders } from "../support/orders.ts"
 import { receive, send } from "../support/records.ts"
-
-setDefaultTimeout(120_000)
 
 const root = join(import.meta.dir, "../..")
 const bin = (name: string) => join(root, "node_modules/.bin", name)
@@ -20,7 +18,7 @@ beforeAll(async () => {
     return { key: account, id: i, account, cents: i, at: i * 20 }
   })
   await send(world.servers, "orders", Order, orders)
-}, 120_000)
+})
 
 afterAll(() => world?.stop())
 

@@ -1,6 +1,9 @@
 import { fileURLToPath } from "node:url"
 import { type Subprocess, spawn } from "bun"
 
+/** What a test waits for comes far sooner; so long only where it does not come at all. Below a test's own time-out. */
+const PATIENCE_MS = 180_000
+
 const main = fileURLToPath(new URL("../../packages/app/src/main.ts", import.meta.url))
 
 export interface Clusters {
@@ -50,21 +53,20 @@ export class Headrace {
   }
 
   /** The first match of `pattern` in the log; fails with the log when the process ends or time runs out before. */
-  async says(pattern: RegExp, withinMs = 30_000): Promise<RegExpExecArray> {
+  async says(pattern: RegExp): Promise<RegExpExecArray> {
     const ready = () => pattern.test(this.log) || !this.running
-    await poll(ready, withinMs, () => `${pattern} in\n${this.log}`)
+    await poll(ready, () => `${pattern} in\n${this.log}`)
     const found = pattern.exec(this.log)
     if (found === null) throw new Error(`It ended without ${pattern}:\n${this.log}`)
     return found
   }
 
   /** Waits until `pattern` was logged this many times more than up to now. */
-  async repeats(pattern: RegExp, times: number, withinMs = 30_000): Promise<void> {
+  async repeats(pattern: RegExp, times: number): Promise<void> {
     const from = this.log.length
     const count = () => this.log.slice(from).match(new RegExp(pattern, "g"))?.length ?? 0
     await poll(
       () => count() >= times || !this.running,
-      withinMs,
       () => `${times} × ${pattern} in\n${this.log}`
     )
     if (!this.running) throw new Error(`It ended without ${times} × ${pattern}:\n${this.log}`)
@@ -96,9 +98,9 @@ export class Headrace {
   }
 
   /** Waits until a metric of the lanes is at least this. */
-  async reaches(name: string, value: number, withinMs = 30_000): Promise<void> {
+  async reaches(name: string, value: number): Promise<void> {
     const reached = async () => (await this.metric(name, 'kind="lane"')) >= value || !this.running
-    await poll(reached, withinMs, () => `${name} ≥ ${value}; log:\n${this.log}`)
+    await poll(reached, () => `${name} ≥ ${value}; log:\n${this.log}`)
     if (!this.running) throw new Error(`It ended before ${name} reached ${value}:\n${this.log}`)
   }
 
@@ -119,10 +121,9 @@ export class Headrace {
   }
 
   /** The exit code, once it has ended and its output was read; fails with the log when that takes too long. */
-  async ended(withinMs = 30_000): Promise<number> {
+  async ended(): Promise<number> {
     await poll(
       () => !this.running,
-      withinMs,
       () => `an end; log:\n${this.log}`
     )
     await this.drained
@@ -154,13 +155,13 @@ export const headrace = (...args: readonly string[]): Promise<Ended> => command(
 const environment = (): Record<string, string | undefined> =>
   Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("HEADRACE_")))
 
-/** Asks every 20 ms until the answer is truthy, and gives it back; fails after `withinMs`, saying what was awaited. */
-export const poll = async <A>(ask: () => A | Promise<A>, withinMs: number, what: () => string): Promise<A> => {
-  const deadline = performance.now() + withinMs
+/** Asks every 20 ms until the answer is truthy, and gives it back; fails after three minutes, saying what was awaited. */
+export const poll = async <A>(ask: () => A | Promise<A>, what: () => string): Promise<A> => {
+  const deadline = performance.now() + PATIENCE_MS
   for (;;) {
     const answer = await ask()
     if (answer) return answer
-    if (performance.now() > deadline) throw new Error(`Not within ${withinMs} ms: ${what()}`)
+    if (performance.now() > deadline) throw new Error(`Not within ${PATIENCE_MS} ms: ${what()}`)
     await Bun.sleep(20)
   }
 }

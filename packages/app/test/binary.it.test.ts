@@ -48,12 +48,12 @@ beforeAll(async () => {
   const servers = Promise.all([guardedKafka(), startRegistry(), startClickHouse()])
   ;[kafka, registry, clickhouse] = await servers
   expect(await built.exited).toBe(0)
-}, 180_000)
+})
 
 afterAll(async () => {
   await Promise.all([kafka?.stop(), registry?.stop(), clickhouse?.stop()])
   home[Symbol.dispose]()
-}, 60_000)
+})
 
 const start = (args: readonly string[]) =>
   Bun.spawn([home.file("headrace"), ...args], {
@@ -150,7 +150,7 @@ test("runs a configuration, waits for its topic, survives a load and stops clean
   pipeline.kill("SIGTERM")
   expect(await pipeline.exited).toBe(0)
   expect(log()).not.toMatch(/WARN .*(failed|by force)/)
-}, 180_000)
+})
 
 test("a load test brings the pipeline along, and leaves nothing but its report", async () => {
   const before = readdirSync(home.directory)
@@ -159,7 +159,7 @@ test("a load test brings the pipeline along, and leaves nothing but its report",
   expect(output).not.toContain("\x1b")
   expectReport("own.json", 6000, true)
   expect(readdirSync(home.directory).filter(name => !before.includes(name) && name !== ".local")).toEqual(["own.json"])
-}, 120_000)
+})
 
 test("a load test needs no ClickHouse, and takes what a guarded broker wants", async () => {
   const config = "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.password=pass=word\n"
@@ -168,7 +168,7 @@ test("a load test needs no ClickHouse, and takes what a guarded broker wants", a
   const load = ["--lanes", "2", "--rate", "1000", "--for", "2s", "--warm-up", "0s", "--report", "kafka.json"]
   await succeed(["loadtest", "--kafka", guarded, "--registry", registry.url, ...access, ...load])
   expectReport("kafka.json", 2000, false)
-}, 60_000)
+})
 
 test("runs Nexmark's queries on a cluster, prints their rates, and leaves no topics behind", async () => {
   const run = ["--queries", "q0,q5", "--events", "300000", "--lanes", "1", "--partitions", "2"]
@@ -179,13 +179,13 @@ test("runs Nexmark's queries on a cluster, prints their rates, and leaves no top
   const { topics } = await admin.metadata([...NEXMARK_TOPICS, "nexmark-q5-0-changelog-nexmark.bids"])
   await admin.close()
   expect(topics.filter(({ partitions }) => partitions.length > 0)).toEqual([])
-}, 120_000)
+})
 
 test("runs Nexmark's queries without any server", async () => {
   const output = await succeed(["loadtest", "nexmark", "--memory", "--queries", "q0,q5", "--events", "60000"])
   expect(output).toMatch(/q0: [\d,]+ events\/s/)
   expect(output).toMatch(/q5: [\d,]+ events\/s/)
-}, 60_000)
+})
 
 test("says which of Nexmark's queries there are", async () => {
   const child = start(["loadtest", "nexmark", ...clusters(), "--queries", "q10"])
@@ -212,7 +212,7 @@ test("runs a pipeline file until it is stopped", async () => {
   await until(pipeline.stderr, /running, \d+ ms after the start/)
   pipeline.kill("SIGTERM")
   expect(await pipeline.exited).toBe(0)
-}, 60_000)
+})
 
 describe("says in which line a pipeline file", () => {
   const cases: [name: string, text: string, place: RegExp][] = [

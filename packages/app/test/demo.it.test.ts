@@ -93,7 +93,7 @@ test("a whole run audits everything, writes the report and leaves nothing behind
   }
   expect(details).toMatchObject({ warmup_ms: 5000, generator: { threads: 2 }, problems: [] })
   expect(await leftovers(mark, files.directory, 5000)).toEqual([])
-}, 180_000)
+})
 
 test("--keep leaves everything up, and the command that it prints takes all of it away", async () => {
   using files = scratch()
@@ -108,7 +108,7 @@ test("--keep leaves everything up, and the command that it prints takes all of i
   const command = /^Stop them: (kill .*)$/m.exec(out)![1]!
   expect(await Bun.spawn(["sh", "-c", command]).exited).toBe(0)
   expect(await leftovers(mark, files.directory, 20_000)).toEqual([])
-}, 120_000)
+})
 
 describe("Ctrl-C", () => {
   // One moment in each part of its life: the servers start, the pipeline starts, the load runs.
@@ -124,7 +124,7 @@ describe("Ctrl-C", () => {
       expect(await child.exited).toBe(130)
       await ended
       expect(await leftovers(mark, files.directory, 10_000)).toEqual([])
-    }, 60_000)
+    })
   }
 
   test("kill -9 leaves no process behind either", async () => {
@@ -136,7 +136,7 @@ describe("Ctrl-C", () => {
     child.kill("SIGKILL")
     await child.exited
     expect(await leftovers(mark, files.directory, 20_000)).toEqual([])
-  }, 60_000)
+  })
 })
 
 /** `npm run demo` as a terminal runs it: everything in one process group, which is what Ctrl-C reaches. */
@@ -164,19 +164,15 @@ describe("npm run demo", () => {
     ["kill -INT, which reaches npm alone", pid => process.kill(pid, "SIGINT")],
     ["kill", pid => process.kill(pid, "SIGTERM")]
   ]
-  test.each(ways)(
-    "%s ends it in order",
-    async (_, send) => {
-      using files = scratch()
-      const mark = crypto.randomUUID()
-      const run = await npmDemo(mark, files.directory, "--lanes", "1")
-      send(run.pid)
-      await run.exited
-      for (const line of STOPPED) expect(run.log()).toContain(line)
-      expect(await leftovers(mark, files.directory, 10_000)).toEqual([])
-    },
-    120_000
-  )
+  test.each(ways)("%s ends it in order", async (_, send) => {
+    using files = scratch()
+    const mark = crypto.randomUUID()
+    const run = await npmDemo(mark, files.directory, "--lanes", "1")
+    send(run.pid)
+    await run.exited
+    for (const line of STOPPED) expect(run.log()).toContain(line)
+    expect(await leftovers(mark, files.directory, 10_000)).toEqual([])
+  })
 
   test.each([[], ["--keep"]])(
     "a second Ctrl-C does not wait, and leaves nothing behind either: %p",
@@ -190,7 +186,6 @@ describe("npm run demo", () => {
       await run.exited
       expect(run.log()).not.toContain("Kafka is stopped")
       expect(await leftovers(mark, files.directory, 20_000)).toEqual([])
-    },
-    120_000
+    }
   )
 })

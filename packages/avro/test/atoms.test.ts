@@ -1,10 +1,8 @@
-import { describe, expect, setDefaultTimeout, test } from "bun:test"
+import { describe, expect, test } from "bun:test"
 import { ByteWriter, DecodeError, EncodeError } from "@headrace/core"
 import fc from "fast-check"
 import { type AvroJson, makeDecoder, makeEncoder } from "../src/index.ts"
 import { Interner } from "../src/intern.ts"
-
-setDefaultTimeout(60_000)
 
 const record = (type: unknown, more: object = {}): AvroJson => ({
   type: "record",

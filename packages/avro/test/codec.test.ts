@@ -1,11 +1,9 @@
-import { describe, expect, setDefaultTimeout, test } from "bun:test"
+import { describe, expect, test } from "bun:test"
 import { ByteWriter, DecodeError, type RecordDecoder } from "@headrace/core"
 import avsc from "avsc"
 import fc from "fast-check"
 import { makeDecoder, makeEncoder } from "../src/index.ts"
 import { buffers, plain, type RecordSpec, recordAndValue, toJson } from "./schemas.ts"
-
-setDefaultTimeout(60_000)
 
 const ID = 0xc0ffee42
 

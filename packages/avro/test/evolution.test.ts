@@ -1,4 +1,4 @@
-import { describe, expect, setDefaultTimeout, test } from "bun:test"
+import { describe, expect, test } from "bun:test"
 import { ByteWriter, DecodeError } from "@headrace/core"
 import avsc from "avsc"
 import fc from "fast-check"
@@ -6,8 +6,6 @@ import { type AvroJson, makeDecoder, makeEncoder } from "../src/index.ts"
 import { resolve } from "../src/resolve.ts"
 import { parse } from "../src/schema.ts"
 import { buffers, type FieldSpec, plain, type RecordSpec, recordAndValue, type Spec, toJson } from "./schemas.ts"
-
-setDefaultTimeout(60_000)
 
 const avscOf = (type: RecordSpec) => avsc.Type.forSchema(toJson(type) as never)
 

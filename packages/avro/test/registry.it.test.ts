@@ -1,10 +1,8 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test"
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { ByteWriter } from "@headrace/core"
 import { freePorts, type Registry as Server, startRegistry } from "@headrace/dev"
 import { Effect, Exit, Layer, Schema } from "effect"
 import { type AvroJson, Codecs, Registry, type RegistryError } from "../src/index.ts"
-
-setDefaultTimeout(240_000)
 
 let server: Server
 beforeAll(async () => {

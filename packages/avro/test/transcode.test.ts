@@ -1,10 +1,8 @@
-import { describe, expect, setDefaultTimeout, test } from "bun:test"
+import { describe, expect, test } from "bun:test"
 import { ByteWriter } from "@headrace/core"
 import fc from "fast-check"
 import { type AvroJson, makeDecoder, makeEncoder } from "../src/index.ts"
 import { type FieldSpec, type RecordSpec, recordAndValue, toJson } from "./schemas.ts"
-
-setDefaultTimeout(60_000)
 
 const encoded = (schema: AvroJson, value: object, id: number): Uint8Array => {
   const out = new ByteWriter(0)

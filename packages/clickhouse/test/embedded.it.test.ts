@@ -1,12 +1,10 @@
-import { afterAll, beforeAll, setDefaultTimeout } from "bun:test"
+import { afterAll, beforeAll } from "bun:test"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Exit, Scope } from "effect"
 import { connect, type ServerShape } from "../src/server.ts"
 import { sinkSuite } from "./suite.ts"
-
-setDefaultTimeout(60_000)
 
 const scope = Scope.makeUnsafe()
 const directory = mkdtempSync(join(tmpdir(), "headrace-chdb-"))

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
+import { afterAll, beforeAll, expect, test } from "bun:test"
 import { type ClickHouse, type Kafka, startClickHouse, startKafka } from "@headrace/dev"
 import { type CommittedLog, LogError, STRIDE, type TopicPartition } from "@headrace/engine"
 import { Admin, Consumer, PRODUCER_DEFAULTS, Producer } from "@headrace/kafka"
@@ -9,8 +9,6 @@ import { connect, type ServerShape } from "../src/server.ts"
 import type { Target } from "../src/target.ts"
 import { rowsIn, startOn, targetOf, uniqueName, until } from "./harness.ts"
 import { encodePlain } from "./plain-format.ts"
-
-setDefaultTimeout(90_000)
 
 const PARTITIONS = 3
 const scope = Scope.makeUnsafe()

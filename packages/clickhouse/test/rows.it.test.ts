@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
+import { afterAll, beforeAll, expect, test } from "bun:test"
 import { ByteWriter } from "@headrace/core"
 import { type ClickHouse, startClickHouse } from "@headrace/dev"
 import { Effect, Exit, Schema, Scope } from "effect"
@@ -11,8 +11,6 @@ import { prepareTable } from "../src/tables.ts"
 import { makeTarget } from "../src/target.ts"
 import { uniqueName } from "./harness.ts"
 import { encodePlain, plainDecoder } from "./plain-format.ts"
-
-setDefaultTimeout(60_000)
 
 const scope = Scope.makeUnsafe()
 let clickhouse: ClickHouse

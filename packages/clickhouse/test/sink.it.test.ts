@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
+import { afterAll, beforeAll, expect, test } from "bun:test"
 import { type ClickHouse, startClickHouse } from "@headrace/dev"
 import { LaneMetrics, PHASES } from "@headrace/engine"
 import { Effect, Exit, Fiber, Scope } from "effect"
@@ -9,8 +9,6 @@ import { Event, fill, rowsIn, start, targetOf, uniqueName, until } from "./harne
 import { MemoryMember, MemoryTopic } from "./memory-log.ts"
 import { plainDecoder } from "./plain-format.ts"
 import { sinkSuite } from "./suite.ts"
-
-setDefaultTimeout(60_000)
 
 const scope = Scope.makeUnsafe()
 let clickhouse: ClickHouse

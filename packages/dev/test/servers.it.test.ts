@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
+import { afterAll, beforeAll, expect, test } from "bun:test"
 import { type ChildProcess, spawn } from "node:child_process"
 import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -17,8 +17,6 @@ import {
   startRegistry
 } from "@headrace/dev"
 import { brokerAnswers } from "../src/wire.ts"
-
-setDefaultTimeout(120_000)
 
 let kafkas: Kafka[] = []
 let registry: Registry

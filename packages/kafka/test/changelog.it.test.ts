@@ -1,10 +1,8 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
+import { afterAll, beforeAll, expect, test } from "bun:test"
 import { startKafka } from "@headrace/dev"
 import { Effect } from "effect"
 import { openChangelog } from "../src/changelog.ts"
 import { createTopic, openProducer, pack } from "./support.ts"
-
-setDefaultTimeout(60_000)
 
 /** More than are read at a time. */
 const PARTITIONS = 10
@@ -13,7 +11,7 @@ const RECORDS = 200
 let kafka: Awaited<ReturnType<typeof startKafka>>
 beforeAll(async () => {
   kafka = await startKafka()
-}, 120_000)
+})
 afterAll(() => kafka?.stop())
 
 const text = new TextDecoder()

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test"
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { startKafka } from "@headrace/dev"
 import { Admin, Arena, Consumer, type ConsumerEvent, KafkaError, type TopicPartition } from "../src/index.ts"
 import { logError } from "../src/port-error.ts"
@@ -17,15 +17,13 @@ import {
   reasonOf
 } from "./support.ts"
 
-setDefaultTimeout(60_000)
-
 let bootstrap = ""
 let stop = async () => {}
 beforeAll(async () => {
   const kafka = await startKafka()
   bootstrap = kafka.bootstrap
   stop = () => kafka.stop()
-}, 180_000)
+})
 afterAll(() => stop())
 
 /** More than a busy machine needs: none of the calls is meant to time out. */

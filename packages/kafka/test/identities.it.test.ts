@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
+import { afterAll, beforeAll, expect, test } from "bun:test"
 import { startKafka } from "@headrace/dev"
 import { type Membership, Outputs, type Producer as ProducerPort } from "@headrace/engine"
 import { Effect } from "effect"
@@ -6,8 +6,6 @@ import { Producer } from "../src/index.ts"
 import { openMembership } from "../src/membership.ts"
 import { openProducer } from "../src/transactional.ts"
 import { createTopic, fresh, fromBeginning, openConsumer, pack, partitionsOf, readUntil } from "./support.ts"
-
-setDefaultTimeout(60_000)
 
 const STATE_PARTITIONS = 4
 const MINUTE_MS = 60_000
@@ -20,7 +18,7 @@ beforeAll(async () => {
       "transaction.remove.expired.transaction.cleanup.interval.ms": "100"
     }
   })
-}, 120_000)
+})
 afterAll(() => kafka?.stop())
 
 const config = () => ({ bootstrap: kafka.bootstrap, settings: {} })

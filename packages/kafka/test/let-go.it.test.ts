@@ -1,10 +1,8 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
+import { afterAll, beforeAll, expect, test } from "bun:test"
 import { groupSettings, SOURCE_DEFAULTS } from "../src/defaults.ts"
 import { Arena, Consumer, type ConsumerEvent } from "../src/index.ts"
 import { apiOf, clientOf, HoldingProxy, startBehind } from "./proxy.ts"
 import { createTopic, fresh, openProducer } from "./support.ts"
-
-setDefaultTimeout(60_000)
 
 const JOIN_GROUP = 11
 const T = 15_000
@@ -15,7 +13,7 @@ let bootstrap = ""
 beforeAll(async () => {
   behind = await startBehind(proxy)
   bootstrap = behind.bootstrap
-}, 180_000)
+})
 afterAll(() => behind?.stop())
 
 /** A static member of a group, by hand. */

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
+import { afterAll, beforeAll, expect, test } from "bun:test"
 import { type KafkaCluster, startKafkaCluster } from "@headrace/dev"
 import { Outputs } from "@headrace/engine"
 import { Effect, Schedule } from "effect"
@@ -6,14 +6,12 @@ import { Admin } from "../src/index.ts"
 import { openProducer } from "../src/transactional.ts"
 import { fresh, openConsumer } from "./support.ts"
 
-setDefaultTimeout(60_000)
-
 const T = 10_000
 
 let cluster: KafkaCluster
 beforeAll(async () => {
   cluster = await startKafkaCluster(3)
-}, 180_000)
+})
 afterAll(() => cluster.stop())
 
 /** Kafka's own: the partition that a group's offsets are in, whose leader is the group's coordinator. */

@@ -1,10 +1,8 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
+import { afterAll, beforeAll, expect, test } from "bun:test"
 import { startKafka } from "@headrace/dev"
 import { groupSettings, SOURCE_DEFAULTS } from "../src/defaults.ts"
 import { Arena, Consumer } from "../src/index.ts"
 import { createTopic, fresh } from "./support.ts"
-
-setDefaultTimeout(60_000)
 
 /** Longer than the test may take. */
 const FOR_EVER_MS = 600_000
@@ -16,7 +14,7 @@ const POLLS_A_BEAT = 6
 let kafka: Awaited<ReturnType<typeof startKafka>>
 beforeAll(async () => {
   kafka = await startKafka()
-}, 120_000)
+})
 afterAll(() => kafka?.stop())
 
 /** A member that was given the one partition of an empty topic. */

@@ -333,4 +333,4 @@ test("clients that nobody holds any more end their threads", async () => {
     Bun.gc(true)
     await new Promise(resolve => setTimeout(resolve, 10))
   }
-}, 30_000)
+})

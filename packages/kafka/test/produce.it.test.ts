@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
+import { afterAll, beforeAll, expect, test } from "bun:test"
 import { startKafka } from "@headrace/dev"
 import { STRIDE, VALUE_LENGTH } from "@headrace/engine"
 import fc from "fast-check"
@@ -15,8 +15,6 @@ import {
   readUntil
 } from "./support.ts"
 
-setDefaultTimeout(120_000)
-
 // Records go in many at once where they can, and one by one where they cannot: from outside nobody can tell.
 
 let bootstrap = ""
@@ -25,7 +23,7 @@ beforeAll(async () => {
   const kafka = await startKafka()
   bootstrap = kafka.bootstrap
   stop = () => kafka.stop()
-}, 180_000)
+})
 afterAll(() => stop())
 
 const T = 10_000

@@ -1,10 +1,8 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
+import { afterAll, beforeAll, expect, test } from "bun:test"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { startKafka } from "@headrace/dev"
-
-setDefaultTimeout(120_000)
 
 let bootstrap = ""
 let stop = async () => {}
@@ -12,7 +10,7 @@ beforeAll(async () => {
   const kafka = await startKafka()
   bootstrap = kafka.bootstrap
   stop = () => kafka.stop()
-}, 180_000)
+})
 afterAll(() => stop())
 
 const root = join(import.meta.dir, "../../..")

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
+import { afterAll, beforeAll, expect, test } from "bun:test"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
@@ -11,8 +11,6 @@ import { Arena, type ClientOptions, Consumer, PRODUCER_DEFAULTS, Producer, SOURC
 import { openMembership } from "../src/membership.ts"
 import { openProducer } from "../src/transactional.ts"
 import { createTopic, fresh, fromBeginning, pack, readUntil, reasonOf } from "./support.ts"
-
-setDefaultTimeout(60_000)
 
 const T = 10_000
 const directory = mkdtempSync(join(tmpdir(), "headrace-security-"))
@@ -95,7 +93,7 @@ beforeAll(async () => {
   sasl = `127.0.0.1:${ports.sasl}`
   tls = `127.0.0.1:${ports.tls}`
   await Promise.all(["SCRAM-SHA-256", "SCRAM-SHA-512"].map(mechanism => addScramUser(kafka.pid, mechanism)))
-}, 180_000)
+})
 
 afterAll(async () => {
   await stop()

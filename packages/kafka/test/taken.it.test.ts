@@ -1,12 +1,10 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
+import { afterAll, beforeAll, expect, test } from "bun:test"
 import type { Membership } from "@headrace/engine"
 import { Effect } from "effect"
 import { Arena, Consumer } from "../src/index.ts"
 import { openMembership } from "../src/membership.ts"
 import { apiOf, clientOf, HoldingProxy, startBehind } from "./proxy.ts"
 import { createTopic, fresh, openProducer, pack } from "./support.ts"
-
-setDefaultTimeout(60_000)
 
 const LIST_OFFSETS = 2
 const MEMBER = "lane"
@@ -22,7 +20,7 @@ beforeAll(async () => {
   behind = await startBehind(proxy)
   direct = behind.kafka.bootstrap
   proxied = behind.bootstrap
-}, 180_000)
+})
 afterAll(() => behind?.stop())
 
 /** Takes what the group gives, as soon as it does. */
@@ -99,4 +97,4 @@ for (const [kind, settings] of [
     while (!(await consumer.poll(arena, 10, 100)).events.some(({ type }) => type === "assign"));
     // Waited for: it rejects where leaving takes longer, and does not end where librdkafka does not.
     await consumer.close(5000)
-  }, 20_000)
+  })

@@ -1,9 +1,7 @@
-import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test"
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test"
 import type { Producer } from "../src/index.ts"
 import { apiOf, HoldingProxy, startBehind } from "./proxy.ts"
 import { createTopic, fresh, fromBeginning, openConsumer, openProducer, pack, readUntil } from "./support.ts"
-
-setDefaultTimeout(60_000)
 
 const END_TXN = 26
 const TXN_OFFSET_COMMIT = 28
@@ -17,7 +15,7 @@ let bootstrap = ""
 beforeAll(async () => {
   behind = await startBehind(proxy)
   bootstrap = behind.bootstrap
-}, 180_000)
+})
 afterEach(() => proxy.release())
 afterAll(() => behind?.stop())
 

@@ -25,7 +25,7 @@ test("they compile", async () => {
   // Examples end in bare expressions; only what is said about these files counts here.
   const output = await compile(all, "--noUnusedLocals", "false")
   expect(output.split("\n").filter(line => line.startsWith("src-") || line.startsWith("README-"))).toEqual([])
-}, 60_000)
+})
 
 test.each(Object.keys(all))("%s runs", async name => {
   const module: { readonly default?: unknown } = await import(join(directory, name))

@@ -25,7 +25,7 @@ let output = ""
 beforeAll(async () => {
   const files = Object.entries(snippets).map(([name, text]) => [`${name}.ts`, `${header}\n${text}\n`] as const)
   output = await compile({ ...Object.fromEntries(files), "all.ts": `export * from "type-tests"\n` })
-}, 60_000)
+})
 
 /** The compiler's message about one snippet: its first line, which editors show, and what belongs to it. */
 const message = (snippet: string): string => {

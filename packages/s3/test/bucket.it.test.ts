@@ -1,12 +1,10 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
+import { afterAll, beforeAll, expect, test } from "bun:test"
 import { type S3, startS3 } from "@headrace/dev"
 import { type BlobError, Blobs } from "@headrace/engine"
 import { Effect, Stream } from "effect"
 import { bucketBlobs } from "../src/index.ts"
 
 // What it has in common with every store is in test/conformance/blobs.it.test.ts.
-setDefaultTimeout(120_000)
-
 let s3: S3
 beforeAll(async () => {
   s3 = await startS3()

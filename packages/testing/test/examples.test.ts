@@ -19,7 +19,7 @@ test("they compile", async () => {
   expect(Object.keys(all)).toEqual(["src-driver-ts-0.ts", "README-md-0.ts"])
   const output = await compile(all, "--noUnusedLocals", "false")
   expect(output.split("\n").filter(line => line.startsWith("src-") || line.startsWith("README-"))).toEqual([])
-}, 60_000)
+})
 
 test("the docstring's runs", () => import(join(directory, "src-driver-ts-0.ts")))
 
