@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { JobConfig } from "@headrace/engine"
@@ -39,20 +38,16 @@ export const childPipeline = async (options: ChildOptions): Promise<ChildPipelin
   // An interrupt does not wait for a start that is under way.
   process.once("exit", clear)
   const log = join(directory, "pipeline.log")
-  const port = await freePort()
-  const url = `http://127.0.0.1:${port}`
-  const child = start(runArguments(options, directory, port), secretsOf(options, directory), log)
+  const child = start(runArguments(options, directory), secretsOf(options, directory), log)
   const stop = async () => {
     await end(child)
     process.off("exit", clear)
     clear()
   }
-  try {
-    await ready(child, url, log)
-  } catch (error) {
+  const url = await ready(child, log).catch(async error => {
     await stop()
     throw error
-  }
+  })
   const keep = () => {
     process.off("exit", clear)
     return new Promise<void>(resolve => child.stdin?.end("keep\n", resolve))
@@ -61,12 +56,12 @@ export const childPipeline = async (options: ChildOptions): Promise<ChildPipelin
   return { pid: child.pid ?? 0, url, ended, said: () => tail(log), stop, keep }
 }
 
-const runArguments = (options: ChildOptions, directory: string, port: number): string[] => [
+const runArguments = (options: ChildOptions, directory: string): string[] => [
   ...["run", options.pipeline, "--stop-with-stdin", "--scratch", directory],
   ...(options.app === undefined ? [] : ["--app", options.app]),
   ...["--kafka", options.kafka.bootstrap, "--registry", options.registry.url],
   ...tables(options.clickhouse),
-  ...["--lanes", String(options.lanes), "--replication", String(options.replication), "--port", String(port)],
+  ...["--lanes", String(options.lanes), "--replication", String(options.replication), "--port", "0"],
   ...["--checkpoints", options.checkpoints ?? join(directory, "checkpoints")]
 ]
 
@@ -112,14 +107,18 @@ const withoutSettings = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
   Object.fromEntries(Object.entries(env).filter(([name]) => !VARIABLES.has(name)))
 
 const POLL_MS = 20
-const START_WITHIN_MS = 60_000
+const START_WITHIN_MS = 120_000
 
-const ready = async (child: ChildProcess, url: string, log: string): Promise<void> => {
+/** Until all of it runs; answers with where it listens, as it says itself: a port that was free before may be taken by then. */
+const ready = async (child: ChildProcess, log: string): Promise<string> => {
   const deadline = performance.now() + START_WITHIN_MS
-  while (!(await isReady(url))) {
+  for (;;) {
+    const url = /health and metrics at (\S+?),/.exec(readFileSync(log, "utf8"))?.[1]
+    if (url !== undefined && (await isReady(url))) return url
     if (child.exitCode !== null || child.signalCode !== null)
       throw new Error(`the pipeline ended while it started:\n${tail(log)}`)
-    if (performance.now() > deadline) throw new Error(`the pipeline did not run within 60 s:\n${tail(log)}`)
+    if (performance.now() > deadline)
+      throw new Error(`the pipeline did not run within ${START_WITHIN_MS / 1000} s:\n${tail(log)}`)
     await new Promise(resolve => setTimeout(resolve, POLL_MS))
   }
 }
@@ -144,14 +143,4 @@ const end = (child: ChildProcess): Promise<void> =>
       resolve()
     })
     child.kill("SIGTERM")
-  })
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once("error", reject)
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
-    })
   })

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process"
+import { randomInt } from "node:crypto"
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
 import { readFile } from "node:fs/promises"
-import { type AddressInfo, createServer, type Server as Listener } from "node:net"
+import { createServer, type Server as Listener } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -197,19 +198,32 @@ export async function retryPorts<A>(start: () => Promise<A>): Promise<A> {
   }
 }
 
+/**
+ * Below those that a system gives to whoever asks for any, and to each connection: what is free stays so until the server
+ * has it, and while that is started again.
+ */
+const PORTS = { from: 10_000, beyond: 32_768 } as const
+
 /** `count` distinct TCP ports on 127.0.0.1 that are free now. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(Array.from({ length: count }, listen))
-  const ports = servers.map(server => (server.address() as AddressInfo).port)
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
-  return ports
+  const held = new Map<number, Listener>()
+  while (held.size < count) {
+    const port = randomInt(PORTS.from, PORTS.beyond)
+    const listener = await listen(port)
+    if (listener !== undefined) held.set(port, listener)
+  }
+  await Promise.all([...held.values()].map(listener => new Promise(resolve => listener.close(resolve))))
+  return [...held.keys()]
 }
 
-function listen(): Promise<Listener> {
+/** Undefined where somebody has the port. */
+function listen(port: number): Promise<Listener | undefined> {
   return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once("error", reject)
-    server.listen(0, "127.0.0.1", () => resolve(server))
+    const listener = createServer()
+    listener.once("error", (error: NodeJS.ErrnoException) =>
+      error.code === "EADDRINUSE" ? resolve(undefined) : reject(error)
+    )
+    listener.listen(port, "127.0.0.1", () => resolve(listener))
   })
 }
 
