@@ -24,10 +24,6 @@ export interface S3 {
   /** The bucket's objects as files. */
   readonly directory: string
   stop(): Promise<void>
-  /** `kill -9`. */
-  kill(): Promise<void>
-  /** Starts it again on the same port, with its objects. */
-  restart(): Promise<void>
 }
 
 const BUCKET = "headrace"
