@@ -8,6 +8,7 @@ import {
   DEADLINE_MS,
   fresh,
   fromBeginning,
+  ledIn,
   murmur2Partition,
   openConsumer,
   openProducer,
@@ -492,7 +493,9 @@ describe("positions", () => {
   test("the end for a committed reader is the last stable offset", async () => {
     const topic = await createTopic(bootstrap)
     await produceAll(topic, ["before"])
-    const producer = openProducer(bootstrap, { "transactional.id": fresh("tx") })
+    // Open for as long as it is looked at.
+    const settings = { "transactional.id": fresh("tx"), "transaction.timeout.ms": "300000" }
+    const producer = openProducer(bootstrap, settings)
     const id = producer.topicId(topic)
     await producer.initTransactions(T)
     producer.begin()
@@ -515,6 +518,7 @@ describe("the admin client", () => {
     await admin.createTopics([{ topic, partitions: 3, replication: 1, config: { "cleanup.policy": "compact" } }])
     const again = await admin.createTopics([{ topic, partitions: 3 }]).catch((thrown: unknown) => thrown)
     expect(again).toMatchObject({ reason: "TopicExists", message: expect.stringContaining(topic) })
+    await ledIn(admin, topic, 3)
     const { brokers, topics } = await admin.metadata([topic, "there-is-no-such-topic"])
     expect(brokers.length).toBeGreaterThan(0)
     expect(topics[0]!.partitions.map(({ partition }) => partition).sort()).toEqual([0, 1, 2])
@@ -525,6 +529,7 @@ describe("the admin client", () => {
     expect(settings).toMatchObject({ "cleanup.policy": "compact", "retention.bytes": "-1" })
     await admin.deleteTopics([topic])
     expect(await reasonOf(() => admin.deleteTopics([topic]))).toBe("UnknownTopic")
+    await ledIn(admin, topic, 0)
     expect(await reasonOf(() => admin.settings([topic]))).toBe("UnknownTopic")
     await admin.close()
   })

@@ -9,12 +9,14 @@ import { createTopic, fresh, fromBeginning, openConsumer, pack, partitionsOf, re
 
 const STATE_PARTITIONS = 4
 const MINUTE_MS = 60_000
+/** Of an id that nobody uses: longer than a busy machine takes from one call of a test to the next. */
+const FORGOTTEN_AFTER_MS = 6_000
 
 let kafka: Awaited<ReturnType<typeof startKafka>>
 beforeAll(async () => {
   kafka = await startKafka({
     settings: {
-      "transactional.id.expiration.ms": "1000",
+      "transactional.id.expiration.ms": String(FORGOTTEN_AFTER_MS),
       "transaction.remove.expired.transaction.cleanup.interval.ms": "100"
     }
   })

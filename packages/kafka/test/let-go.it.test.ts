@@ -5,7 +5,7 @@ import { apiOf, clientOf, HoldingProxy, startBehind } from "./proxy.ts"
 import { createTopic, fresh, openProducer } from "./support.ts"
 
 const JOIN_GROUP = 11
-const T = 15_000
+const T = 30_000
 
 const proxy = new HoldingProxy(frame => apiOf(frame) === JOIN_GROUP && clientOf(frame) === "slow")
 let behind: Awaited<ReturnType<typeof startBehind>>
@@ -23,7 +23,7 @@ class Member {
   private readonly arena = new Arena(1 << 16, 10)
 
   constructor(group: string, name: string) {
-    const settings = groupSettings({}, { group, member: name, sessionTimeoutMs: 2_000 })
+    const settings = groupSettings({}, { group, member: name, sessionTimeoutMs: 5_000 })
     this.consumer = Consumer.open({
       ...SOURCE_DEFAULTS,
       ...settings,

@@ -6,7 +6,7 @@ import { Admin } from "../src/index.ts"
 import { openProducer } from "../src/transactional.ts"
 import { fresh, openConsumer } from "./support.ts"
 
-const T = 10_000
+const T = 30_000
 
 let cluster: KafkaCluster
 beforeAll(async () => {

@@ -8,7 +8,7 @@ import { createTopic, fresh } from "./support.ts"
 const FOR_EVER_MS = 600_000
 const POLL_MS = 50
 const BEATS = 20
-/** With room for a machine that is busy; librdkafka by itself looks twice a second. */
+/** Some beats come late on a busy machine, but not most; librdkafka by itself looks twice a second. */
 const POLLS_A_BEAT = 6
 
 let kafka: Awaited<ReturnType<typeof startKafka>>
@@ -37,12 +37,13 @@ test("who waits for records for ever hears of what the group gives", async () =>
 
 test("a member that has nothing to do is heard of at each heartbeat that is due", async () => {
   const { consumer, arena } = await join({ debug: "cgrp" }, POLL_MS)
-  let beats = 0
-  let polls = 0
-  for (; beats < BEATS; polls++) {
+  const polls: number[] = []
+  for (let since = 1; polls.length < BEATS; since++) {
     const { events } = await consumer.poll(arena, 10, POLL_MS)
-    beats += events.filter(event => event.type === "log" && event.facility === "HEARTBEAT").length
+    if (!events.some(event => event.type === "log" && event.facility === "HEARTBEAT")) continue
+    polls.push(since)
+    since = 0
   }
-  expect(polls).toBeLessThan(BEATS * POLLS_A_BEAT)
+  expect(polls.toSorted((a, b) => a - b)[BEATS / 2]).toBeLessThan(POLLS_A_BEAT)
   await consumer.close()
 })

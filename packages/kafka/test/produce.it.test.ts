@@ -26,7 +26,7 @@ beforeAll(async () => {
 })
 afterAll(() => stop())
 
-const T = 10_000
+const T = 30_000
 const PARTITIONS = 3
 const MAX_BYTES = 600
 

@@ -97,7 +97,8 @@ const unpack = (consumer: Consumer, arena: Arena, count: number): Received[] =>
     }
   })
 
-export const DEADLINE_MS = 20_000
+/** Far more than a busy machine needs; below a test's own time-out. */
+export const DEADLINE_MS = 90_000
 
 /** Polls until `done` says so; in between, group changes are answered as `assignFrom` says. */
 export const readUntil = async (
@@ -145,12 +146,23 @@ export const openConsumer = (bootstrap: string, config: Record<string, string> =
 export const openProducer = (bootstrap: string, config: Record<string, string> = {}): Producer =>
   Producer.open({ ...PRODUCER_DEFAULTS, "bootstrap.servers": bootstrap, ...config })
 
+/** Answers when the broker knows of it and who leads it, which may be later than that it is made. */
 export const createTopic = async (bootstrap: string, partitions = 1, config: Record<string, string> = {}) => {
   const admin = Admin.open({ "bootstrap.servers": bootstrap })
   const topic = fresh("topic")
   await admin.createTopics([{ topic, partitions, replication: 1, config }])
+  await ledIn(admin, topic, partitions)
   await admin.close()
   return topic
+}
+
+/** Until so many partitions of a topic have a leader, as far as the broker knows. */
+export const ledIn = async (admin: Admin, topic: string, partitions: number): Promise<void> => {
+  const led = async () => {
+    const { topics } = await admin.metadata([topic])
+    return topics.flatMap(one => one.partitions.filter(({ leader }) => leader >= 0)).length
+  }
+  while ((await led()) !== partitions) await new Promise(resolve => setTimeout(resolve, 20))
 }
 
 export const partitionsOf = (topic: string, count: number): TopicPartition[] =>
