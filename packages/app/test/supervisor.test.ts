@@ -35,7 +35,8 @@ const crew = (app: string, lanes = 2) => {
     job: job(app),
     digest: "d",
     units,
-    stopWithinMs: 300,
+    // Units that end by themselves may be slow beside other work.
+    stopWithinMs: 60_000,
     restarts: { firstDelayMs: 1, maxDelayMs: 4, healthyMs: 60_000, maxFailures: 5, maxStalls: 2 },
     watchdog: { afterMs: 60_000, action: "restart", sources: ["orders"], away: Effect.succeed({}), onStall: () => {} },
     orders: new Orders(),
@@ -44,6 +45,9 @@ const crew = (app: string, lanes = 2) => {
   }
   return { units, events, options }
 }
+
+/** Far longer than a thread takes to start beside other work: until then it shows no life either. */
+const HANGS_AFTER_MS = 6_000
 
 const starts = (unit: Unit | undefined) => unit?.metrics.get("restores") ?? 0
 const until = (holds: () => boolean) =>
@@ -80,7 +84,9 @@ describe("a unit that dies", () => {
 
   test("again and again ends the job, naming the unit and its last error", async () => {
     const { units, options } = crew("always")
-    const exit = await Effect.runPromise(Effect.exit(supervise(options)))
+    // The other one has started before it is over.
+    const restarts = { ...options.restarts, firstDelayMs: 200, maxDelayMs: 1000 }
+    const exit = await Effect.runPromise(Effect.exit(supervise({ ...options, restarts })))
     expect(Exit.isFailure(exit) && String(exit.cause)).toContain(
       "lane 0 failed 5 times in a row, the last time with: again"
     )
@@ -129,13 +135,13 @@ describe("stopping", () => {
 
   test("ends a unit that does not listen by force, within bounded time", async () => {
     const { units, events, options } = crew("deaf")
-    await runUntil(options, () => units.every(unit => starts(unit) === 1))
+    await runUntil({ ...options, stopWithinMs: 300 }, () => units.every(unit => starts(unit) === 1))
     expect(events.sort()).toEqual(["forced lane 0", "forced lane 1"])
   })
 
   test("does not wait for a unit that is still starting, and is clean", async () => {
     const { units, events, options } = crew("starting")
-    await runUntil({ ...options, stopWithinMs: 60_000 }, () => units.every(unit => starts(unit) === 1))
+    await runUntil(options, () => units.every(unit => starts(unit) === 1))
     expect(events).toEqual([])
   })
 })
@@ -147,7 +153,7 @@ describe("a unit whose thread hangs", () => {
     const onStall = (unit: string, reason: string | undefined) => {
       if (reason !== undefined) stalls.push(`${unit} ${reason}`)
     }
-    const watchdog = { afterMs: 3000, action, sources: ["orders"], away: Effect.succeed(away), onStall }
+    const watchdog = { afterMs: HANGS_AFTER_MS, action, sources: ["orders"], away: Effect.succeed(away), onStall }
     return { ...made, stalls, options: { ...made.options, watchdog } }
   }
   const where = "its thread hangs in the pipeline's functions at orders/3 offset 42"
@@ -174,8 +180,9 @@ describe("a unit whose thread hangs", () => {
 
   test("is only named where the policy says so", async () => {
     const { units, stalls, options } = hanging("warn")
+    // It hangs until it is ended by force.
     await runUntil(
-      options,
+      { ...options, stopWithinMs: 300 },
       () => stalls.some(one => one.startsWith("lane 0") && one.endsWith(where)) && starts(units[1]) === 1
     )
     expect(starts(units[0])).toBe(1)
@@ -213,7 +220,7 @@ test("a round of checkpoints that fails, or whose thread hangs, is counted, and 
   const checkpoints = new Checkpoints(20, Date.now())
   const { checkpoint, ...rest } = options.job
   const all = { ...rest, checkpoint: { ...checkpoint, intervalMs: 20 } }
-  const watchdog = { ...options.watchdog, afterMs: 3000, action: "stop" as const }
+  const watchdog = { ...options.watchdog, afterMs: HANGS_AFTER_MS, action: "stop" as const }
   const warnings = new Set<string | undefined>()
   await runUntil({ ...options, job: all, watchdog, checkpoints }, () => {
     warnings.add(checkpoints.warning(Date.now()))

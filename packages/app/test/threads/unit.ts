@@ -3,10 +3,11 @@ import { fatal, HaltedPartitions, LaneMetrics, PHASES, type WorkerMessage, type 
 /** A unit whose behaviour its `app` asks for, by the number of its starts (kept in shared memory as `restores`). */
 export default async (task: WorkerTask): Promise<void> => {
   const metrics = new LaneMetrics(task.metrics)
+  // Who sees that it has started sees that it runs.
+  if (task.kind !== "checkpoint" && task.job.app !== "starting") metrics.set("phase", PHASES.indexOf("running"))
   metrics.add("restores", 1)
   if (task.kind === "checkpoint") return round(metrics.get("restores"))
   if (task.job.app === "starting") await new Promise(() => {})
-  metrics.set("phase", PHASES.indexOf("running"))
   metrics.set("followed", task.topics?.get("orders") ?? 0)
   const dies = task.index === 0 && metrics.get("restores") <= 2
   if (dies && task.job.app === "throws") throw new Error("cannot go on")
