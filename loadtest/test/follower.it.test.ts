@@ -24,7 +24,7 @@ afterAll(async () => {
 })
 
 const ACCOUNTS = 4
-const CALL_MS = 10_000
+const CALL_MS = 30_000
 const accounts = new Accounts(ACCOUNTS, 1)
 
 /** id, account, the account's count of movements. */
@@ -78,7 +78,7 @@ test("finds what is missing, doubled, out of order or of wrong state, and open t
   ]
   const done = await write(records, raised, true)
   const never = new AbortController().signal
-  expect(await follower.reached(7, 20_000, never)).toBeNumber()
+  expect(await follower.reached(7, 120_000, never)).toBeNumber()
   expect(await follower.open()).toEqual([])
   const open = await write([[8, 3, 1]], [["guess", 7, 8]], false)
   expect((await follower.open()).toSorted()).toEqual(["alerts/0", "balances/0"])

@@ -1,6 +1,7 @@
 import { ByteWriter } from "@headrace/core"
 import { Arena, Consumer, Producer } from "@headrace/kafka"
 import { learn, openDecoder, openEncoder } from "../src/codecs.ts"
+import { endsOf } from "../src/measure/reading.ts"
 import type { KafkaAccess, RegistryAccess } from "../src/options.ts"
 import { alertsDue } from "../src/scenarios/payments/due.ts"
 import { riskOf } from "../src/scenarios/payments/risk.ts"
@@ -53,12 +54,7 @@ export const startNaive = async (
   })
   const decoder = await openDecoder(registry, AccountEvent, TOPICS.events)
   const outputs = await openOutputs(producer, registry)
-  const places = []
-  for (let partition = 0; partition < partitions; partition++) {
-    const { high } = await consumer.watermarkOffsets(TOPICS.events, partition, 10_000)
-    places.push({ topic: TOPICS.events, partition, offset: high })
-  }
-  await consumer.assign(places)
+  await consumer.assign(await endsOf(consumer, [TOPICS.events], partitions))
 
   const watermarks = new Float64Array(partitions).fill(Number.NEGATIVE_INFINITY)
   const windows = Array.from({ length: partitions }, () => new Map<string, Window>())

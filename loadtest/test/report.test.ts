@@ -97,11 +97,13 @@ describe("the summary", () => {
 
   test("has colours for a terminal only, and only where they are wanted", () => {
     const table = renderSummary(summarise(judged({}), engine))
+    const before = process.env.NO_COLOR
+    delete process.env.NO_COLOR
     expect(colouredFor({ isTTY: true }, table)).toContain("\x1b")
     expect(colouredFor({}, table)).not.toContain("\x1b")
     process.env.NO_COLOR = "1"
     expect(colouredFor({ isTTY: true }, table)).not.toContain("\x1b")
-    delete process.env.NO_COLOR
+    if (before === undefined) delete process.env.NO_COLOR
   })
 
   test("as a table shows only ticks when all is well", () => {

@@ -33,7 +33,8 @@ const optionsOf = (changes: Partial<LoadOptions> = {}): LoadOptions => ({
   accounts: 2_000,
   lateFraction: 0.01,
   partitions: 4,
-  patienceMs: 4_000,
+  // Of what is lost nothing comes however long it is waited for; all else comes sooner, also on a busy machine.
+  patienceMs: 15_000,
   ...changes
 })
 

@@ -133,7 +133,7 @@ test(`${KILLS} times kill -9 under load: nothing lost, doubled or out of order, 
   await checkTables(report.sent)
   expect((await readdir(join(checkpoints, "payments", "payments"))).length).toBeGreaterThan(0)
   expect(await last.stop()).toBe(0)
-})
+}, 600_000)
 
 let windows: Awaited<ReturnType<typeof auditWindows>>
 

@@ -175,7 +175,7 @@ test("jobs, savepoints and restores that are killed at each write go on, or say 
   const other = ["restore", "ended", pipeline, ...where("two")]
   expect((await headrace("savepoint", ...other)).err).toContain("two has state of its own")
   expect((await headrace("savepoint", ...other, "--force")).out).toContain("restored from ended")
-})
+}, 600_000)
 
 /** The running balance of each account after each payment, recomputed over everything that was sent. */
 const naive = (parts: number): Map<number, number> => {

@@ -81,8 +81,15 @@ test("effects under way when the process is killed happen again; results come on
     await headrace.kill()
   }
   const headrace = start()
-  const complete = async () => (await answeredSoFar()) >= kept.length + closing.length || !headrace.running
-  await poll(complete, () => headrace.log)
+  const count = async (topic: string) => (await receiveBytes(kafka.bootstrap, topic)).length
+  const complete = async () =>
+    (await answeredSoFar()) >= kept.length + closing.length &&
+    (await count("calls.refused")) >= CALLS - kept.length &&
+    (await count("sums")) >= sumsOf(kept).size
+  await poll(
+    async () => (await complete()) || !headrace.running,
+    () => headrace.log
+  )
   expect(await headrace.stop()).toBe(0)
   await check()
 })

@@ -67,7 +67,10 @@ const pattern = (...args: readonly string[]) =>
     "--kafka",
     servers.bootstrap,
     "--registry",
-    servers.registry
+    servers.registry,
+    // Whoever replies may have to start first.
+    "--wait",
+    "2 minutes"
   )
 
 /** A payment of at least so much, and the next one of the account of at most so little. */

@@ -11,7 +11,8 @@ const PARTITIONS = [0, 1, 2]
 const AT_ONCE = 20
 /** Between two rounds: all output is read again for each question that the test asks. */
 const PAUSE_MS = 100
-const SESSION_TIMEOUT_MS = 3_000
+/** A member that leaves is waited for as long; one of a busy machine must not be taken for such a one. */
+const SESSION_TIMEOUT_MS = 8_000
 
 const worlds: OrdersWorld[] = []
 

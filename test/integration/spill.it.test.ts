@@ -129,4 +129,4 @@ test("state of many times its memory is right, in bounds, and survives kill -9",
   // As bytes; in memory it would be twice as much and more.
   expect(peaks.spilledMb).toBeGreaterThan(2 * BOUND_MB)
   expect(peaks.rssMb).toBeLessThan(RSS_MB)
-}, 400_000)
+}, 600_000)

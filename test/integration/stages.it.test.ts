@@ -144,9 +144,20 @@ test("by another field, and two topics joined: each window and each pair once, t
     Shipment,
     closing(2, partition => ({ key: `end-${partition}`, parcel: `end-${partition}`, order: "no order", at: END }))
   )
+  // Each comes by a way of its own.
+  const due = [
+    ["sales.sold", Sold, expectedSold.size],
+    ["sales.turnover", Turnover, expectedTurnover.size],
+    ["sales.delays", Delays, expectedDelays.size]
+  ] as const
+  for (const [topic, schema, windows] of due)
+    await poll(
+      async () => before(await values(topic, schema)).length >= windows,
+      () => `${windows} windows in ${topic}; log:\n${last.log}`
+    )
   await poll(
-    async () => before(await values("sales.delays", Delays)).length >= expectedDelays.size,
-    () => `${expectedDelays.size} windows of delays; log:\n${last.log}`
+    async () => (await values("sales.shipped", Shipped)).length >= pairs.length,
+    () => `${pairs.length} pairs; log:\n${last.log}`
   )
   const sold = await values("sales.sold", Sold)
   expect(found(sold, "cents", "sales")).toEqual(expectedSold)

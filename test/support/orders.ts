@@ -3,8 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { startKafka, startRegistry } from "@headrace/dev"
 import type { JobConfig } from "@headrace/engine"
-import { Admin } from "@headrace/kafka"
-import type { Servers } from "./records.ts"
+import { createTopic, type Servers } from "./records.ts"
 
 /** Servers with the topic that the pipeline of test/fixtures/orders.ts reads. */
 export interface OrdersWorld {
@@ -18,9 +17,7 @@ export interface OrdersWorld {
 export const startOrders = async (): Promise<OrdersWorld> => {
   const directory = await mkdtemp(join(tmpdir(), "headrace-orders-"))
   const [kafka, registry] = await Promise.all([startKafka(), startRegistry()])
-  const admin = Admin.open({ "bootstrap.servers": kafka.bootstrap })
-  await admin.createTopics([{ topic: "orders", partitions: 3, replication: 1 }])
-  await admin.close()
+  await createTopic(kafka, "orders", 3)
   return {
     servers: { bootstrap: kafka.bootstrap, registry: registry.url },
     job: app => ({

@@ -19,9 +19,19 @@ export interface Servers {
   readonly registry: string
 }
 
-export const createTopic = async ({ bootstrap }: Servers, topic: string, partitions: number): Promise<void> => {
+/** Answers when the broker knows of it and who leads it, which may be later than that it is made. */
+export const createTopic = async (
+  { bootstrap }: Pick<Servers, "bootstrap">,
+  topic: string,
+  partitions: number
+): Promise<void> => {
   const admin = Admin.open({ "bootstrap.servers": bootstrap })
   await admin.createTopics([{ topic, partitions, replication: 1 }])
+  const led = async () => {
+    const { topics } = await admin.metadata([topic])
+    return topics.flatMap(one => one.partitions.filter(({ leader }) => leader >= 0)).length
+  }
+  while ((await led()) < partitions) await Bun.sleep(20)
   await admin.close()
 }
 

@@ -28,7 +28,8 @@ export interface Fault {
   readonly inject: (scene: Scene) => Promise<Injected>
 }
 
-const CATCH_MS = 15_000
+/** A victim may have to get its partitions back first, on a busy machine. */
+const CATCH_MS = 60_000
 
 /** One of the three; with none of them down there is always one. */
 export const victimOf = ({ world, random }: Scene): Instance => world.instances[random.below(world.instances.length)]!

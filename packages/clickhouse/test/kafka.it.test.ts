@@ -28,7 +28,7 @@ afterAll(async () => {
 
 const createTopic = async (topic: string): Promise<void> => {
   const admin = Admin.open({ "bootstrap.servers": kafka.bootstrap })
-  await admin.createTopics([{ topic, partitions: PARTITIONS, replication: 1, config: {} }], 10_000)
+  await admin.createTopics([{ topic, partitions: PARTITIONS, replication: 1, config: {} }], 30_000)
   await admin.close()
 }
 
@@ -40,19 +40,19 @@ const produce = async (topic: string, transactions: number, size: number): Promi
     "transactional.id": uniqueName("tx")
   })
   const id = producer.topicId(topic)
-  await producer.initTransactions(10_000)
+  await producer.initTransactions(30_000)
   let committed = 0
   for (let t = 0; t < transactions; t++) {
     producer.begin()
     producer.produce(arenaOf(id, t, size), 0, size)
-    await producer.flush(10_000)
-    if (t % 3 === 1) await producer.abort(10_000)
+    await producer.flush(30_000)
+    if (t % 3 === 1) await producer.abort(30_000)
     else {
-      await producer.commit(10_000)
+      await producer.commit(30_000)
       committed += size
     }
   }
-  await producer.close(10_000)
+  await producer.close(30_000)
   return committed
 }
 
@@ -206,30 +206,32 @@ test("Kafka: the ends of partitions are the last stable ones, with a transaction
   const open = Producer.open({
     ...PRODUCER_DEFAULTS,
     "bootstrap.servers": kafka.bootstrap,
-    "transactional.id": uniqueName("tx")
+    "transactional.id": uniqueName("tx"),
+    // Open for as long as it is looked at.
+    "transaction.timeout.ms": "300000"
   })
-  await open.initTransactions(10_000)
+  await open.initTransactions(30_000)
   open.begin()
   open.produce(arenaOf(open.topicId(topic), 0, 60), 0, 60)
-  await open.flush(10_000)
+  await open.flush(30_000)
   await withLog({ topic, group: uniqueName("group"), protocol: "classic" }, "same", async log => {
     // Twenty records of two transactions that were committed and one that was aborted, and their markers.
     expect(await Effect.runPromise(log.ends(partitions))).toEqual([63, 63, 63])
-    await open.abort(10_000)
+    await open.abort(30_000)
     await until(async () => (await Effect.runPromise(log.ends(partitions))).every(end => end === 84))
     const unknown = await Effect.runPromiseExit(log.ends([{ topic, partition: PARTITIONS }]))
     expect(Exit.isFailure(unknown)).toBe(true)
   })
-  await open.close(10_000)
+  await open.close(30_000)
 })
 
 /** Whether the group stands at the very end of each partition. */
 const atEnd = async (group: string, partitions: readonly TopicPartition[]): Promise<boolean> => {
   const settings = { "bootstrap.servers": kafka.bootstrap, "group.id": group, "isolation.level": "read_committed" }
   const consumer = Consumer.open(settings)
-  const committed = await consumer.committed(partitions, 10_000)
+  const committed = await consumer.committed(partitions, 30_000)
   const ends = await Promise.all(
-    partitions.map(({ topic, partition }) => consumer.watermarkOffsets(topic, partition, 10_000))
+    partitions.map(({ topic, partition }) => consumer.watermarkOffsets(topic, partition, 30_000))
   )
   await consumer.close()
   return committed.every(({ offset }, i) => offset === ends[i]!.high)

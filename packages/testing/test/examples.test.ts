@@ -25,7 +25,11 @@ test("the docstring's runs", () => import(join(directory, "src-driver-ts-0.ts"))
 
 /** Runs a file of the directory in a test runner of its own. */
 const passes = async (name: string): Promise<void> => {
-  const runner = Bun.spawn([process.execPath, "test", name], { cwd: directory, stdout: "pipe", stderr: "pipe" })
+  const runner = Bun.spawn([process.execPath, "test", "--timeout=120000", name], {
+    cwd: directory,
+    stdout: "pipe",
+    stderr: "pipe"
+  })
   const said = await new Response(runner.stderr).text()
   expect(said).toContain("1 pass")
   expect(await runner.exited).toBe(0)
