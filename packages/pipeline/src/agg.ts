@@ -78,8 +78,8 @@ export interface Custom<S extends Schema.Codec<unknown, unknown>, A, B> {
   /** The state with one record more: called once for each record. It may change and return the one it gets. */
   readonly add: (state: S["Type"], record: A) => S["Type"]
   /**
-   * The state of two parts of a window, the one with the earlier records first. Sessions need it; sliding and cumulative
-   * windows are faster with it. May change its first argument; the second one is to be left alone, also later.
+   * The state of two parts of a window, the one with the earlier records first; either may be one without records, as `init` makes
+   * it. Sessions need it; sliding and cumulative windows are faster with it. May change its first argument; the second one is to be left alone, also later.
    */
   readonly merge?: (a: S["Type"], b: S["Type"]) => S["Type"]
   /** Called once for each firing; must leave the state alone. */
