@@ -18,13 +18,11 @@ export interface TakenEvents<A, Names extends string> {
 
 /**
  * When an event fits. With one parameter it is asked once for each event; with two it also sees what was taken, and is asked for
- * each partial match.
+ * each partial match. A pattern that was given as data brings conditions that are made already.
  */
-export type Where<A, Names extends string> =
-  | ((event: A) => boolean)
-  | ((event: A, taken: TakenEvents<A, Names>) => boolean)
+export type Where<A, Names extends string> = ((event: A, taken: TakenEvents<A, Names>) => boolean) | Condition
 
-type AnyWhere = (event: never, taken: never) => boolean
+type AnyWhere = ((event: never, taken: never) => boolean) | Condition
 type Draft = { readonly steps: readonly Step[]; readonly withinMs: number | undefined; readonly skip: Skip }
 
 /**
@@ -233,8 +231,7 @@ const refuse = (wrong: boolean, message: string): void => {
   if (wrong) throw new PatternError(message)
 }
 
-/** A pattern that was given as data brings conditions that are made already. */
-const condition = (where: AnyWhere | Condition): Condition => {
+const condition = (where: AnyWhere): Condition => {
   if (typeof where === "object") return where
   return where.length > 1
     ? { kind: "iterative", test: where as (event: never, taken: Taken) => boolean }

@@ -1,9 +1,9 @@
 import { PatternError } from "@headrace/core"
 import { Result, Schema, SchemaIssue } from "effect"
-import { begin, beginGroup, type Pattern, type Where } from "./pattern.ts"
+import { begin, beginGroup, type Pattern } from "./pattern.ts"
 import { conditionOf } from "./patternCondition.ts"
 import { checkAgainst } from "./patternFields.ts"
-import { type ElementSpec, PatternSpec, type WhereSpec, type WithinSpec } from "./patternSpec.ts"
+import { type ElementSpec, PatternSpec, type WithinSpec } from "./patternSpec.ts"
 
 /** A pattern that was given as data: its events are plain objects, its steps have any names. */
 export type ReadPattern = Pattern<object, string>
@@ -80,8 +80,6 @@ const placeOf = (data: unknown, path: readonly PropertyKey[]): string => {
 
 // ── the builder's methods, in the order in which Flink's cases call them ─────────────────────────────────────────────
 
-const whereOf = (where: WhereSpec): Where<object, string> => conditionOf(where) as never
-
 const sequence = (elements: readonly ElementSpec[]): ReadPattern => {
   if (elements.length === 0) throw new PatternError("A group has no steps")
   return elements.reduce<ReadPattern | undefined>(
@@ -94,7 +92,7 @@ const followed = (pattern: ReadPattern | undefined, element: ElementSpec): ReadP
   const { name, contiguity, group } = element
   if (group !== undefined && element.where !== undefined)
     throw new PatternError(`The group "${name}" has a condition: give it to the steps in it`)
-  const where = element.where && whereOf(element.where)
+  const where = element.where && conditionOf(element.where)
   if (pattern === undefined) {
     if (contiguity !== undefined)
       throw new PatternError(`"${name}" comes first: it has nothing to follow, take contiguity away`)
@@ -118,7 +116,7 @@ const qualified = (element: ElementSpec, begun: ReadPattern): ReadPattern => {
   if (element.allowCombinations === true) pattern = pattern.allowCombinations()
   if (element.greedy === true) pattern = pattern.greedy()
   if (element.optional === true) pattern = pattern.optional()
-  if (element.until !== undefined) pattern = pattern.until(whereOf(element.until))
+  if (element.until !== undefined) pattern = pattern.until(conditionOf(element.until))
   if (times?.withinMs !== undefined) pattern = pattern.gap(times.withinMs)
   return element.within === undefined ? pattern : timed(pattern, element.within)
 }

@@ -260,6 +260,11 @@ export const rejectedPatterns = () => {
       return { found: match.first.length }
     }
   })
+  // What the first step says of events holds for all others.
+  pattern
+    .followedBy("other", p => holds<Equal<typeof p, Payment>>() ?? p.cents > 1)
+    .where((p, taken) => p.cents > taken.of("middle").length)
+    .or(p => p.cents > 3)
   // @ts-expect-error no step has this name
   keyed.match("misspelt", pattern, { select: match => ({ found: match.midle }) })
   // @ts-expect-error the skip strategy names no step
