@@ -1,4 +1,10 @@
-import { type KafkaConfig, LogError, type Outputs, type Producer as ProducerPort } from "@headrace/engine"
+import {
+  type KafkaConfig,
+  LogError,
+  type Outputs,
+  type Producer as ProducerPort,
+  TRANSACTION_TIMEOUT_MS
+} from "@headrace/engine"
 import { Effect, type Scope } from "effect"
 import { Consumer } from "./consumer.ts"
 import { PRODUCER_DEFAULTS } from "./defaults.ts"
@@ -81,7 +87,9 @@ export const producerSettings = (config: typeof KafkaConfig.Type, id: string): R
   ...clusterSettings(config),
   "transactional.id": id,
   "client.id": id,
-  "enable.idempotence": "true"
+  "enable.idempotence": "true",
+  // Restores reckon with it, and so does who finds himself fenced.
+  "transaction.timeout.ms": String(TRANSACTION_TIMEOUT_MS)
 })
 
 /** librdkafka copies as much as its queue takes; the rest waits until its threads have sent some. */

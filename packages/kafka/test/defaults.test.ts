@@ -29,7 +29,8 @@ describe("what the cluster's settings cannot change", () => {
     "enable.idempotence": "false",
     "isolation.level": "read_uncommitted",
     "group.instance.id": "another",
-    "transactional.id": "another"
+    "transactional.id": "another",
+    "transaction.timeout.ms": "60000"
   }
   const cluster = { bootstrap, settings }
 
@@ -60,8 +61,12 @@ describe("what the cluster's settings cannot change", () => {
     }
   )
 
-  test("a producer has its own id, and is idempotent", () => {
-    expect(producerSettings(cluster, "id")).toMatchObject({ "transactional.id": "id", "enable.idempotence": "true" })
+  test("a producer has its own id, is idempotent, and leaves nothing open for longer than restores reckon with", () => {
+    expect(producerSettings(cluster, "id")).toMatchObject({
+      "transactional.id": "id",
+      "enable.idempotence": "true",
+      "transaction.timeout.ms": String(TRANSACTION_TIMEOUT_MS)
+    })
   })
 })
 
