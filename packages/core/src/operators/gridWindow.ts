@@ -1,9 +1,7 @@
 import type { Aggregate } from "../aggregate.ts"
 import { Aggregation, type Part } from "../aggregation.ts"
 import { KeyError, type Keyed, keyed, readKey } from "../key.ts"
-import type { KeyBytes } from "../keyPlace.ts"
-import { END_OF_TIME, type Input, NO_WATERMARK } from "../operator.ts"
-import type { Cells } from "../state/cells.ts"
+import { type Input, NO_WATERMARK } from "../operator.ts"
 import { FIRST_NUMBER } from "../state/group.ts"
 import { GroupedState } from "../state/grouped.ts"
 import { NotedState } from "../state/noted.ts"
@@ -13,8 +11,7 @@ import type { Spilling, SpillStore } from "../state/spill.ts"
 import { ValueState } from "../state/value.ts"
 import { GroupedDistinct } from "./distinct.ts"
 import { LateEvents } from "./eventTime.ts"
-import { firedKeys } from "./firedKeys.ts"
-import { above, type Floors, floorOf } from "./floors.ts"
+import { FiredFloors } from "./firedFloors.ts"
 import { type Progress, progressCodec, START } from "./progress.ts"
 import type { Bytes, Place } from "./window/accumulator.ts"
 import { withoutSets } from "./window/folded.ts"
@@ -80,12 +77,8 @@ export class GridWindow extends NotedState implements Input {
   private fired = NO_WATERMARK
   /** Results that the first window behind `fired` has emitted. */
   private emitted = 0
-  /** Where this partition was made of others: how far the keys of each had come. */
-  private floors: readonly Floors[] = NONE
-  /** And which of their keys were ahead of that. */
-  private readonly ahead: Cells<undefined>
-  /** Whether floors or keys still say something. */
-  private isSplit = false
+  /** Where this partition was made of others: how far their keys had come. */
+  private readonly floors: FiredFloors
   /** The window whose results are being emitted. */
   private firing = 0
 
@@ -103,21 +96,21 @@ export class GridWindow extends NotedState implements Input {
     const aggregates = ofOnePane ? options.aggregates : withoutSets(options.aggregates)
     this.aggregation = new Aggregation(aggregates, this.ofParts)
     this.progress = new ValueState(options.id, 1, progressCodec, START)
-    this.ahead = firedKeys(options.id)
+    this.floors = new FiredFloors(options.id)
     this.contents = new GroupedState(options.id, this.aggregation.layout)
     this.panes = new Panes(this.grid, this.contents, options.allowedLatenessMs)
     this.distinct = new GroupedDistinct(this.contents, options.key)
     if (this.grid.panes > 1)
       this.merging = new Merging(this.contents, this.aggregation, pane => this.panes.at(pane)?.group)
     this.definition = windowDefinition({ id: options.id, assigner: options.assigner, aggregates })
-    this.state = new OperatorState(this.definition, [this.progress, this.ahead, this.contents])
+    this.state = new OperatorState(this.definition, [this.progress, this.floors.ahead, this.contents])
     this.operator = this.state.operator
   }
 
   next(record: object, timestamp: number): void {
     const number = this.grid.paneOf(timestamp)
     const pane = this.panes.near(number) ?? this.find(number, timestamp)
-    if (pane === undefined || (this.isSplit && this.isOver(pane))) this.refuse(record, timestamp)
+    if (pane === undefined || (this.floors.some && this.isOver(pane))) this.refuse(record, timestamp)
     else this.include(pane, record, timestamp)
   }
 
@@ -163,8 +156,9 @@ export class GridWindow extends NotedState implements Input {
   }
 
   protected note(): void {
-    if (this.isSplit) this.forgetFloors()
-    const { current, fired, emitted, floors } = this
+    const { current, fired, emitted } = this
+    if (this.floors.some) this.floors.forget(fired)
+    const floors = this.floors.all
     const last = this.progress.get()
     if (
       last.current !== current ||
@@ -177,8 +171,7 @@ export class GridWindow extends NotedState implements Input {
 
   protected recall(prefix: boolean): void {
     const { current, fired, emitted, floors } = this.progress.get()
-    this.floors = floors.length === 0 ? NONE : floors
-    this.isSplit = this.floors !== NONE || this.ahead.isDue(END_OF_TIME)
+    this.floors.recall(floors)
     this.current = current
     this.fired = fired
     this.emitted = emitted
@@ -189,7 +182,7 @@ export class GridWindow extends NotedState implements Input {
   private include(pane: Pane, record: object, timestamp: number): void {
     const key = this.key
     if (key.kind !== this.contents.keyKind) this.adopt(key.kind)
-    const reached = this.isSplit ? this.reached() : this.current
+    const reached = this.floors.some ? this.reached() : this.current
     const again = pane.firstMax <= reached
     if (again) this.catchUp(pane)
     const group = pane.group
@@ -208,26 +201,12 @@ export class GridWindow extends NotedState implements Input {
 
   /** How far the windows of the key of the record have come. */
   private reached(): number {
-    return Math.max(this.current, this.floorOf(this.key.bytes, this.key))
-  }
-
-  /** How far they had come in the partition that a key came from. */
-  private floorOf(bytes: Uint8Array, key: KeyBytes): number {
-    const own = this.ahead.find(readKey(bytes, key.start, key.end, key.kind), undefined)
-    return Math.max(floorOf(this.floors, bytes, key), own?.due ?? NO_WATERMARK)
+    return Math.max(this.current, this.floors.of(this.key.bytes, this.key))
   }
 
   /** For the key of the record all windows of a pane are over, though they are not for keys of slower partitions. */
   private isOver(pane: Pane): boolean {
     return pane.lastMax + this.allowedLatenessMs <= this.reached()
-  }
-
-  /** Floors that all windows have come to say nothing any more. */
-  private forgetFloors(): void {
-    const left = above(this.floors, this.fired)
-    this.floors = left.length === 0 ? NONE : left
-    while (this.ahead.isDue(this.fired)) this.ahead.remove(this.ahead.first()!)
-    this.isSplit = this.floors !== NONE || this.ahead.isDue(END_OF_TIME)
   }
 
   /** An event for windows that are due: their first firing has to be over. */
@@ -308,9 +287,9 @@ export class GridWindow extends NotedState implements Input {
 
   /** Emits a result, unless the partition that its key came from had done so. */
   private fire(window: number, key: Bytes, place: Place): void {
-    if (this.isSplit) {
+    if (this.floors.some) {
       const { bytes, start, end } = key
-      const floor = this.floorOf(bytes, { kind: this.contents.keyKind, start, end })
+      const floor = this.floors.of(bytes, { kind: this.contents.keyKind, start, end })
       if (this.grid.maxTimestamp(window) <= floor) return
     }
     this.emit(window, key, place)
@@ -341,7 +320,7 @@ export class GridWindow extends NotedState implements Input {
 
   private refuse(record: object, timestamp: number): void {
     const size = this.ofParts ? (record as Part).size : 1
-    const reached = this.isSplit ? this.reached() : this.current
+    const reached = this.floors.some ? this.reached() : this.current
     if (timestamp + this.allowedLatenessMs <= reached) this.late.take(record, timestamp, size)
     else this.late.between += size
   }
@@ -356,6 +335,3 @@ export class GridWindow extends NotedState implements Input {
     this.contents.keyKind = kind
   }
 }
-
-/** The usual case, by identity. */
-const NONE: readonly Floors[] = []
