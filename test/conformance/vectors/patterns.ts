@@ -23,6 +23,9 @@ const ids = (match: Partial<Readonly<Record<string, readonly Event[]>>>) =>
     .map(([step, events]) => [step, events!.map(({ id }) => id)] as const)
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
 
+/** Flink has none. */
+const NO_LIMIT = Number.MAX_SAFE_INTEGER
+
 const pipelineOf = (data: unknown): Pipeline.Pipeline => {
   const spec = Pattern.readSpec(data, Event)
   const order = Pattern.orderOf(spec)
@@ -34,6 +37,7 @@ const pipelineOf = (data: unknown): Pipeline.Pipeline => {
       select: (match, key) => ({ key, ids: ids(match) }),
       timedOut: (partial, key) => ({ key, ids: ids(partial) }),
       late: Sink.kafka("late", Event),
+      maxPartials: NO_LIMIT,
       ...(order === undefined ? {} : { order })
     })
   return Pipeline.all(matched.to(Sink.kafka("out", Found)), matched.timedOut.to(Sink.kafka("timedOut", Found)))

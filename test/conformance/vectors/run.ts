@@ -54,7 +54,7 @@ const runKind = (kind: string, cases: readonly Case[]): Result => {
 }
 
 /** What is wrong with a case, in the first variant that is not right. One that nobody runs is wrong. */
-const runCase = (one: Case): string | undefined => {
+export const runCase = (one: Case): string | undefined => {
   const run = RUNNERS[one.kind]
   if (run === undefined) return `there is nothing that runs cases of the kind "${one.kind}"`
   for (const variant of VARIANTS) {
