@@ -9,7 +9,7 @@ import { findJava, run } from "./tools.ts"
 import { brokerAnswers } from "./wire.ts"
 
 /** The version that is fetched by default, and the logging library that its jars are made for. */
-export const kafkaVersion = "4.1.2"
+const kafkaVersion = "4.1.2"
 const log4jVersions: Readonly<Record<string, string>> = { "4.1.2": "2.25.3", "4.4.0": "2.25.5" }
 /** After which a member of a KIP-848 group that was killed is given up, unless a broker's settings say otherwise. */
 export const consumerSessionMs = 6000

@@ -7,7 +7,7 @@ import { freePorts, makeScratch, type ProgramSpec, retryPorts, startServer } fro
 import { findJava, run } from "./tools.ts"
 
 /** The newest line of Apicurio that runs on Java 17. */
-export const registryVersion = "3.0.9"
+const registryVersion = "3.0.9"
 
 export interface RegistryOptions {
   /** A free one. */

@@ -7,7 +7,7 @@ import { freePorts, makeScratch, type ProgramSpec, retryPorts, startServer } fro
 import { findJava } from "./tools.ts"
 
 /** S3's protocol on a directory: signatures, ranges and multipart uploads are checked as AWS does. */
-export const s3ProxyVersion = "4.1.0"
+const s3ProxyVersion = "4.1.0"
 
 export interface S3Options {
   readonly log?: Log
@@ -46,7 +46,7 @@ export interface InstalledS3 {
 }
 
 /** Fetches s3proxy and makes its class archive, where the cache lacks them. */
-export async function ensureS3(log: Log = silent): Promise<InstalledS3> {
+async function ensureS3(log: Log = silent): Promise<InstalledS3> {
   const home = join(cacheRoot(), `s3proxy-${s3ProxyVersion}`)
   const java = await findJava("the S3 server")
   const lib = join(home, "lib")
