@@ -6,6 +6,8 @@ export interface Member {
   readonly name: string
   /** Each start of a process is another one, also under the same name. */
   readonly incarnation: number
+  /** Each time it joins another one. */
+  readonly id: number
   epoch: number
   readonly owned: Set<string>
 }
@@ -18,6 +20,9 @@ export class Group {
   readonly members = new Map<string, Member>()
   epoch = 1
   private readonly random: Random
+  private ids = 0
+  /** Incarnations that were let go while their request to join was on its way, by name. */
+  private readonly asking = new Map<string, number>()
   private partitions: readonly TopicPartition[]
   private target = new Map<string, string>()
 
@@ -39,14 +44,23 @@ export class Group {
 
   /** A static member that comes back takes the place of its predecessor. */
   join(name: string, incarnation: number): void {
-    this.members.set(name, { name, incarnation, epoch: this.epoch, owned: new Set() })
+    this.asking.delete(name)
+    this.members.set(name, { name, incarnation, id: ++this.ids, epoch: this.epoch, owned: new Set() })
     this.adjust()
   }
 
   leave(name: string, incarnation: number): void {
-    if (this.member(name, incarnation) === undefined) return
+    const member = this.member(name, incarnation)
+    if (member === undefined) return
+    // The group has moved, and it was to answer that.
+    if (member.epoch !== this.epoch) this.asking.set(name, incarnation)
     this.members.delete(name)
     this.adjust()
+  }
+
+  /** It was let go while its request to join was on its way: it joins again at once, with what it has, and nobody tells it. */
+  isAsking(name: string, incarnation: number): boolean {
+    return this.asking.get(name) === incarnation
   }
 
   member(name: string, incarnation: number): Member | undefined {
@@ -88,7 +102,12 @@ export class Group {
   }
 
   toAssign(member: Member): readonly TopicPartition[] {
-    return this.partitions.filter(one => this.target.get(nameOf(one)) === member.name && this.isFree(nameOf(one)))
+    return this.partitions.filter(one => this.gives(member, one))
+  }
+
+  /** It is to have the partition, and nobody has it yet. */
+  gives(member: Member, one: TopicPartition): boolean {
+    return this.target.get(nameOf(one)) === member.name && this.isFree(nameOf(one))
   }
 
   private isFree(name: string): boolean {

@@ -169,6 +169,10 @@ export class SimProducer {
     if (world.sabotage === "offsetsNotSent") return void world.call(this.owner, `${id} no offsets`, done)
     this.member ??= source.metadata()
     const metadata = world.sabotage === "staleMember" ? this.member : source.metadata()
+    if (metadata.letGo) {
+      const error = new LogError("Abort", `the group has let ${metadata.name} go`)
+      return void world.call(this.owner, `${id} offsets not sent`, () => failed(error))
+    }
     const all = offsets.map(one => ({ ...one, name: nameOf(one) }))
     this.confirm = () => {
       for (const { name, offset } of all) source.committed.set(name, offset)

@@ -34,6 +34,8 @@ const BROKEN = {
   noBarrier: /goes on at source offset|doubled [1-9]/,
   /** Lost partitions keep their state and their open transactions: the lane does not hear of it. */
   lostKept: /goes on at source offset|doubled [1-9]/,
+  /** A member that its group let go while it asked to join keeps what it had, and hears that it is revoked. */
+  letGoKept: /goes on at source offset|doubled [1-9]/,
   /** A lane that lost its partitions is not fenced by the group. */
   groupNotFenced: /goes on at source offset|doubled [1-9]/,
   /** Committed offsets and the changelog are read without waiting for transactions that may still commit. */
@@ -71,6 +73,7 @@ const SOONEST_IN: { readonly [sabotage in Sabotage]?: Shape } = {
   unchangedNotSent: "alarms",
   watermarkOutside: "crossing",
   watermarkOfOne: "crossing",
+  poisonIgnored: "crossing",
   savepointInFlight: "crossing",
   besideLost: "aligned",
   planNotAwaited: "table",

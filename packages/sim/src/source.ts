@@ -1,6 +1,6 @@
 import { type Batch, type GroupChange, LogError, type Membership, STRIDE, type TopicPartition } from "@headrace/engine"
 import { Effect } from "effect"
-import type { Group } from "./group.ts"
+import type { Group, Member } from "./group.ts"
 import { type LogRecord, nameOf } from "./log.ts"
 import { SOURCE } from "./pipelines.ts"
 import type { World } from "./world.ts"
@@ -54,6 +54,8 @@ export class SimSource {
   /** By partition, what this process knows to be committed. */
   readonly committed = new Map<string, number>()
   private joined = false
+  /** The member's id when the group gave what is held. */
+  private givenTo: number | undefined
   /** The member has heard what it was given, or that it is nothing so far. */
   private told = false
   /** A change that the lane has not answered: the client tells of no other one. */
@@ -98,6 +100,7 @@ export class SimSource {
     if (this.unanswered !== undefined) return undefined
     const member = group.member(this.name, this.incarnation)
     if (member === undefined) return this.rejoin()
+    if (this.isOver(member)) return this.over(member)
     const revoked = group.toRevoke(member)
     if (revoked.length > 0) {
       const early = revoked.some(one => !this.positions.has(nameOf(one)))
@@ -110,6 +113,7 @@ export class SimSource {
     const assigned = given.filter(one => !this.held.has(nameOf(one)))
     if (assigned.length === 0 && this.told) return undefined
     this.told = true
+    this.givenTo = member.id
     for (const { topic, partition } of assigned) this.held.set(nameOf({ topic, partition }), { topic, partition })
     return { type: "assign", partitions: assigned.map(({ topic, partition }) => ({ topic, partition })) }
   }
@@ -117,6 +121,12 @@ export class SimSource {
   /** Thrown out: hears of it sooner or later, says so first, and comes back as a new member once that is answered. */
   private rejoin(): GroupChange | undefined {
     if (this.joined && this.world.random.chance(0.5)) return undefined
+    if (this.held.size > 0 && this.group.isAsking(this.name, this.incarnation)) {
+      this.world.inject("let go while joining")
+      this.told = false
+      this.group.join(this.name, this.incarnation)
+      return undefined
+    }
     if (this.joined && this.held.size > 0 && this.world.sabotage !== "lostKept") {
       this.world.inject("partitions lost")
       return { type: "lost", partitions: [...this.held.values()] }
@@ -124,6 +134,27 @@ export class SimSource {
     this.joined = true
     this.told = false
     this.group.join(this.name, this.incarnation)
+    // Nothing is held, but by the broken protocol.
+    this.givenTo = this.group.member(this.name, this.incarnation)?.id
+    return undefined
+  }
+
+  /** It is a member again, under another id than it was given to what it has: others may have had that since. */
+  private isOver(member: Member): boolean {
+    return this.held.size > 0 && this.givenTo !== member.id
+  }
+
+  /**
+   * What librdkafka says is revoked, since it joined with all that it had, is lost, as the native edge says it
+   * (kafka/native/src/membership.rs); what the group gives it again it cannot go on with.
+   */
+  private over(member: Member): GroupChange | undefined {
+    const broken = this.world.sabotage === "letGoKept"
+    const gone = [...this.held.values()].filter(one => !this.group.gives(member, one))
+    if (gone.length > 0) return { type: broken ? "revoke" : "lost", partitions: gone }
+    if (!broken) throw new LogError("Gone", `the group has let ${this.name} go`)
+    for (const name of this.held.keys()) member.owned.add(name)
+    this.givenTo = member.id
     return undefined
   }
 
@@ -137,7 +168,8 @@ export class SimSource {
       let offset = this.positions.get(name)!
       if (offset < from.start) {
         // One that was thrown out, and has not heard of it, may be behind whoever reads in its place: it is refused.
-        if (this.group.member(this.name, this.incarnation) === undefined) continue
+        const member = this.group.member(this.name, this.incarnation)
+        if (member === undefined || this.isOver(member)) continue
         this.world.violation(`${name} was trimmed to ${from.start} before ${offset} was read`)
       }
       for (; offset < from.lso() && left > 0; offset++) {
@@ -156,10 +188,15 @@ export class SimSource {
     if (member !== undefined) member.epoch = this.group.epoch
   }
 
-  /** Identity and epoch as they are now; refused when they have changed by the time the request arrives. */
-  metadata(): { name: string; incarnation: number; epoch: number } {
-    const member = this.group.member(this.name, this.incarnation)
-    return { name: this.name, incarnation: this.incarnation, epoch: member?.epoch ?? -1 }
+  /**
+   * Identity and epoch as they are now; refused when they have changed by the time the request arrives. `letGo`: not those
+   * under which the group gave what is held, so that the client sends nothing.
+   */
+  metadata(): { name: string; incarnation: number; epoch: number; letGo: boolean } {
+    const { name, incarnation } = this
+    const member = this.group.member(name, incarnation)
+    const letGo = member !== undefined && this.isOver(member) && this.world.sabotage !== "letGoKept"
+    return { name, incarnation, epoch: member?.epoch ?? -1, letGo }
   }
 
   /** The port, as far as restoring uses it; the lane's own calls are made by the node. */

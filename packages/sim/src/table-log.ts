@@ -31,7 +31,7 @@ export const tableLog = (parts: TableLogParts): CommittedLog => {
     world.remote(owner, `${source.name} ${what}`, () =>
       world.random.chance(world.faults.fail / 4)
         ? Effect.fail(new LogError("Retry", `simulated failure of ${what}`))
-        : Effect.sync(answer)
+        : Effect.try({ try: answer, catch: error => error as LogError })
     )
   const pausing = (to: boolean): Effect.Effect<void, LogError> =>
     call(to ? "pause" : "resume", () => {
@@ -94,12 +94,12 @@ class Commits {
 
   commit(marks: readonly Mark[]): Effect.Effect<void, LogError> {
     const { world, owner, source, group } = this.parts
-    const { name, incarnation, epoch } = source.metadata()
+    const { name, incarnation, epoch, letGo } = source.metadata()
     const text = JSON.stringify(marks)
     this.last = text
     const apply = (): Effect.Effect<void, LogError> => {
       const member = group.member(name, incarnation)
-      if (member === undefined || member.epoch !== epoch)
+      if (member === undefined || member.epoch !== epoch || letGo)
         return Effect.fail(new LogError("Fenced", `illegal generation of ${name}`))
       for (const mark of marks) this.parts.marks.set(mark.partition, mark)
       return Effect.void

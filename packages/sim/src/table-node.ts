@@ -1,15 +1,7 @@
 import { messageOf } from "@headrace/core"
 import { type JobConfig, LaneMetrics, laneName, PHASES } from "@headrace/engine"
 import { Effect, type Fiber, type Schema } from "effect"
-import {
-  appendWith,
-  type ClickHouseError,
-  columnsOf,
-  compileRows,
-  makeTarget,
-  patiently,
-  runSink
-} from "./clickhouse.ts"
+import { appendWith, ClickHouseError, columnsOf, compileRows, makeTarget, patiently, runSink } from "./clickhouse.ts"
 import { jsonDecoder } from "./codec.ts"
 import { SimSource } from "./source.ts"
 import { tableLog } from "./table-log.ts"
@@ -78,6 +70,8 @@ export class TableNode {
 
   private ended(error: unknown): void {
     if (isInterrupt(error)) this.source.close()
+    else if (error instanceof ClickHouseError && error.passes)
+      this.world.trace(`${this.name} gave up: ${error.message}`)
     else this.world.violation(`${this.name} gave up: ${messageOf(error)}`)
     this.kill()
   }

@@ -83,6 +83,7 @@ export const FAULTS = [
   "server answer lost",
   "insert partly done",
   "partitions lost",
+  "let go while joining",
   "revoked in a restore",
   "zombie refused",
   "savepoint killed",
