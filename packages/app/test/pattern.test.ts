@@ -38,6 +38,9 @@ const files = scratch({
   "trial.json": JSON.stringify(trial(">=")),
   "bad.json": JSON.stringify(trial("~")),
   "no.json": "{",
+  "misspelt.json": JSON.stringify({
+    pattern: [{ name: "small", where: { not: { field: "cent", op: ">", value: 1 } } }]
+  }),
   "events.jsonl": events.map(event => JSON.stringify(event)).join("\n"),
   "ignored.jsonl": [1, 500, 2, 9000]
     .map((cents, i) => JSON.stringify({ account: "a", cents, at: 1000 * (i + 1) }))
@@ -103,6 +106,15 @@ test("what came too late is said, and each output is a line of JSON", async () =
     }
   ])
   expect(err).toContain("1 late")
+})
+
+test("a field that no event has is said: who wrote it may have misspelt it", async () => {
+  const { code, err } = await headrace(
+    ...["test", "misspelt.json", "--events", "events.jsonl", "--key", "account", "--time", "at"]
+  )
+  expect(code).toBe(0)
+  expect(err).toContain("no event has the field cent: the pattern asks about it")
+  expect((await onEvents("events.jsonl")).err).not.toContain("no event has")
 })
 
 test("what is wrong is named: the step and the field, or the line", async () => {

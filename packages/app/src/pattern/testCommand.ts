@@ -116,9 +116,12 @@ const sourceOf = Effect.fnUntraced(function* (pipeline: string, topic: string) {
   return yield* new ConfigError({ message: `${pipeline} does not read ${topic}, but ${known}` })
 })
 
-const summary = ({ events, match, timedOut, late, undecodable }: TrialCounts): string =>
+const summary = ({ events, match, timedOut, late, undecodable, unseen }: TrialCounts): string =>
   `${events} events: ${match} matches, ${timedOut} timed out, ${late} late` +
-  (undecodable === 0 ? "" : `, ${undecodable} records that could not be decoded`)
+  (undecodable === 0 ? "" : `, ${undecodable} records that could not be decoded`) +
+  (events === 0 || unseen.size === 0
+    ? ""
+    : `\nno event has the field ${[...unseen].join(", or ")}: the pattern asks about it`)
 
 export const testCommand = Command.make(
   "test",

@@ -33,13 +33,18 @@ export interface TrialCounts {
   late: number
   /** Records that could not be decoded. */
   undecodable: number
+  /** Fields that the pattern asks about, and no event had so far. */
+  readonly unseen: Set<string>
 }
 
 export type Recorded = Readonly<Record<string, unknown>>
 
 /** Looks for a pattern in recorded events, as a job does. */
 export class Trial {
-  readonly counts: TrialCounts = { events: 0, match: 0, timedOut: 0, late: 0, undecodable: 0 }
+  readonly counts: TrialCounts = {
+    ...{ events: 0, match: 0, timedOut: 0, late: 0, undecodable: 0 },
+    unseen: new Set()
+  }
   private readonly key: string
   private readonly head: ReturnType<typeof keyBy>
   private readonly times = new WeakMap<object, number>()
@@ -48,7 +53,9 @@ export class Trial {
   constructor(options: TrialOptions) {
     this.key = options.key
     const key = keyed()
-    const spec = Pattern.readSpec(JSON.parse(options.spec))
+    const data: unknown = JSON.parse(options.spec)
+    const spec = Pattern.readSpec(data)
+    for (const field of fieldsOf(data)) this.counts.unseen.add(field)
     const pattern = Pattern.fromSpec(spec).done()
     const into = (kind: TrialOutput["kind"]) => ({
       next: (record: object, at: number) => {
@@ -89,6 +96,7 @@ export class Trial {
       throw new Error(`${where} has no ${this.key} to be its key`)
     if (typeof at !== "number") throw new Error(`${where} has no ${time} in ms to be its time`)
     this.counts.events++
+    for (const field of this.counts.unseen) if (has(event, field)) this.counts.unseen.delete(field)
     this.times.set(event, at)
     this.head.next(event, at)
     return at
@@ -114,6 +122,18 @@ export class Trial {
     return found
   }
 }
+
+/** What conditions ask about, wherever they stand. */
+const fieldsOf = (data: unknown): readonly string[] =>
+  typeof data !== "object" || data === null
+    ? []
+    : Object.entries(data).flatMap(([name, one]) =>
+        (name === "field" || name === "sum") && typeof one === "string" ? [one] : fieldsOf(one)
+      )
+
+/** Whether an event has a field, by its path. */
+const has = (event: Recorded, field: string): boolean =>
+  field.split(".").reduce<unknown>((at, name) => (at as Recorded | null | undefined)?.[name], event) !== undefined
 
 /** State that is never written. */
 const NOT_KEPT: StoredCodec = {
