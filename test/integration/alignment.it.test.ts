@@ -51,9 +51,9 @@ const startProcess = (job: JobConfig, { pipeline, topic }: Processes) => {
   const partitions = alignedPartitions(plan, new Map([[topic, LANES]]))
   const clocks = GroupClocks.bufferOf(partitions, job.lanes)
   const elsewhere = Effect.gen(function* () {
-    const { latest } = yield* Effect.flatMap(Clients, ({ offsets }) => offsets(groupName(job)))
-    const looks = new Elsewhere({ partitions, clocks, marks: latest }, Date.now())
-    return yield* looks.run(() => lanes.some(({ metrics }) => metrics.get("heldBack") > 0))
+    const { latest: marks, ends } = yield* Effect.flatMap(Clients, ({ offsets }) => offsets(groupName(job)))
+    const held = () => lanes.some(({ metrics }) => metrics.get("heldBack") > 0)
+    return yield* new Elsewhere({ partitions, clocks, marks, ends, held }, Date.now()).run
   })
   const lanes = Array.from({ length: job.lanes }, (_, index) => {
     const metrics = new LaneMetrics()

@@ -140,12 +140,13 @@ const work = Effect.fnUntraced(function* (all: Work) {
   const aligned = alignedPartitions(plan, topics)
   const clocks = GroupClocks.bufferOf(aligned, job.lanes)
   if (has("lane") && aligned.length > 0) {
-    const { latest } = yield* Effect.provide(
+    const { latest: marks, ends } = yield* Effect.provide(
       Effect.flatMap(Clients, ({ offsets }) => offsets(groupName(job))),
       clients
     )
-    status.elsewhere = new Elsewhere({ partitions: aligned, clocks, marks: latest }, Date.now())
-    yield* Effect.forkScoped(status.elsewhere.run(() => status.holdsBack))
+    const held = () => status.holdsBack
+    status.elsewhere = new Elsewhere({ partitions: aligned, clocks, marks, ends, held }, Date.now())
+    yield* Effect.forkScoped(status.elsewhere.run)
   }
   const supervised = supervise({
     pool,

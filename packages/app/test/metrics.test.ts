@@ -111,9 +111,10 @@ test("that partitions of other processes cannot be looked at is in the metrics a
   const partitions = [{ topic: "t", partition: 0, group: 0, maxDriftMs: 1, idleMs: 1 }]
   const clocks = GroupClocks.bufferOf(partitions, 1)
   const marks = () => Effect.fail(new LogError("Retry", "no coordinator"))
-  made.elsewhere = new Elsewhere({ partitions, clocks, marks }, Date.now())
+  const ends = () => Effect.succeed([])
+  made.elsewhere = new Elsewhere({ partitions, clocks, marks, ends, held: () => made.holdsBack }, Date.now())
   expect(made.warnings()).toEqual([])
-  const looks = Effect.runFork(made.elsewhere.run(() => made.holdsBack))
+  const looks = Effect.runFork(made.elsewhere.run)
   expect(await text()).toContain("headrace_alignment_failed_looks_total 1")
   expect(made.warnings()).toEqual([expect.stringContaining("no coordinator")])
   await Effect.runPromise(Fiber.interrupt(looks))

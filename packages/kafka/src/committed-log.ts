@@ -106,12 +106,17 @@ const member = (consumer: Consumer, poll: CommittedLog["poll"]): Omit<CommittedL
       marksOf
     ),
   commit: marks => commit(consumer, marks),
-  ends: partitions => ends(consumer, partitions)
+  ends: partitions => endsBy(consumer, partitions, CALL_TIMEOUT_MS)
 })
 
-const ends = (consumer: Consumer, partitions: readonly TopicPartition[]): ReturnType<CommittedLog["ends"]> => {
+/** What an end is depends on who asks: to a consumer that reads committed it is the last stable offset. */
+export const endsBy = (
+  consumer: Consumer,
+  partitions: readonly TopicPartition[],
+  timeoutMs: number
+): ReturnType<CommittedLog["ends"]> => {
   const latest = partitions.map(one => ({ ...one, timestampMs: LATEST }))
-  const asked = attempt("read the ends of partitions", () => consumer.offsetsForTimes(latest, CALL_TIMEOUT_MS))
+  const asked = attempt("read the ends of partitions", () => consumer.offsetsForTimes(latest, timeoutMs))
   return Effect.flatMap(asked, endsOf)
 }
 

@@ -9,7 +9,7 @@ import {
 } from "@headrace/engine"
 import { Effect, type Scope } from "effect"
 import { marksOf } from "./committed.ts"
-import { everythingSettings, openConsumer, readerSettings, readRange } from "./committed-log.ts"
+import { endsBy, everythingSettings, openConsumer, readerSettings, readRange } from "./committed-log.ts"
 import type { Consumer } from "./consumer.ts"
 import { attempt } from "./port-error.ts"
 import { rangeOf } from "./range.ts"
@@ -40,6 +40,7 @@ export const openOffsets = (
       range,
       marks,
       latest: marksBy(everything, LATEST_TIMEOUT_MS),
+      ends: partitions => endsBy(consumer, partitions, LATEST_TIMEOUT_MS),
       committed: partitions => Effect.map(marks(partitions), found => found.map(mark => mark?.offset)),
       commit: places => attempt(`commit offsets of the group ${group}`, () => consumer.commit(places, CALL_TIMEOUT_MS)),
       keys: (from, visit) =>

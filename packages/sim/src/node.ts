@@ -112,8 +112,10 @@ export class Node {
     const clocks = world.apart ? GroupClocks.bufferOf(aligned, 1) : world.clocks
     this.drift = new Drift(world, this.name)
     if (world.apart && aligned.length > 0) {
-      const marks = this.drift.over(groupOffsets(world, this).latest)
-      this.elsewhere = new Elsewhere({ partitions: aligned, clocks, marks }, this.wallClock)
+      const { latest, ends } = groupOffsets(world, this)
+      const held = () => this.metrics.get("heldBack") > 0
+      const options = { partitions: aligned, clocks, marks: this.drift.over(latest), ends, held }
+      this.elsewhere = new Elsewhere(options, this.wallClock)
     }
     this.lane = new Lane({
       pace: new Pace({

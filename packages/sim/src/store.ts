@@ -180,6 +180,12 @@ export const groupOffsets = (world: World, owner: object): GroupOffsets => ({
             return world.sabotage === "besideLost" ? marks.map(mark => mark && { ...mark, metadata: "" }) : marks
           })
     ),
+  ends: partitions =>
+    world.remote(owner, `ends of ${partitions.map(nameOf)}`, () =>
+      world.random.chance(world.faults.fail)
+        ? Effect.fail(new LogError("Retry", "simulated failure of reading the ends of partitions"))
+        : Effect.sync(() => partitions.map(one => world.log.at(one).lso()))
+    ),
   committed: partitions => Effect.map(stableMarks(world, owner, partitions), found => found.map(mark => mark?.offset)),
   commit: positions =>
     world.remote(owner, "commit offsets", () =>

@@ -154,12 +154,15 @@ class Apart {
   readonly elsewhere: Elsewhere
   /** What was asked for at the last look. */
   asked: readonly number[] = []
+  /** How many records are left in the log of each, if that can be found out. */
+  left: number | undefined = 1
   private readonly marks = new Map<number, Mark>()
   private offset = 0
 
   constructor() {
     this.bench = new Bench(plan, undefined, this.clocks)
-    const options = { partitions: alignedIn(plan), clocks: this.clocks, marks: this.latest }
+    const { clocks, latest: marks, ends } = this
+    const options = { partitions: alignedIn(plan), clocks, marks, ends, held: () => this.held }
     this.elsewhere = new Elsewhere(options, this.bench.wallClock)
     this.bench.run()
   }
@@ -168,6 +171,15 @@ class Apart {
     Effect.sync(() => {
       this.asked = partitions.map(({ partition }) => partition)
       return this.asked.map(partition => this.marks.get(partition))
+    })
+
+  readonly ends = (partitions: readonly TopicPartition[]) =>
+    Effect.suspend(() => {
+      const { left, marks, bench } = this
+      const position = (partition: number) => marks.get(partition)?.offset ?? bench.positions.get(partition) ?? 0
+      return left === undefined
+        ? Effect.fail(new LogError("Retry", "the leader is away"))
+        : Effect.succeed(partitions.map(({ partition }) => position(partition) + left))
     })
 
   /** Its process commits that it has come to this. */
@@ -287,6 +299,38 @@ test("one that is held back elsewhere does not move either, and is waited for on
   expect(apart.held).toBe(false)
 })
 
+test("one that is held back elsewhere and has nothing more to read is silent with the others", () => {
+  const apart = new Apart()
+  apart.left = 0
+  apart.commit(1, "watermark=5000")
+  apart.commit(2, "watermark=7000")
+  apart.look()
+  apart.read(1, 10_000)
+  apart.pass(SILENT_MS)
+  expect(apart.held).toBe(false)
+})
+
+test.each([
+  ["as silent as one that is not, where its log is known to end there", 1, Number.POSITIVE_INFINITY],
+  ["waited for where it has more to read", 2, 9_999],
+  ["waited for where that is not known", undefined, 9_999]
+])("one that is held back is %s", (_, end, said) => {
+  const clocks = GroupClocks.bufferOf(alignedIn(plan), 2)
+  const [other, looks] = [new GroupClocks(alignedIn(plan), 1, clocks), new GroupClocks(alignedIn(plan), -1, clocks)]
+  looks.tell(2, Number.POSITIVE_INFINITY)
+  const bench = two(clocks)
+  bench.feed([event(1, 10_000)])
+  bench.feed([event(2, 5_000)], 1)
+  bench.settle(["pause", ...TRANSACTION])
+  expect(heldBack(bench)).toBe(1)
+  looks.tellEnd(0, end)
+  looks.told(bench.wallClock)
+  bench.feed([])
+  silence(bench)
+  expect(bench.waits("seek")).toBe(true)
+  expect(other.others(0, bench.wallClock)).toBe(said)
+})
+
 test("whoever commits a partition and says nothing beside it is of an older version, and is not waited for", () => {
   const apart = new Apart()
   apart.commit(1, "")
@@ -331,9 +375,10 @@ test("where others cannot be looked at it is said once, counted, and nobody wait
   apart.read(1, 10_000)
   expect(apart.held).toBe(true)
   const fails = () => Effect.fail(new LogError("Retry", "the coordinator is away"))
-  const { clocks, bench } = apart
-  const blind = new Elsewhere({ partitions: alignedIn(plan), clocks, marks: fails }, bench.wallClock)
-  const looks = Effect.runFork(blind.run(() => false))
+  const { clocks, bench, ends } = apart
+  const options = { partitions: alignedIn(plan), clocks, marks: fails, ends, held: () => false }
+  const blind = new Elsewhere(options, bench.wallClock)
+  const looks = Effect.runFork(blind.run)
   expect(blind.failed).toBe(1)
   expect(blind.warning).toContain("the coordinator is away")
   Effect.runFork(Fiber.interrupt(looks))

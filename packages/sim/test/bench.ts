@@ -39,7 +39,7 @@ export class Bench {
   private readonly lane: Lane
   private released = false
   /** The next one of each partition. */
-  private readonly offsets = new Map<number, number>()
+  readonly positions = new Map<number, number>()
 
   constructor(shape: Shape | Plan, ask: Ask = (_, result) => Effect.succeed(result()), clocks?: SharedArrayBuffer) {
     const plan = typeof shape === "string" ? planOf(shape, ask) : shape
@@ -190,15 +190,15 @@ export class Bench {
   }
 
   private positionOf({ topic, partition }: TopicPartition): Restored {
-    const offset = this.offsets.get(partition) ?? 0
+    const offset = this.positions.get(partition) ?? 0
     return { topic, partition, offset, committed: offset }
   }
 
   private polled(records: readonly Record[], partition = 0): Extract<Event, { type: "polled" }> {
     this.take("poll")
-    const offset = this.offsets.get(partition) ?? 0
+    const offset = this.positions.get(partition) ?? 0
     const batch = batchOf(records, offset, partition)
-    this.offsets.set(partition, offset + records.length)
+    this.positions.set(partition, offset + records.length)
     return { type: "polled", batch, changes: [] }
   }
 }

@@ -1,5 +1,6 @@
 import { Idleness, NO_WATERMARK, WatermarkCombiner } from "@headrace/core"
 import type { LaneMetrics } from "../metrics.ts"
+import type { TopicPartition } from "../ports/log.ts"
 import type { Task } from "../task/task.ts"
 import { type AlignedPartition, besideOffset } from "./aligned.ts"
 import { GroupClocks } from "./group-clocks.ts"
@@ -51,17 +52,24 @@ export class Alignment {
     const caughtUp: Task[] = []
     let held = 0
     for (const group of this.groups) {
-      const own = group.look(all, isHeld, now)
+      const own = group.look(all, isHeld, now, wallClock)
       this.clocks.say(group.number, own, wallClock)
       const least = Math.min(own, this.clocks.others(group.number, wallClock))
       for (const task of group.tasks) {
         const isAhead = task.watermark() - least > group.driftOf(task)
         if (isAhead) held++
+        task.holdBack(isAhead && !group.isAtEnd(task, wallClock))
         if (isAhead !== isHeld(task)) (isAhead ? ahead : caughtUp).push(task)
       }
     }
     metrics.set("heldBack", held)
     return { ahead, caughtUp }
+  }
+
+  /** Where the log of a partition ends, if that was looked for: of those that are held back it is. */
+  endOf(partition: TopicPartition, wallClock: number): number | undefined {
+    const { clocks, topics } = this
+    return topics.has(partition.topic) ? clocks.endOf(clocks.numberOf(partition), wallClock) : undefined
   }
 
   /** The lane lives, whether it comes to look or not: what it said last still holds. */
@@ -74,8 +82,8 @@ export class Alignment {
 class Group {
   readonly number: number
   private readonly clocks: GroupClocks
-  /** By topic: its first partition, and the number of that. */
-  private readonly topics = new Map<string, { readonly first: AlignedPartition; readonly number: number }>()
+  /** By topic: its first partition. */
+  private readonly topics = new Map<string, AlignedPartition>()
   private readonly combiner = new WatermarkCombiner<Task>({
     watermark: watermark => {
       this.reached = watermark
@@ -91,8 +99,7 @@ class Group {
   constructor(number: number, partitions: readonly AlignedPartition[], clocks: GroupClocks) {
     this.number = number
     this.clocks = clocks
-    for (const [at, first] of partitions.entries())
-      if (first.group === number && first.partition === 0) this.topics.set(first.topic, { first, number: at })
+    for (const one of partitions) if (one.group === number && one.partition === 0) this.topics.set(one.topic, one)
   }
 
   get tasks(): readonly Task[] {
@@ -100,11 +107,16 @@ class Group {
   }
 
   driftOf(task: Task): number {
-    return this.topics.get(task.topic)!.first.maxDriftMs
+    return this.topics.get(task.topic)!.maxDriftMs
+  }
+
+  /** There is nothing more to read in it, as far as is known. */
+  isAtEnd(task: Task, wallClock: number): boolean {
+    return this.clocks.endOf(this.clocks.numberOf(task), wallClock) === task.nextOffset()
   }
 
   /** How far they have come together. */
-  look(all: readonly Task[], isHeld: (task: Task) => boolean, now: number): number {
+  look(all: readonly Task[], isHeld: (task: Task) => boolean, now: number, wallClock: number): number {
     const { combiner, positions } = this
     const tasks = all.filter(({ topic }) => this.topics.has(topic))
     for (const task of this.tasks) if (!tasks.includes(task)) this.remove(task)
@@ -113,8 +125,8 @@ class Group {
       const position = task.nextOffset()
       positions.set(task, position)
       if (before === undefined) this.add(task)
-      // One that is not read cannot show that it has records.
-      if (before !== position || isHeld(task)) combiner.observe(task)
+      // One that is not read cannot show that it has records: it is silent only where its log is known to end.
+      if (before !== position || (isHeld(task) && !this.isAtEnd(task, wallClock))) combiner.observe(task)
     }
     combiner.periodic(now)
     // Who comes, or gets on again, behind what the others had come to is waited for before it has come so far.
@@ -122,16 +134,12 @@ class Group {
   }
 
   private add(task: Task): void {
-    this.combiner.add(task, task, new Idleness(this.topics.get(task.topic)!.first.idleMs))
-    this.clocks.take(this.numberOf(task))
+    this.combiner.add(task, task, new Idleness(this.topics.get(task.topic)!.idleMs))
+    this.clocks.take(this.clocks.numberOf(task))
   }
 
   private remove(task: Task): void {
     this.combiner.remove(task)
-    this.clocks.leave(this.numberOf(task), task.watermark())
-  }
-
-  private numberOf({ topic, partition }: Task): number {
-    return this.topics.get(topic)!.number + partition
+    this.clocks.leave(this.clocks.numberOf(task), task.watermark())
   }
 }

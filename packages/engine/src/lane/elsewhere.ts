@@ -20,6 +20,9 @@ export interface ElsewhereOptions {
   readonly clocks: SharedArrayBuffer
   /** Of the job's group. */
   readonly marks: GroupOffsets["latest"]
+  readonly ends: GroupOffsets["ends"]
+  /** Whether some partition is held back in this process. */
+  readonly held: () => boolean
 }
 
 /**
@@ -27,6 +30,8 @@ export interface ElsewhereOptions {
  * stands beside their committed offsets; a look a second tells the lanes here, in the memory that they share. One that
  * does not move for as long as its source's idle time-out, and five seconds, is not waited for; nor is one whose offset
  * moves with nothing beside it. While looks fail for five seconds none is.
+ *
+ * What is held back, here or elsewhere, does not move either. It is silent only where its log ends, which is looked for, too.
  */
 export class Elsewhere {
   /** Looks that failed. */
@@ -50,19 +55,34 @@ export class Elsewhere {
 
   /**
    * Looks for ever. What fails is said once, and tried again: the job goes on, and after a while without waiting for what it
-   * cannot see. `held`: whether some partition is held back in this process.
+   * cannot see.
    */
-  run(held: () => boolean): Effect.Effect<never> {
+  get run(): Effect.Effect<never> {
     return Effect.flatMap(nowMs, now => this.look(now, Date.now())).pipe(
       Effect.andThen(this.succeeded),
       Effect.catch(error => this.failedWith(error)),
-      Effect.andThen(Effect.suspend(() => Effect.sleep(held() ? HELD_INTERVAL_MS : INTERVAL_MS))),
+      Effect.andThen(Effect.suspend(() => Effect.sleep(this.options.held() ? HELD_INTERVAL_MS : INTERVAL_MS))),
       Effect.forever
     )
   }
 
   /** `now` is monotonous, in ms; `wallClock` as the lanes read it. */
   look(now: number, wallClock: number): Effect.Effect<void, LogError> {
+    return Effect.gen({ self: this }, function* () {
+      const { clocks, away } = this
+      const { partitions, held } = this.options
+      yield* this.mark(wallClock)
+      const ahead = [...away].flatMap(([number, { isAhead }]) => (isAhead ? [number] : []))
+      const here = held() ? [...partitions.keys()].filter(number => !away.has(number)) : []
+      const ends = yield* this.endsOf([...ahead, ...here])
+      for (const number of partitions.keys()) clocks.tellEnd(number, ends.get(number))
+      for (const [number, one] of away) clocks.tell(number, one.look(ends.get(number), now))
+      clocks.told(wallClock)
+    })
+  }
+
+  /** Sees which partitions are away, and what is committed of them. */
+  private mark(wallClock: number): Effect.Effect<void, LogError> {
     return Effect.gen({ self: this }, function* () {
       const { clocks, away } = this
       const { partitions, marks } = this.options
@@ -74,10 +94,19 @@ export class Elsewhere {
       for (const [i, number] of numbers.entries()) {
         const one = away.get(number) ?? new Away(partitions[number]!)
         away.set(number, one)
-        clocks.tell(number, one.look(found[i], least.get(partitions[number]!.group)!, now))
+        one.see(found[i], least.get(partitions[number]!.group)!)
       }
-      clocks.told(wallClock)
     })
+  }
+
+  /** Where they cannot be read they are not known, and what is held back is waited for: so it is no failure of the look. */
+  private endsOf(numbers: readonly number[]): Effect.Effect<ReadonlyMap<number, number>> {
+    const { partitions, ends } = this.options
+    if (numbers.length === 0) return Effect.succeed(new Map())
+    return ends(numbers.map(number => partitions[number]!)).pipe(
+      Effect.map(found => new Map(numbers.map((number, i) => [number, found[i]!]))),
+      Effect.catch(error => Effect.as(Effect.logDebug(`alignment: ${error.message}`), new Map()))
+    )
   }
 
   private readonly succeeded = Effect.suspend(() => {
@@ -98,7 +127,10 @@ export class Elsewhere {
 class Away {
   private readonly partition: AlignedPartition
   private readonly silence: Idleness
-  private before: { readonly mark: Mark | undefined; readonly watermark: number } | undefined
+  private seen: { readonly mark: Mark | undefined; readonly watermark: number } | undefined
+  private moved = false
+  /** Of what its group has come to, by more than the drift: whoever has it holds it back, as would this process. */
+  isAhead = false
   /** Whoever commits it says nothing of what it has come to: an older version. */
   private mute = false
 
@@ -108,16 +140,21 @@ class Away {
     this.silence = new Idleness(Math.max(partition.idleMs, HEARD_MS))
   }
 
-  /** How far it has come, as far as others are to wait for that. `least`: what its group had come to at the last look. */
-  look(mark: Mark | undefined, least: number, now: number): number {
+  /** What is committed of it. `least`: what its group had come to at the last look. */
+  see(mark: Mark | undefined, least: number): void {
     const said = mark === undefined ? undefined : watermarkBeside(mark.metadata)
-    const moved = this.before !== undefined && !isSame(this.before.mark, mark)
-    this.mute = said === undefined && (moved || this.mute)
+    this.moved = this.seen !== undefined && !isSame(this.seen.mark, mark)
+    this.mute = said === undefined && (this.moved || this.mute)
     const watermark = said ?? NO_WATERMARK
-    this.before = { mark, watermark }
-    // Whoever has it holds it back, as would this process: that is no silence.
-    const isHeld = watermark - least > this.partition.maxDriftMs
-    if (moved || isHeld) this.silence.observe()
+    this.seen = { mark, watermark }
+    this.isAhead = watermark - least > this.partition.maxDriftMs
+  }
+
+  /** How far it has come, as far as others are to wait for that. `end`: of its log, if that is known. */
+  look(end: number | undefined, now: number): number {
+    const { mark, watermark } = this.seen!
+    // That one which is held back does not move is no silence, unless there is nothing more to read.
+    if (this.moved || (this.isAhead && mark?.offset !== end)) this.silence.observe()
     return this.silence.look(now) || this.mute ? NOT_WAITED_FOR : watermark
   }
 }

@@ -1,4 +1,5 @@
 import { NO_WATERMARK } from "@headrace/core"
+import type { TopicPartition } from "../ports/log.ts"
 import type { AlignedPartition } from "./aligned.ts"
 
 /**
@@ -15,10 +16,13 @@ const LINES_AT = 1
 const WATERMARK = 0
 const SAID_AT = 1
 const LINE = 2
-/** Of a partition: the lane that has it, counted from 1, and what it has come to where none here has it. */
+/** Of a partition: the lane that has it, counted from 1, what it has come to where none here has it, and where its log ends. */
 const OWNER = 0
 const REACHED = 1
-const PLACE = 2
+const END = 2
+const PLACE = 3
+/** The log's end was not looked for, or could not be found. */
+const UNKNOWN = -1
 
 /**
  * How far partitions have come that wait for each other, in memory that the lanes of a process share: each lane has a line in
@@ -33,6 +37,8 @@ export class GroupClocks {
   private readonly lanes: number
   /** By group: the numbers of its partitions. */
   private readonly members: readonly (readonly number[])[]
+  /** By topic: the number of its first partition, behind which the others stand. */
+  private readonly firsts = new Map<string, number>()
 
   /**
    * `lane`: undefined for who tells what partitions have come to that no lane here has. `buffer`: from `bufferOf`, the same for
@@ -51,6 +57,8 @@ export class GroupClocks {
     this.members = Array.from({ length: this.groups }, (_, group) =>
       [...partitions.keys()].filter(number => partitions[number]!.group === group)
     )
+    for (const [number, { topic, partition }] of partitions.entries())
+      if (partition === 0) this.firsts.set(topic, number)
     this.forsake()
   }
 
@@ -60,8 +68,16 @@ export class GroupClocks {
     const cells = new Float64Array(
       new SharedArrayBuffer((places + partitions.length * PLACE) * Float64Array.BYTES_PER_ELEMENT)
     )
-    for (let at = places; at < cells.length; at += PLACE) cells[at + REACHED] = NO_WATERMARK
+    for (let at = places; at < cells.length; at += PLACE) {
+      cells[at + REACHED] = NO_WATERMARK
+      cells[at + END] = UNKNOWN
+    }
     return cells.buffer as SharedArrayBuffer
+  }
+
+  /** Of a partition that is aligned. */
+  numberOf({ topic, partition }: TopicPartition): number {
+    return this.firsts.get(topic)! + partition
   }
 
   // ── a lane ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -108,7 +124,13 @@ export class GroupClocks {
     return least
   }
 
-  // ── who tells of those that no lane here has ───────────────────────────────────────────────────────────────────
+  /** Where the log of a partition ends, to who reads committed; undefined where that was not looked for, or is old. */
+  endOf(number: number, now: number): number | undefined {
+    const end = this.cells[this.placeOf(number) + END]!
+    return end === UNKNOWN || !isHeard(this.cells[TOLD_AT]!, now) ? undefined : end
+  }
+
+  // ── who looks on behalf of all lanes here ──────────────────────────────────────────────────────────────────────
 
   /** A lane of this process has it, and lives. */
   isHere(number: number, now: number): boolean {
@@ -119,6 +141,11 @@ export class GroupClocks {
   /** What a partition has come to that no lane here has; Infinity if it is not to be waited for. */
   tell(number: number, watermark: number): void {
     this.cells[this.placeOf(number) + REACHED] = watermark
+  }
+
+  /** Where the log of a partition ends, whoever has it; undefined: not looked for. */
+  tellEnd(number: number, end: number = UNKNOWN): void {
+    this.cells[this.placeOf(number) + END] = end
   }
 
   /** That holds for all of them, as of `now`. */

@@ -100,7 +100,6 @@ export class Holdings {
   align({ ahead, caughtUp }: Aligned): readonly Command[] {
     for (const task of ahead) this.heldBack.add(task)
     for (const task of caughtUp) this.heldBack.delete(task)
-    for (const task of [...ahead, ...caughtUp]) task.holdBack(this.isHeldBack(task))
     const positions = caughtUp.map(task => ({
       topic: task.topic,
       partition: task.partition,

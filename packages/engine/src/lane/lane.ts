@@ -82,6 +82,11 @@ export class Lane {
     return task !== undefined && this.holdings.isHeldBack(task)
   }
 
+  /** Where the log of one that is held back ends, whose client reads nothing of it; undefined where that is not known. */
+  endOf(partition: TopicPartition): number | undefined {
+    return this.options.alignment.endOf(partition, this.options.clock.now)
+  }
+
   /** Records whose asynchronous steps have not finished. */
   get inFlight(): number {
     return this.tasks.inFlight

@@ -25,28 +25,29 @@ export const watchQuiet = (
   offer: (event: Event) => void
 ): Effect.Effect<never> => {
   let before: readonly Position[] = []
-  const stands = ({ topic, partition, offset }: Position): boolean =>
-    before.some(one => one.topic === topic && one.partition === partition && one.offset === offset)
+  /** Where a record follows: the lane itself will come to that. It is not asked again whether one does. */
+  let followed: readonly Position[] = []
   const look = Effect.gen(function* () {
     const positions = lane.positions()
     let blocked = 0
+    followed = followed.filter(one => includes(positions, one))
     for (const position of positions) {
+      const isHeld = lane.isHeldBack(position)
       const ahead = (source.knownEnd(position) ?? -1) - position.offset
-      if (ahead <= 0) continue
-      if (lane.isHeldBack(position)) {
-        blocked += ahead
-        continue
-      }
-      if (!stands(position)) continue
-      const end = yield* endOfMarkers(reader, position)
-      if (end === position.offset) blocked += ahead
-      else if (end !== undefined) offer({ type: "passed", position, end })
+      if (isHeld) blocked += Math.max(0, ahead)
+      const end = isHeld ? lane.endOf(position) : position.offset + ahead
+      if (end === undefined || end <= position.offset || !includes(before, position)) continue
+      if (includes(followed, position)) continue
+      const passed = yield* endOfMarkers(reader, position)
+      if (passed === undefined) followed = [...followed, position]
+      else if (passed !== position.offset) offer({ type: "passed", position, end: passed })
+      else if (!isHeld) blocked += ahead
     }
     metrics.set("blocked", blocked)
     before = positions
   })
   return look.pipe(
-    // A record follows, or nobody answers.
+    // Nobody answers.
     Effect.catch(error => {
       metrics.set("blocked", 0)
       return Effect.logDebug(`markers: ${error.message}`)
@@ -56,13 +57,20 @@ export const watchQuiet = (
   )
 }
 
-/** Where the next record will be, if none stands between there and the position: itself, if nothing can be read. */
-const endOfMarkers = (reader: ChangelogReader, position: Position): Effect.Effect<number | undefined, LogError> =>
-  Effect.map(reader.read(position, position.offset, recordFollows), ({ start, end }) =>
-    start <= position.offset && end >= position.offset ? end : undefined
-  )
+const includes = (all: readonly Position[], { topic, partition, offset }: Position): boolean =>
+  all.some(one => one.topic === topic && one.partition === partition && one.offset === offset)
 
-/** Ends the reading: the lane itself will come to that record. */
-const recordFollows = (): never => {
-  throw new Error("a record follows")
+/**
+ * Where the next record will be, if none stands between there and the position: itself, if nothing can be read. Undefined
+ * where a record follows, or the log begins behind it.
+ */
+const endOfMarkers = (reader: ChangelogReader, position: Position): Effect.Effect<number | undefined, LogError> => {
+  let follows = false
+  const found = () => {
+    follows = true
+    return false
+  }
+  return Effect.map(reader.read(position, position.offset, found), ({ start, end }) =>
+    !follows && start <= position.offset && end >= position.offset ? end : undefined
+  )
 }

@@ -46,6 +46,8 @@ export interface GroupOffsets {
   readonly marks: (partitions: readonly TopicPartition[]) => Effect.Effect<readonly (Mark | undefined)[], LogError>
   /** What is committed now, whether transactions are pending on it or not: never waits, and may be old in the next moment. */
   readonly latest: (partitions: readonly TopicPartition[]) => Effect.Effect<readonly (Mark | undefined)[], LogError>
+  /** The ends (last stable offsets) of several partitions at once: a request to each broker, and old in the next moment, too. */
+  readonly ends: (partitions: readonly TopicPartition[]) => Effect.Effect<readonly number[], LogError>
   /** Refused by the broker while the group has members. */
   readonly commit: (places: readonly Place[]) => Effect.Effect<void, LogError>
   /** First offset still in the log, and the end (last stable offset). */
