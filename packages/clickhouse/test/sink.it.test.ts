@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test"
 import { type ClickHouse, startClickHouse } from "@headrace/dev"
 import { LaneMetrics, PHASES } from "@headrace/engine"
 import { Effect, Exit, Fiber, Scope } from "effect"
@@ -9,6 +9,8 @@ import { Event, fill, rowsIn, start, targetOf, uniqueName, until } from "./harne
 import { MemoryMember, MemoryTopic } from "./memory-log.ts"
 import { plainDecoder } from "./plain-format.ts"
 import { sinkSuite } from "./suite.ts"
+
+setDefaultTimeout(60_000)
 
 const scope = Scope.makeUnsafe()
 let clickhouse: ClickHouse
@@ -48,6 +50,22 @@ test("HTTP: the server is killed in mid-run and comes back; memory stays bounded
     rows: topic.records,
     distinct: topic.records
   })
+})
+
+test("HTTP: what the group gives while the server is away is lag, though nothing of it can be taken up", async () => {
+  const topic = new MemoryTopic(uniqueName("topic"), 4)
+  const table = uniqueName("events")
+  const target = await targetOf(server, table, topic.name)
+  fill(topic, 200)
+  await clickhouse.kill()
+  const sink = start(topic, table, target)
+  const offsets = [0, 1, 2, 3].reduce((sum, partition) => sum + topic.end(partition), 0)
+  await until(() => sink.metrics.get("lag") === offsets)
+  expect(sink.metrics.get("partitions")).toBe(0)
+  await clickhouse.restart()
+  await until(() => sink.metrics.get("recordsOut") === topic.records)
+  await until(() => sink.metrics.get("lag") === 0)
+  await sink.stop()
 })
 
 test("HTTP: the server is down when the sink starts; it waits, then makes the table and goes on", async () => {
