@@ -1,7 +1,7 @@
 import type { StoredCodec } from "../codec.ts"
 import { type Key, type Keyed, readKey } from "../key.ts"
 import type { Input } from "../operator.ts"
-import { Cells } from "../state/cells.ts"
+import { type Cell, Cells } from "../state/cells.ts"
 import { type Stamped, stampedCodec } from "../state/stamped.ts"
 import { EventTimeOperator, type EventTimeOptions, keyedPart, LateEvents } from "./eventTime.ts"
 import { FIRST_STATE } from "./processLayout.ts"
@@ -70,7 +70,11 @@ export class Deduplicate extends EventTimeOperator implements Input {
   }
 
   protected perform(): void {
-    const cell = this.known.first()!
+    this.happen(this.known.first()!)
+  }
+
+  /** What is certain is given out, and what was remembered for long enough forgotten. */
+  private happen(cell: Cell<Known>): void {
     const { key, value, due } = cell
     if (this.once && value !== undefined) {
       this.known.put(key, undefined, undefined, due + this.ttlMs)
@@ -79,17 +83,21 @@ export class Deduplicate extends EventTimeOperator implements Input {
   }
 
   private wait(key: Key, record: object, timestamp: number): void {
-    if (timestamp < this.current) return this.late.take(record, timestamp)
-    const cell = this.known.find(key, undefined)
+    const reached = this.times.of(key, this.current)
+    if (timestamp < reached) return this.late.take(record, timestamp)
+    let cell = this.known.find(key, undefined)
+    // What is due of a key happens before its next record.
+    for (; cell !== undefined && cell.due <= reached; cell = this.known.find(key, undefined)) this.happen(cell)
     if (cell !== undefined && (cell.value === undefined || cell.value.timestamp <= timestamp)) return
-    this.known.put(key, undefined, { record, timestamp }, Math.max(timestamp, this.current + 1))
+    this.known.put(key, undefined, { record, timestamp }, Math.max(timestamp, reached + 1))
   }
 
   private change(key: Key, record: object, timestamp: number): void {
+    const reached = this.times.of(key, this.current)
     const before = this.known.find(key, undefined)
-    const alive = before !== undefined && before.due > this.current ? before.value : undefined
+    const alive = before !== undefined && before.due > reached ? before.value : undefined
     if (alive !== undefined && (this.keepLast ? timestamp < alive.timestamp : timestamp >= alive.timestamp)) return
-    this.known.put(key, undefined, { record, timestamp }, Math.max(timestamp, this.current) + this.ttlMs)
+    this.known.put(key, undefined, { record, timestamp }, Math.max(timestamp, reached) + this.ttlMs)
     if (alive === undefined) return this.give(key, "+I", { record, timestamp })
     this.give(key, "-U", alive)
     this.give(key, "+U", { record, timestamp })

@@ -5,9 +5,7 @@ import { NotedState } from "../state/noted.ts"
 import { OperatorState, type StateHandle } from "../state/operator.ts"
 import { type NamedStateSchema, type StateDefinition, stepDefinition } from "../state/schema.ts"
 import type { Shape } from "../state/shape.ts"
-import { ValueState } from "../state/value.ts"
-import { timeCodec } from "../time/sourceClock.ts"
-import { WATERMARK } from "./processLayout.ts"
+import { KeyTimes } from "./reach.ts"
 
 /** What is kept by key, and may become due. */
 export interface KeyedState extends StateHandle {
@@ -54,9 +52,10 @@ export abstract class EventTimeOperator extends NotedState {
   protected readonly output: Input
   /** The watermark. */
   protected current = NO_WATERMARK
+  /** It as state, and for keys that it had come further for, in the partitions that this one was made of. */
+  protected readonly times: KeyTimes
   private readonly atOnce: number
   private readonly timed: readonly KeyedState[]
-  private readonly progress: ValueState<number>
   protected readonly state: OperatorState
   private readonly written = new ByteWriter(64)
 
@@ -66,7 +65,7 @@ export abstract class EventTimeOperator extends NotedState {
     this.id = id
     this.output = output
     this.atOnce = atOnce ?? Number.POSITIVE_INFINITY
-    this.progress = new ValueState(id, WATERMARK, timeCodec, NO_WATERMARK)
+    this.times = new KeyTimes(id)
     const cells = parts.map(part => part.cells)
     this.timed = cells.filter((_, i) => parts[i]!.schema.ttl)
     this.definition = stepDefinition(
@@ -74,7 +73,7 @@ export abstract class EventTimeOperator extends NotedState {
       what,
       parts.map(part => part.schema)
     )
-    this.state = new OperatorState(this.definition, [this.progress, ...cells])
+    this.state = new OperatorState(this.definition, [this.times.state, ...cells])
     this.operator = this.state.operator
   }
 
@@ -136,11 +135,11 @@ export abstract class EventTimeOperator extends NotedState {
   }
 
   protected note(): void {
-    if (this.progress.get() !== this.reached) this.progress.set(this.reached)
+    this.times.note(this.reached)
   }
 
   protected recall(): void {
-    this.current = this.progress.get()
+    this.current = this.times.recall()
   }
 }
 

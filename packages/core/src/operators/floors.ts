@@ -2,17 +2,20 @@ import { KEY_FORMS, type KeyBytes, type KeyForm, placeOfKey } from "../keyPlace.
 import { NO_WATERMARK } from "../operator.ts"
 
 /**
- * What a window had fired in the partitions that this one was made of, by their number there: a savepoint of another number of
+ * How far event time had come in the partitions that this one was made of, by their number there: a savepoint of another number of
  * partitions puts fast ones beside slow ones. A key goes on from where its own had come to.
  */
 export interface Floors {
   /** How keys are written. */
   readonly form: KeyForm
-  /** The last ms of the latest window that is out; -Infinity where nothing came from that partition. */
+  /**
+   * Of a window on a grid the last ms of the latest one that is out, of other steps the watermark; -Infinity where nothing came
+   * from that partition.
+   */
   readonly fired: readonly number[]
 }
 
-/** How far the windows of a key had come. */
+/** How far event time had come for a key. */
 export const floorOf = (all: readonly Floors[], bytes: Uint8Array, key: KeyBytes): number => {
   let floor = NO_WATERMARK
   for (const { form, fired } of all) floor = Math.max(floor, fired[placeOfKey(bytes, key, form, fired.length)] ?? floor)

@@ -120,13 +120,13 @@ export class PatternMatch extends EventTimeOperator implements Input {
     this.set.put(pattern, paused, this.outputOf(pattern, counts))
   }
 
-  /** What is not later than this is late. */
+  /** What is not later than this is late, whatever its key. */
   protected get horizon(): number {
     return this.current
   }
 
   next(record: object, timestamp: number): void {
-    if (this.time(timestamp) <= this.horizon) this.late.take(record, timestamp)
+    if (this.time(timestamp) <= this.times.ofKeyed(this.key, this.horizon)) this.late.take(record, timestamp)
     else this.waiting.add(this.key, record, timestamp)
   }
 

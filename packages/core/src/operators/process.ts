@@ -9,10 +9,9 @@ import { OperatorState } from "../state/operator.ts"
 import { processDefinition } from "../state/schema.ts"
 import { SpillError } from "../state/spill.ts"
 import { Timers } from "../state/timers.ts"
-import { ValueState } from "../state/value.ts"
-import { timeCodec } from "../time/sourceClock.ts"
 import { Call, type Context } from "./processContext.ts"
-import { FIRST_STATE, PROCESSING_TIMERS, TIMERS, WATERMARK } from "./processLayout.ts"
+import { FIRST_STATE, PROCESSING_TIMERS, TIMERS } from "./processLayout.ts"
+import { KeyTimes } from "./reach.ts"
 
 /** What a `Process` is made of, by the plan and by its place in the chain. */
 export interface ProcessOptions {
@@ -75,7 +74,7 @@ export class Process extends NotedState implements Input {
   private readonly call: Call
   private readonly timers: Timers
   private readonly processingTimers: Timers
-  private readonly progress: ValueState<number>
+  private readonly times: KeyTimes
   private readonly expiring: readonly Cells<unknown>[]
   protected readonly state: OperatorState
   private readonly written = new ByteWriter(64)
@@ -95,7 +94,7 @@ export class Process extends NotedState implements Input {
       missing(id, "timer in processing time", "onProcessingTimer")) as OnTimer
     this.clock = options.clock
     this.atOnce = options.atOnce ?? Number.POSITIVE_INFINITY
-    this.progress = new ValueState(id, WATERMARK, timeCodec, NO_WATERMARK)
+    this.times = new KeyTimes(id)
     this.timers = new Timers(id, TIMERS)
     this.processingTimers = new Timers(id, PROCESSING_TIMERS)
     this.call = new Call(id, this.timers, this.processingTimers, options.clock, options.output, this.sides)
@@ -109,7 +108,7 @@ export class Process extends NotedState implements Input {
     this.call.broadcast = shared?.handle
     this.broadcasts = broadcasting(broadcast, shared?.handle)
     this.state = new OperatorState(processDefinition(id, options.state, broadcast?.codec), [
-      this.progress,
+      this.times.state,
       this.timers.cells,
       this.processingTimers.cells,
       ...cells,
@@ -123,9 +122,10 @@ export class Process extends NotedState implements Input {
       throw new RangeError(`Process "${this.id}": an event's timestamp is not a time in ms (${timestamp})`)
     const { bytes, start, end, kind } = this.key
     const key = readKey(bytes, start, end, kind)
-    if (this.timers.cells.isDue(this.current)) this.catchUp(key)
+    const reached = this.times.ofKeyed(this.key, this.current)
+    if (this.timers.cells.isDue(reached)) this.catchUp(key, reached)
     this.emitUnder(bytes, start, end, kind)
-    this.call.begin(key, timestamp, this.current)
+    this.call.begin(key, timestamp, reached)
     this.onRecord(record, this.call)
     this.call.end()
   }
@@ -178,17 +178,17 @@ export class Process extends NotedState implements Input {
   }
 
   protected note(): void {
-    if (this.progress.get() !== this.current) this.progress.set(this.current)
+    this.times.note(this.current)
   }
 
   protected recall(): void {
-    this.current = this.progress.get()
+    this.current = this.times.recall()
   }
 
   /** The timers of a key that its next record finds due. */
-  private catchUp(key: Key): void {
+  private catchUp(key: Key, reached: number): void {
     for (;;) {
-      const timer = this.timers.dueOf(key, this.current)
+      const timer = this.timers.dueOf(key, reached)
       if (timer === undefined) return
       this.fire(timer)
     }
@@ -202,7 +202,8 @@ export class Process extends NotedState implements Input {
 
   private ring(timer: Cell<undefined>): void {
     this.processingTimers.cells.remove(timer)
-    this.call.begin(timer.key, this.current + 1, this.current)
+    const reached = this.times.of(timer.key, this.current)
+    this.call.begin(timer.key, reached + 1, reached)
     this.run(timer, "timer in processing time", this.onProcessingTimer)
   }
 

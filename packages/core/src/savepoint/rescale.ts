@@ -1,9 +1,10 @@
 import { ByteWriter } from "../bytes.ts"
 import type { KeyForm } from "../keyPlace.ts"
 import { NO_WATERMARK } from "../operator.ts"
-import { above, together } from "../operators/floors.ts"
+import { above, type Floors, together } from "../operators/floors.ts"
 import { FIRST_STATE, PROCESSING_TIMERS, TIMERS } from "../operators/processLayout.ts"
 import { type Progress, progressCodec, START } from "../operators/progress.ts"
+import { NOWHERE, type Reach, reachCodec } from "../operators/reach.ts"
 import type { Entry } from "../state/block.ts"
 import { ValueReader, writeNumber } from "../state/number.ts"
 import type { StateDescriptor } from "../state/operator.ts"
@@ -37,6 +38,7 @@ export const combined = (
   if (values.every(({ own }) => own === undefined)) return undefined
   const out = new ByteWriter(24)
   if (schema.kind === "window") progressCodec.write(slowest(values, before, form), out)
+  else if (schema.kind === "process") reachCodec.write(least(values, before, form), out)
   else timeCodec.write(Math.min(...values.map(({ own }) => timeOf(own))), out)
   return out.written()
 }
@@ -51,6 +53,9 @@ export interface Parent {
 const timeOf = (value: Uint8Array | undefined): number =>
   value === undefined ? NO_WATERMARK : timeCodec.read(value, 0, TIME_BYTES)
 
+const reachOf = (value: Uint8Array | undefined): Reach =>
+  value === undefined ? NOWHERE : reachCodec.read(value, 0, value.length)
+
 export const progressOf = (value: Uint8Array | undefined): Progress =>
   value === undefined ? START : progressCodec.read(value, 0, value.length)
 
@@ -62,10 +67,30 @@ const slowest = (parents: readonly Parent[], before: number, form: KeyForm): Pro
   const all = parents.map(({ own }) => progressOf(own))
   const current = Math.min(...all.map(one => one.current))
   const fired = Math.min(current, ...all.map(one => one.fired))
-  const own = new Array<number>(before).fill(NO_WATERMARK)
-  for (const [i, { partition }] of parents.entries()) own[partition] = all[i]!.fired
-  const floors = above(together([...all.flatMap(one => one.floors), { form, fired: own }]), fired)
-  return { current, fired, emitted: 0, floors }
+  const own = all.map(one => one.fired)
+  return { current, fired, emitted: 0, floors: floorsOf(parents, own, all, before, form, fired) }
+}
+
+/** The same of a step without windows on a grid: to none of its keys event time goes back. */
+const least = (parents: readonly Parent[], before: number, form: KeyForm): Reach => {
+  const all = parents.map(({ own }) => reachOf(own))
+  const own = all.map(one => one.time)
+  const time = Math.min(...own)
+  return { time, floors: floorsOf(parents, own, all, before, form, time) }
+}
+
+/** What tells more than that all have come to `time`. `own`: how far each parent has. */
+const floorsOf = (
+  parents: readonly Parent[],
+  own: readonly number[],
+  earlier: readonly { readonly floors: readonly Floors[] }[],
+  before: number,
+  form: KeyForm,
+  time: number
+): readonly Floors[] => {
+  const fired = new Array<number>(before).fill(NO_WATERMARK)
+  for (const [i, { partition }] of parents.entries()) fired[partition] = own[i]!
+  return above(together([...earlier.flatMap(one => one.floors), { form, fired }]), time)
 }
 
 /** Order within a partition (of arrival, of what is due) becomes order within the merged one: no two are the same. */

@@ -85,8 +85,9 @@ export class IntervalJoin extends EventTimeOperator implements TwoInputs {
   }
 
   private take(side: Side, key: Key, record: object, timestamp: number): void {
-    if (this.time(timestamp) < this.current) return this.late[side].take(record, timestamp)
-    const partners = this.partners(side, key, timestamp)
+    const reached = this.times.of(key, this.current)
+    if (this.time(timestamp) < reached) return this.late[side].take(record, timestamp)
+    const partners = this.partners(side, key, timestamp, reached)
     const other = side === "left" ? "right" : "left"
     for (const partner of partners) {
       const { value, due, sub } = partner
@@ -96,14 +97,14 @@ export class IntervalJoin extends EventTimeOperator implements TwoInputs {
     }
     const own = this.waiting[side]
     // Kept until the watermark reaches that time, and at least until it moves again.
-    const due = Math.max(timestamp + this.keptMs[side], this.current + 1)
+    const due = Math.max(timestamp + this.keptMs[side], reached + 1)
     own.put(key, own.next(key), { timestamp, record, paired: partners.length > 0 }, due)
   }
 
   /** In the order of their arrival. What is due has gone, whether it was taken out already or not. */
-  private partners(side: Side, key: Key, timestamp: number): readonly Cell<Waiting>[] {
+  private partners(side: Side, key: Key, timestamp: number, reached: number): readonly Cell<Waiting>[] {
     const all = this.waiting[side === "left" ? "right" : "left"].some(key)
-    const found = all.filter(({ due, value }) => due > this.current && this.fits(side, timestamp, value.timestamp))
+    const found = all.filter(({ due, value }) => due > reached && this.fits(side, timestamp, value.timestamp))
     return found.sort((a, b) => (a.sub as number) - (b.sub as number))
   }
 

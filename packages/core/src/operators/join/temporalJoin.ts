@@ -64,13 +64,30 @@ export class TemporalJoin extends EventTimeOperator implements TwoInputs {
   protected perform(): void {
     const event = this.events.isDue(this.current) ? this.events.first() : undefined
     const version = this.versions.isDue(this.current) ? this.versions.first() : undefined
+    this.happen(event, version)
+  }
+
+  private happen(event: Cell<Stamped> | undefined, version: Cell<Version> | undefined): void {
     if (event !== undefined && (version === undefined || event.due <= version.due)) this.join(event)
     else this.versions.remove(version!)
   }
 
+  /** What is due of a key happens before its next event or version. */
+  private catchUp(key: Key, reached: number): void {
+    const { events, versions } = this
+    while (events.isDue(reached) || versions.isDue(reached)) {
+      const event = firstDue(events.all(key), reached)
+      const version = firstDue(versions.some(key), reached)
+      if (event === undefined && version === undefined) return
+      this.happen(event, version)
+    }
+  }
+
   private take(side: Side, key: Key, record: object, timestamp: number): void {
+    const reached = this.times.of(key, this.current)
+    this.catchUp(key, reached)
     if (side === "right") return this.begin(key, timestamp, this.isDeleted(record) ? undefined : record)
-    const due = Math.max(timestamp, this.current + 1)
+    const due = Math.max(timestamp, reached + 1)
     this.events.put(key, this.events.next(key), { timestamp, record }, due)
   }
 
@@ -100,6 +117,18 @@ export class TemporalJoin extends EventTimeOperator implements TwoInputs {
     }
     return latest
   }
+}
+
+/** The one that is due first, and came first of those. */
+const firstDue = <A>(cells: readonly Cell<A>[], time: number): Cell<A> | undefined => {
+  let first: Cell<A> | undefined
+  for (const cell of cells)
+    if (
+      cell.due <= time &&
+      (first === undefined || cell.due < first.due || (cell.due === first.due && cell.order < first.order))
+    )
+      first = cell
+  return first
 }
 
 /** Whether there is one, then the record. */

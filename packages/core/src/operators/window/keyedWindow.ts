@@ -1,6 +1,6 @@
 import type { Part } from "../../aggregation.ts"
 import { type Key, type Keyed, readKey } from "../../key.ts"
-import { END_OF_TIME, type Input } from "../../operator.ts"
+import { END_OF_TIME, type Input, NO_WATERMARK } from "../../operator.ts"
 import type { Cell } from "../../state/cells.ts"
 import { EventTimeOperator, type EventTimeOptions, LateEvents } from "../eventTime.ts"
 import { type Assign, assigning, type Span, showAssigner, type WindowAssigner } from "./assigner.ts"
@@ -39,6 +39,8 @@ export class KeyedWindow extends EventTimeOperator implements Input {
   private readonly contents: Contents
   private readonly ofParts: boolean
   private readonly view = new TriggerView()
+  /** How far event time has come for the key that stands in turn. */
+  private reachedHere = NO_WATERMARK
 
   constructor(options: KeyedWindowOptions) {
     const { assigner, trigger, contents, what } = options
@@ -66,6 +68,7 @@ export class KeyedWindow extends EventTimeOperator implements Input {
 
   /** Takes an event of a key, whatever stream it is of. */
   take(key: Key, record: object, timestamp: number): void {
+    this.turnTo(key)
     this.catchUp(key)
     const spans = this.assign(this.time(timestamp), record)
     const windows = this.merging ? this.session(key, spans[0]!) : this.open(key, spans)
@@ -78,14 +81,20 @@ export class KeyedWindow extends EventTimeOperator implements Input {
 
   /** The first thing that is due among all windows. */
   protected perform(): void {
-    this.happen(this.contents.windows.first()!)
+    const first = this.contents.windows.first()!
+    this.turnTo(first.key)
+    this.happen(first)
+  }
+
+  private turnTo(key: Key): void {
+    this.reachedHere = this.times.of(key, this.current)
   }
 
   /** What is due of a key happens before its next event. */
   private catchUp(key: Key): void {
     const { windows } = this.contents
-    while (windows.isDue(this.current)) {
-      const due = windows.all(key).filter(cell => cell.due <= this.current)
+    while (windows.isDue(this.reachedHere)) {
+      const due = windows.all(key).filter(cell => cell.due <= this.reachedHere)
       if (due.length === 0) return
       this.happen(due.reduce((first, cell) => (cell.due < first.due ? cell : first)))
     }
@@ -93,7 +102,7 @@ export class KeyedWindow extends EventTimeOperator implements Input {
 
   /** A timer, and at the cleanup time the end of the window. At the end of time a timer comes once, whatever it asks for. */
   private happen({ key, value: window, due }: Cell<KeyWindow>): void {
-    const last = due === END_OF_TIME || (this.current === END_OF_TIME && window.end === END_OF_TIME)
+    const last = due === END_OF_TIME || (this.reachedHere === END_OF_TIME && window.end === END_OF_TIME)
     if (window.timer <= due) {
       const time = last ? END_OF_TIME : window.timer
       window.timer = END_OF_TIME
@@ -111,7 +120,9 @@ export class KeyedWindow extends EventTimeOperator implements Input {
 
   /** The windows of an event that are not late. Those that are not there are opened. */
   private open(key: Key, spans: readonly Span[]): readonly KeyWindow[] {
-    return spans.filter(span => this.cleanup(span) > this.current).map(span => this.find(key, span) ?? this.begin(span))
+    return spans
+      .filter(span => this.cleanup(span) > this.reachedHere)
+      .map(span => this.find(key, span) ?? this.begin(span))
   }
 
   /** The session that an event makes or joins, unless it is late, also as what it is joined to. */
@@ -125,7 +136,7 @@ export class KeyedWindow extends EventTimeOperator implements Input {
       joined = live.filter(({ value }) => touches(value, span))
       span = joined.reduce((all, { value }) => around(all, value), span)
     }
-    if (this.cleanup(span) <= this.current) return []
+    if (this.cleanup(span) <= this.reachedHere) return []
     const [only] = joined
     if (joined.length === 1 && only!.value.start === span.start && only!.value.end === span.end) return [only!.value]
     const window = this.begin(span)
@@ -145,7 +156,7 @@ export class KeyedWindow extends EventTimeOperator implements Input {
     this.contents.include(window, record, timestamp)
     this.decide(key, window, this.trigger.onElement(this.look(window), timestamp, record as never))
     // A time that has passed already is due with the next watermark, and not before.
-    this.keep(key, window, window.timer <= this.current ? this.current + 1 : window.timer)
+    this.keep(key, window, window.timer <= this.reachedHere ? this.reachedHere + 1 : window.timer)
   }
 
   private decide(key: Key, window: KeyWindow, decision: ReturnType<Trigger["onElement"]>): void {
@@ -174,13 +185,13 @@ export class KeyedWindow extends EventTimeOperator implements Input {
 
   private look(window: KeyWindow): TriggerView {
     this.view.window = window
-    this.view.watermark = this.current
+    this.view.watermark = this.reachedHere
     return this.view
   }
 
   private refuse(record: object, timestamp: number): void {
     const size = this.ofParts ? (record as Part).size : 1
-    if (timestamp + this.allowedLatenessMs <= this.current) this.tooLate(record, timestamp, size)
+    if (timestamp + this.allowedLatenessMs <= this.reachedHere) this.tooLate(record, timestamp, size)
     else this.late.between += size
   }
 
