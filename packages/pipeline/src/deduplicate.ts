@@ -26,7 +26,10 @@ export interface DeduplicateOptions<A, M extends "changes" | "once"> {
    * first only: the record itself, when the watermark says that no earlier one will come.
    */
   readonly emit: M
-  /** How long a key is remembered behind the last change. Default: for ever. */
+  /**
+   * How long a key is remembered behind the last change, in event time. Default: for ever. With `once` it is forgotten as the
+   * watermark passes: whether a record counts that is further ahead of that may depend on batches.
+   */
   readonly ttl?: Duration.Input
   /** Where late records go, with `once`. Without it they are counted and dropped. */
   readonly late?: KafkaSink<A>

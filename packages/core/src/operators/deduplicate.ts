@@ -24,7 +24,10 @@ export interface DeduplicateOptions extends EventTimeOptions {
   readonly key: Keyed
   /** How records are kept. */
   readonly codec: StoredCodec
-  /** How long a key is remembered behind the last change of what counts, in ms of event time. Default: for ever. */
+  /**
+   * How long a key is remembered behind the last change of what counts, in ms of event time. Default: for ever. With `once` it is
+   * forgotten as the watermark passes: whether a record counts that is further ahead of that may depend on batches.
+   */
   readonly ttlMs?: number | undefined
   readonly late: Input | undefined
 }
@@ -95,7 +98,8 @@ export class Deduplicate extends EventTimeOperator implements Input {
   private change(key: Key, record: object, timestamp: number): void {
     const reached = this.times.of(key, this.current)
     const before = this.known.find(key, undefined)
-    const alive = before !== undefined && before.due > reached ? before.value : undefined
+    // By the record's own time, too: how far the watermark is behind it depends on how records come in batches.
+    const alive = before !== undefined && before.due > Math.max(timestamp, reached) ? before.value : undefined
     if (alive !== undefined && (this.keepLast ? timestamp < alive.timestamp : timestamp >= alive.timestamp)) return
     this.known.put(key, undefined, { record, timestamp }, Math.max(timestamp, reached) + this.ttlMs)
     if (alive === undefined) return this.give(key, "+I", { record, timestamp })
