@@ -1,8 +1,9 @@
-import { afterAll, afterEach, beforeAll, expect, test } from "bun:test"
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test"
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Kafka, type Registry, startKafka, startRegistry } from "@headrace/dev"
+import { Admin } from "@headrace/kafka"
 import { defaults, ensureTopics, type LoadReport, paymentsModule, runLoad } from "@headrace/loadtest"
 import { Effect } from "effect"
 import { Headrace, poll } from "../support/headrace.ts"
@@ -82,17 +83,17 @@ const expectAllOnce = async (reports: readonly LoadReport[]): Promise<void> => {
 
 const reports: LoadReport[] = []
 
-test("a new process takes the place of the running one, with the state that it has followed", async () => {
+const handOver = async (config: string): Promise<void> => {
   const access = { kafka: { bootstrap: kafka.bootstrap, settings: {} }, registry: { url: registry.url } }
   await Effect.runPromise(ensureTopics({ ...defaults, ...access, partitions: PARTITIONS }))
-  const old = start("deploy")
+  const old = start("deploy", [], config)
   await old.says(/running, \d+ ms after the start/)
   let next: Headrace | undefined
   const report = await underLoad(async () => {
     // Past a round of checkpoints, with windows under way.
     await old.says(/running/)
     await old.reaches("headrace_commits_total", 100)
-    next = start("deploy", ["--takeover", old.url!])
+    next = start("deploy", ["--takeover", old.url!], config)
     await next.says(/follows 4 partitions/)
     expect(await old.ended()).toBe(0)
     await next.says(/running, \d+ ms after the start/)
@@ -110,7 +111,7 @@ test("a new process takes the place of the running one, with the state that it h
   reports.push(report)
   await expectAllOnce(reports)
   expect(await next!.stop()).toBe(0)
-  const cold = start("deploy")
+  const cold = start("deploy", [], config)
   await cold.says(/running, \d+ ms after the start/)
   await poll(
     async () =>
@@ -119,19 +120,19 @@ test("a new process takes the place of the running one, with the state that it h
   )
   expect(restored).toBeLessThan(FEW * (await cold.metric("headrace_restored_total")))
   expect(await cold.stop()).toBe(0)
-})
+}
 
-test("lanes of a process that was killed are taken over with followed state, and what they left open is ended", async () => {
+const takeFromDead = async (config: string): Promise<void> => {
   const flags = ["--standby", "2", "--app", "payments"]
-  const killed = start("one", flags)
-  const other = start("two", flags)
+  const killed = start("one", flags, config)
+  const other = start("two", flags, config)
   await Promise.all([killed.says(/running, \d+/), other.says(/running, \d+/)])
   const report = await underLoad(async () => {
     await other.reaches("headrace_standby_partitions", PARTITIONS / 2)
     await other.reaches("headrace_commits_total", 100)
     await killed.kill()
     await other.reaches("headrace_partitions", PARTITIONS)
-    await other.says(/Ending what payments\.\.one\.\./)
+    await other.says(/Ending what was left open under payments\.\.one\.\./)
     // What the dead one owned, at the least: the group may have moved more.
     await other.reaches("headrace_standby_taken_over_total", PARTITIONS / 2)
     const commits = await other.metric("headrace_commits_total")
@@ -140,6 +141,38 @@ test("lanes of a process that was killed are taken over with followed state, and
   reports.push(report)
   await expectAllOnce(reports)
   expect(await other.stop()).toBe(0)
+}
+
+/** A group changes its protocol only when nobody is in it, also nobody who only does not answer any more. */
+const emptied = async (): Promise<void> => {
+  const admin = Admin.open({ "bootstrap.servers": kafka.bootstrap })
+  let members: unknown
+  await poll(
+    async () => {
+      members = await admin.members("payments")
+      return Array.isArray(members) && members.length === 0
+    },
+    () => `nobody in the group: ${JSON.stringify(members)}`
+  ).finally(() => admin.close())
+}
+
+describe.each(["classic", "consumer"])("%s protocol:", protocol => {
+  let config: string
+  beforeAll(async () => {
+    config = join(directory, `${protocol}.yaml`)
+    // What is left open must not end by itself before the session does.
+    const settings = {
+      session: { timeout: "6 seconds" },
+      clusters: { kafka: { settings: { "group.protocol": protocol } } }
+    }
+    await writeFile(config, JSON.stringify({ pipeline: paymentsModule, ...settings }))
+    await emptied()
+  })
+
+  test("a new process takes the place of the running one, with the state that it has followed", () => handOver(config))
+
+  test("lanes of a process that was killed are taken over with followed state, and what they left open is ended", () =>
+    takeFromDead(config))
 })
 
 test("a pipeline with other state is refused, and the running one goes on", async () => {
@@ -157,7 +190,8 @@ export default Pipeline.make("payments")
   .to(Sink.kafka("payments.counted", Counted.annotate({ identifier: "Counted" })))
 `
   )
-  const old = start("refusing")
+  // As all before it: their members are still counted for a while.
+  const old = start("refusing", [], join(directory, "consumer.yaml"))
   await old.says(/running, \d+ ms after the start/)
   const next = start("refusing", ["--takeover", old.url!], file)
   expect(await next.ended()).toBe(1)

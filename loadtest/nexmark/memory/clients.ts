@@ -122,5 +122,6 @@ const admin = (topics: Map<string, NewTopic["config"]>): Admin => ({
   create: created => Effect.sync(() => created.forEach(({ topic, config }) => void topics.set(topic, config))),
   remove: names => Effect.sync(() => names.forEach(name => void topics.delete(name))),
   trim: () => Effect.void,
-  members: () => Effect.succeed([])
+  members: () => Effect.succeed([]),
+  transactions: () => Effect.succeed([])
 })

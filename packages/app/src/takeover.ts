@@ -65,7 +65,7 @@ export const takeOver = Effect.fnUntraced(function* <E, R>(
 
 /**
  * After how many looks it is believed that there is nothing to follow: at once with KIP-848, of whose groups brokers tell
- * no client who owns what (`Admin.members`).
+ * what each member has at any time (`Admin.members`), or nothing ever.
  */
 export const looksAtNothing = (settings: JobConfig["kafka"]["settings"]): number =>
   settings["group.protocol"] === "consumer" ? 1 : LOOKS_AT_NOTHING

@@ -12,9 +12,12 @@ export const sinkGroup = (app: string, nodeId: string): string => `${app}-${node
 /** Between the parts of a lane's name. Neither an app's nor an instance's name may have it, nor begin or end with a dot. */
 export const SEPARATOR = ".."
 
-/** What the transactional ids of an instance's lanes begin with, and those of no other one. */
+/** What the transactional ids of an app's lanes begin with, and those of no other one. */
+export const appPrefix = (job: Pick<JobConfig, "app">): string => `${job.app}${SEPARATOR}`
+
+/** The same of an instance's lanes. */
 export const instancePrefix = (job: Pick<JobConfig, "app" | "instance">): string =>
-  `${job.app}${SEPARATOR}${job.instance}${SEPARATOR}`
+  `${appPrefix(job)}${job.instance}${SEPARATOR}`
 
 /** Static membership and transactional ids: one identity for each lane of each instance. */
 export const laneName = (job: JobConfig, lane: number): string => `${instancePrefix(job)}${lane}`

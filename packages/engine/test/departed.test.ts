@@ -3,58 +3,96 @@ import { Effect } from "effect"
 import { LogError } from "../src/ports/log.ts"
 import { Departed } from "../src/standby/departed.ts"
 
-/** A group whose members a test moves, and who was aborted. */
+/** A group whose members a test moves, what is open, and what was aborted. */
 const group = () => {
-  const world = { members: ["a-0", "b-0", "b-1"], aborted: [] as string[], answers: true }
+  const world = {
+    members: ["app..a..0", "app..b..0", "app..b..1"] as string[] | undefined,
+    open: ["app..a..0-a", "app..b..0-a", "app..b..1-b"] as string[] | undefined,
+    aborted: [] as string[],
+    answers: true,
+    /** Called between the two questions. */
+    between: () => {}
+  }
+  const open = Effect.sync(() => {
+    const found = world.open
+    world.between()
+    return found
+  })
   const members = Effect.suspend(() =>
     world.answers ? Effect.succeed(world.members) : Effect.fail(new LogError("Retry", "nobody answers"))
   )
-  const abort = (lane: string) => Effect.sync(() => void world.aborted.push(lane))
-  return { world, departed: new Departed({ self: "a-0", members, abort }) }
+  const abort = (id: string) =>
+    Effect.sync(() => {
+      world.aborted.push(id)
+      world.open = world.open?.filter(one => one !== id)
+    })
+  const departed = new Departed({ self: "app..a..0", open, members, abort })
+  return { world, departed, settle: () => Effect.runPromise(departed.settle()) }
 }
 
 test("what lanes that are gone from the group left open is ended, once, and nobody else's", async () => {
-  const { world, departed } = group()
-  await Effect.runPromise(departed.remember())
-  world.members = ["a-0", "c-0"]
-  await Effect.runPromise(departed.settle())
-  expect(world.aborted).toEqual(["b-0", "b-1"])
-  await Effect.runPromise(departed.settle())
-  expect(world.aborted).toEqual(["b-0", "b-1"])
-  world.members = ["a-0"]
-  await Effect.runPromise(departed.settle())
-  expect(world.aborted).toEqual(["b-0", "b-1", "c-0"])
-})
-
-test("a lane that was seen in between is remembered, though nothing was taken over then", async () => {
-  const { world, departed } = group()
-  await Effect.runPromise(departed.remember())
-  world.members = ["a-0", "d-0"]
-  await Effect.runPromise(departed.remember())
-  world.members = ["a-0"]
-  await Effect.runPromise(departed.settle())
-  expect(world.aborted.toSorted()).toEqual(["b-0", "b-1", "d-0"])
-})
-
-test("a list of members that does not have who asks is not believed", async () => {
-  const { world, departed } = group()
-  await Effect.runPromise(departed.remember())
-  world.members = []
-  await Effect.runPromise(departed.settle())
+  const { world, settle } = group()
+  await settle()
   expect(world.aborted).toEqual([])
-  world.members = ["a-0", "b-0"]
-  await Effect.runPromise(departed.settle())
-  expect(world.aborted).toEqual(["b-1"])
+  world.members = ["app..a..0", "app..b..1"]
+  await settle()
+  await settle()
+  expect(world.aborted).toEqual(["app..b..0-a"])
+})
+
+test("also what is left of a lane that was gone before anybody looked", async () => {
+  const { world, settle } = group()
+  world.members = ["app..a..0"]
+  await settle()
+  expect(world.aborted).toEqual(["app..b..0-a", "app..b..1-b"])
+})
+
+test("a lane that joins between the two questions keeps what it has open", async () => {
+  const { world, settle } = group()
+  world.between = () => {
+    world.members = ["app..a..0", "app..b..0", "app..b..1", "app..c..0"]
+    world.open = ["app..c..0-a"]
+  }
+  await settle()
+  expect(world.aborted).toEqual([])
+})
+
+test("a list of members that does not have who asks is not believed, nor is none", async () => {
+  const { world, settle } = group()
+  world.members = ["app..b..0"]
+  await settle()
+  world.members = undefined
+  await settle()
+  world.members = ["app..a..0"]
+  world.open = undefined
+  await settle()
+  expect(world.aborted).toEqual([])
 })
 
 test("as long as nobody says who is there, nobody is taken for dead", async () => {
-  const { world, departed } = group()
-  await Effect.runPromise(departed.remember())
-  world.members = ["a-0"]
+  const { world, departed, settle } = group()
+  world.members = ["app..a..0"]
   world.answers = false
   expect((await Effect.runPromise(Effect.flip(departed.settle()))).message).toBe("nobody answers")
   expect(world.aborted).toEqual([])
   world.answers = true
-  await Effect.runPromise(departed.settle())
-  expect(world.aborted).toEqual(["b-0", "b-1"])
+  await settle()
+  expect(world.aborted).toEqual(["app..b..0-a", "app..b..1-b"])
+})
+
+test("who dies while something is ended is looked for behind it", async () => {
+  const { world, departed, settle } = group()
+  world.members = ["app..a..0", "app..b..1"]
+  let looks = 0
+  world.between = () => {
+    if (++looks > 1) return
+    // Its partitions come while the first look is under way.
+    Effect.runSync(departed.settle())
+    expect(world.aborted).toEqual([])
+    world.between = () => {
+      world.members = ["app..a..0"]
+    }
+  }
+  await settle()
+  expect(world.aborted).toEqual(["app..b..0-a", "app..b..1-b"])
 })

@@ -14,6 +14,7 @@ fn main() {
   // With the headers and settings that librdkafka was compiled with, since it reaches into its structures.
   let librdkafka = of("DEP_RDKAFKA_ROOT");
   cc::Build::new()
+    .file("src/ask.c")
     .file("src/coordinators.c")
     .file("src/enqueue.c")
     .file("src/slab.c")
@@ -26,7 +27,7 @@ fn main() {
   for function in WRAPPED.iter().filter(|_| wraps) {
     println!("cargo:rustc-link-arg-cdylib=-Wl,--wrap={function}");
   }
-  for file in ["coordinators.c", "enqueue.c", "slab.c", "slab.h"] {
+  for file in ["ask.c", "coordinators.c", "enqueue.c", "slab.c", "slab.h"] {
     println!("cargo:rerun-if-changed=src/{file}");
   }
 }

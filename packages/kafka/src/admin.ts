@@ -132,12 +132,23 @@ export class Admin {
   }
 
   /**
-   * Who is in a group, by client ids, and what each was given: nobody, if there is no such group, and undefined for one of
-   * KIP-848, of which the brokers tell no client like this (see native/src/group.rs).
+   * Who is in a group, by client ids, and what each was given: nobody, if there is no such group, and undefined where brokers
+   * do not tell (of a group of KIP-848, before Kafka 4.0).
    */
   async members(group: string, timeoutMs = TIMEOUT_MS): Promise<GroupMember[] | undefined> {
     const operation = `read the members of the group ${group}`
     const { text } = await this.#ask(operation, timeoutMs, (id, ms) => native.adminMembers(this.#handle, id, group, ms))
+    return JSON.parse(text ?? "null") ?? undefined
+  }
+
+  /**
+   * The ids of open transactions, of those that begin with `prefix`; undefined where brokers do not tell (before Kafka 3.0).
+   * Those that a broker coordinates which is away are missing, and it is not waited for longer than that.
+   */
+  async transactions(prefix: string, timeoutMs = 2_000): Promise<string[] | undefined> {
+    const { text } = await this.#ask("read the open transactions", timeoutMs, (id, ms) =>
+      native.adminTransactions(this.#handle, id, prefix, ms)
+    )
     return JSON.parse(text ?? "null") ?? undefined
   }
 

@@ -59,7 +59,9 @@ const openAdmin = (config: typeof KafkaConfig.Type) =>
       members: group =>
         onceCoordinated(
           attemptWith(admin, `read the members of ${group}`, () => admin.members(group, METADATA_TIMEOUT_MS))
-        )
+        ),
+      transactions: prefix =>
+        onceCoordinated(attemptWith(admin, "read the open transactions", () => admin.transactions(prefix)))
     })
   )
 

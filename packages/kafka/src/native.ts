@@ -105,6 +105,7 @@ export interface Native {
   readonly adminMetadata: Ask<[topic: string | null, timeoutMs: number]>
   readonly adminSettings: Ask<[topics: readonly string[], timeoutMs: number]>
   readonly adminMembers: Ask<[group: string, timeoutMs: number]>
+  readonly adminTransactions: Ask<[prefix: string, timeoutMs: number]>
   readonly adminClose: Ask<[timeoutMs: number]>
   readonly adminEvents: (handle: NativeHandle) => string | null
   readonly adminSetToken: SetToken

@@ -284,6 +284,28 @@ describe("transactions", () => {
     await Promise.all([producer.close(), old!.close(), young!.close()])
   })
 
+  test("are told of while they are open, by what their ids begin with", async () => {
+    const topic = await createTopic(bootstrap)
+    const prefix = `${fresh("tx")}..`
+    const producers = ["a", "b"].map(name => openProducer(bootstrap, { "transactional.id": prefix + name }))
+    const admin = Admin.open({ "bootstrap.servers": bootstrap })
+    for (const producer of producers) await producer.initTransactions(T)
+    expect(await admin.transactions(prefix)).toEqual([])
+    for (const producer of producers) {
+      const id = producer.topicId(topic)
+      producer.begin()
+      producer.produce(pack([{ topic: id, value: "open" }]), 0, 1)
+      await producer.flush(T)
+    }
+    expect((await admin.transactions(prefix))?.toSorted()).toEqual([`${prefix}a`, `${prefix}b`])
+    expect(await admin.transactions(`${prefix}b`)).toEqual([`${prefix}b`])
+    const [first, second] = producers
+    await first!.commit(T)
+    await second!.abort(T)
+    expect(await admin.transactions(prefix)).toEqual([])
+    await Promise.all([admin, ...producers].map(client => client.close()))
+  })
+
   test("of a producer that was replaced are fenced", async () => {
     const topic = await createTopic(bootstrap)
     const name = fresh("tx")
@@ -310,7 +332,6 @@ describe("a group", () => {
       const topic = await createTopic(bootstrap, 4)
       const group = fresh("group")
       const settings: Record<string, string> = { "group.id": group, ...config }
-      const told = (members: Record<string, TopicPartition[]>) => (name === "KIP-848" ? undefined : members)
       const make = (identity: Record<string, string>) =>
         (name === "KIP-848" ? openNewProtocol : open)({ ...settings, ...identity })
       const first = make({ "group.instance.id": "one", "client.id": "one" })
@@ -322,14 +343,17 @@ describe("a group", () => {
       const owned = [...first.assignment(), ...second.assignment()].map(({ partition }) => partition)
       expect(owned.sort()).toEqual([0, 1, 2, 3])
       expect(first.memberId()).not.toBe(second.memberId())
-      expect(byName(await admin.members(group))).toEqual(
-        told({ one: sorted(first.assignment()), two: sorted(second.assignment()) })
-      )
+      expect(byName(await admin.members(group))).toEqual({
+        one: sorted(first.assignment()),
+        two: sorted(second.assignment())
+      })
       await second.close()
       await readUntil(first, () => first.assignment().length === 4)
       expect(first.assignmentLost()).toBe(false)
-      expect(byName(await admin.members(group))).toEqual(told({ one: sorted(first.assignment()) }))
+      expect(byName(await admin.members(group))).toEqual({ one: sorted(first.assignment()) })
       await first.close()
+      // It is static: it counts until its session is over.
+      expect(Object.keys(byName(await admin.members(group)) ?? {})).toEqual(["one"])
     })
   }
 

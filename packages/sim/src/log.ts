@@ -160,6 +160,11 @@ export class Log {
     return ids.map(([id]) => id)
   }
 
+  /** The ids of open transactions. */
+  open(): readonly string[] {
+    return [...this.ids].filter(([, { current }]) => current?.outcome === "open").map(([id]) => id)
+  }
+
   anyOpen(): boolean {
     return [...this.ids.values()].some(({ current }) => current !== undefined)
   }

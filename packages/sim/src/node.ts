@@ -17,10 +17,12 @@ import {
 } from "@headrace/engine"
 import { Effect, type Fiber } from "effect"
 import type { Plan } from "headrace"
+import { departedOf } from "./departed.ts"
 import { Drift } from "./drift.ts"
 import {
   Alignment,
   type Command,
+  type Departed,
   type Event,
   Followers,
   Lane,
@@ -74,6 +76,7 @@ export class Node {
   private readonly job: JobConfig
   private readonly lane: Lane
   private readonly followers: Followers
+  private readonly departed: Departed
   private readonly elsewhere: Elsewhere | undefined
   private readonly drift: Drift
   /** Calls that move partitions, which are under way. */
@@ -107,6 +110,7 @@ export class Node {
       makeTask: fresh,
       wanted: Effect.sync(() => this.others())
     })
+    this.departed = departedOf(world, this, this.job, this.name)
     this.metrics = parts.metrics
     const { aligned } = world
     const clocks = world.apart ? GroupClocks.bufferOf(aligned, 1) : world.clocks
@@ -426,6 +430,8 @@ export class Node {
       failed(error instanceof LogError ? error : new LogError("Stop", `restore: ${error}`))
     )
     this.restores.set(task, fiber)
+    const failedTo = (error: unknown) => world.violation(`${name} did not end what dead lanes left open: ${error}`)
+    world.fork(this, `${name} settled`, world.services(this), this.departed.settle(), () => {}, failedTo)
   }
 }
 

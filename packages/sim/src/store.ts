@@ -114,7 +114,7 @@ export const changelogReader = (world: World, owner: object): ChangelogReader =>
     )
 })
 
-const admin = (world: World, owner: object): Admin => ({
+export const adminOf = (world: World, owner: object): Admin => ({
   partitions: topics =>
     Effect.sync(() => {
       const found = topics.map(topic => [topic, world.log.topics.get(topic)?.length ?? 0] as const)
@@ -145,6 +145,10 @@ const admin = (world: World, owner: object): Admin => ({
   members: () =>
     world.remote(owner, "group members", () =>
       Effect.sync(() => [...world.group.members.values()].map(({ name }) => ({ name, partitions: [] })))
+    ),
+  transactions: prefix =>
+    world.remote(owner, "open transactions", () =>
+      Effect.sync(() => world.log.open().filter(id => id.startsWith(prefix)))
     )
 })
 
@@ -220,7 +224,7 @@ export const storeServices = (world: World, owner: object): Context.Context<Blob
     source: () => Effect.fail(new LogError("Stop", "made by the node")),
     producer: () => Effect.fail(new LogError("Stop", "made by the node")),
     changelog: Effect.succeed(changelogReader(world, owner)),
-    admin: Effect.succeed(admin(world, owner)),
+    admin: Effect.succeed(adminOf(world, owner)),
     offsets: () => Effect.succeed(groupOffsets(world, owner))
   })
   const disk = blobs(world, owner)

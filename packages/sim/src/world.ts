@@ -90,6 +90,7 @@ export const FAULTS = [
   // No faults, but what has to happen under them.
   "transactions repeated",
   "committed beside a restore",
+  "dead lane's transaction ended",
   "partition held back",
   "partition held back for another process",
   "savepoint restored",

@@ -31,9 +31,14 @@ export interface Admin {
   readonly trim: (partition: TopicPartition, offset: number) => Effect.Effect<void, LogError>
   /**
    * Who is in a group at the moment, and what each was given: a dead member is until its session has timed out. Undefined
-   * where that cannot be known (KIP-848). While partitions are given out anew nobody has any.
+   * where brokers do not tell. While a classic group gives partitions out anew nobody has any.
    */
   readonly members: (group: string) => Effect.Effect<readonly GroupMember[] | undefined, LogError>
+  /**
+   * The ids of transactions that are open, of those that begin with `prefix`; undefined where brokers do not tell. Those that
+   * are coordinated by a broker which is away are missing.
+   */
+  readonly transactions: (prefix: string) => Effect.Effect<readonly string[] | undefined, LogError>
 }
 
 /** The offsets of a group, from outside of it. */

@@ -18,8 +18,8 @@ export interface ChangelogHeader {
   readonly part: number
   readonly parts: number
   /**
-   * The producers of the lane that wrote it: its instance is the one that writes the partition's checkpoints. They are
-   * not enough to fence a dead lane by, see "Taking over" in docs/guarantees.md.
+   * The producers of the lane that wrote it: its instance is the one that writes the partition's checkpoints. No dead lane
+   * is fenced by them (docs/decisions/0019): the last one that committed may live.
    */
   readonly transactionalIds: readonly [string, string]
   /** Where the change entries begin. */

@@ -1,56 +1,66 @@
 import { Effect } from "effect"
+import { idsOf } from "../names.ts"
 import type { LogError } from "../ports/log.ts"
-
-/** Between two looks at who is in the group. */
-const INTERVAL = "2 seconds"
 
 export interface DepartedOptions {
   /** The name of the lane that asks: a member itself. */
   readonly self: string
+  /** The ids of the job's transactions that are open; undefined where they cannot be known. */
+  readonly open: Effect.Effect<readonly string[] | undefined, LogError>
   /** The names of the group's members, which are lanes; undefined where they cannot be known. */
   readonly members: Effect.Effect<readonly string[] | undefined, LogError>
-  /** Aborts what a lane of this name left open, and fences it. */
-  readonly abort: (lane: string) => Effect.Effect<void, LogError>
+  /** Aborts what is open under an id, and fences who has it. */
+  readonly abort: (id: string) => Effect.Effect<void, LogError>
 }
 
 /**
- * Ends the transactions of lanes that are gone from the group, so that neither those who take their partitions over nor
- * readers of the outputs wait for the transaction time-out. Who is not in the group any more cannot commit: nothing is
- * taken from anybody. A lane that left in order has nothing open.
+ * Ends the transactions of lanes that are not in the group any more, so that neither those who take their partitions over nor
+ * readers of the outputs wait for the transaction time-out. Who is not in the group cannot commit: nothing is taken from
+ * anybody. A lane that left in order has nothing open, nor has one that is started again and waits to be let in.
  */
 export class Departed {
-  private known: ReadonlySet<string> = new Set()
   private readonly options: DepartedOptions
+  private settling = false
+  private again = false
 
   constructor(options: DepartedOptions) {
     this.options = options
   }
 
-  /** Remembers who is there, for ever. */
-  readonly watch: Effect.Effect<never> = Effect.suspend(() => this.remember()).pipe(
-    Effect.catch(error => Effect.logDebug(`members: ${error.message}`)),
-    Effect.andThen(Effect.sleep(INTERVAL)),
-    Effect.forever
-  )
-
-  remember(): Effect.Effect<void, LogError> {
-    return Effect.map(this.options.members, names => {
-      this.known = new Set([...this.known, ...(names ?? [])])
+  /** Called when partitions were taken over. One look at a time; what comes meanwhile is looked for behind it. */
+  settle(): Effect.Effect<void, LogError> {
+    return Effect.suspend(() => {
+      this.again = true
+      if (this.settling) return Effect.void
+      this.settling = true
+      const look = Effect.suspend(() => {
+        this.again = false
+        return this.look()
+      })
+      return look.pipe(
+        Effect.repeat({ while: () => this.again }),
+        Effect.asVoid,
+        Effect.ensuring(
+          Effect.sync(() => {
+            this.settling = false
+          })
+        )
+      )
     })
   }
 
-  /** Called when partitions were taken over: who was there and is not any more is dead, or has left. */
-  settle(): Effect.Effect<void, LogError> {
+  /** Open ones first: who begins one is a member by then, and one that came in between is not taken for dead. */
+  private look(): Effect.Effect<void, LogError> {
     return Effect.gen({ self: this }, function* () {
+      const open = (yield* this.options.open) ?? []
+      if (open.length === 0) return
       const members = yield* this.options.members
       // A coordinator that has taken the group over, and not read its log yet, knows of nobody.
       if (members === undefined || !members.includes(this.options.self)) return
-      const present = new Set(members)
-      const gone = [...this.known].filter(name => !present.has(name))
-      // Before the calls: the next partition that arrives does not ask for the same.
-      this.known = present
-      if (gone.length > 0) yield* Effect.logInfo(`Ending what ${gone.join(", ")} left open`)
-      yield* Effect.forEach(gone, this.options.abort, { concurrency: "unbounded", discard: true })
+      const theirs = new Set(members.flatMap(idsOf))
+      const left = open.filter(id => !theirs.has(id))
+      if (left.length > 0) yield* Effect.logInfo(`Ending what was left open under ${left.join(", ")}`)
+      yield* Effect.forEach(left, this.options.abort, { concurrency: "unbounded", discard: true })
     })
   }
 }

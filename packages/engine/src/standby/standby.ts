@@ -3,7 +3,7 @@ import { nowMs } from "../clock.ts"
 import type { LaneJob } from "../lane/job.ts"
 import { nameOf } from "../lane/tasks.ts"
 import { LaneMetrics } from "../metrics.ts"
-import { changelogName, groupName, idsOf, inputTopics, laneName } from "../names.ts"
+import { appPrefix, changelogName, groupName, inputTopics, laneName } from "../names.ts"
 import { untilAnswered } from "../patience.ts"
 import type { Blobs } from "../ports/blobs.ts"
 import { Clients, type GroupMember } from "../ports/clients.ts"
@@ -45,7 +45,8 @@ export const openStandby = (
     const { job, admitted } = options
     const clients = yield* Clients
     const scope = yield* Effect.scope
-    const members = (yield* clients.admin).members(groupName(job))
+    const admin = yield* clients.admin
+    const members = admin.members(groupName(job))
     let owned: (() => readonly TopicPartition[]) | undefined
     let joinedAt = Number.POSITIVE_INFINITY
     // A lane without copies that joins at once is given its partitions at once: there is nothing to follow.
@@ -55,27 +56,17 @@ export const openStandby = (
         : yield* openFollowers(options, partitions, makeTask, members, () => owned && { owned: owned(), joinedAt })
     const departed = new Departed({
       self: laneName(job, options.lane),
+      open: admin.transactions(appPrefix(job)),
       members: Effect.map(members, all => all?.map(({ name }) => name)),
-      abort: name =>
-        Effect.forEach(
-          idsOf(name),
-          id => Effect.scoped(Effect.flatMap(clients.producer(id, []), one => one.initialise())),
-          {
-            concurrency: "unbounded",
-            discard: true
-          }
-        ).pipe(Effect.retry({ schedule: untilAnswered, times: 5 }))
+      abort: id =>
+        Effect.scoped(Effect.flatMap(clients.producer(id, []), one => one.initialise())).pipe(
+          Effect.retry({ schedule: untilAnswered, times: 5 })
+        )
     })
-    let settling = false
-    const settleDeparted = Effect.suspend(() => {
-      if (settling) return Effect.void
-      settling = true
-      const settled = departed.settle().pipe(
-        Effect.catch(error => Effect.logWarning(`What dead lanes left open is not ended: ${error.message}`)),
-        Effect.ensuring(Effect.sync(() => void (settling = false)))
-      )
-      return Effect.asVoid(Effect.forkIn(settled, scope))
-    })
+    const settled = departed
+      .settle()
+      .pipe(Effect.catch(error => Effect.logWarning(`What dead lanes left open is not ended: ${error.message}`)))
+    const settleDeparted = Effect.asVoid(Effect.forkIn(settled, scope))
     return {
       makeTask: (partition, outputs) => followers?.take(partition, outputs) ?? makeTask(partition, outputs),
       restore: (options, task) =>
@@ -85,10 +76,9 @@ export const openStandby = (
             restoreTask(options, task)
         ),
       join: given =>
-        Effect.flatMap(nowMs, now => {
+        Effect.map(nowMs, now => {
           owned = given
           joinedAt = now
-          return Effect.asVoid(Effect.forkIn(departed.watch, scope))
         })
     }
   })

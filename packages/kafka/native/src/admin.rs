@@ -10,6 +10,7 @@ use crate::place::{self, Places};
 use crate::port::Answer;
 use crate::settings::{self, Asked};
 use crate::signals::Signals;
+use crate::transactions;
 use napi_derive::napi;
 use rdkafka_sys::bindings::*;
 use std::ffi::c_char;
@@ -195,6 +196,11 @@ impl Admin {
   /// Who is in a group.
   pub fn members(&mut self, group: &str, timeout_ms: i32) -> Outcome {
     Ok(Answer::text(group::members(self.raw.rk, &c_string(group)?, timeout_ms)?))
+  }
+
+  /// Which transactions are open.
+  pub fn transactions(&mut self, prefix: &str, timeout_ms: i32) -> Outcome {
+    Ok(Answer::text(transactions::open(self.raw.rk, prefix, timeout_ms)?))
   }
 
   /// One topic, or all of them with `None`.

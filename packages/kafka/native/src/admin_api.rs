@@ -58,6 +58,11 @@ pub fn admin_members(admin: Handled, id: u32, group: String, timeout_ms: i32) {
 }
 
 #[napi]
+pub fn admin_transactions(admin: Handled, id: u32, prefix: String, timeout_ms: i32) {
+  admin.0.request(id, move |desk| desk.transactions(&prefix, timeout_ms));
+}
+
+#[napi]
 pub fn admin_events(admin: Handled) -> Option<String> {
   admin.0.signals.take()
 }

@@ -7,6 +7,7 @@
 mod admin;
 mod admin_api;
 mod arena;
+mod ask;
 mod client;
 mod config;
 mod consumer;
@@ -24,6 +25,7 @@ mod produce;
 mod producer_api;
 mod settings;
 mod signals;
+mod transactions;
 
 use napi_derive::module_init;
 
