@@ -5,7 +5,9 @@ import { createTopic, fresh, fromBeginning, openConsumer, openProducer, pack, re
 
 const END_TXN = 26
 const TXN_OFFSET_COMMIT = 28
-const T = 15_000
+const T = 30_000
+/** After which librdkafka repeats what was not answered: longer than a busy broker takes for what is not held back. */
+const UNANSWERED_MS = 4_000
 
 /** The kind of request that is held back when the proxy is told to. */
 let held = END_TXN
@@ -26,7 +28,12 @@ const open = async () => {
   const id = fresh("tx")
   const source = { topic, partition: 0 }
   const session = async (): Promise<Producer> => {
-    const producer = openProducer(bootstrap, { "transactional.id": id, "socket.timeout.ms": "1000" })
+    const producer = openProducer(bootstrap, {
+      "transactional.id": id,
+      "socket.timeout.ms": String(UNANSWERED_MS),
+      // Nobody else ends what was torn.
+      "transaction.timeout.ms": "300000"
+    })
     await producer.initTransactions(T)
     return producer
   }
