@@ -1,4 +1,5 @@
 import type { Plan } from "headrace"
+import type { Fault } from "./faults.ts"
 import type { Group } from "./group.ts"
 import type { Inputs } from "./inputs.ts"
 import { nameOf, type Txn } from "./log.ts"
@@ -6,7 +7,7 @@ import { Node } from "./node.ts"
 import type { SimSource } from "./source.ts"
 import { TableNode } from "./table-node.ts"
 import type { Warehouse } from "./warehouse.ts"
-import type { Fault, World } from "./world.ts"
+import type { World } from "./world.ts"
 
 export const TRANSACTION_TIMEOUT_MS = 10_000
 /** Against 1 for its being thrown out by the group. */

@@ -1,6 +1,6 @@
+export { FAULTS, type Fault } from "./faults.ts"
 export { type Kept, keep, keptSeeds } from "./kept.ts"
 export { SHAPES, type Shape } from "./pipelines.ts"
 export { SABOTAGES, type Sabotage, shapeFor, shows } from "./sabotage.ts"
 export { type Options, type Result, simulate } from "./simulation.ts"
 export { runBlobs } from "./store.ts"
-export { FAULTS, type Fault } from "./world.ts"

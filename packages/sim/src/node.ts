@@ -15,31 +15,18 @@ import {
   type TopicPartition,
   transactionalIds
 } from "@headrace/engine"
-import { Effect, type Fiber } from "effect"
+import { Effect } from "effect"
 import type { Plan } from "headrace"
+import { Commands, describe } from "./commands.ts"
 import { departedOf } from "./departed.ts"
 import { Drift } from "./drift.ts"
-import {
-  Alignment,
-  type Command,
-  type Departed,
-  type Event,
-  Followers,
-  Lane,
-  makeTask,
-  Pace,
-  type Restored,
-  RestoreProgress,
-  restoreTask,
-  settleReplica,
-  type Task
-} from "./engine.ts"
+import { Alignment, type Command, type Event, Followers, Lane, makeTask, Pace } from "./engine.ts"
 import { nameOf } from "./log.ts"
 import { chainParts } from "./parts.ts"
 import { SimProducer } from "./producer.ts"
 import { SimSource } from "./source.ts"
 import { changelogReader, groupOffsets, storeServices } from "./store.ts"
-import { APP, type CallOptions, type World } from "./world.ts"
+import { APP, type World } from "./world.ts"
 
 const MAX_BUFFERED_BYTES = 2_000
 /** Transactions above it are not sent once more. */
@@ -48,13 +35,9 @@ const MAX_IN_FLIGHT = 8
 const FULL_POLL = 4
 /** One: windows are always in the middle of their firing. */
 const RESULTS_AT_ONCE = 1
-/** Longer than several transactions may hang one after the other. */
-const RESTORE_PATIENCE_MS = 60_000
 /** Of wall clocks, and what they are set by. */
 const SKEW_MS = 300
 const STEP_MS = 1_000
-/** The process stands still for as long as this. */
-const STILL_MS = 3_000
 /** So that a checkpoint has many blocks, and rounds take several. */
 const SMALL = { blockBytes: 128, changesBytes: 8_192 }
 
@@ -76,15 +59,11 @@ export class Node {
   private readonly job: JobConfig
   private readonly lane: Lane
   private readonly followers: Followers
-  private readonly departed: Departed
+  private readonly commands: Commands
   private readonly elsewhere: Elsewhere | undefined
   private readonly drift: Drift
-  /** Calls that move partitions, which are under way. */
-  private moving = 0
   private readonly orders: Event[] = []
-  private readonly producers: readonly [SimProducer, SimProducer]
   private readonly metrics: LaneMetrics
-  private readonly restores = new Map<Task, Fiber.Fiber<unknown, unknown>>()
 
   constructor(world: World, plan: Plan, slot: number, incarnation: number) {
     this.world = world
@@ -98,7 +77,6 @@ export class Node {
       group: world.group,
       topics: inputTopics(plan, APP)
     })
-    this.producers = [new SimProducer(world, this, ids[0], topics), new SimProducer(world, this, ids[1], topics)]
     const parts = chainParts(plan, world, this, () => this.later("released", { type: "released" }))
     const fresh = (partition: TopicPartition, outputs: () => Outputs) => makeTask(parts, partition, outputs)
     this.followers = new Followers({
@@ -110,7 +88,16 @@ export class Node {
       makeTask: fresh,
       wanted: Effect.sync(() => this.others())
     })
-    this.departed = departedOf(world, this, this.job, this.name)
+    this.commands = new Commands({
+      world,
+      owner: this,
+      name: this.name,
+      source: this.source,
+      producers: [new SimProducer(world, this, ids[0], topics), new SimProducer(world, this, ids[1], topics)],
+      followers: this.followers,
+      departed: departedOf(world, this, this.job, this.name),
+      answer: event => this.feed(event)
+    })
     this.metrics = parts.metrics
     const { aligned } = world
     const clocks = world.apart ? GroupClocks.bufferOf(aligned, 1) : world.clocks
@@ -253,6 +240,7 @@ export class Node {
   }
 
   private feed(first: Event): void {
+    if (first.type === "closed") this.closed = true
     let next: Event | undefined = first
     while (next !== undefined && this.alive) {
       const commands = this.step(next)
@@ -261,7 +249,7 @@ export class Node {
         this.world.trace(`    ${this.name} → ${describe(command)}`)
         if (command.type === "process") next = command
         else if (command.type === "fail") return this.failed(command.error)
-        else this.perform(command)
+        else this.commands.perform(command)
       }
       if (this.lane.ended) this.kill()
     }
@@ -271,7 +259,7 @@ export class Node {
   private step(event: Event): readonly Command[] {
     const repeats = this.metrics.get("repeats")
     const heldBack = this.metrics.get("heldBack")
-    if (event.type === "polled" && this.moving === 0 && this.lane.halt === undefined) this.drift.polled(this.lane)
+    if (event.type === "polled" && !this.commands.moving && this.lane.halt === undefined) this.drift.polled(this.lane)
     try {
       const commands = this.lane.step(event, this.world.now, this.wallClock)
       if (this.metrics.get("repeats") > repeats) this.world.inject("transactions repeated")
@@ -293,158 +281,4 @@ export class Node {
       this.world.violation(`${this.name} gave up: ${error.message}`)
     this.kill()
   }
-
-  private perform(command: Exclude<Command, { type: "process" | "fail" }>): void {
-    const { source, world } = this
-    const failed = (error: LogError): void => {
-      world.trace(`    ${error.message}`)
-      const turn = "turn" in command ? { turn: command.turn } : {}
-      const task = command.type === "restore" ? { task: command.task } : {}
-      const type = command.type === "commit" && world.sabotage === "unknownRepeated" ? "sendOffsets" : command.type
-      this.feed({ type: "failed", command: type, error, ...turn, ...task })
-    }
-    const move = (run: () => void): void => {
-      this.moving++
-      const moved = () => {
-        this.moving--
-        run()
-      }
-      call(moved)
-    }
-    const call = (run: () => void, options: CallOptions = {}): void => {
-      world.call(this, `${this.name} ${command.type}`, () => this.guarded(run, failed), options)
-    }
-    switch (command.type) {
-      case "poll": {
-        source.begin()
-        const still = world.random.chance(world.faults.fail / 4)
-        if (still) world.inject("lane stands still")
-        return call(
-          () => {
-            if (world.random.chance(world.faults.fail / 4)) throw new LogError("Retry", "simulated poll failure")
-            const polled = source.poll(8192)
-            for (const change of polled.changes)
-              world.trace(`    ${this.name} ${change.type} ${change.partitions.map(one => one.partition)}`)
-            this.feed({ type: "polled", ...polled })
-          },
-          { weight: 2, due: still ? world.now + world.random.int(1, STILL_MS) : 0 }
-        )
-      }
-      case "produce": {
-        const producer = this.producers[command.turn]
-        const produce = () => {
-          if (command.begin) producer.begin()
-          producer.produce(command.outputs)
-          this.feed({ type: "produced", turn: command.turn })
-        }
-        return call(produce, { ready: () => !producer.ending })
-      }
-      case "flush":
-        return this.producers[command.turn].flush(() => this.feed({ type: "flushed", turn: command.turn }), failed)
-      case "sendOffsets":
-        return this.producers[command.turn].sendOffsets(
-          command.offsets,
-          source,
-          () => this.feed({ type: "offsetsSent", turn: command.turn }),
-          failed
-        )
-      case "commit": {
-        const producer = this.producers[command.turn]
-        const done = () => this.feed({ type: "committed", turn: command.turn, poisoned: producer.poisoned })
-        return producer.commit(done, failed)
-      }
-      case "initialise":
-        return this.producers[command.turn].initialise(() => this.feed({ type: "initialised", turn: command.turn }))
-      case "restore":
-        return this.restore(command.task, failed)
-      case "abandon":
-        for (const task of command.tasks) {
-          const fiber = this.restores.get(task)
-          if (fiber === undefined) task.close()
-          fiber?.addObserver(() => task.close())
-          fiber?.interruptUnsafe()
-        }
-        return
-      case "take":
-      case "pause":
-        return move(() => {
-          source[command.type](command.tasks)
-          this.feed({ type: "held", tasks: command.tasks })
-        })
-      case "seek":
-        return move(() => {
-          source.place(command.positions)
-          this.feed({ type: "sought" })
-        })
-      case "unassign":
-        return move(() => {
-          source.unassign(command.partitions)
-          this.feed({ type: "unassigned" })
-        })
-      case "close":
-        return call(() => {
-          source.close()
-          this.closed = true
-          this.feed({ type: "closed" })
-        })
-    }
-  }
-
-  private guarded(run: () => void, failed: (error: LogError) => void): void {
-    try {
-      run()
-    } catch (error) {
-      if (!(error instanceof LogError)) throw error
-      failed(error)
-    }
-  }
-
-  private restore(task: Task, failed: (error: LogError) => void): void {
-    const { world, name } = this
-    const options = {
-      app: APP,
-      source: this.source.port(),
-      changelog: changelogReader(world, this),
-      changelogTopic: (topic: string) => changelogName(APP, topic),
-      patienceMs: RESTORE_PATIENCE_MS,
-      lost: "stop" as const,
-      progress: new RestoreProgress(new LaneMetrics()),
-      metrics: new LaneMetrics()
-    }
-    const cold = (task: Task) => restoreTask(options, world.sabotage === "stateNotRestored" ? forgetful(task) : task)
-    const believed = (task: Task) =>
-      Effect.map(options.source.committed([task]), ([committed = 0]) => ({
-        topic: task.topic,
-        partition: task.partition,
-        offset: committed,
-        committed
-      }))
-    const warm = (task: Task) =>
-      this.followers.withTaken(task, replica => {
-        world.inject("followed state taken over")
-        return world.sabotage === "followedBelieved" ? believed(task) : settleReplica(options, replica)
-      })
-    const one = warm(task) ?? cold(task)
-    const done = (at: Restored) => this.feed({ type: "restored", task, at })
-    const fiber = world.fork(this, `${name} restored ${task.partition}`, storeServices(world, this), one, done, error =>
-      failed(error instanceof LogError ? error : new LogError("Stop", `restore: ${error}`))
-    )
-    this.restores.set(task, fiber)
-    const failedTo = (error: unknown) => world.violation(`${name} did not end what dead lanes left open: ${error}`)
-    world.fork(this, `${name} settled`, world.services(this), this.departed.settle(), () => {}, failedTo)
-  }
-}
-
-/** Starts where the log says, with nothing of what it says. */
-const forgetful = (task: Task): Task =>
-  Object.assign(Object.create(task) as Task, { restore: () => {}, apply: () => {}, reset: () => {} })
-
-const describe = (command: Command): string => {
-  if ("tasks" in command) return `${command.type} ${command.tasks.map(task => task.partition)}`
-  if (command.type === "restore") return `restore ${command.task.partition}`
-  if ("positions" in command) return `${command.type} ${command.positions.map(one => `${one.partition}@${one.offset}`)}`
-  if (command.type === "sendOffsets")
-    return `sendOffsets ${command.turn} ${command.offsets.map(one => `${one.partition}@${one.offset}`)}`
-  if ("partitions" in command) return `${command.type} ${command.partitions.map(one => one.partition)}`
-  return "turn" in command ? `${command.type} ${command.turn}` : command.type
 }

@@ -1,30 +1,10 @@
 import { exchangeName, LogError, type LogFailure, OUTPUT_STRIDE, type Outputs, type Place } from "@headrace/engine"
 import { readHeader, WATERMARK } from "./engine.ts"
+import { drawFate, FATES, failureOf } from "./fate.ts"
 import { type LogRecord, nameOf, type Partition } from "./log.ts"
+import { Session } from "./session.ts"
 import type { SimSource } from "./source.ts"
-import { APP, type Fault, type World } from "./world.ts"
-
-/** What became of a request: `lost` ones may still arrive. */
-type Fate = "ok" | "unknownDone" | "unknownLost" | "unknownLate" | "abort" | "fenced" | "retry"
-
-/** One session of a transactional id, between two initialisations. */
-class Session {
-  readonly epoch: number
-  readonly queue = new Map<Partition, LogRecord[]>()
-  began = false
-  /** The broker heard of the transaction. */
-  added = false
-  failure: LogFailure | undefined
-  poisoned = false
-  closed = false
-
-  constructor(epoch: number) {
-    this.epoch = epoch
-  }
-  get empty(): boolean {
-    return this.queue.size === 0
-  }
-}
+import { APP, type World } from "./world.ts"
 
 /** A lane's transactional producer: records leave one by one, in order only within a partition. */
 export class SimProducer {
@@ -248,7 +228,7 @@ export class SimProducer {
       () => {
         try {
           const used = this.usable()
-          const fate = this.fate()
+          const fate = drawFate(world)
           if (fate !== "ok") world.trace(`${id} ${what}: ${fate}`)
           if (fate !== "ok") world.inject(FATES[fate])
           if (fate === "ok" || fate === "unknownDone") apply(used)
@@ -269,13 +249,6 @@ export class SimProducer {
       },
       { ready: idle }
     )
-  }
-
-  private fate(): Fate {
-    const { random, faults } = this.world
-    if (!random.chance(faults.fail * 2)) return "ok"
-    if (random.chance(0.05)) return "fenced"
-    return random.pick(["unknownDone", "unknownLost", "unknownLate", "abort", "retry"] as const)
   }
 
   /** A request that nobody waits for any more. */
@@ -304,21 +277,6 @@ export class SimProducer {
 /** Of a changelog: names offsets, and changes nothing. */
 const isEmptyDelta = (topic: string, value: Uint8Array): boolean =>
   topic.includes("changelog") && readHeader(value, 0, value.length).changes === value.length
-
-const FATES: Readonly<Record<Exclude<Fate, "ok">, Fault>> = {
-  unknownDone: "answer lost",
-  unknownLost: "request lost",
-  unknownLate: "request late",
-  abort: "request refused",
-  fenced: "request refused",
-  retry: "request refused"
-}
-
-const failureOf = (fate: Fate): LogFailure => {
-  if (fate === "fenced") return "Fenced"
-  if (fate === "abort") return "Abort"
-  return fate === "retry" ? "Retry" : "Unknown"
-}
 
 const hash = (key: Uint8Array | undefined): number => {
   let sum = 7

@@ -13,10 +13,11 @@ import {
 import { Effect } from "effect"
 import type { Plan } from "headrace"
 import { checkpointName } from "./engine.ts"
+import type { Faults } from "./faults.ts"
 import type { Inputs } from "./inputs.ts"
 import { nameOf, type Partition } from "./log.ts"
 import { type ToolServices, toolServices } from "./toolServices.ts"
-import { APP, type Faults, type World } from "./world.ts"
+import { APP, type World } from "./world.ts"
 
 /** What a job was until it was saved, and what it went on from: for the checker. */
 export interface Life {

@@ -1,9 +1,10 @@
 import { Effect } from "effect"
 import type { CallError, ServerShape } from "./clickhouse.ts"
 import { Unavailable } from "./clickhouse.ts"
+import type { Fault } from "./faults.ts"
 import { rowsOf } from "./row-binary.ts"
 import type { Insert, Table } from "./table.ts"
-import type { CallOptions, Fault, World } from "./world.ts"
+import type { CallOptions, World } from "./world.ts"
 
 const SLOW_MS = 800
 const LATE_WEIGHT = 0.3

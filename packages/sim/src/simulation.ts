@@ -1,6 +1,7 @@
 import type { Plan } from "headrace"
 import { type Candidate, Candidates, TRANSACTION_TIMEOUT_MS } from "./candidates.ts"
 import { allOut, check } from "./checker.ts"
+import type { Fault } from "./faults.ts"
 import { askIn, Inputs } from "./inputs.ts"
 import { nameOf } from "./log.ts"
 import type { Node } from "./node.ts"
@@ -9,7 +10,7 @@ import type { Sabotage } from "./sabotage.ts"
 import { type Saved, Saving } from "./saving.ts"
 import type { TableNode } from "./table-node.ts"
 import { warehouseOf } from "./warehouse.ts"
-import { type Fault, MAX_LANES, World } from "./world.ts"
+import { MAX_LANES, World } from "./world.ts"
 
 /** Steps with faults at most, and steps in which everything must have come to rest afterwards. */
 const FAULTY_STEPS = 1_500

@@ -13,9 +13,10 @@ import {
 } from "@headrace/engine"
 import { Context, Effect, Stream } from "effect"
 import { checkpointPrefix } from "./engine.ts"
+import { NO_FAULTS } from "./faults.ts"
 import { nameOf } from "./log.ts"
 import type { Random } from "./random.ts"
-import { APP, NO_FAULTS, World } from "./world.ts"
+import { APP, World } from "./world.ts"
 
 const SLOW_DISK_MS = 1_000
 const MOST_CUTS = 1

@@ -23,11 +23,12 @@ import {
   settleReplica,
   type Task
 } from "../src/engine.ts"
+import { NO_FAULTS } from "../src/faults.ts"
 import { nameOf } from "../src/log.ts"
 import { planOf, SOURCE } from "../src/pipelines.ts"
 import { SimSource } from "../src/source.ts"
 import { changelogReader, storeServices } from "../src/store.ts"
-import { APP, NO_FAULTS, World } from "../src/world.ts"
+import { APP, World } from "../src/world.ts"
 
 const utf8 = new TextEncoder()
 const text = new TextDecoder()

@@ -1,0 +1,234 @@
+import { changelogName, LaneMetrics, LogError } from "@headrace/engine"
+import { Effect, type Fiber } from "effect"
+import {
+  type Command,
+  type Departed,
+  type Event,
+  type Followers,
+  type Restored,
+  RestoreProgress,
+  restoreTask,
+  settleReplica,
+  type Task
+} from "./engine.ts"
+import type { SimProducer } from "./producer.ts"
+import type { SimSource } from "./source.ts"
+import { changelogReader, storeServices } from "./store.ts"
+import { APP, type CallOptions, type World } from "./world.ts"
+
+/** Longer than several transactions may hang one after the other. */
+const RESTORE_PATIENCE_MS = 60_000
+/** The process stands still for as long as this. */
+const STILL_MS = 3_000
+const MAX_POLL_RECORDS = 8192
+
+export interface CommandParts {
+  readonly world: World
+  /** Whose calls they are: with it they are gone. */
+  readonly owner: object
+  readonly name: string
+  readonly source: SimSource
+  readonly producers: readonly [SimProducer, SimProducer]
+  readonly followers: Followers
+  readonly departed: Departed
+  /** What became of a command. */
+  readonly answer: (event: Event) => void
+}
+
+/** What is carried out: the rest is the node's own. */
+export type Performed = Exclude<Command, { type: "process" | "fail" }>
+type Of<T extends Performed["type"]> = Extract<Performed, { type: T }>
+
+/** Carries out what a lane asks for, as production's interpreter does: by calls that the simulation answers when it picks them. */
+export class Commands {
+  private readonly parts: CommandParts
+  /** Calls that move partitions, which are under way. */
+  private moves = 0
+  private readonly restores = new Map<Task, Fiber.Fiber<unknown, unknown>>()
+
+  constructor(parts: CommandParts) {
+    this.parts = parts
+  }
+
+  /** A call under way moves partitions. */
+  get moving(): boolean {
+    return this.moves > 0
+  }
+
+  perform(command: Performed): void {
+    const { source, answer } = this.parts
+    switch (command.type) {
+      case "poll":
+        return this.poll(command)
+      case "produce":
+      case "flush":
+      case "sendOffsets":
+      case "commit":
+      case "initialise":
+        return this.transact(command, this.parts.producers[command.turn])
+      case "restore":
+        return this.restore(command)
+      case "abandon":
+        return this.abandon(command)
+      case "take":
+      case "pause":
+        return this.move(command, () => {
+          source[command.type](command.tasks)
+          answer({ type: "held", tasks: command.tasks })
+        })
+      case "seek":
+        return this.move(command, () => {
+          source.place(command.positions)
+          answer({ type: "sought" })
+        })
+      case "unassign":
+        return this.move(command, () => {
+          source.unassign(command.partitions)
+          answer({ type: "unassigned" })
+        })
+      case "close":
+        return this.call(command, () => {
+          source.close()
+          answer({ type: "closed" })
+        })
+    }
+  }
+
+  private poll(command: Of<"poll">): void {
+    const { world, name, source, answer } = this.parts
+    source.begin()
+    const still = world.random.chance(world.faults.fail / 4)
+    if (still) world.inject("lane stands still")
+    const poll = () => {
+      if (world.random.chance(world.faults.fail / 4)) throw new LogError("Retry", "simulated poll failure")
+      const polled = source.poll(MAX_POLL_RECORDS)
+      for (const change of polled.changes)
+        world.trace(`    ${name} ${change.type} ${change.partitions.map(one => one.partition)}`)
+      answer({ type: "polled", ...polled })
+    }
+    this.call(command, poll, { weight: 2, due: still ? world.now + world.random.int(1, STILL_MS) : 0 })
+  }
+
+  private transact(
+    command: Of<"produce" | "flush" | "sendOffsets" | "commit" | "initialise">,
+    producer: SimProducer
+  ): void {
+    const { source, answer } = this.parts
+    const { turn } = command
+    const failed = (error: LogError) => this.failed(command, error)
+    switch (command.type) {
+      case "produce": {
+        const produce = () => {
+          if (command.begin) producer.begin()
+          producer.produce(command.outputs)
+          answer({ type: "produced", turn })
+        }
+        return this.call(command, produce, { ready: () => !producer.ending })
+      }
+      case "flush":
+        return producer.flush(() => answer({ type: "flushed", turn }), failed)
+      case "sendOffsets":
+        return producer.sendOffsets(command.offsets, source, () => answer({ type: "offsetsSent", turn }), failed)
+      case "commit":
+        return producer.commit(() => answer({ type: "committed", turn, poisoned: producer.poisoned }), failed)
+      case "initialise":
+        return producer.initialise(() => answer({ type: "initialised", turn }))
+    }
+  }
+
+  private abandon({ tasks }: Of<"abandon">): void {
+    for (const task of tasks) {
+      const fiber = this.restores.get(task)
+      if (fiber === undefined) task.close()
+      fiber?.addObserver(() => task.close())
+      fiber?.interruptUnsafe()
+    }
+  }
+
+  /** From where a follower left it, or from the log; and what dead lanes left open there is ended. */
+  private restore(command: Extract<Command, { type: "restore" }>): void {
+    const { world, owner, name, followers, departed, answer } = this.parts
+    const { task } = command
+    const options = {
+      app: APP,
+      source: this.parts.source.port(),
+      changelog: changelogReader(world, owner),
+      changelogTopic: (topic: string) => changelogName(APP, topic),
+      patienceMs: RESTORE_PATIENCE_MS,
+      lost: "stop" as const,
+      progress: new RestoreProgress(new LaneMetrics()),
+      metrics: new LaneMetrics()
+    }
+    const cold = (task: Task) => restoreTask(options, world.sabotage === "stateNotRestored" ? forgetful(task) : task)
+    const believed = (task: Task) =>
+      Effect.map(options.source.committed([task]), ([committed = 0]) => ({
+        topic: task.topic,
+        partition: task.partition,
+        offset: committed,
+        committed
+      }))
+    const warm = (task: Task) =>
+      followers.withTaken(task, replica => {
+        world.inject("followed state taken over")
+        return world.sabotage === "followedBelieved" ? believed(task) : settleReplica(options, replica)
+      })
+    const one = warm(task) ?? cold(task)
+    const done = (at: Restored) => answer({ type: "restored", task, at })
+    const fiber = world.fork(
+      owner,
+      `${name} restored ${task.partition}`,
+      storeServices(world, owner),
+      one,
+      done,
+      error => this.failed(command, error instanceof LogError ? error : new LogError("Stop", `restore: ${error}`))
+    )
+    this.restores.set(task, fiber)
+    const failedTo = (error: unknown) => world.violation(`${name} did not end what dead lanes left open: ${error}`)
+    world.fork(owner, `${name} settled`, world.services(owner), departed.settle(), () => {}, failedTo)
+  }
+
+  private move(command: Performed, run: () => void): void {
+    this.moves++
+    this.call(command, () => {
+      this.moves--
+      run()
+    })
+  }
+
+  private call(command: Performed, run: () => void, options: CallOptions = {}): void {
+    const { world, owner, name } = this.parts
+    const guarded = () => {
+      try {
+        run()
+      } catch (error) {
+        if (!(error instanceof LogError)) throw error
+        this.failed(command, error)
+      }
+    }
+    world.call(owner, `${name} ${command.type}`, guarded, options)
+  }
+
+  private failed(command: Performed, error: LogError): void {
+    const { world, answer } = this.parts
+    world.trace(`    ${error.message}`)
+    const turn = "turn" in command ? { turn: command.turn } : {}
+    const task = command.type === "restore" ? { task: command.task } : {}
+    const type = command.type === "commit" && world.sabotage === "unknownRepeated" ? "sendOffsets" : command.type
+    answer({ type: "failed", command: type, error, ...turn, ...task })
+  }
+}
+
+/** Starts where the log says, with nothing of what it says. */
+const forgetful = (task: Task): Task =>
+  Object.assign(Object.create(task) as Task, { restore: () => {}, apply: () => {}, reset: () => {} })
+
+/** For the trace. */
+export const describe = (command: Command): string => {
+  if ("tasks" in command) return `${command.type} ${command.tasks.map(task => task.partition)}`
+  if (command.type === "restore") return `restore ${command.task.partition}`
+  if ("positions" in command) return `${command.type} ${command.positions.map(one => `${one.partition}@${one.offset}`)}`
+  if (command.type === "sendOffsets")
+    return `sendOffsets ${command.turn} ${command.offsets.map(one => `${one.partition}@${one.offset}`)}`
+  if ("partitions" in command) return `${command.type} ${command.partitions.map(one => one.partition)}`
+  return "turn" in command ? `${command.type} ${command.turn}` : command.type
+}
