@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
 import { LogError } from "../src/ports/log.ts"
 import { Departed } from "../src/standby/departed.ts"
 
@@ -10,6 +11,8 @@ const group = () => {
     open: ["app..a..0-a", "app..b..0-a", "app..b..1-b"] as string[] | undefined,
     aborted: [] as string[],
     answers: true,
+    /** Called when something is to be aborted: the error with which that fails. */
+    refuses: (_id: string): LogError | undefined => undefined,
     /** Called between the two questions. */
     between: () => {}
   }
@@ -22,13 +25,24 @@ const group = () => {
     world.answers ? Effect.succeed(world.members) : Effect.fail(new LogError("Retry", "nobody answers"))
   )
   const abort = (id: string) =>
-    Effect.sync(() => {
+    Effect.suspend(() => {
+      const refused = world.refuses(id)
+      if (refused !== undefined) return Effect.fail(refused)
       world.aborted.push(id)
       world.open = world.open?.filter(one => one !== id)
+      return Effect.void
     })
   const departed = new Departed({ self: "app..a..0", open, members, abort })
-  return { world, departed, settle: () => Effect.runPromise(departed.settle()) }
+  return { world, departed, settle: () => Effect.runPromise(inTime(departed.settle())) }
 }
+
+/** With all the time that it takes. */
+const inTime = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.gen(function* () {
+    const fiber = yield* Effect.forkChild(effect)
+    yield* TestClock.adjust("1 minute")
+    return yield* Fiber.join(fiber)
+  }).pipe(Effect.provide(TestClock.layer()))
 
 test("what lanes that are gone from the group left open is ended, once, and nobody else's", async () => {
   const { world, settle } = group()
@@ -73,7 +87,7 @@ test("as long as nobody says who is there, nobody is taken for dead", async () =
   const { world, departed, settle } = group()
   world.members = ["app..a..0"]
   world.answers = false
-  expect((await Effect.runPromise(Effect.flip(departed.settle()))).message).toBe("nobody answers")
+  expect((await Effect.runPromise(Effect.flip(inTime(departed.settle())))).message).toBe("nobody answers")
   expect(world.aborted).toEqual([])
   world.answers = true
   await settle()
@@ -95,4 +109,26 @@ test("who dies while something is ended is looked for behind it", async () => {
   }
   await settle()
   expect(world.aborted).toEqual(["app..b..0-a", "app..b..1-b"])
+})
+
+test("what could not be ended is looked at anew: who has come back meanwhile keeps what he has open", async () => {
+  const { world, settle } = group()
+  world.members = ["app..a..0"]
+  let refused = 0
+  world.refuses = () => {
+    // Both, and before it is tried again one is there.
+    if (refused++ >= 2) return undefined
+    world.members = ["app..a..0", "app..b..0"]
+    return new LogError("Retry", "no coordinator")
+  }
+  await settle()
+  expect(world.aborted).toEqual(["app..b..1-b"])
+})
+
+test("what cannot be ended does not keep the others open, and is said in the end", async () => {
+  const { world, departed } = group()
+  world.members = ["app..a..0"]
+  world.refuses = id => (id === "app..b..0-a" ? new LogError("Retry", "no coordinator") : undefined)
+  expect((await Effect.runPromise(Effect.flip(inTime(departed.settle())))).message).toBe("no coordinator")
+  expect(world.aborted).toEqual(["app..b..1-b"])
 })

@@ -1,6 +1,10 @@
 import { Effect } from "effect"
 import { idsOf } from "../names.ts"
+import { untilAnswered } from "../patience.ts"
 import type { LogError } from "../ports/log.ts"
+
+/** How often it is looked again after a failure. What is open longer than that ends by its time-out. */
+const AGAIN = 5
 
 export interface DepartedOptions {
   /** The name of the lane that asks: a member itself. */
@@ -27,7 +31,10 @@ export class Departed {
     this.options = options
   }
 
-  /** Called when partitions were taken over. One look at a time; what comes meanwhile is looked for behind it. */
+  /**
+   * Called when partitions were taken over. One look at a time; what comes meanwhile is looked for behind it. After a failure
+   * all is asked anew: who was gone may be back by then, and have something open again.
+   */
   settle(): Effect.Effect<void, LogError> {
     return Effect.suspend(() => {
       this.again = true
@@ -38,6 +45,7 @@ export class Departed {
         return this.look()
       })
       return look.pipe(
+        Effect.retry({ schedule: untilAnswered, times: AGAIN }),
         Effect.repeat({ while: () => this.again }),
         Effect.asVoid,
         Effect.ensuring(
@@ -60,7 +68,8 @@ export class Departed {
       const theirs = new Set(members.flatMap(idsOf))
       const left = open.filter(id => !theirs.has(id))
       if (left.length > 0) yield* Effect.logInfo(`Ending what was left open under ${left.join(", ")}`)
-      yield* Effect.forEach(left, this.options.abort, { concurrency: "unbounded", discard: true })
+      const [, failed] = yield* Effect.partition(left, this.options.abort, { concurrency: "unbounded" })
+      if (failed[0] !== undefined) yield* Effect.fail(failed[0])
     })
   }
 }

@@ -4,7 +4,6 @@ import type { LaneJob } from "../lane/job.ts"
 import { nameOf } from "../lane/tasks.ts"
 import { LaneMetrics } from "../metrics.ts"
 import { appPrefix, changelogName, groupName, inputTopics, laneName } from "../names.ts"
-import { untilAnswered } from "../patience.ts"
 import type { Blobs } from "../ports/blobs.ts"
 import { Clients, type GroupMember } from "../ports/clients.ts"
 import type { LogError, TopicPartition } from "../ports/log.ts"
@@ -58,10 +57,7 @@ export const openStandby = (
       self: laneName(job, options.lane),
       open: admin.transactions(appPrefix(job)),
       members: Effect.map(members, all => all?.map(({ name }) => name)),
-      abort: id =>
-        Effect.scoped(Effect.flatMap(clients.producer(id, []), one => one.initialise())).pipe(
-          Effect.retry({ schedule: untilAnswered, times: 5 })
-        )
+      abort: id => Effect.scoped(Effect.flatMap(clients.producer(id, []), one => one.initialise()))
     })
     const settled = departed
       .settle()
