@@ -27,17 +27,19 @@ const FORMS = {
   int: (value: number | bigint) => fixed(value, 4),
   long: (value: number | bigint) => fixed(value, 8)
 }
-/** `bytes`: as this job writes keys itself, between its stages. */
-export type KeyForm = keyof typeof FORMS | "bytes"
+/** `bytes`: as this job writes keys itself, between its stages. `unknown`: no key that is a number has shown it yet. */
+export type KeyForm = keyof typeof FORMS | "bytes" | "unknown"
 export const PRODUCER_FORMS: readonly KeyForm[] = ["text", "int", "long"]
 export const OWN_FORM: KeyForm = "bytes"
+export const UNKNOWN_FORM: KeyForm = "unknown"
 /** The places are the numbers that stand for them in state. */
-export const KEY_FORMS: readonly KeyForm[] = [...PRODUCER_FORMS, OWN_FORM]
+export const KEY_FORMS: readonly KeyForm[] = [...PRODUCER_FORMS, OWN_FORM, UNKNOWN_FORM]
 
-/** Where Kafka's default partitioner puts a key; -1: it cannot be written in this form. Text is written as it is. */
+/** Where Kafka's default partitioner puts a key; -1: it cannot be written in this form, or nobody knows. Text is written as it is. */
 export const placeOfKey = (bytes: Uint8Array, key: KeyBytes, form: KeyForm, partitions: number): number => {
   const { kind, start, end } = key
   if (form === "bytes" || kind === STRING_KEY) return partitionOf(bytes.subarray(start, end), partitions)
+  if (form === "unknown") return -1
   const written = FORMS[form](readKey(bytes, start, end, kind) as Exclude<Key, string>)
   return written === undefined ? -1 : partitionOf(written, partitions)
 }

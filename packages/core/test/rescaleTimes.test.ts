@@ -120,3 +120,27 @@ describe.each(Object.entries(STEPS))("%s", (_, make) => {
     }
   )
 })
+
+test("a number whose place nobody knows is not late by what others had come to: none in the state has shown how producers write them", () => {
+  const make = STEPS.sessions!
+  const restored = (before: readonly Partition[], after: number) =>
+    rescale(
+      before.map(one => one.entries),
+      after,
+      new Map([[id, before[0]!.definition]])
+    ).map(entries => new Partition(make, Number.POSITIVE_INFINITY, entries))
+  const at = (time: number) => {
+    const partition = new Partition(make, Number.POSITIVE_INFINITY)
+    partition.watermark(time)
+    return partition
+  }
+  const late = (partition: Partition) => partition.out.filter(line => line.startsWith('["late"'))
+  const numbers = Array.from({ length: 10 }, (_, i): Event => ({ key: i as never, value: 1, ts: 150 }))
+  const [one] = restored([at(1_000), at(100)], 1)
+  for (const event of numbers) one!.next(event)
+  expect(late(one!)).toEqual([])
+  // Text is written as it is.
+  const texts = KEYS.filter(key => placeOf(key, 2) === 0)
+  for (const key of texts) one!.next({ key, value: 1, ts: 150 })
+  expect(late(one!)).toHaveLength(texts.length)
+})

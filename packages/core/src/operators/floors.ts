@@ -28,14 +28,15 @@ export const above = (all: readonly Floors[], fired: number): readonly Floors[] 
     ? all
     : all.filter(one => one.fired.some(floor => floor > fired))
 
-/** Of partitions that become one: what they say of the same number of partitions together. */
+/** Of partitions that become one: what they say of the same number of partitions, and keys of one form, together. */
 export const together = (all: readonly Floors[]): readonly Floors[] => {
-  const byCount = new Map<number, Floors>()
+  const alike = new Map<string, Floors>()
   for (const { form, fired } of all) {
-    const before = byCount.get(fired.length)?.fired
-    byCount.set(fired.length, { form, fired: fired.map((floor, i) => Math.max(floor, before?.[i] ?? floor)) })
+    const name = `${form} ${fired.length}`
+    const before = alike.get(name)?.fired
+    alike.set(name, { form, fired: fired.map((floor, i) => Math.max(floor, before?.[i] ?? floor)) })
   }
-  return [...byCount.values()]
+  return [...alike.values()]
 }
 
 /** Numbers of the floors as they are written: `form · partitions · fired…`, one after the other. */

@@ -1,5 +1,5 @@
 import { BIGINT_KEY, NUMBER_KEY, readKey, STRING_KEY } from "../key.ts"
-import { type KeyBytes, type KeyForm, OWN_FORM, PRODUCER_FORMS, placeOfKey } from "../keyPlace.ts"
+import { type KeyBytes, type KeyForm, OWN_FORM, PRODUCER_FORMS, placeOfKey, UNKNOWN_FORM } from "../keyPlace.ts"
 import { FIRST_STATE } from "../operators/processLayout.ts"
 import { partitionOf } from "../partitioner.ts"
 import { StateError } from "../state/error.ts"
@@ -79,9 +79,10 @@ export class Placement {
       )
   }
 
-  /** How keys are written. */
+  /** How keys are written. Where none that is a number was seen, nobody knows: a guess would take others' event time for theirs. */
   get form(): KeyForm {
-    return this.own ? OWN_FORM : this.forms[0]!
+    if (this.own) return OWN_FORM
+    return this.numbers === 0 ? UNKNOWN_FORM : this.forms[0]!
   }
 
   /** The partition of a key, of `partitions`. */
