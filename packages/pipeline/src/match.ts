@@ -1,6 +1,7 @@
 import {
   type PathStep as CorePathStep,
   type Pattern as CorePattern,
+  isNot,
   isOptional,
   type PatternOf,
   type Step
@@ -66,15 +67,18 @@ export const selected = <A, K, Names extends string, B extends object, T extends
   return { of } as unknown as Selected<A, K, B, T>
 }
 
-/** A match has each step, also one that has taken nothing: then a list of no events. */
+/** A match has each step, also one that has taken nothing: then a list of no events, behind those that have. */
 const ofAll = <M extends object, K, P, B>(
   { steps }: CorePattern,
   select: (match: M, key: K, path: P) => B
 ): ((match: M, key: K, path: P) => B) => {
   const names = leftOut(steps)
   if (names.length === 0) return select
-  const none = Object.fromEntries(names.map(name => [name, []]))
-  return (match, key, path) => select({ ...none, ...match }, key, path)
+  return (match, key, path) => {
+    const missing = names.filter(name => !Object.hasOwn(match, name))
+    if (missing.length === 0) return select(match, key, path)
+    return select({ ...match, ...Object.fromEntries(missing.map(name => [name, []])) }, key, path)
+  }
 }
 
 /** The steps of which a match may have no events. */
@@ -82,7 +86,7 @@ const leftOut = (steps: readonly Step[], inOptional = false): readonly string[] 
   steps.flatMap(step => {
     const may = inOptional || isOptional(step)
     if (step.group !== undefined) return leftOut(step.group, may)
-    return may ? [step.name] : []
+    return may && !isNot(step) ? [step.name] : []
   })
 
 /** What a step that looks for patterns keeps of its events, and what stands beside it. */

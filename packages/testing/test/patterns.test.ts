@@ -116,6 +116,55 @@ test("a match has all of its steps: of one that was left out no events", () => {
   ])
 })
 
+test("its steps are in the order of their first events, then those without, and nothing else is in it", () => {
+  const is = (what: string) => (e: Event) => e.what === what
+  const paid = Pattern.begin("asked", is("asked"))
+    .followedBy("doubted", is("doubted"))
+    .optional()
+    .followedByGroup(
+      Pattern.begin("first", is("first")).notFollowedBy("left", is("left")).followedBy("last", is("last"))
+    )
+    .optional()
+    .next("paid", is("paid"))
+  const seen: (readonly [string, number])[][] = []
+  const pipeline = events()
+    .match("paid", paid, {
+      select: (match, key) => {
+        seen.push(Object.entries(match).map(([step, all]) => [step, all.length]))
+        // A list of no events is of this match alone.
+        ;(match.first as Event[]).push(match.paid[0]!)
+        return { key, what: "paid", at: [] }
+      }
+    })
+    .to(found)
+  const driver = new TestDriver(pipeline, { watermarks: "manual" })
+  for (const [i, what] of ["asked", "doubted", "paid", "asked", "paid"].entries())
+    driver.push(source, event("a", i * 1_000, what))
+  driver.watermark("end")
+  expect(seen).toContainEqual([
+    ...[
+      ["asked", 1],
+      ["doubted", 1],
+      ["paid", 1]
+    ],
+    ...[
+      ["first", 0],
+      ["last", 0]
+    ]
+  ] as never)
+  expect(seen).toContainEqual([
+    ...[
+      ["asked", 1],
+      ["paid", 1]
+    ],
+    ...[
+      ["doubted", 0],
+      ["first", 0],
+      ["last", 0]
+    ]
+  ] as never)
+})
+
 test("two patterns of one step have ids of their own, and a limit is a number of matches", () => {
   const one = Pattern.select("same", guessed, { select: (_, key: string) => ({ key, what: "", at: [] }) })
   expect(() => events().matchAll("fraud", [one, one])).toThrow('fraud looks for two patterns called "same"')
