@@ -117,12 +117,15 @@ const qualified = (element: ElementSpec, begun: ReadPattern): ReadPattern => {
   if (element.greedy === true) pattern = pattern.greedy()
   if (element.optional === true) pattern = pattern.optional()
   if (element.until !== undefined) pattern = pattern.until(conditionOf(element.until))
-  if (times?.withinMs !== undefined) pattern = pattern.gap(times.withinMs)
+  if (times?.withinMs !== undefined) pattern = pattern.gap(windowOf(times.withinMs))
   return element.within === undefined ? pattern : timed(pattern, element.within)
 }
 
 const timed = (pattern: ReadPattern, { ms, type }: WithinSpec): ReadPattern =>
-  type === "first-and-last" ? pattern.within(ms) : pattern.gap(ms)
+  type === "first-and-last" ? pattern.within(windowOf(ms)) : pattern.gap(windowOf(ms))
+
+/** One of less than nothing is none, as in Flink. */
+const windowOf = (ms: number): number => Math.max(0, ms)
 
 const skipping = (pattern: ReadPattern, skip: PatternSpec["skip"]): ReadPattern => {
   switch (skip?.type) {

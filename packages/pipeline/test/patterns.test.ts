@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
+import { PatternError } from "@headrace/core"
 import { Pattern } from "../src/index.ts"
 
 interface Event {
@@ -36,6 +37,20 @@ test("so it is in a pattern as data", () => {
 
 test("a time of nothing is none, between two events as over all", () => {
   expect(pair.gap(0).done().steps.at(-1)?.gapMs).toBeUndefined()
+})
+
+test("in a pattern as data one of less than nothing is none as well, by Flink's rules", () => {
+  const read = (type: string, contiguity = "followedBy", more: object = {}) =>
+    Pattern.fromSpec(
+      Pattern.readSpec({ pattern: [{ name: "a" }, { name: "b", contiguity, ...more }], within: { ms: -5, type } })
+    ).done()
+  expect(read("first-and-last").withinMs).toBe(0)
+  expect(read("previous-and-current").steps.at(-1)?.gapMs).toBeUndefined()
+  expect(
+    read("first-and-last", "next", { times: { from: 2, to: 2, withinMs: -1 } }).steps.at(-1)?.gapMs
+  ).toBeUndefined()
+  for (const type of ["first-and-last", "previous-and-current"])
+    expect(() => read(type, "notFollowedBy")).toThrow(PatternError)
 })
 
 test("what nobody can count to is refused", () => {
