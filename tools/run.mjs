@@ -18,11 +18,11 @@ export function runQuietly(program, args, { note = () => {}, env = {}, cwd = roo
     const child = spawn(program, args, { cwd, env: { ...process.env, ...env }, stdio, detached: true })
     let ending = false
     const end = signal => {
-      if (ending) return process.kill(-child.pid, "SIGKILL")
+      if (ending) return force(child)
       ending = true
       child.removeAllListeners("close").once("close", () => process.exit(codes[signal]))
       process.kill(-child.pid, "SIGTERM")
-      setTimeout(() => process.kill(-child.pid, "SIGKILL"), GRACE_MS)
+      setTimeout(() => force(child), GRACE_MS)
     }
     const release = () => {
       for (const signal of Object.keys(codes)) process.off(signal, end)
@@ -46,6 +46,18 @@ export function runQuietly(program, args, { note = () => {}, env = {}, cwd = roo
       else reject(new Error(`${[program, ...args].join(" ")} ended with ${signal ?? code}:\n${last.join("\n")}`))
     })
   })
+}
+
+/** Ends a process group. What has left it may keep the output open: that is not waited for. */
+function force(child) {
+  child.stdout.destroy()
+  child.stderr.destroy()
+  try {
+    process.kill(-child.pid, "SIGKILL")
+  } catch (error) {
+    // Nobody is in it any more.
+    if (error.code !== "ESRCH") throw error
+  }
 }
 
 /**

@@ -22,16 +22,21 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }))
 const isAlive = (pid: number): boolean =>
   existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"))
 
+/** What was killed may not be gone yet. */
+const gone = async (pids: readonly number[]): Promise<void> => {
+  while (pids.some(isAlive)) await new Promise(resolve => setTimeout(resolve, 5))
+}
+
 describe("a signal", () => {
-  /** A step, as far as that it has started a process, with these first words of its script. */
-  const running = async (first = "") => {
+  /** A step, as far as that it has started a process, with these first words of its script; and who else is there by those. */
+  const running = async (first = "", others = "") => {
     const script = `
       const { runQuietly } = await import("${tools}/run.mjs")
-      await runQuietly("sh", ["-c", "${first} sleep 600 & echo $$ $!; wait"], { note: line => console.log(line) })`
+      await runQuietly("sh", ["-c", "${first} sleep 600 & echo $$ $! ${others}; wait"], { note: line => console.log(line) })`
     const child = spawn(node, ["--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "inherit"] })
     const [line] = (await once(createInterface({ input: child.stdout }), "line")) as [string]
     const pids = line.split(" ").map(Number)
-    expect(pids.map(isAlive)).toEqual([true, true])
+    expect(pids.every(isAlive)).toBe(true)
     return { child, pids }
   }
 
@@ -48,7 +53,22 @@ describe("a signal", () => {
     for (let i = 0; i < count; i++) child.kill("SIGINT")
     const [code] = await once(child, "exit")
     expect(code).toBe(130)
-    expect(pids.map(isAlive)).toEqual([false, false])
+    await gone(pids)
+  })
+
+  test.each([
+    ["", 1],
+    ["", 2],
+    ["trap '' TERM;", 1]
+  ])("ends us also if what has left the step's group keeps its output open: %s%d times", async (trap, count) => {
+    const { child, pids } = await running(`exec 3>&1; left=$(setsid sh -c 'sleep 600 >&3 & echo $!'); ${trap}`, "$left")
+    const left = pids.pop()!
+    for (let i = 0; i < count; i++) child.kill("SIGINT")
+    const [code] = await once(child, "exit")
+    expect(code).toBe(130)
+    await gone(pids)
+    expect(isAlive(left)).toBe(true)
+    process.kill(left)
   })
 })
 
