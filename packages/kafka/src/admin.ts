@@ -41,7 +41,7 @@ export interface PartitionMetadata {
 export type TopicSettings = Readonly<Record<string, string | null>>
 
 export interface GroupMember {
-  /** Its `group.instance.id`, else its `client.id`. */
+  /** Its `client.id`. */
   readonly name: string
   readonly partitions: readonly TopicPartition[]
 }
