@@ -184,6 +184,34 @@ class Stages {
   }
 }
 
+test("one that is held back is idle where its log ends, and no more once it has records to come", () => {
+  const all = new Stages()
+  const [held, other] = [0, 1]
+  all.feed(held, event(1, 5_000))
+  all.feed(other, event(2, 500))
+  all.look()
+  all.look()
+  all.parts.clock.now += IDLE_AFTER_MS + 1
+  all.run(other, event(3, 600))
+  all.look()
+  // So it would not be waited for; but it has records, which nobody reads for now.
+  all.sources[held]!.holdBack(true)
+  all.look()
+  all.parts.clock.now += INTERVAL_MS
+  all.feed(other, event(4, 9_000))
+  expect(all.watermarks).toEqual([4_999, 4_999])
+  // It says so once, and silence begins anew where they are gone.
+  const { signals } = all
+  all.look()
+  expect(all.signals).toBe(signals)
+  all.sources[held]!.holdBack(false)
+  all.look()
+  all.parts.clock.now += IDLE_AFTER_MS + 1
+  all.run(other, event(5, 9_100))
+  all.look()
+  expect(all.watermarks).toEqual([9_099, 9_099])
+})
+
 test("event time behind an exchange is the least of the partitions before it", () => {
   const all = new Stages()
   all.feed(0, event(1, 500), event(2, 5_000))

@@ -115,7 +115,7 @@ export class SourceTask extends PartitionTask {
     const chain = buildChain(parts, [head], this, this.outputs, () => this.clock.maxTimestamp, diverts)
     this.head = chain.inputs[0]!
     const watched = source.idleTimeoutMs !== undefined && chain.crossings.length > 0
-    this.idle = watched ? new IdleWatch(source.idleTimeoutMs, parts.clock) : undefined
+    this.idle = watched ? new IdleWatch(source.idleTimeoutMs, parts.clock, () => this.tellActive()) : undefined
     return { chain, clocks: [this.clock], timed: this.idle === undefined ? [] : [this.idle] }
   }
 
@@ -190,6 +190,11 @@ export class SourceTask extends PartitionTask {
 
   protected tell(): void {
     if (this.current > NO_WATERMARK) this.head.watermark(this.current)
+  }
+
+  /** What crosses rests no more, and says where event time stands. Steps on the way have heard of that: they would not hand it on. */
+  private tellActive(): void {
+    for (const crossing of this.chain.crossings) crossing.watermark(NO_WATERMARK)
   }
 
   private advance(): void {
