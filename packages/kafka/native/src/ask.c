@@ -27,6 +27,8 @@ static void on_answer(rd_kafka_t *rk, rd_kafka_broker_t *broker, rd_kafka_resp_e
   // Who asked waits no more, and what he gave is gone.
   if (err == RD_KAFKA_RESP_ERR__DESTROY) return;
   asked_t *asked = opaque;
+  // It came together with the one that was enough: what is served at once is served to its end.
+  if (asked->enough) return;
   size_t size = err ? 0 : rd_kafka_buf_read_remain(reply);
   uint8_t *bytes = rd_malloc(size + 1);
   if (size > 0) rd_slice_read(&reply->rkbuf_reader, bytes, size);
