@@ -1,4 +1,4 @@
-import { appPrefix, type JobConfig } from "@headrace/engine"
+import { appPrefix, type JobConfig, LogError } from "@headrace/engine"
 import { Effect } from "effect"
 import { Departed } from "./engine.ts"
 import { adminOf } from "./store.ts"
@@ -15,14 +15,18 @@ export const departedOf = (world: World, owner: object, job: JobConfig, self: st
   })
 }
 
-/** As a new producer of this id: done when what was open is marked. */
-const abort = (world: World, owner: object, id: string): Effect.Effect<void> => {
+/** As a new producer of this id: done when what was open is marked. What fails may have been done. */
+const abort = (world: World, owner: object, id: string): Effect.Effect<void, LogError> => {
   const fence = () => {
     if (world.sabotage === "openNotAborted") return
     world.inject("dead lane's transaction ended")
     world.log.fence(id)
   }
-  const fenced = world.remote(owner, `end ${id}`, () => Effect.sync(fence))
+  const fenced = world.remote(owner, `end ${id}`, () => {
+    const fails = world.random.chance(world.faults.fail)
+    if (!fails || world.random.chance(0.5)) fence()
+    return fails ? Effect.fail(new LogError("Retry", `simulated failure of ending ${id}`)) : Effect.void
+  })
   const ended = world.remote(owner, `${id} ended`, () => Effect.void, { ready: () => !world.log.busy(id) })
   return Effect.andThen(fenced, ended)
 }
