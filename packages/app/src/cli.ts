@@ -126,10 +126,13 @@ const stopWithParent = Effect.acquireRelease(
   stop => Effect.sync(() => process.stdin.off("close", stop).destroy())
 )
 
-/** Not after a failure of its own: the log in there tells why. A stop may be by force, when the broker goes first. */
+/**
+ * Not after a failure of its own: the log in there tells why. A stop may be by force, when the broker goes first, and one that comes
+ * early ends the process in the listener that interrupts: this one is before it.
+ */
 const removeAtEnd = (directory: string) => {
   const remove = () => rmSync(directory, { recursive: true, force: true })
-  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.once("exit", remove))
+  for (const signal of ["SIGINT", "SIGTERM"]) process.prependOnceListener(signal, () => process.once("exit", remove))
 }
 
 const sinksOf = (text: string): "all" | "none" | string[] =>
