@@ -11,7 +11,7 @@ const LOWEST = 19
 /** Part of a processor that a round takes: of twice as much, latencies tell. */
 const SHARE = 1 / 16
 /** Of an interval: a round that goes on for longer takes twice the share, and twice as much again for each further one. */
-const UNHURRIED = 1 / 2
+const UNHURRIED = 1 / 4
 
 /** One round of checkpoints, as the supervisor starts it. */
 export default (task: WorkerTask): Promise<void> => writeRound(task)
