@@ -1,12 +1,12 @@
 import fc from "fast-check"
 import { ByteWriter } from "../src/bytes.ts"
-import type { ValueCodec } from "../src/codec.ts"
 import { type Key, keyed } from "../src/key.ts"
 import { keyBy } from "../src/operators/keyBy.ts"
 import { Process } from "../src/operators/process.ts"
 import type { ProcessContext } from "../src/operators/processContext.ts"
 import type { AggregatingHandle, ListHandle, MapHandle, StateSpec, ValueHandle } from "../src/state/handles.ts"
 import { PartitionState } from "../src/state/partition.ts"
+import { json } from "./json.ts"
 
 /** What one call does to the state, by name, one after the other. */
 export type Op =
@@ -88,14 +88,6 @@ type Context = ProcessContext<
   },
   Seen
 >
-
-const json: ValueCodec<unknown> = {
-  write: (value, out) => {
-    const bytes = new TextEncoder().encode(JSON.stringify(value))
-    out.copy(bytes, 0, bytes.length)
-  },
-  read: (bytes, start, end) => JSON.parse(new TextDecoder().decode(bytes.subarray(start, end)))
-}
 
 const statesOf = (ttl: Ttl): Record<string, StateSpec> => ({
   value: { kind: "value", codec: json, ttlMs: ttl.value },

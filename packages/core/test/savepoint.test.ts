@@ -23,6 +23,7 @@ import {
 import { blockOf } from "../src/state/block.ts"
 import { clockDefinition, stepDefinition } from "../src/state/schema.ts"
 import { misfits, type Shape } from "../src/state/shape.ts"
+import { json } from "./json.ts"
 import { entriesOf, placeOf, rebuilt, rescale } from "./rescaling.ts"
 
 interface Event {
@@ -31,13 +32,8 @@ interface Event {
   readonly value: number
 }
 
-const utf8 = new TextEncoder()
-const json = (shape: Shape, migrations: StoredCodec["migrations"] = []): StoredCodec => ({
-  write: (value, out) => {
-    const bytes = utf8.encode(JSON.stringify(value))
-    out.copy(bytes, 0, bytes.length)
-  },
-  read: (bytes, start, end) => JSON.parse(new TextDecoder().decode(bytes.subarray(start, end))),
+const shaped = (shape: Shape, migrations: StoredCodec["migrations"] = []): StoredCodec => ({
+  ...json,
   shape,
   migrations
 })
@@ -53,7 +49,7 @@ const AGGREGATES: Readonly<Record<string, Aggregate>> = {
   different: { kind: "distinctCount", of: amountOf },
   all: {
     kind: "custom",
-    codec: json({ list: "finite" }),
+    codec: shaped({ list: "finite" }),
     init: () => [],
     add: (list: number[], event: Event) => [...list, event.value],
     result: (list: number[]) => list
@@ -62,8 +58,8 @@ const AGGREGATES: Readonly<Record<string, Aggregate>> = {
   others: { kind: "distinctCount", of: (event: Event) => `${event.value % 3}` }
 }
 const STATE: Readonly<Record<string, StateSpec>> = {
-  last: { kind: "value", codec: json("finite"), ttlMs: undefined },
-  recent: { kind: "list", codec: json("finite"), ttlMs: 100_000 }
+  last: { kind: "value", codec: shaped("finite"), ttlMs: undefined },
+  recent: { kind: "list", codec: shaped("finite"), ttlMs: 100_000 }
 }
 type States = { readonly last: ValueHandle<number>; readonly recent: ListHandle<number> }
 
@@ -249,10 +245,10 @@ describe("another version", () => {
 
   test("states are found by their names, whatever is beside them, and migrated", () => {
     const states: Record<string, StateSpec> = {
-      another: { kind: "value", codec: json("string"), ttlMs: undefined },
+      another: { kind: "value", codec: shaped("string"), ttlMs: undefined },
       last: {
         kind: "value",
-        codec: json("string", [{ from: json("finite"), migrate: (cents: number) => `${cents} cents` }]),
+        codec: shaped("string", [{ from: shaped("finite"), migrate: (cents: number) => `${cents} cents` }]),
         ttlMs: undefined
       }
     }
@@ -275,7 +271,7 @@ describe("another version", () => {
     }
     const states = {
       ...STATE,
-      last: { ...STATE.last!, codec: json("string", [{ from: json("finite"), migrate: fails }]) }
+      last: { ...STATE.last!, codec: shaped("string", [{ from: shaped("finite"), migrate: fails }]) }
     }
     const before = new Partition().run([event(1)]).entries()
     expect(() => rebuilt([before], new Rebuild(definitionsOf(AGGREGATES, states as typeof STATE), 0))).toThrow(
@@ -319,7 +315,7 @@ describe("another version", () => {
     ],
     [
       "another type",
-      processDefinition("process", { ...STATE, last: { ...STATE.last!, codec: json("string") } as StateSpec }),
+      processDefinition("process", { ...STATE, last: { ...STATE.last!, codec: shaped("string") } as StateSpec }),
       "state last",
       "finite",
       "string"

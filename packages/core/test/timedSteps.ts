@@ -20,26 +20,17 @@ import {
   processDefinition,
   type StateDefinition,
   type Stateful,
-  type StoredCodec,
   TemporalJoin,
   WindowJoin
 } from "../src/index.ts"
 import { blockOf } from "../src/state/block.ts"
+import { json } from "./json.ts"
 import { entriesOf } from "./rescaling.ts"
 
 export interface Event {
   readonly key: string
   readonly ts: number
   readonly value: number
-}
-
-const utf8 = new TextEncoder()
-const json: StoredCodec = {
-  write: (value, out) => {
-    const bytes = utf8.encode(JSON.stringify(value))
-    out.copy(bytes, 0, bytes.length)
-  },
-  read: (bytes, start, end) => JSON.parse(new TextDecoder().decode(bytes.subarray(start, end)))
 }
 
 interface Step extends Stateful {

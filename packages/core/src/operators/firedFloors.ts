@@ -5,9 +5,6 @@ import type { Cells } from "../state/cells.ts"
 import { firedKeys } from "./firedKeys.ts"
 import { above, type Floors, floorOf } from "./floors.ts"
 
-/** The usual case, by identity. */
-const NONE: readonly Floors[] = []
-
 /**
  * How far a window had fired in the partitions that this one was made of, for the keys of each: of whole partitions, and of keys
  * that were ahead of their own. It says something until all windows have come that far.
@@ -17,7 +14,7 @@ export class FiredFloors {
   some = false
   /** Keys, by the last ms of what had fired for them. */
   readonly ahead: Cells<undefined>
-  private floors: readonly Floors[] = NONE
+  private floors: readonly Floors[] = []
 
   constructor(id: string) {
     this.ahead = firedKeys(id)
@@ -42,7 +39,7 @@ export class FiredFloors {
 
   /** As they stand in the state. */
   recall(floors: readonly Floors[]): void {
-    this.floors = floors.length === 0 ? NONE : floors
-    this.some = this.floors !== NONE || this.ahead.isDue(END_OF_TIME)
+    this.floors = floors
+    this.some = floors.length > 0 || this.ahead.isDue(END_OF_TIME)
   }
 }

@@ -31,16 +31,13 @@ export const reachCodec: ValueCodec<Reach> = {
   }
 }
 
-/** The usual case, by identity. */
-const NONE: readonly Floors[] = []
-
 /**
  * What a step keeps of event time: how far it has come for all keys, and for those of partitions that were ahead of others when
  * they became one. To a key event time never goes back, so what was late for it stays late.
  */
 export class KeyTimes {
   readonly state: ValueState<Reach>
-  private floors: readonly Floors[] = NONE
+  private floors: readonly Floors[] = []
   private readonly written = new ByteWriter(64)
   private readonly at: { kind: number; start: number; end: number } = { kind: 0, start: 0, end: 0 }
 
@@ -50,7 +47,7 @@ export class KeyTimes {
 
   /** How far it has come for a key, where it has come to `time` for all. */
   of(key: Key, time: number): number {
-    if (this.floors === NONE) return time
+    if (this.floors.length === 0) return time
     const { written, at } = this
     written.clear()
     at.kind = writeKey(written, key)
@@ -60,15 +57,12 @@ export class KeyTimes {
 
   /** The same of a key as bytes. */
   ofKeyed(key: Keyed, time: number): number {
-    return this.floors === NONE ? time : Math.max(time, floorOf(this.floors, key.bytes, key))
+    return this.floors.length === 0 ? time : Math.max(time, floorOf(this.floors, key.bytes, key))
   }
 
   /** Puts into the state that it has come to `time`; floors that this has passed say nothing any more. */
   note(time: number): void {
-    if (this.floors !== NONE) {
-      const left = above(this.floors, time)
-      this.floors = left.length === 0 ? NONE : left
-    }
+    this.floors = above(this.floors, time)
     const last = this.state.get()
     if (last.time !== time || last.floors.length !== this.floors.length) this.state.set({ time, floors: this.floors })
   }
@@ -76,7 +70,7 @@ export class KeyTimes {
   /** How far it has come by the state. */
   recall(): number {
     const { time, floors } = this.state.get()
-    this.floors = floors.length === 0 ? NONE : floors
+    this.floors = floors
     return time
   }
 }

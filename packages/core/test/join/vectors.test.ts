@@ -5,7 +5,6 @@ import temporal from "../../../../test/vectors/windows/temporal-join.json"
 import coGroup from "../../../../test/vectors/windows/window-cogroup.json"
 import join from "../../../../test/vectors/windows/window-join.json"
 import { ByteWriter } from "../../src/bytes.ts"
-import type { StoredCodec } from "../../src/codec.ts"
 import { keyed } from "../../src/key.ts"
 import { END_OF_TIME, type Input, type Stateful } from "../../src/operator.ts"
 import { Deduplicate } from "../../src/operators/deduplicate.ts"
@@ -19,6 +18,7 @@ import { eventTime } from "../../src/operators/window/trigger.ts"
 import { blockOf } from "../../src/state/block.ts"
 import { PartitionState } from "../../src/state/partition.ts"
 import { merged } from "../harness.ts"
+import { json as codec } from "../json.ts"
 
 type Row = Readonly<Record<string, unknown>>
 interface Event {
@@ -53,15 +53,6 @@ interface Case {
   readonly name: string
   readonly spec: Spec
   readonly steps: readonly Step[]
-}
-
-const text = new TextEncoder()
-const codec: StoredCodec = {
-  write: (value, out) => {
-    const bytes = text.encode(JSON.stringify(value))
-    out.copy(bytes, 0, bytes.length)
-  },
-  read: (bytes, start, end) => JSON.parse(new TextDecoder().decode(bytes.subarray(start, end)))
 }
 
 const assignerOf = ({ type, size, slide, offset, gap }: Record<string, never>): WindowAssigner => {

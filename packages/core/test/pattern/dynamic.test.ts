@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import fc from "fast-check"
 import { ByteWriter } from "../../src/bytes.ts"
-import type { StoredCodec } from "../../src/codec.ts"
 import { keyed } from "../../src/key.ts"
 import { END_OF_TIME } from "../../src/operator.ts"
 import { DynamicPatterns } from "../../src/operators/dynamicPatterns.ts"
@@ -12,6 +11,7 @@ import type { Step } from "../../src/pattern/spec.ts"
 import { blockOf } from "../../src/state/block.ts"
 import { PartitionState } from "../../src/state/partition.ts"
 import { merged } from "../harness.ts"
+import { json as codec } from "../json.ts"
 
 interface Event {
   readonly key: string
@@ -23,14 +23,6 @@ interface Found {
   readonly version: number
   readonly key: string
   readonly at: readonly number[]
-}
-
-const codec: StoredCodec = {
-  write: (value, out) => {
-    const bytes = new TextEncoder().encode(JSON.stringify(value))
-    out.copy(bytes, 0, bytes.length)
-  },
-  read: (bytes, start, end) => JSON.parse(new TextDecoder().decode(bytes.subarray(start, end)))
 }
 
 const atLeast = (least: number) => ({ kind: "test", test: (event: Event) => event.value >= least }) as const

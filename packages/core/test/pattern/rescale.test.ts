@@ -1,7 +1,6 @@
 /** What patterns have under way in other numbers of partitions: each key goes on from where its own had come to. */
 import { expect, test } from "bun:test"
 import fc from "fast-check"
-import type { StoredCodec } from "../../src/codec.ts"
 import { type Key, keyed } from "../../src/key.ts"
 import { END_OF_TIME, type Input } from "../../src/operator.ts"
 import { keyBy } from "../../src/operators/keyBy.ts"
@@ -11,20 +10,13 @@ import type { PatternOf } from "../../src/pattern/set.ts"
 import type { Condition, Skip, Step } from "../../src/pattern/spec.ts"
 import { blockOf, type Entry } from "../../src/state/block.ts"
 import { PartitionState } from "../../src/state/partition.ts"
+import { json as codec } from "../json.ts"
 import { entriesOf, placeOf, rescale } from "../rescaling.ts"
 
 interface Event {
   readonly key: string
   readonly ts: number
   readonly name: string
-}
-
-const codec: StoredCodec = {
-  write: (value, out) => {
-    const bytes = new TextEncoder().encode(JSON.stringify(value))
-    out.copy(bytes, 0, bytes.length)
-  },
-  read: (bytes, start, end) => JSON.parse(new TextDecoder().decode(bytes.subarray(start, end)))
 }
 
 const BOUND = 5

@@ -1,6 +1,5 @@
 import { expect, test } from "bun:test"
 import { ByteWriter } from "../../src/bytes.ts"
-import type { StoredCodec } from "../../src/codec.ts"
 import { keyed } from "../../src/key.ts"
 import { keyBy } from "../../src/operators/keyBy.ts"
 import { PatternMatch } from "../../src/operators/patternMatch.ts"
@@ -9,18 +8,11 @@ import type { Condition, Step } from "../../src/pattern/spec.ts"
 import { blockOf } from "../../src/state/block.ts"
 import { PartitionState } from "../../src/state/partition.ts"
 import { merged } from "../harness.ts"
+import { json as codec } from "../json.ts"
 
 interface Event {
   readonly name: string
   readonly at: number
-}
-
-const codec: StoredCodec = {
-  write: (value, out) => {
-    const bytes = new TextEncoder().encode(JSON.stringify(value))
-    out.copy(bytes, 0, bytes.length)
-  },
-  read: (bytes, start, end) => JSON.parse(new TextDecoder().decode(bytes.subarray(start, end)))
 }
 
 const is = (name: string, asked?: (event: Event) => void): Condition => ({

@@ -2,7 +2,6 @@
 import { expect, test } from "bun:test"
 import fc from "fast-check"
 import { ByteWriter } from "../../src/bytes.ts"
-import type { StoredCodec } from "../../src/codec.ts"
 import { type Key, keyed, readKey } from "../../src/key.ts"
 import { END_OF_TIME } from "../../src/operator.ts"
 import { keyBy } from "../../src/operators/keyBy.ts"
@@ -14,20 +13,13 @@ import type { Entry } from "../../src/state/block.ts"
 import { MemorySpill } from "../../src/state/memorySpill.ts"
 import { PartitionState } from "../../src/state/partition.ts"
 import { blocksOf, merged } from "../harness.ts"
+import { json as codec } from "../json.ts"
 
 interface Event {
   readonly key: Key
   readonly name: string
   readonly at: number
   readonly id: number
-}
-
-const codec: StoredCodec = {
-  write: (value, out) => {
-    const bytes = new TextEncoder().encode(JSON.stringify(value))
-    out.copy(bytes, 0, bytes.length)
-  },
-  read: (bytes, start, end) => JSON.parse(new TextDecoder().decode(bytes.subarray(start, end)))
 }
 
 const is = (names: string): Condition => ({ kind: "test", test: (event: Event) => names.includes(event.name) })

@@ -3,7 +3,6 @@ import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { Pattern } from "headrace"
 import { ByteWriter } from "../../src/bytes.ts"
-import type { StoredCodec } from "../../src/codec.ts"
 import { keyed } from "../../src/key.ts"
 import { END_OF_TIME, type Input } from "../../src/operator.ts"
 import { keyBy } from "../../src/operators/keyBy.ts"
@@ -12,6 +11,7 @@ import { PatternError } from "../../src/pattern/check.ts"
 import { blockOf } from "../../src/state/block.ts"
 import { PartitionState } from "../../src/state/partition.ts"
 import { merged } from "../harness.ts"
+import { json as codec } from "../json.ts"
 
 interface Event {
   readonly id: number
@@ -40,15 +40,6 @@ const directory = join(import.meta.dir, "../../../../test/vectors/cep")
 const cases = readdirSync(directory)
   .filter(name => name.endsWith(".json"))
   .flatMap(name => JSON.parse(readFileSync(join(directory, name), "utf8")) as readonly Case[])
-
-const utf8 = new TextEncoder()
-const codec: StoredCodec = {
-  write: (value, out) => {
-    const bytes = utf8.encode(JSON.stringify(value))
-    out.copy(bytes, 0, bytes.length)
-  },
-  read: (bytes, start, end) => JSON.parse(new TextDecoder().decode(bytes.subarray(start, end)))
-}
 
 const ids = (match: Readonly<Record<string, readonly Event[]>>) =>
   Object.entries(match)
