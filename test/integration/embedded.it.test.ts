@@ -4,8 +4,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { connect, countSql, type ServerShape } from "@headrace/clickhouse"
 import { type Kafka, type Registry, startKafka, startRegistry } from "@headrace/dev"
-import { Consumer } from "@headrace/kafka"
 import { Effect, Schema } from "effect"
+import { standsAtEnd } from "../../packages/kafka/test/support.ts"
 import { Headrace, poll } from "../support/headrace.ts"
 import { createTopic, type Servers, send } from "../support/records.ts"
 
@@ -72,19 +72,13 @@ const filled = (headrace: Headrace, rows: number): Promise<boolean> =>
     () => headrace.log
   )
 
-const TIMEOUT_MS = 30_000
-
 /** Whether a group stands at the end of a topic: a table's, that everything is in the table and no block is open. */
-const stands = async (group: string, topic: string): Promise<boolean> => {
-  const consumer = Consumer.open({ "bootstrap.servers": kafka.bootstrap, "group.id": group })
-  const partitions = [0, 1].map(partition => ({ topic, partition }))
-  const ends = await Promise.all(
-    partitions.map(({ partition }) => consumer.watermarkOffsets(topic, partition, TIMEOUT_MS))
+const stands = (group: string, topic: string): Promise<boolean> =>
+  standsAtEnd(
+    kafka.bootstrap,
+    group,
+    [0, 1].map(partition => ({ topic, partition }))
   )
-  const committed = await consumer.committed(partitions, TIMEOUT_MS)
-  await consumer.close()
-  return committed.every(({ offset }, i) => offset === ends[i]!.high)
-}
 
 /** Waits until everything that was sent is in the tables. */
 const through = (headrace: Headrace): Promise<boolean> =>

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { MessageChannel } from "node:worker_threads"
 import { LaneMetrics } from "@headrace/engine"
-import { Admin, Consumer, PRODUCER_DEFAULTS, Producer } from "@headrace/kafka"
+import { Admin, PRODUCER_DEFAULTS, Producer } from "@headrace/kafka"
 import { digest, toPlan } from "headrace"
+import { standsAtEnd } from "../../packages/kafka/test/support.ts"
 import runLane from "../../workers/lane.ts"
 import pipeline, { Order, Rated, Total } from "../fixtures/orders.ts"
 import { type OrdersWorld, startOrders } from "../support/orders.ts"
@@ -93,16 +94,8 @@ const sendAndAbort = async (): Promise<void> => {
 
 test("retention that removes all of a quiet topic, markers too, is no loss", async () => {
   const config = { "bootstrap.servers": world.servers.bootstrap }
-  const consumer = Consumer.open({ ...config, "group.id": "orders", "isolation.level": "read_committed" })
   await sendAndAbort()
-  await runUntil(async () => {
-    const committed = await consumer.committed(partitions, 10_000)
-    const ends = await Promise.all(
-      partitions.map(({ partition }) => consumer.watermarkOffsets("orders", partition, 10_000))
-    )
-    return committed.every(({ offset }, i) => offset === ends[i]!.high)
-  })
-  await consumer.close()
+  await runUntil(() => standsAtEnd(world.servers.bootstrap, "orders", partitions))
   const admin = Admin.open(config)
   await admin.deleteRecords(partitions.map(one => ({ ...one, offset: "end" })))
   await admin.close()

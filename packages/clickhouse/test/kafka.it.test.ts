@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { type ClickHouse, type Kafka, startClickHouse, startKafka } from "@headrace/dev"
-import { type CommittedLog, LogError, STRIDE, type TopicPartition } from "@headrace/engine"
-import { Admin, Consumer, PRODUCER_DEFAULTS, Producer } from "@headrace/kafka"
+import { type CommittedLog, LogError, STRIDE } from "@headrace/engine"
+import { Admin, PRODUCER_DEFAULTS, Producer } from "@headrace/kafka"
 import { Effect, Exit, Scope } from "effect"
 import { openCommittedLog } from "../../kafka/src/committed-log.ts"
+import { standsAtEnd } from "../../kafka/test/support.ts"
 import { countSql } from "../src/audit.ts"
 import { connect, type ServerShape } from "../src/server.ts"
 import type { Target } from "../src/target.ts"
@@ -182,7 +183,7 @@ test("Kafka: retention that removes all of a quiet topic, markers too, is no los
   await withLog(member, "same", async log => {
     const sink = startOn(topic, log, table, target)
     await until(() => sink.metrics.get("recordsOut") === committed)
-    await until(() => atEnd(group, partitions))
+    await until(() => standsAtEnd(kafka.bootstrap, group, partitions))
     await until(() => sink.metrics.get("lag") === 0)
     await sink.stop()
   })
@@ -224,15 +225,3 @@ test("Kafka: the ends of partitions are the last stable ones, with a transaction
   })
   await open.close(30_000)
 })
-
-/** Whether the group stands at the very end of each partition. */
-const atEnd = async (group: string, partitions: readonly TopicPartition[]): Promise<boolean> => {
-  const settings = { "bootstrap.servers": kafka.bootstrap, "group.id": group, "isolation.level": "read_committed" }
-  const consumer = Consumer.open(settings)
-  const committed = await consumer.committed(partitions, 30_000)
-  const ends = await Promise.all(
-    partitions.map(({ topic, partition }) => consumer.watermarkOffsets(topic, partition, 30_000))
-  )
-  await consumer.close()
-  return committed.every(({ offset }, i) => offset === ends[i]!.high)
-}

@@ -203,3 +203,19 @@ export const murmur2Partition = (key: string, partitions: number): number => {
   h ^= h >>> 15
   return (h & 0x7fffffff) % partitions
 }
+
+/** Whether a group has committed all that a reader of committed records sees of these partitions. */
+export const standsAtEnd = async (
+  bootstrap: string,
+  group: string,
+  partitions: readonly TopicPartition[]
+): Promise<boolean> => {
+  const settings = { "bootstrap.servers": bootstrap, "group.id": group, "isolation.level": "read_committed" }
+  const consumer = Consumer.open(settings)
+  const committed = await consumer.committed(partitions, 30_000)
+  const ends = await Promise.all(
+    partitions.map(({ topic, partition }) => consumer.watermarkOffsets(topic, partition, 30_000))
+  )
+  await consumer.close()
+  return committed.every(({ offset }, i) => offset === ends[i]!.high)
+}
