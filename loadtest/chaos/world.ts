@@ -103,7 +103,7 @@ export class World {
       accounts
     }
     const feed = await Feed.open({ ...direct, rate, seed })
-    const follower = new Follower({ ...direct, topic: TOPICS.balances, alerts: TOPICS.alerts })
+    const follower = new Follower({ ...direct, topic: TOPICS.balances, alerts: TOPICS.alerts }, say)
     const instances = await Promise.all([...NAMES, GUEST].map(name => openInstance(name, options, servers)))
     const world = new World(options, servers, feed, follower, new Tables(servers.clickhouse.url), instances)
     for (const instance of world.instances) instance.start()

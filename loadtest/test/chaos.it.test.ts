@@ -41,7 +41,12 @@ test("nothing is lost, doubled or out of order", async () => {
     clickhouseDown
   ]
   const report = await run(faults)
-  expect(report).toMatchObject({ lost: 0, duplicated: 0, disordered: 0, problems: [], missed: [], passed: true })
+  const { lost, duplicated, disordered, problems, missed, passed } = report
+  // Not the whole report: what CI keeps of a failure is short.
+  expect({ lost, duplicated, disordered, problems, missed, passed }).toEqual({
+    ...{ lost: 0, duplicated: 0, disordered: 0 },
+    ...{ problems: [], missed: [], passed: true }
+  })
   expect(report.faults.map(({ fault }) => fault).sort()).toEqual(faults.map(({ name }) => name).sort())
   expect(report.kafka.records).toBe(report.events)
   expect(report.clickhouse.records).toBe(report.events)

@@ -16,12 +16,19 @@ let registry: Registry
 beforeAll(async () => {
   ;[kafka, registry] = await Promise.all([startKafka(), startRegistry(), ensureIndependentClient()])
   const admin = Admin.open({ "bootstrap.servers": kafka.bootstrap })
-  await admin.createTopics([TOPICS.balances, TOPICS.alerts].map(topic => ({ topic, partitions: 1, replication: 1 })))
+  const topics = [TOPICS, HALTED].flatMap(({ balances, alerts }) => [balances, alerts])
+  await admin.createTopics(topics.map(topic => ({ topic, partitions: 1, replication: 1 })))
   await admin.close()
 })
 afterAll(async () => {
   await Promise.all([kafka?.stop(), registry?.stop()])
 })
+
+interface Topics {
+  readonly balances: string
+  readonly alerts: string
+}
+const HALTED: Topics = { balances: "halted.balances", alerts: "halted.alerts" }
 
 const ACCOUNTS = 4
 const CALL_MS = 30_000
@@ -34,10 +41,15 @@ type Record = readonly [number, number, number]
 type Raised = readonly [Alert["rule"], number, number]
 
 /** In one transaction, which stays open where it is not to be committed. */
-const write = async (records: readonly Record[], alerts: readonly Raised[], commit: boolean): Promise<Producer> => {
+const write = async (
+  topics: Topics,
+  records: readonly Record[],
+  alerts: readonly Raised[],
+  commit: boolean
+): Promise<Producer> => {
   const producer = Producer.open({ "bootstrap.servers": kafka.bootstrap, "transactional.id": `test-${commit}` })
-  const encoder = await openEncoder({ url: registry.url }, Balance, TOPICS.balances)
-  const outbox = new ArenaOutbox(producer, producer.topicId(TOPICS.balances), encoder)
+  const encoder = await openEncoder({ url: registry.url }, Balance, topics.balances)
+  const outbox = new ArenaOutbox(producer, producer.topicId(topics.balances), encoder)
   await producer.initTransactions(CALL_MS)
   producer.begin()
   for (const [id, account, movements] of records) {
@@ -47,8 +59,8 @@ const write = async (records: readonly Record[], alerts: readonly Raised[], comm
   expect(outbox.send()).toBe(true)
   const toAlerts = new ArenaOutbox(
     producer,
-    producer.topicId(TOPICS.alerts),
-    await openEncoder({ url: registry.url }, Alert, TOPICS.alerts)
+    producer.topicId(topics.alerts),
+    await openEncoder({ url: registry.url }, Alert, topics.alerts)
   )
   for (const [rule, firstId, lastId] of alerts) {
     const alert = { rule, key: accounts.names[0]!, firstId, lastId, at: 0, sentAt: 0 }
@@ -60,9 +72,15 @@ const write = async (records: readonly Record[], alerts: readonly Raised[], comm
   return producer
 }
 
+const follow = ({ balances, alerts }: Topics, say: (line: string) => void): Follower => {
+  const where = { bootstrap: kafka.bootstrap, registry: registry.url, topic: balances, alerts }
+  return new Follower({ ...where, partitions: 1, accounts: ACCOUNTS }, say)
+}
+
+const fail = (line: string) => expect.unreachable(line)
+
 test("finds what is missing, doubled, out of order or of wrong state, and open transactions", async () => {
-  const where = { bootstrap: kafka.bootstrap, registry: registry.url, topic: TOPICS.balances, alerts: TOPICS.alerts }
-  const follower = new Follower({ ...where, partitions: 1, accounts: ACCOUNTS })
+  const follower = follow(TOPICS, fail)
   const records: Record[] = [
     [0, 0, 1],
     [1, 1, 1],
@@ -76,11 +94,11 @@ test("finds what is missing, doubled, out of order or of wrong state, and open t
     ["silence", 4, 4],
     ["trial", 1, 5]
   ]
-  const done = await write(records, raised, true)
+  const done = await write(TOPICS, records, raised, true)
   const never = new AbortController().signal
   expect(await follower.reached(7, 120_000, never)).toBeNumber()
   expect(await follower.open()).toEqual([])
-  const open = await write([[8, 3, 1]], [["guess", 7, 8]], false)
+  const open = await write(TOPICS, [[8, 3, 1]], [["guess", 7, 8]], false)
   expect((await follower.open()).toSorted()).toEqual(["alerts/0", "balances/0"])
   // What is not committed does not count.
   expect(await follower.reached(8, 500, never)).toBeUndefined()
@@ -97,4 +115,25 @@ test("finds what is missing, doubled, out of order or of wrong state, and open t
     ])
   })
   await Promise.all([done.close(), open.close(), follower.stop()])
+})
+
+test("goes on in a new client where the one that it has stands still, and counts nothing twice", async () => {
+  const said: string[] = []
+  const follower = follow(HALTED, line => said.push(line))
+  const never = new AbortController().signal
+  const before = await write(HALTED, [[0, 0, 1]], [["trial", 0, 0]], true)
+  expect(await follower.reached(0, 120_000, never)).toBeNumber()
+  follower.halt()
+  const after = await write(HALTED, [[1, 0, 2]], [["trial", 0, 1]], true)
+  expect(await follower.reached(1, 120_000, never)).toBeNumber()
+  expect(said.join("\n")).toContain(`stood still, and is replaced: ${HALTED.balances}/0 at 2`)
+  expect(await follower.result(2)).toMatchObject({
+    records: 2,
+    counts: { missing: 0, duplicated: 0, disordered: 0, wrong: 0 },
+    alerts: new Map([
+      ["trial 0 0", 1],
+      ["trial 0 1", 1]
+    ])
+  })
+  await Promise.all([before.close(), after.close(), follower.stop()])
 })

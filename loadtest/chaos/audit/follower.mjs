@@ -9,8 +9,10 @@
 //   missing, duplicated, disordered, wrong: ids (of each kind at most LIMIT, and how many there are in `counts`)
 //   alerts: [["rule firstId lastId", times], …]: all that came
 // Disordered: an id lower than one before it of the same account. Wrong: the count of movements that the record carries
-// is not one more than that of the record before it of the same account, or its cents are not more. "open" is answered by { open: ["topic/partition", …] }: where the
-// last stable offset is below the high watermark, that is, where a transaction is open.
+// is not one more than that of the record before it of the same account, or its cents are not more.
+// "open" is answered by { open: ["topic/partition", …] }: where the last stable offset is below the high watermark, that is,
+// where a transaction is open. "halt" has the client stop fetching, as it does when it loses an error (see Reader).
+// What is worth knowing beside all that is printed as { note }.
 import { createRequire } from "node:module"
 import { createInterface } from "node:readline"
 import { parseArgs } from "node:util"
@@ -21,6 +23,10 @@ const avro = require("avsc")
 
 const LIMIT = 100_000
 const CALL_MS = 10_000
+/** Messages of one call. */
+const AT_ONCE = 5000
+/** So long a partition may stand still although there is more to read. */
+const STILL_MS = 5_000
 const { values: flags } = parseArgs({
   options: Object.fromEntries(
     ["bootstrap", "registry", "topic", "alerts", "partitions", "accounts"].map(name => [name, { type: "string" }])
@@ -127,7 +133,7 @@ class Audit {
   }
 }
 
-const connect = (isolation, group) =>
+const connect = (isolation, group, settings = {}) =>
   new Promise((resolve, reject) => {
     const consumer = new KafkaConsumer(
       {
@@ -136,7 +142,10 @@ const connect = (isolation, group) =>
         "isolation.level": isolation,
         "enable.auto.commit": false,
         "fetch.wait.max.ms": 20,
-        "reconnect.backoff.max.ms": 500
+        "reconnect.backoff.max.ms": 500,
+        // A client can be left without some leaders when a broker comes back, until it next asks: by default after 5 minutes.
+        "topic.metadata.refresh.interval.ms": 5000,
+        ...settings
       },
       // A position that is not in the log would be a loss that must not pass for a gap.
       { "auto.offset.reset": "error" }
@@ -157,20 +166,85 @@ const decode = async value => {
 
 const take = consumer =>
   new Promise((resolve, reject) =>
-    consumer.consume(5000, (error, messages) => (error ? reject(error) : resolve(messages)))
+    consumer.consume(AT_ONCE, (error, messages) => (error ? reject(error) : resolve(messages)))
   )
 
 const say = line => process.stdout.write(`${JSON.stringify(line)}\n`)
 
-const follow = async audit => {
-  const consumer = await connect("read_committed", "follower")
-  consumer.setDefaultConsumeTimeout(20)
-  consumer.setDefaultIsTimeoutOnlyForFirstMessage(true)
-  consumer.assign(
-    [flags.topic, flags.alerts].flatMap(topic => partitions.map(partition => ({ topic, partition, offset: 0 })))
+/**
+ * Reads all partitions from their beginning. An error that comes behind messages of the same call is lost in the binding of the
+ * client, and a partition that was given up with it stands still from then on, as one does that the client knows no leader of. So
+ * whether each one moves is looked at, and where one does not, although more of it was stable a look ago and all that the client
+ * had was taken from it since, they go on in a new client from where they stand.
+ */
+class Reader {
+  #places = [flags.topic, flags.alerts].flatMap(topic =>
+    partitions.map(partition => ({ topic, partition, offset: 0, before: 0, stable: 0 }))
   )
+  #consumer
+  #still = []
+  /** The client had nothing more to give at some moment since the last look. */
+  #emptied = false
+
+  async open() {
+    const consumer = await connect("read_committed", "follower", { "enable.partition.eof": true })
+    consumer.setDefaultConsumeTimeout(20)
+    consumer.setDefaultIsTimeoutOnlyForFirstMessage(true)
+    // Behind the last record stand markers.
+    consumer.on("partition.eof", ({ topic, partition, offset }) => this.#move(topic, partition, offset))
+    consumer.assign(this.#places.map(({ topic, partition, offset }) => ({ topic, partition, offset })))
+    this.#consumer = consumer
+  }
+
+  async take() {
+    if (this.#still.length > 0) await this.#replace()
+    const messages = await take(this.#consumer)
+    for (const { topic, partition, offset } of messages) this.#move(topic, partition, offset + 1)
+    if (messages.length < AT_ONCE) this.#emptied = true
+    return messages
+  }
+
+  halt() {
+    this.#consumer.pause(this.#places.map(({ topic, partition }) => ({ topic, partition })))
+  }
+
+  async watch() {
+    for (;;) {
+      await new Promise(resolve => setTimeout(resolve, STILL_MS))
+      const mayTell = this.#emptied
+      this.#emptied = false
+      for (const place of this.#places) await this.#look(place, mayTell)
+    }
+  }
+
+  async #look(place, mayTell) {
+    const { topic, partition, offset, before, stable } = place
+    // While no broker answers nothing can be said.
+    place.stable = await high(this.#consumer, topic, partition).catch(() => 0)
+    place.before = offset
+    if (mayTell && place.stable > 0 && offset === before && offset < stable)
+      this.#still.push(`${topic}/${partition} at ${offset}`)
+  }
+
+  async #replace() {
+    say({ note: `the auditing client stood still, and is replaced: ${this.#still.join(", ")}` })
+    this.#still = []
+    this.#consumer.removeAllListeners("partition.eof")
+    this.#consumer.disconnect()
+    await this.open()
+  }
+
+  #move(topic, partition, offset) {
+    const place = this.#places.find(one => one.topic === topic && one.partition === partition)
+    place.offset = Math.max(place.offset, offset)
+  }
+}
+
+const follow = async (reader, audit) => {
+  await reader.open()
+  reader.watch().catch(die)
   for (;;) {
-    const messages = await take(consumer)
+    const messages = await reader.take()
     const at = Date.now()
     for (const { topic, partition, value } of messages) {
       const record = await decode(value)
@@ -214,11 +288,13 @@ const die = error => {
 }
 
 const audit = new Audit(Number(flags.accounts))
+const reader = new Reader()
 const lines = createInterface({ input: process.stdin })
 lines.on("line", line => {
   const [word, number] = line.split(" ")
   if (word === "result") say({ result: audit.result(Number(number)) })
+  else if (word === "halt") reader.halt()
   else openTransactions().then(open => say({ open }), die)
 })
 lines.on("close", () => process.exit(0))
-follow(audit).catch(die)
+follow(reader, audit).catch(die)

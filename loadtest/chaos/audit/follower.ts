@@ -20,6 +20,7 @@ interface Line {
   readonly alerts?: number
   readonly result?: Omit<Followed, "alerts"> & { readonly alerts: readonly (readonly [AlertName, number])[] }
   readonly open?: readonly string[]
+  readonly note?: string
 }
 
 const SCRIPT = fileURLToPath(new URL("./follower.mjs", import.meta.url))
@@ -41,6 +42,7 @@ export class Follower {
   records = 0
   alerts = 0
   private newest: readonly number[]
+  private readonly say: (line: string) => void
   private readonly child: Subprocess<"pipe", "pipe", "pipe">
   private readonly waits = new Set<{
     readonly beyond: number
@@ -50,7 +52,9 @@ export class Follower {
   private readonly answers: ((line: Line) => void)[] = []
   private failure = ""
 
-  constructor(options: FollowerOptions) {
+  /** `say` gets what is worth knowing of the client itself. */
+  constructor(options: FollowerOptions, say: (line: string) => void) {
+    this.say = say
     const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])
     this.newest = Array.from({ length: options.partitions }, () => -1)
     this.child = spawn([auditNode(), SCRIPT, ...args], { ...pipes, detached: true })
@@ -96,6 +100,11 @@ export class Follower {
     return (await this.ask("open")).open!
   }
 
+  /** Has the client stop fetching without a word, as it does by itself when it loses an error. */
+  halt(): void {
+    this.tell("halt")
+  }
+
   async stop(): Promise<void> {
     this.child.kill("SIGKILL")
     await this.child.exited
@@ -105,9 +114,13 @@ export class Follower {
     this.check()
     return new Promise((resolve, reject) => {
       this.answers.push(answer => (this.failure === "" ? resolve(answer) : reject(new Error(this.failure))))
-      this.child.stdin.write(`${line}\n`)
-      void this.child.stdin.flush()
+      this.tell(line)
     })
+  }
+
+  private tell(line: string): void {
+    this.child.stdin.write(`${line}\n`)
+    void this.child.stdin.flush()
   }
 
   private look(wait: { readonly beyond: number; readonly done: (at: number) => void }, at: number): void {
@@ -125,6 +138,7 @@ export class Follower {
   }
 
   private take(line: Line): void {
+    if (line.note !== undefined) return this.say(line.note)
     if (line.newest === undefined) return this.answers.shift()?.(line)
     this.newest = line.newest
     this.records = line.records!
