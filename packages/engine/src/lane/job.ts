@@ -179,16 +179,25 @@ const taskParts = (
   Effect.gen(function* () {
     const { app } = job
     const codecs = yield* Codecs
-    const decoders = new Map<string, PreparedDecoder>()
-    const encoders = new Map<string, RecordEncoder>()
-    for (const node of of(plan, "source")) decoders.set(node.id, yield* codecs.decoder(node.schema, node.topic))
-    for (const node of of(plan, "kafkaSink")) encoders.set(node.id, yield* codecs.encoder(node.schema, node.topic))
-    for (const topic of exchangeTopics(plan, app))
-      for (const [i, { id, schema }] of exchangesOf(plan, app, topic).entries()) {
-        // Two sides of a join have two schemas, each with a subject of its own.
-        decoders.set(id, schema ? yield* codecs.decoder(schema, `${topic}-${i}`) : structuralDecoder())
-        encoders.set(id, schema ? yield* codecs.encoder(schema, `${topic}-${i}`) : structuralEncoder)
-      }
+    // Two sides of a join have two schemas, each with a subject of its own.
+    const crossing = exchangeTopics(plan, app).flatMap(topic =>
+      exchangesOf(plan, app, topic).map(({ id, schema }, i) => ({ id, schema, topic: `${topic}-${i}` }))
+    )
+    const all = yield* Effect.all(
+      {
+        read: forEach(of(plan, "source"), ({ schema, topic }) => codecs.decoder(schema, topic)),
+        written: forEach(of(plan, "kafkaSink"), ({ schema, topic }) => codecs.encoder(schema, topic)),
+        decoders: forEach(crossing, ({ schema, topic }) =>
+          schema ? codecs.decoder(schema, topic) : Effect.sync(structuralDecoder)
+        ),
+        encoders: forEach(crossing, ({ schema, topic }) =>
+          schema ? codecs.encoder(schema, topic) : Effect.succeed(structuralEncoder)
+        )
+      },
+      ALL_AT_ONCE
+    )
+    const decoders = new Map<string, PreparedDecoder>([...all.read, ...all.decoders])
+    const encoders = new Map<string, RecordEncoder>([...all.written, ...all.encoders])
     const written = outputTopics(plan, app)
     const parts = {
       ...lane,
@@ -202,6 +211,16 @@ const taskParts = (
     }
     return { ...parts, exchange: exchangeOver(parts) }
   })
+
+/** The registry answers in its own time: nobody waits for one answer after the other. */
+const ALL_AT_ONCE = { concurrency: "unbounded" } as const
+
+/** What is made for each of these, by id. */
+const forEach = <Of extends { readonly id: string }, A, E, R>(
+  all: readonly Of[],
+  make: (of: Of) => Effect.Effect<A, E, R>
+): Effect.Effect<readonly (readonly [string, A])[], E, R> =>
+  Effect.forEach(all, one => Effect.map(make(one), made => [one.id, made] as const), ALL_AT_ONCE)
 
 /** Its files go with the lane, also where the thread lives on. */
 const stateMemory = ({ state }: JobConfig): Effect.Effect<StateMemory, never, Spill | Scope.Scope> =>
