@@ -159,9 +159,9 @@ const comparable = (rows: readonly Row[]): readonly string[] =>
     .map(row =>
       JSON.stringify({
         ...row,
-        list: (row["list"] as number[]).toSorted((a, b) => a - b),
-        average: (row["average"] as number).toFixed(9),
-        spread: (row["spread"] as number).toFixed(6)
+        list: (row.list as number[]).toSorted((a, b) => a - b),
+        average: (row.average as number).toFixed(9),
+        spread: (row.spread as number).toFixed(6)
       }).replaceAll('"-0.', '"0.')
     )
     .sort()
@@ -205,10 +205,7 @@ describe("windows of panes", () => {
             windows.set(name, (windows.get(name) ?? 0) + event.value)
           }
         const { emitted } = run(new Chain(spec, "grid"), [...events, END_OF_TIME])
-        const sums = emitted.map(row => [
-          JSON.stringify([row["key"], row["windowStart"], row["windowEnd"]]),
-          row["sum"]
-        ])
+        const sums = emitted.map(row => [JSON.stringify([row.key, row.windowStart, row.windowEnd]), row.sum])
         expect(sums.length).toBe(windows.size)
         expect(new Map(sums as [string, number][])).toEqual(windows)
       })
