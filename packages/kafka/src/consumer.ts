@@ -56,7 +56,7 @@ export class Consumer {
     this.#requests = requests
   }
 
-  /** Settings are librdkafka's; `group.id` is needed even if only `assign` is used. */
+  /** Settings are librdkafka's, over `CLIENT_DEFAULTS`; `group.id` is needed even if only `assign` is used. */
   static open(config: Readonly<Record<string, string>>, options: ClientOptions = {}): Consumer {
     const { handle, requests } = open("consumer", kind, config, options)
     return new Consumer(handle, requests)

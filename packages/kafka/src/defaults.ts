@@ -4,14 +4,14 @@ import { TRANSACTION_TIMEOUT_MS } from "@headrace/engine"
 export type KafkaSettings = Readonly<Record<string, string>>
 
 /**
- * When a leader dies, librdkafka can be left without the topic's other partitions, or without the new leader, until it
- * next refreshes what it knows: by default after 5 minutes, in which a restore asks in vain (`_UNKNOWN_PARTITION`).
+ * Of every client: when a leader dies, librdkafka can be left without the topic's other partitions, or without the new leader,
+ * until it next refreshes what it knows: by default after 5 minutes, in which a restore asks in vain (`_UNKNOWN_PARTITION`),
+ * and what is sent waits.
  */
-const METADATA_DEFAULTS: KafkaSettings = { "topic.metadata.refresh.interval.ms": "5000" }
+export const CLIENT_DEFAULTS: KafkaSettings = { "topic.metadata.refresh.interval.ms": "5000" }
 
 /** For reading fast with small latency. Group, isolation and offsets are the caller's business. */
 export const SOURCE_DEFAULTS: KafkaSettings = {
-  ...METADATA_DEFAULTS,
   // The default of 1 s lets a fast reader starve after each full queue: half of its throughput.
   "fetch.queue.backoff.ms": "5",
   // How long the broker holds back an answer that would be small: latency against requests. Without the least size a
@@ -60,7 +60,6 @@ const classic = (sessionTimeoutMs: number): Record<string, string> => ({
 
 /** For a transactional or idempotent producer: order and no duplicates, batched for a few milliseconds. */
 export const PRODUCER_DEFAULTS: KafkaSettings = {
-  ...METADATA_DEFAULTS,
   "enable.idempotence": "true",
   acks: "all",
   // A topic that is missing is an error, not a topic with the broker's default settings.

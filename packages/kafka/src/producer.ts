@@ -38,7 +38,7 @@ export class Producer {
     this.#requests = requests
   }
 
-  /** Settings are librdkafka's; with a `transactional.id`, `initTransactions` comes next. */
+  /** Settings are librdkafka's, over `CLIENT_DEFAULTS`; with a `transactional.id`, `initTransactions` comes next. */
   static open(config: Readonly<Record<string, string>>, options: ClientOptions = {}): Producer {
     const { handle, requests } = open("producer", kind, config, options)
     return new Producer(handle, requests)

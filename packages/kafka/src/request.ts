@@ -1,4 +1,5 @@
 import { messageOf } from "@headrace/core"
+import { CLIENT_DEFAULTS } from "./defaults.ts"
 import { attemptNow, invalid, type KafkaError, kafkaError } from "./error.ts"
 import type { NativeHandle, NativeListener, NativePlace, NativeSetting } from "./native.ts"
 
@@ -104,7 +105,8 @@ export const open = (
   config: Readonly<Record<string, string>>,
   options: ClientOptions
 ): Opened => {
-  const settings = Object.entries(config).map(([name, value]) => ({ name, value: checked(what, name, value) }))
+  const all = { ...CLIENT_DEFAULTS, ...config }
+  const settings = Object.entries(all).map(([name, value]) => ({ name, value: checked(what, name, value) }))
   const requests = new Requests(kind)
   const handle = attemptNow(`open a ${what}`, () => kind.open(settings, listen(new WeakRef(requests), kind, options)))
   requests.handle = handle
