@@ -34,6 +34,18 @@ const LANE_METRICS: readonly (Family & { readonly metric: MetricName; readonly s
     help: "Partial matches dropped since their pattern changed or has gone"
   },
   {
+    metric: "partialsTimedOut",
+    name: "headrace_pattern_timed_out_total",
+    kind: "counter",
+    help: "Partial matches whose time was over"
+  },
+  {
+    metric: "patternsRefused",
+    name: "headrace_pattern_refused_total",
+    kind: "counter",
+    help: "Patterns not looked for since this version of the pipeline refuses what an earlier one accepted, at each start of their state"
+  },
+  {
     metric: "inNoWindow",
     name: "headrace_in_no_window_total",
     kind: "counter",

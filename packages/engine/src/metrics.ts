@@ -10,6 +10,8 @@ const NAMES = [
   "lateDropped",
   "partialsOverflowed",
   "partialsDropped",
+  "partialsTimedOut",
+  "patternsRefused",
   "inNoWindow",
   "deadLettered",
   "commits",

@@ -1,12 +1,11 @@
-import type { Path, PatternChange, PatternOf } from "@headrace/core"
+import type { Applied, Path, PatternChange, PatternOf, Unreadable } from "@headrace/core"
 import { Schema } from "effect"
 import { plainName } from "./check.ts"
 import { type Draft, nearest, schemaAt, step } from "./draft.ts"
 import { check } from "./error.ts"
 import { type EventOptions, eventsOf } from "./match.ts"
 import type { Node } from "./nodes.ts"
-import { decide, Known } from "./patternControl.ts"
-import { patternOf, readSpec } from "./patternReader.ts"
+import { acceptedBefore, decide, Known } from "./patternControl.ts"
 import { type Control, type Match, Reply, type Topic } from "./patterns.ts"
 import { processDraft, sideDraft } from "./process.ts"
 import { value } from "./state.ts"
@@ -46,7 +45,7 @@ export const dynamicDraft = (input: Draft, id: string, topic: Topic, options: Ev
       kind: "dynamicPattern",
       heard: `exchange:${id}/agreed`,
       agreed: agreed.id,
-      read: reading(counted),
+      read: reading(counted, schemaAt(input)),
       codec,
       comparator: order,
       late,
@@ -94,18 +93,12 @@ const replySink = ({ replies }: Topic, input: string, id: string): Node => ({
   key: (reply: Reply) => reply.id
 })
 
-const answerOf = ({
-  change,
-  from
-}: {
-  readonly change: PatternChange
-  readonly from: number
-}): typeof Reply.Encoded => ({
+const answerOf = ({ change, from, refused }: Applied): typeof Reply.Encoded => ({
   id: change.id,
   version: change.version,
   request: change.request,
-  accepted: true,
-  reason: "",
+  accepted: refused === undefined,
+  reason: refused ?? "",
   from
 })
 
@@ -116,10 +109,13 @@ interface Accepting {
   readonly emitTo: (side: "replies", reply: typeof Reply.Encoded) => void
 }
 
-/** It was let pass, perhaps by an earlier version of the pipeline: what cannot be read any more is not looked for. */
+/** By the same checks as of a word that comes now. `events`: the schema of what patterns look at. */
 const reading =
-  (explain: boolean) =>
-  ({ id, version, spec }: PatternChange): PatternOf | undefined => {
+  (explain: boolean, events: Schema.Top | undefined) =>
+  (change: PatternChange): PatternOf | Unreadable => {
+    const { id, version, spec } = change
+    const read = acceptedBefore(change, events)
+    if ("refused" in read) return read
     const select = (
       match: Readonly<Record<string, readonly object[]>>,
       key: string,
@@ -132,10 +128,5 @@ const reading =
       path:
         explain && path !== undefined ? path().map(({ event: _, ignored = 0, ...how }) => ({ ...how, ignored })) : []
     })
-    try {
-      const pattern = patternOf(readSpec(JSON.parse(spec))).done()
-      return { id, pattern, what: `${version} ${spec}`, select, selectTimeout: select }
-    } catch {
-      return undefined
-    }
+    return { id, pattern: read.done(), what: `${version} ${spec}`, select, selectTimeout: select }
   }

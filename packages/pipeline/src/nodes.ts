@@ -9,6 +9,7 @@ import type {
   StateSpec,
   StoredCodec,
   Trigger,
+  Unreadable,
   WindowAssigner
 } from "@headrace/core"
 import type { Effect, Schema } from "effect"
@@ -248,7 +249,7 @@ export interface DynamicPatternNode extends Base, Omit<PatternNode, "kind" | "in
   readonly right: string
   readonly heard: string
   readonly agreed: string
-  readonly read: (change: PatternChange) => PatternOf | undefined
+  readonly read: (change: PatternChange) => PatternOf | Unreadable
 }
 /** One of the side outputs of a step, its `input`: it gets none of the others, nor what the step emits. */
 export interface SideNode extends Step {

@@ -1,7 +1,8 @@
-import { messageOf, type PatternChange, PatternError } from "@headrace/core"
+import { messageOf, type PatternChange, PatternError, type Unreadable } from "@headrace/core"
 import { Schema } from "effect"
 import { PipelineError } from "./error.ts"
-import { patternOf, readSpec } from "./patternReader.ts"
+import { patternOf, type ReadPattern, readSpec } from "./patternReader.ts"
+import type { PatternSpec } from "./patternSpec.ts"
 import type { Control } from "./patterns.ts"
 
 /** The last word on a pattern, and how many there were. */
@@ -32,10 +33,28 @@ export const decide = (
     if (isSame) return { change: undefined, refused: undefined }
     return { change: { ...wanted, turn: (known?.turn ?? 0) + 1, request: control.request, said } }
   } catch (error) {
-    if (error instanceof PatternError || error instanceof PipelineError)
-      return { change: undefined, refused: error.message }
-    throw error
+    return { change: undefined, refused: refusalOf(error) }
   }
+}
+
+/** The pattern that a change brings, which was let pass, perhaps by an earlier version of the pipeline; or why this one does not. */
+export const acceptedBefore = (
+  { version, spec }: Pick<PatternChange, "version" | "spec">,
+  events: Schema.Top | undefined
+): ReadPattern | Unreadable => {
+  try {
+    return patternOf(checked(spec, events))
+  } catch (error) {
+    return {
+      refused: `version ${version} was accepted by an earlier pipeline, and this one refuses it: ${refusalOf(error)}. It is not looked for, and what it had under way is dropped: apply it changed, or remove it`
+    }
+  }
+}
+
+/** What a pattern is refused by is not thrown any further. */
+const refusalOf = (error: unknown): string => {
+  if (error instanceof PatternError || error instanceof PipelineError) return error.message
+  throw error
 }
 
 type Wanted = Pick<PatternChange, "id" | "version" | "status" | "spec">
@@ -56,11 +75,16 @@ const wantedOf = ({ id, version, status, spec }: Control, events: Schema.Top | u
 
 /** The pattern that stands in a text, as canonical JSON. Throws PatternError, which names the step and the field. */
 export const checkedSpec = (text: string, events: Schema.Top | undefined): string => {
+  const spec = checked(text, events)
+  patternOf(spec)
+  return canonical(spec)
+}
+
+const checked = (text: string, events: Schema.Top | undefined): PatternSpec => {
   const spec = readSpec(parsed(text), events)
   if (spec.comparator != null)
     refuse("the comparator: events are in the order of the step that looks for patterns, see its option order")
-  patternOf(spec)
-  return canonical(spec)
+  return spec
 }
 
 const parsed = (text: string): unknown => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { Schema } from "effect"
-import { Patterns, Pipeline, Sink, Source } from "headrace"
+import { type Node, Patterns, Pipeline, Sink, Source, toPlan } from "headrace"
 import { TestDriver } from "../src/driver.ts"
 
 const Payment = Schema.Struct({
@@ -37,6 +37,8 @@ const control = (id: string, version: number, spec: object | string, status = "a
   spec: typeof spec === "string" ? spec : JSON.stringify(spec),
   request: `r${requests++}`
 })
+
+const patternsOf = (nodes: readonly Node[]) => nodes.find(node => node.kind === "dynamicPattern")!
 
 const driving = () => {
   const driver = new TestDriver(pipeline, { partitions: 3 })
@@ -151,6 +153,48 @@ describe("patterns on a control topic", () => {
     pay("a", 1)
     pay("a", 9000)
     expect(alerts()).toEqual([["trial:2", "a", "small 1", "large 9000"]])
+  })
+
+  test("that another version of the pipeline refuses are not looked for by it, said once; what they had is dropped", () => {
+    const { driver, pay, say, alerts } = driving()
+    const german = { field: "country", op: "==", value: "DE" }
+    const domestic = { ...trial(5000), pattern: [{ ...small, where: german }, large(5000)] }
+    say(control("domestic", 3, domestic), control("trial", 1, trial(5000)))
+    pay("a", 1)
+    const node = patternsOf(driver.plan.nodes)
+    const { read } = node
+    const said = (): readonly object[] => driver.values<Patterns.Reply>(patterns.replies).map(reply => ({ ...reply }))
+
+    const { country: _, ...fields } = Payment.fields
+    const withoutCountry = Pipeline.make("fraud")
+      .from(Source.kafka("payments", Schema.Struct(fields), { key: "account", eventTime: p => p.at }))
+      .keyBy(p => p.account)
+      .matchDynamic("fraud", patterns)
+      .to(Sink.kafka("alerts", Patterns.matchOf(Schema.Struct(fields))))
+    Object.assign(node, { read: patternsOf(toPlan(withoutCountry).nodes).read })
+    driver.restore()
+    const request = expect.stringMatching(/^r/)
+    const refused = { id: "domestic", version: 3, request, accepted: false, from: null }
+    expect(said()).toEqual([
+      {
+        ...refused,
+        reason:
+          'version 3 was accepted by an earlier pipeline, and this one refuses it: step "small", where.field: "country" is no field of the events, which have account, cents, at. It is not looked for, and what it had under way is dropped: apply it changed, or remove it'
+      }
+    ])
+    pay("a", 9000)
+    expect(alerts()).toEqual([["trial:1", "a", "small 1", "large 9000"]])
+    driver.restore()
+    pay("a", 9000)
+    expect(said()).toEqual([])
+
+    // By one that accepts it again it is looked for again.
+    Object.assign(node, { read })
+    driver.restore()
+    expect(said()).toEqual([{ ...refused, accepted: true, reason: "" }])
+    pay("b", 1)
+    pay("b", 9000)
+    expect(alerts().map(([pattern]) => pattern)).toEqual(["domestic:3", "trial:1"])
   })
 
   test("stop nothing, whatever they are called and however large or deep they are", () => {

@@ -8,7 +8,7 @@ import type { Output } from "../pattern/matching.ts"
 import type { OpenMatch } from "../pattern/open.ts"
 import type { Path } from "../pattern/path.ts"
 import { type Numbers, savedCodec } from "../pattern/saved.ts"
-import { type PatternCounts, type PatternOf, PatternSet } from "../pattern/set.ts"
+import { type PatternCounts, type PatternOf, PatternSet, type PatternTotals } from "../pattern/set.ts"
 import { type KeyMatches, Spare } from "../pattern/underWay.ts"
 import { AHEAD } from "../state/ahead.ts"
 import type { KeyArena } from "../state/keyArena.ts"
@@ -106,7 +106,7 @@ export class PatternMatch extends EventTimeOperator implements Input {
   }
 
   /** The same of all patterns together. */
-  get totals(): { readonly overflowed: number; readonly dropped: number } {
+  get totals(): Readonly<PatternTotals> {
     return this.set.totals
   }
 
@@ -273,6 +273,8 @@ export class PatternMatch extends EventTimeOperator implements Input {
     return {
       match: (match, timestamp, path) => this.output.next(make(match, this.name(), path), timestamp),
       timeout: (partial, timestamp) => {
+        counts.timedOut++
+        this.set.totals.timedOut++
         if (this.timeouts === undefined || makeTimeout === undefined) return
         this.timeouts.next(makeTimeout(partial, this.name()), timestamp)
       },

@@ -34,6 +34,11 @@ interface Proposed {
   readonly from?: string
 }
 
+/** What holds, and why it cannot be looked for all the same, as far as that has been said. */
+interface InForce extends PatternChange {
+  readonly refused?: string | undefined
+}
+
 /** A change on which all agree: it takes effect behind the events at or before `from`. */
 export interface Decided {
   readonly name: string
@@ -52,7 +57,7 @@ const nameOf = ({ id, turn }: PatternChange): string => `${id}/${turn}`
 export class Agreement {
   private readonly proposed: Cells<Proposed>
   /** What holds, by the ids of the patterns. */
-  private readonly inForce: Cells<PatternChange>
+  private readonly inForce: Cells<InForce>
   private readonly partition: number
   private readonly partitions: number
   /** In the order in which they take effect. */
@@ -65,7 +70,7 @@ export class Agreement {
 
   constructor(id: string, handle: number, place: { readonly partition: number; readonly partitions: number }) {
     this.proposed = new Cells<Proposed>({ id, handle, codec: json(), timed: false })
-    this.inForce = new Cells<PatternChange>({ id, handle: handle + 1, codec: json(), timed: false })
+    this.inForce = new Cells<InForce>({ id, handle: handle + 1, codec: json(), timed: false })
     this.partition = place.partition
     this.partitions = place.partitions
   }
@@ -82,7 +87,7 @@ export class Agreement {
     const name = nameOf(change)
     const watermark = this.come
     const heard = { ...this.find(name)?.heard, [this.partition]: String(watermark) }
-    this.note(name, { change, heard })
+    this.put(name, { change, heard })
     return { change: name, partition: this.partition, watermark }
   }
 
@@ -90,7 +95,7 @@ export class Agreement {
     const before = this.find(name)
     // What was decided is gone: this one's own words come back to it as well.
     if (before === undefined && partition === this.partition) return
-    this.note(name, { change: before?.change, heard: { ...before?.heard, [partition]: String(watermark) } })
+    this.put(name, { change: before?.change, heard: { ...before?.heard, [partition]: String(watermark) } })
   }
 
   /** How far event time may go: there it waits for what others say, or for the changes that take effect. */
@@ -124,6 +129,14 @@ export class Agreement {
     return this.inForce.all(ALL).map(({ value }) => value)
   }
 
+  /** Keeps why what holds cannot be looked for, or that it can. Answers whether that is news. */
+  note(id: string, refused: string | undefined): boolean {
+    const cell = this.inForce.find(ALL, id)
+    if (cell === undefined || cell.value.refused === refused) return false
+    this.inForce.put(ALL, id, { ...cell.value, refused }, Number.POSITIVE_INFINITY)
+    return true
+  }
+
   /** State has come back. */
   recall(): void {
     this.isStale = true
@@ -138,7 +151,7 @@ export class Agreement {
     return this.proposed.find(ALL, name)?.value
   }
 
-  private note(name: string, proposed: Proposed): void {
+  private put(name: string, proposed: Proposed): void {
     const times = Object.values(proposed.heard).map(Number)
     const isDecided = proposed.change !== undefined && times.length === this.partitions
     const value = isDecided ? { ...proposed, from: String(Math.max(...times)) } : proposed

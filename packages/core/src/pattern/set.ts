@@ -44,6 +44,14 @@ export interface PatternCounts {
   overflowed: number
   /** Dropped since they were of another version of the pattern, or of one that is there no longer. */
   dropped: number
+  /** Over since their time was, whether somebody reads of them or not. */
+  timedOut: number
+}
+
+/** The same of all patterns together. */
+export interface PatternTotals extends Omit<PatternCounts, "id"> {
+  /** Patterns that are not looked for since they cannot be read any more. */
+  refused: number
 }
 
 /**
@@ -52,8 +60,7 @@ export interface PatternCounts {
  */
 export class PatternSet {
   readonly answers: Answers
-  /** Of all patterns together. */
-  readonly totals = { overflowed: 0, dropped: 0 }
+  readonly totals: PatternTotals = { overflowed: 0, dropped: 0, timedOut: 0, refused: 0 }
   private readonly tests = new Tests()
   private readonly known = new Map<string, Member>()
   private readonly counted = new Map<string, PatternCounts>()
@@ -79,7 +86,7 @@ export class PatternSet {
   countsOf(id: string): PatternCounts {
     const known = this.counted.get(id)
     if (known !== undefined) return known
-    const counts = { id, overflowed: 0, dropped: 0 }
+    const counts = { id, overflowed: 0, dropped: 0, timedOut: 0 }
     this.counted.set(id, counts)
     return counts
   }

@@ -3,7 +3,7 @@ import fc from "fast-check"
 import { ByteWriter } from "../../src/bytes.ts"
 import { keyed } from "../../src/key.ts"
 import { END_OF_TIME } from "../../src/operator.ts"
-import { DynamicPatterns } from "../../src/operators/dynamicPatterns.ts"
+import { type Applied, DynamicPatterns } from "../../src/operators/dynamicPatterns.ts"
 import { keyBy } from "../../src/operators/keyBy.ts"
 import type { Heard, PatternChange } from "../../src/pattern/agreement.ts"
 import type { PatternOf } from "../../src/pattern/set.ts"
@@ -27,13 +27,13 @@ interface Found {
 
 const atLeast = (least: number) => ({ kind: "test", test: (event: Event) => event.value >= least }) as const
 
-/** `5`: an event of at least 5; `5,7`: and later one of at least 7. */
+/** `5`: an event of at least 5; `5,7`: and later one of at least 7. `5!`: only some versions of a pipeline can read that. */
 const read = ({ id, version, spec }: PatternChange): PatternOf => {
   const steps = spec.split(",").map(
     (least, i): Step => ({
       name: `s${i}`,
       ...(i === 0 ? {} : { contiguity: "followedBy" }),
-      where: atLeast(Number(least))
+      where: atLeast(Number.parseInt(least))
     })
   )
   return {
@@ -52,6 +52,10 @@ const read = ({ id, version, spec }: PatternChange): PatternOf => {
 /** One partition of the stage; what it tells goes to `told`. */
 class Partition {
   readonly found: Found[] = []
+  /** What became of changes. */
+  readonly applied: Applied[] = []
+  /** Whether this version of the pipeline reads specs with a `!`. */
+  readsAll = true
   private readonly place: { readonly partition: number; readonly partitions: number }
   private readonly told: (heard: Heard) => void
   private operator!: DynamicPatterns
@@ -71,12 +75,13 @@ class Partition {
       what: "t",
       key,
       codec,
-      read,
+      read: change =>
+        this.readsAll || !change.spec.endsWith("!") ? read(change) : { refused: `no "!", ${change.spec}` },
       place: this.place,
       late: undefined,
       atOnce: 0,
       output: { next: record => void this.found.push(record as Found), watermark: () => {} },
-      applied: undefined,
+      applied: { next: record => void this.applied.push(record as Applied), watermark: () => {} },
       tell: { next: record => this.told(record as Heard), watermark: () => {} }
     })
     this.head = keyBy((event: Event) => event.key, key, this.operator)
@@ -173,6 +178,79 @@ describe("a pattern that comes, changes, rests and goes", () => {
     partition.restart()
     expect(take(event(3, 9), { watermark: 3 })).toEqual([])
     expect(take(event(4, 9), { watermark: END_OF_TIME })).toEqual([["p", 2, 3, 4]])
+  })
+})
+
+describe("a pattern that another version of the pipeline cannot read", () => {
+  const said = ({ applied }: Partition) =>
+    applied.splice(0).map(({ change, from, refused }) => [change.id, change.turn, from, refused])
+
+  test("is counted, and said once; what it had under way is dropped when its key is looked at", () => {
+    const { partition, take } = alone()
+    take(change("p", 1, { spec: "5,7!" }), change("q", 1, { spec: "5,7" }), event(1, 5), { watermark: 1 })
+    said(partition)
+    partition.readsAll = false
+    partition.restart()
+    partition.proceed()
+    expect(said(partition)).toEqual([["p", 1, null, 'no "!", 5,7!']])
+    expect(partition.counts).toMatchObject({ refused: 1, dropped: 0 })
+    expect(take(event(2, 9), event(3, 9), { watermark: 3 })).toEqual([
+      ["q", 1, 1, 2],
+      ["q", 1, 2, 3]
+    ])
+    expect(said(partition)).toEqual([])
+    expect(partition.counts).toMatchObject({ refused: 1, dropped: 1 })
+    partition.restart()
+    take(event(4, 9), { watermark: 4 })
+    expect(said(partition)).toEqual([])
+    // Each process counts it, as long as it is so.
+    expect(partition.counts.refused).toBe(1)
+    expect(take(change("p", 2, { spec: "8" }), event(5, 9), { watermark: 5 })).toContainEqual(["p", 2, 5])
+    expect(said(partition)).toEqual([["p", 2, 4, undefined]])
+  })
+
+  test("is looked for again by one that reads it, with nothing under way, and that is said as well", () => {
+    const { partition, take } = alone()
+    take(change("p", 1, { spec: "5,7!" }), event(1, 5), { watermark: 1 })
+    partition.readsAll = false
+    partition.restart()
+    take(event(2, 1), { watermark: 2 })
+    said(partition)
+    partition.readsAll = true
+    partition.restart()
+    expect(take(event(3, 6), event(4, 9), { watermark: 4 })).toEqual([["p", 1, 3, 4]])
+    expect(said(partition)).toEqual([["p", 1, null, undefined]])
+  })
+
+  test("was accepted and had not taken effect yet: it does not, and that is what is said", () => {
+    const { partition, take } = alone()
+    take(event(1, 9), { watermark: 1 })
+    partition.take(change("p", 1, { spec: "5!" }))
+    partition.readsAll = false
+    partition.restart()
+    partition.take({ change: "p/1", partition: 0, watermark: 1 })
+    expect(take(event(2, 9), { watermark: 2 })).toEqual([])
+    expect(said(partition)).toEqual([["p", 1, null, 'no "!", 5!']])
+    partition.restart()
+    partition.proceed()
+    expect(said(partition)).toEqual([])
+  })
+
+  test("is said by one partition of several", () => {
+    const all = [0, 1].map(i => {
+      const partition = new Partition(i, 2, () => {})
+      partition.take(change("p", 1, { spec: "5!" }))
+      for (const heard of [0, 1]) partition.take({ change: "p/1", partition: heard, watermark: 0 })
+      partition.take({ watermark: 1 })
+      partition.proceed()
+      said(partition)
+      partition.readsAll = false
+      partition.restart()
+      partition.proceed()
+      return partition
+    })
+    expect(all.map(said)).toEqual([[["p", 1, null, 'no "!", 5!']], []])
+    expect(all.map(({ counts }) => counts.refused)).toEqual([1, 0])
   })
 })
 

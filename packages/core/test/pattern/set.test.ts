@@ -92,8 +92,8 @@ test("of more partial matches than the limit those that began earliest go, count
     ["p", [4, 6]],
     ["p", [5, 6]]
   ])
-  expect(operator.counts).toEqual([{ id: "p", overflowed: 2, dropped: 0 }])
-  expect(operator.totals).toEqual({ overflowed: 2, dropped: 0 })
+  expect(operator.counts).toEqual([{ id: "p", overflowed: 2, dropped: 0, timedOut: 0 }])
+  expect(operator.totals).toMatchObject({ overflowed: 2, dropped: 0 })
 })
 
 test("what doubles with each event stays within the limit", () => {
@@ -134,10 +134,10 @@ test("patterns come, change and go: each finds its own state, and the rest is dr
   after.push("b")
   expect(after.found).toEqual([["stays", [1, 2]]])
   expect(after.operator.counts).toEqual([
-    { id: "new", overflowed: 0, dropped: 0 },
-    { id: "changes", overflowed: 0, dropped: 1 },
-    { id: "stays", overflowed: 0, dropped: 0 },
-    { id: "goes", overflowed: 0, dropped: 1 }
+    { id: "new", overflowed: 0, dropped: 0, timedOut: 0 },
+    { id: "changes", overflowed: 0, dropped: 1, timedOut: 0 },
+    { id: "stays", overflowed: 0, dropped: 0, timedOut: 0 },
+    { id: "goes", overflowed: 0, dropped: 1, timedOut: 0 }
   ])
   expect(after.operator.memory.size().keys).toBe(0)
 })

@@ -58,7 +58,7 @@ export abstract class PartitionTask implements Task {
   private readonly number: number
   /** The plan's nodes of the operators that have state. */
   private nodes: readonly number[] = []
-  private reported = { late: 0, lateDropped: 0, inNoWindow: 0, partialsOverflowed: 0, partialsDropped: 0 }
+  private reported = nothing()
 
   constructor(parts: TaskParts, partition: TopicPartition, outputs: () => Outputs) {
     this.topic = partition.topic
@@ -274,7 +274,7 @@ export abstract class PartitionTask implements Task {
   }
 
   private report(): void {
-    const now = { late: 0, lateDropped: 0, inNoWindow: 0, partialsOverflowed: 0, partialsDropped: 0 }
+    const now = nothing()
     for (const one of this.chain.lates) {
       now.late += one.count
       now.lateDropped += one.dropped
@@ -283,12 +283,19 @@ export abstract class PartitionTask implements Task {
     for (const one of this.chain.patterns) {
       now.partialsOverflowed += one.totals.overflowed
       now.partialsDropped += one.totals.dropped
+      now.partialsTimedOut += one.totals.timedOut
+      now.patternsRefused += one.totals.refused
     }
     for (const name of REPORTED) this.parts.metrics.add(name, now[name] - this.reported[name])
     this.reported = now
   }
 }
 
-const REPORTED = ["late", "lateDropped", "inNoWindow", "partialsOverflowed", "partialsDropped"] as const
+const nothing = () => ({
+  ...{ late: 0, lateDropped: 0, inNoWindow: 0 },
+  ...{ partialsOverflowed: 0, partialsDropped: 0, partialsTimedOut: 0, patternsRefused: 0 }
+})
+
+const REPORTED = Object.keys(nothing()) as readonly (keyof ReturnType<typeof nothing>)[]
 
 const stackOf = (cause: unknown): string => (cause instanceof Error ? (cause.stack ?? cause.message) : String(cause))
