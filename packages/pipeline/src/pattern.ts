@@ -23,7 +23,14 @@ export interface TakenEvents<A, Names extends string> {
 export type Where<A, Names extends string> = ((event: A, taken: TakenEvents<A, Names>) => boolean) | Condition
 
 type AnyWhere = ((event: never, taken: never) => boolean) | Condition
-type Draft = { readonly steps: readonly Step[]; readonly withinMs: number | undefined; readonly skip: Skip }
+type Draft = {
+  readonly steps: readonly Step[]
+  /** The shortest time that was said of a step before the last, or within a group. */
+  readonly withinMs: number | undefined
+  /** What was said of the last step. */
+  readonly lastMs?: number | undefined
+  readonly skip: Skip
+}
 
 /**
  * A pattern of events A whose steps are called Names. Immutable: each method gives another one. Those about how often or
@@ -39,7 +46,7 @@ export class Pattern<in A, Names extends string> {
 
   /** A group by itself may end as no pattern may: it is checked where it stands. */
   static ofGroup<A, N extends string>({ draft }: Pattern<A, N>): Pattern<A, N> {
-    return new Pattern({ steps: [groupStep(undefined, draft)], withinMs: undefined, skip: { kind: "none" } })
+    return new Pattern({ steps: [groupStep(undefined, draft)], withinMs: draft.withinMs, skip: { kind: "none" } })
   }
 
   /** The very next event has to fit. */
@@ -134,11 +141,13 @@ export class Pattern<in A, Names extends string> {
     return this.last(step => ({ gapMs: milliseconds(`the gap of "${step.name}"`, duration, 0) || undefined }))
   }
 
-  /** The last event comes less than so much after the first. Called twice, the shorter time counts. */
+  /**
+   * The last event comes less than so much after the first. Said behind several steps, the shortest time counts; behind one of
+   * them twice, the later one. Said within a group it is of the whole pattern as well, but for the last step of the group: there it
+   * is refused, since in Flink it does nothing.
+   */
   within(duration: Duration.Input): Pattern<A, Names> {
-    const ms = milliseconds("the time of a pattern", duration, 0)
-    const withinMs = Math.min(ms, this.draft.withinMs ?? Number.POSITIVE_INFINITY)
-    return new Pattern({ ...this.draft, withinMs })
+    return new Pattern({ ...this.draft, lastMs: milliseconds("the time of a pattern", duration, 0) })
   }
 
   /** A match drops the others that began with the same event. */
@@ -160,17 +169,24 @@ export class Pattern<in A, Names extends string> {
 
   /** As data and functions. Throws PatternError where it cannot be matched. */
   done(): CorePattern {
-    checkPattern(this.draft)
-    return this.draft
+    const { steps, withinMs, lastMs, skip } = this.draft
+    const pattern = { steps, withinMs: shorter(withinMs, lastMs), skip }
+    checkPattern(pattern)
+    return pattern
   }
 
   private follow<N extends string>(contiguity: Contiguity, name: string, where: AnyWhere | undefined): Pattern<A, N> {
-    const step: Step = { name, contiguity, where: where && condition(where) }
-    return new Pattern({ ...this.draft, steps: [...this.draft.steps, step] })
+    return this.append({ name, contiguity, where: where && condition(where) }, undefined)
   }
 
   private group<N extends string>(contiguity: Contiguity, group: Pattern<A, N>): Pattern<A, Names | N> {
-    return new Pattern({ ...this.draft, steps: [...this.draft.steps, groupStep(contiguity, group.draft)] })
+    return this.append(groupStep(contiguity, group.draft), group.draft.withinMs)
+  }
+
+  /** `ownMs`: the time that was said within the step. */
+  private append<N extends string>(step: Step, ownMs: number | undefined): Pattern<A, N> {
+    const { steps, withinMs, lastMs, skip } = this.draft
+    return new Pattern({ steps: [...steps, step], withinMs: shorter(shorter(withinMs, lastMs), ownMs), skip })
   }
 
   private often(times: Step["times"]): Pattern<A, Names> {
@@ -193,10 +209,13 @@ export class Pattern<in A, Names extends string> {
   }
 }
 
-/** Time and what a match drops are said of a whole pattern: within one they would do nothing. */
-const groupStep = (contiguity: Contiguity | undefined, { steps, withinMs, skip }: Draft): Step => {
+const shorter = (ms: number | undefined, other: number | undefined): number | undefined =>
+  ms === undefined || other === undefined ? (ms ?? other) : Math.min(ms, other)
+
+/** What a match drops, and a time at the end of the group, would do nothing there: they are said of the whole pattern. */
+const groupStep = (contiguity: Contiguity | undefined, { steps, lastMs, skip }: Draft): Step => {
   const name = `(${steps.map(step => step.name).join(" ")})`
-  refuse(withinMs !== undefined, `The group "${name}" has a within: say it of the whole pattern, or a gap of its steps`)
+  refuse(lastMs !== undefined, `The group "${name}" has a within: say it of the whole pattern, or a gap of its steps`)
   refuse(skip.kind !== "none", `The group "${name}" has a skip strategy: give it to the whole pattern`)
   return { name, contiguity, group: steps }
 }

@@ -23,6 +23,28 @@ test("what is said of a group and would do nothing is refused, by its name", () 
   expect(() => behind(pair.gap("1 second")).within("1 minute").skipPastLast().done()).not.toThrow()
 })
 
+test("a time that is said within a group is that of the whole pattern, as in Flink: the shortest of all counts", () => {
+  const begun = Pattern.begin("b", is("b")).within("5 seconds").next("c", is("c"))
+  const whole = behind(pair).within("5 seconds").done()
+  expect(JSON.stringify(behind(begun).done())).toBe(JSON.stringify(whole))
+  expect(behind(begun).within("3 seconds").done().withinMs).toBe(3_000)
+  expect(Pattern.begin("a", is("a")).within("3 seconds").followedByGroup(begun).done().withinMs).toBe(3_000)
+  expect(behind(begun).within("9 seconds").done().withinMs).toBe(5_000)
+  expect(Pattern.beginGroup(begun).followedBy("d", is("d")).done().withinMs).toBe(5_000)
+  expect(behind(begun).optional().done().withinMs).toBe(5_000)
+  expect(behind(pair).within("5 seconds").within("9 seconds").done().withinMs).toBe(9_000)
+  // It is said of the group in the group, which is not the last step there.
+  const nested = Pattern.beginGroup(pair).within("5 seconds").next("d", is("d"))
+  expect(Pattern.beginGroup(nested).done().withinMs).toBe(5_000)
+  expect(() => Pattern.beginGroup(Pattern.beginGroup(pair).within("5 seconds"))).toThrow("has a within")
+  expect(Pattern.beginGroup(Pattern.beginGroup(begun)).done().withinMs).toBe(5_000)
+  expect(() => behind(begun.within("5 seconds"))).toThrow('The group "(b c)" has a within')
+  // What it is said for is the time that no gap may be longer than.
+  const gap = (gap: string) => behind(begun.gap(gap as "1 second"))
+  expect(() => gap("5 seconds").done()).not.toThrow()
+  expect(() => gap("6 seconds").done()).toThrow('"c" may come 6000 ms after')
+})
+
 test("so it is in a pattern as data", () => {
   const name = (value: string) => ({ field: "name", op: "==", value })
   const data = (more: object, inner: object = {}) => ({
@@ -31,7 +53,13 @@ test("so it is in a pattern as data", () => {
   const read = (of: object) => () => Pattern.fromSpec(Pattern.readSpec(of))
   expect(read(data({}))).not.toThrow()
   expect(read(data({ where: name("b") }))).toThrow('The group "g" has a condition')
-  expect(read(data({}, { within: { ms: 1000, type: "first-and-last" } }))).toThrow('The group "(b)" has a within')
+  const within = { ms: 1000, type: "first-and-last" }
+  expect(read(data({}, { within }))).toThrow('The group "(b)" has a within')
+  const first = [
+    { name: "b", within },
+    { name: "c", contiguity: "next" }
+  ]
+  expect(read({ pattern: [{ name: "g", group: first }] })().done().withinMs).toBe(1000)
   expect(read(data({ within: { ms: 1000, type: "previous-and-current" } }))).toThrow('The group "(b)" has a gap')
 })
 
@@ -51,6 +79,10 @@ test("in a pattern as data one of less than nothing is none as well, by Flink's 
   ).toBeUndefined()
   for (const type of ["first-and-last", "previous-and-current"])
     expect(() => read(type, "notFollowedBy")).toThrow(PatternError)
+  const gap = { within: { ms: 1, type: "previous-and-current" } }
+  expect(() => read("first-and-last", "next", { times: { oneOrMore: true }, ...gap })).toThrow(
+    '"b" may come 1 ms after the event before it, and all of the pattern takes 0 ms'
+  )
 })
 
 test("what nobody can count to is refused", () => {

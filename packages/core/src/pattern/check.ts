@@ -33,9 +33,9 @@ const checkForm = ({ steps, withinMs, skip }: Pattern): void => {
   )
     fail(`The skip strategy names "${skip.step}", which is no step of the pattern itself: name one outside of groups`)
   for (const step of everyStep(steps))
-    if (step.gapMs !== undefined && withinMs !== undefined && withinMs > 0 && step.gapMs > withinMs)
+    if (step.gapMs !== undefined && withinMs !== undefined && step.gapMs > withinMs)
       fail(
-        `"${step.name}" may come ${step.gapMs} ms after the event before it, and all of the pattern takes ${withinMs} ms: make it shorter`
+        `"${step.name}" may come ${step.gapMs} ms after the event before it, and all of the pattern takes ${withinMs} ms: make it shorter${withinMs > 0 ? "" : ", or take the time of the pattern away, which bounds nothing"}`
       )
 }
 

@@ -33,7 +33,7 @@ const read = ({ id, version, spec }: PatternChange): PatternOf => {
     (least, i): Step => ({
       name: `s${i}`,
       ...(i === 0 ? {} : { contiguity: "followedBy" }),
-      where: atLeast(Number.parseInt(least))
+      where: atLeast(Number(least.replace("!", "")))
     })
   )
   return {
