@@ -34,7 +34,7 @@ export default async (task: WorkerTask): Promise<void> => {
   const known = task.topics === undefined ? {} : { topics: task.topics }
   const shared = {
     ...(task.clocks === undefined ? {} : { clocks: task.clocks }),
-    ...(task.halted === undefined ? {} : { halted: task.halted })
+    ...(task.whereabouts === undefined ? {} : { whereabouts: task.whereabouts })
   }
   const run = runLaneJob({ plan, job, lane: task.index, metrics, ...known, ...shared, ...waiting }, handle => {
     offer = message => {

@@ -6,14 +6,14 @@ import {
   Elsewhere,
   GroupClocks,
   groupName,
-  HaltedPartitions,
   inputPartitions,
   inputTopics,
   type JobConfig,
   LaneMetrics,
   prepareTopics,
   type RestoreSavepoint,
-  restoredFrom
+  restoredFrom,
+  Whereabouts
 } from "@headrace/engine"
 import { kafkaClients } from "@headrace/kafka"
 import { Console, Deferred, Effect, Exit, Fiber } from "effect"
@@ -127,9 +127,8 @@ const work = Effect.fnUntraced(function* (all: Work) {
   const topics = yield* Effect.provide(prepareTopics(plan, job), clients)
   const checked = yield* Effect.forkChild(Effect.provide(checkTopics(plan, job, filled), clients))
   const partitions = inputPartitions(plan, job.app, topics)
-  const halted = HaltedPartitions.of(partitions, settings.lanes)
-  status.partitions = partitions.length
-  status.halted = halted
+  const whereabouts = Whereabouts.of(partitions, settings.lanes)
+  status.whereabouts = whereabouts
   if (has("lane")) status.checkpoints = new Checkpoints(job.checkpoint.intervalMs, Date.now())
   yield* Effect.forkScoped(announce(status))
   yield* Effect.forkScoped(warnOfState(status, job.state.directory))
@@ -156,7 +155,7 @@ const work = Effect.fnUntraced(function* (all: Work) {
     digest,
     topics,
     clocks,
-    halted,
+    whereabouts,
     units: status.units,
     stopWithinMs: STOP_WITHIN_MS,
     restarts: defaultRestarts,

@@ -1,4 +1,4 @@
-import { type Elsewhere, type HaltedPartitions, type LaneMetrics, PHASES, type Phase } from "@headrace/engine"
+import { type Elsewhere, type LaneMetrics, PHASES, type Phase, type Whereabouts } from "@headrace/engine"
 import type { Checkpoints } from "./checkpoints.ts"
 import type { Unit } from "./unit.ts"
 
@@ -28,10 +28,8 @@ export class Status {
   /** Where sources are aligned: what is known of partitions of other processes. */
   elsewhere: Elsewhere | undefined
   forced = 0
-  /** Of all source topics; undefined before they are known. */
-  partitions: number | undefined
-  /** Which of them have come to rest in this process; undefined before they are known. */
-  halted: HaltedPartitions | undefined
+  /** Which of the job's partitions this process has, and which have come to rest; undefined before they are known. */
+  whereabouts: Whereabouts | undefined
   /** From the start of the process until every unit ran for the first time; NaN before. */
   startupMs = Number.NaN
 
@@ -58,10 +56,9 @@ export class Status {
   unfit(): string | undefined {
     const reasons = this.reasons()
     if (reasons.length > 0) return `${this.app} is not running: ${reasons.join("; ")}`
-    const lanes = this.units.filter(unit => unit.kind === "lane")
-    const held = lanes.reduce((sum, unit) => sum + unit.metrics.get("partitions"), 0)
-    if (held === this.partitions) return undefined
-    return `this process has ${held} of ${this.partitions} partitions, other instances of ${this.app} have the others: stop those first`
+    const missing = this.whereabouts?.missing ?? []
+    if (missing.length === 0) return undefined
+    return `this process does not have ${some(missing)}, other instances of ${this.app} do: stop those first`
   }
 
   /** What a person should look at, though the job processes. */
@@ -89,6 +86,14 @@ export class Status {
   restarted(unit: string): void {
     this.restarts.set(unit, (this.restarts.get(unit) ?? 0) + 1)
   }
+}
+
+const NAMED = 5
+
+/** The first few of many names. */
+const some = (names: readonly string[]): string => {
+  const more = names.length - NAMED
+  return names.slice(0, NAMED).join(", ") + (more > 0 ? ` and ${more} more partitions` : "")
 }
 
 const MB = 1e6

@@ -1,4 +1,4 @@
-import { fatal, fatalMessage, type HaltedPartitions, type JobConfig, PHASES, type WorkerTask } from "@headrace/engine"
+import { fatal, fatalMessage, type JobConfig, PHASES, type Whereabouts, type WorkerTask } from "@headrace/engine"
 import { Clock, Deferred, Effect, Result, Schema } from "effect"
 import type { Piscina } from "piscina"
 import { checkpointing } from "./checkpointRounds.ts"
@@ -51,8 +51,8 @@ export interface Supervised extends Omit<Threads, "pool"> {
   readonly topics?: ReadonlyMap<string, number>
   /** What lanes share of how far partitions are, see `GroupClocks`. */
   readonly clocks?: SharedArrayBuffer
-  /** Where lanes say what has come to rest. */
-  readonly halted?: HaltedPartitions
+  /** Where lanes say which partitions they have, and which have come to rest. */
+  readonly whereabouts?: Whereabouts
   readonly restarts: RestartPolicy
   readonly watchdog: Watchdog
   /** Told how they fare, where full checkpoints are written by this process, in a thread of their own. */
@@ -124,7 +124,7 @@ const another = ({ all, stalls }: Failures, stalled: boolean): Failures => ({
 /** Waits before the next attempt, or gives up. */
 const restart = Effect.fnUntraced(function* (crew: Crew, unit: Unit, { all, stalls }: Failures, cause: unknown) {
   unit.metrics.set("phase", FAILED)
-  if (unit.kind === "lane") crew.halted?.forget(unit.index)
+  if (unit.kind === "lane") crew.whereabouts?.forget(unit.index)
   const last = fatalMessage(cause)
   if (last !== undefined) return yield* new JobFailed({ message: `${unit.name}: ${last}` })
   const { maxFailures, maxStalls, maxDelayMs, firstDelayMs } = crew.restarts
@@ -166,7 +166,7 @@ const taskOf = (crew: Crew, unit: Unit, first: boolean): Omit<WorkerTask, "contr
   digest: crew.digest,
   ...(first && crew.topics !== undefined ? { topics: crew.topics } : {}),
   ...(unit.kind === "lane" && crew.clocks !== undefined ? { clocks: crew.clocks } : {}),
-  ...(unit.kind === "lane" && crew.halted !== undefined ? { halted: crew.halted.shared } : {}),
+  ...(unit.kind === "lane" && crew.whereabouts !== undefined ? { whereabouts: crew.whereabouts.shared } : {}),
   ...(unit.kind === "lane" && isClosed(crew.admission) ? { waits: true } : {}),
   ...(unit.nodeId === undefined ? {} : { nodeId: unit.nodeId })
 })

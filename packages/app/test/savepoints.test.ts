@@ -1,6 +1,6 @@
 /** What lanes are told for a savepoint, and when. */
 import { expect, test } from "bun:test"
-import { HaltedPartitions, LaneMetrics, PHASES, SavepointError, type WorkerMessage } from "@headrace/engine"
+import { LaneMetrics, PHASES, SavepointError, Whereabouts, type WorkerMessage } from "@headrace/engine"
 import { Deferred, Effect, Fiber } from "effect"
 import { type JobToSave, Savepoints } from "../src/savepoint/ending.ts"
 import { Status } from "../src/status.ts"
@@ -13,23 +13,20 @@ const job = () => {
   const units = [0, 1].map(
     (index): Unit => ({ kind: "lane", index, name: `lane ${index}`, metrics: new LaneMetrics() })
   )
-  for (const { metrics } of units) {
-    metrics.set("phase", PHASES.indexOf("running"))
-    metrics.set("partitions", 1)
-  }
+  for (const { metrics } of units) metrics.set("phase", PHASES.indexOf("running"))
   const status = new Status("app", units)
-  const halted = HaltedPartitions.of(PARTITIONS, units.length)
-  status.partitions = PARTITIONS.length
-  status.halted = halted
+  const whereabouts = Whereabouts.of(PARTITIONS, units.length)
+  for (const [lane, one] of PARTITIONS.entries()) whereabouts.say(lane, [one])
+  status.whereabouts = whereabouts
   const savepoints = new Savepoints({} as JobToSave, status)
   const told: string[] = []
   const tell = (order: WorkerMessage): void => {
     told.push(order.type)
     if (order.type === "halt")
-      for (const [lane, one] of PARTITIONS.entries()) halted.say(lane, order.halt.number, [one])
+      for (const [lane, one] of PARTITIONS.entries()) whereabouts.say(lane, [one], order.halt.number, [one])
   }
   const lanes = Effect.runFork(savepoints.orders.to(tell))
-  return { savepoints, told, leave: () => Effect.runPromise(Fiber.interrupt(lanes)) }
+  return { savepoints, status, whereabouts, told, leave: () => Effect.runPromise(Fiber.interrupt(lanes)) }
 }
 
 test("a job that ends with a savepoint comes to rest first, and only then its lanes stop", async () => {
@@ -53,5 +50,18 @@ test("a job that goes on rests only while it is looked at, also where that fails
   const failed = await Effect.runPromise(Effect.flip(savepoints.rests(look)))
   expect(failed.message).toBe("restless")
   expect(told.slice(3)).toEqual(["halt", "resume"])
+  await leave()
+})
+
+test("a partition that two lanes say they have is no other one that none here has", async () => {
+  const { savepoints, status, whereabouts, leave } = job()
+  // The group has expelled the second lane, which does not know it yet, and gave the last partition to another process.
+  whereabouts.say(1, [PARTITIONS[0]!])
+  expect(status.unfit()).toBe("this process does not have orders/1, other instances of app do: stop those first")
+  // Nor are more than there are too many.
+  whereabouts.say(0, PARTITIONS)
+  whereabouts.say(1, PARTITIONS)
+  expect(status.unfit()).toBeUndefined()
+  await Effect.runPromise(savepoints.rests(Effect.void))
   await leave()
 })

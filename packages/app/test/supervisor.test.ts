@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { fileURLToPath } from "node:url"
-import { HaltedPartitions, type JobConfig, LaneMetrics } from "@headrace/engine"
+import { type JobConfig, LaneMetrics, Whereabouts } from "@headrace/engine"
 import { Effect, Exit, Fiber } from "effect"
 import { Checkpoints } from "../src/checkpoints.ts"
 import { Orders } from "../src/orders.ts"
@@ -109,17 +109,17 @@ describe("stopping", () => {
     const table: Unit = { kind: "clickhouse", index: 1, name: "table a", metrics: new LaneMetrics() }
     const { orders } = options
     const partitions = units.map(({ index: partition }) => ({ topic: "orders", partition }))
-    const halted = HaltedPartitions.of(partitions, units.length)
+    const whereabouts = Whereabouts.of(partitions, units.length)
     // What a lane said before it failed does not hold any more.
-    const before = -1
-    for (const [lane, one] of partitions.entries()) halted.say(lane, before, [one])
+    const before = 2
+    for (const [lane, one] of partitions.entries()) whereabouts.say(lane, [one], before, [one])
     const told = until(() => starts(units[0]) >= 2 && starts(table) === 1).pipe(
-      Effect.andThen(Effect.sync(() => expect(halted.all(before)).toBe(false))),
+      Effect.andThen(Effect.sync(() => expect(whereabouts.all(before)).toBe(false))),
       Effect.andThen(Effect.sync(() => orders.give({ type: "halt", halt: { number: 1, drain: true } }))),
-      Effect.andThen(until(() => halted.all(1))),
+      Effect.andThen(until(() => whereabouts.all(1))),
       Effect.andThen(Effect.sync(() => orders.give({ type: "stop" })))
     )
-    const supervised = supervise({ ...options, halted, units: [...units, table] })
+    const supervised = supervise({ ...options, whereabouts, units: [...units, table] })
     await Effect.runPromise(Effect.all([supervised, told], { concurrency: "unbounded" }))
     expect(starts(units[0])).toBe(3)
     expect([...units, table].map(unit => unit.metrics.get("commits"))).toEqual([1, 1, 1])

@@ -1,7 +1,7 @@
 import type { MessagePort } from "node:worker_threads"
 import type { JobConfig } from "./job.ts"
 import type { Halt } from "./lane/events.ts"
-import type { SharedHalted } from "./lane/halted-partitions.ts"
+import type { SharedWhereabouts } from "./lane/whereabouts.ts"
 
 /** What a thread of the pool does. */
 export type WorkerKind = "lane" | "clickhouse" | "checkpoint"
@@ -26,8 +26,8 @@ export interface WorkerTask {
   readonly topics?: ReadonlyMap<string, number>
   /** What the lanes of a process share of how far partitions are, where the pipeline aligns sources: see `GroupClocks`. */
   readonly clocks?: SharedArrayBuffer
-  /** Where a lane says which partitions have come to rest: see `HaltedPartitions`. */
-  readonly halted?: SharedHalted
+  /** Where a lane says which partitions it has, and which have come to rest: see `Whereabouts`. */
+  readonly whereabouts?: SharedWhereabouts
   /** A lane that stays outside of its group until it is told to join, and follows what its predecessor owns. */
   readonly waits?: boolean
   /** The plan node that a sink's thread serves. */
@@ -48,7 +48,7 @@ export interface LaneQuestion {
 
 /**
  * `halt`: take nothing in from outside any more, and work off what is on its way between the stages; with `drain` event time
- * ends first, so that all windows and timers fire. The lane says what has come to rest (`HaltedPartitions`), and waits.
+ * ends first, so that all windows and timers fire. The lane says what has come to rest (`Whereabouts`), and waits.
  * `resume`: go on after that.
  * `stop`: commit, leave the group, resolve.
  * `join`: a lane that waits outside of its group enters it.

@@ -28,6 +28,7 @@ test("asynchronous steps that finish in one turn are taken up by one event, and 
     source: {},
     producers: [unused, unused],
     metrics: new LaneMetrics(),
+    say: () => {},
     restoreConcurrency: 1
   } as unknown as LaneParts
   let handle: LaneHandle | undefined
@@ -56,6 +57,7 @@ test("more answers at once than the event queue holds fail the lane instead of l
     source: {},
     producers: [producer, producer],
     metrics: new LaneMetrics(),
+    say: () => {},
     restoreConcurrency: 1
   } as unknown as LaneParts
   const run = runLane(parts, () => {}).pipe(Effect.provideService(Blobs, {} as never))

@@ -104,7 +104,7 @@ export class Savepoints {
     return Effect.gen({ self: this }, function* () {
       this.halts = Math.max(this.halts + 1, Date.now())
       this.orders.give({ type: "halt", halt: { number: this.halts, drain } })
-      while (!this.status.halted?.all(this.halts)) yield* Effect.sleep("10 millis")
+      while (!this.status.whereabouts?.all(this.halts)) yield* Effect.sleep("10 millis")
     })
   }
 

@@ -1,4 +1,4 @@
-import { fatal, HaltedPartitions, LaneMetrics, PHASES, type WorkerMessage, type WorkerTask } from "@headrace/engine"
+import { fatal, LaneMetrics, PHASES, Whereabouts, type WorkerMessage, type WorkerTask } from "@headrace/engine"
 
 /** A unit whose behaviour its `app` asks for, by the number of its starts (kept in shared memory as `restores`). */
 export default async (task: WorkerTask): Promise<void> => {
@@ -33,8 +33,10 @@ export default async (task: WorkerTask): Promise<void> => {
 }
 
 /** Its one partition has come to rest. */
-const rest = ({ halted, index }: WorkerTask, halt: number): void =>
-  new HaltedPartitions(halted!).say(index, halt, [{ topic: "orders", partition: index }])
+const rest = ({ whereabouts, index }: WorkerTask, halt: number): void => {
+  const own = [{ topic: "orders", partition: index }]
+  new Whereabouts(whereabouts!).say(index, own, halt, own)
+}
 
 /** The first one fails, the second one never ends, and all others do. */
 const round = (number: number): void => {

@@ -2,7 +2,7 @@ import { Cause, Effect, type Fiber, Queue, Semaphore } from "effect"
 import type { LaneMetrics } from "../metrics.ts"
 import { untilAnswered } from "../patience.ts"
 import type { Blobs } from "../ports/blobs.ts"
-import { type ChangelogReader, LogError, type Producer, type Source, type TopicPartition } from "../ports/log.ts"
+import { type ChangelogReader, LogError, type Producer, type Source } from "../ports/log.ts"
 import type { Restored } from "../recovery/restore.ts"
 import type { Task } from "../task/task.ts"
 import type { Command, Event } from "./events.ts"
@@ -24,8 +24,8 @@ export interface LaneParts {
   /** Leaves the group. */
   readonly close: Effect.Effect<void, LogError>
   readonly metrics: LaneMetrics
-  /** Told what has come to rest, at each step of a halt of this number. */
-  readonly onRest: (halt: number, partitions: readonly TopicPartition[]) => void
+  /** Says which partitions the lane has, and which of them have come to rest: some times a second, and at each step of a halt. */
+  readonly say: () => void
   /** Partitions restored at the same time. */
   readonly restoreConcurrency: number
 }
@@ -66,7 +66,7 @@ export const runLane = (parts: LaneParts, attach: (handle: LaneHandle) => void):
         while (next !== undefined) {
           if (next.type === "released") released = false
           const commands = lane.step(next, performance.now(), Date.now())
-          if (lane.halt !== undefined) parts.onRest(lane.halt, lane.halted)
+          if (lane.halt !== undefined) parts.say()
           next = undefined
           for (const command of commands) {
             if (command.type === "process") next = command
@@ -82,10 +82,11 @@ export const runLane = (parts: LaneParts, attach: (handle: LaneHandle) => void):
 
 const LAG_INTERVAL = "250 millis"
 
-/** Keeps the lag gauge: records of the source that are not processed yet, over all partitions of the lane. */
-const watchLag = ({ lane, source, metrics }: LaneParts): Effect.Effect<never> =>
+/** Keeps the lag gauge: records of the source that are not processed yet, over all partitions of the lane. Says which those are. */
+const watchLag = ({ lane, source, metrics, say }: LaneParts): Effect.Effect<never> =>
   Effect.sync(() => {
     metrics.set("inFlight", lane.inFlight)
+    say()
     // What stands before a halt is left to whoever goes on.
     const lags = (lane.halt === undefined ? lane.positions() : []).map(one =>
       Math.max(0, (source.knownEnd(one) ?? one.offset) - one.offset)

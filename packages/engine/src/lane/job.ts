@@ -33,11 +33,11 @@ import type { TaskParts } from "../task/partition-task.ts"
 import { structuralDecoder, structuralEncoder } from "../task/structural.ts"
 import { alignedPartitions } from "./aligned.ts"
 import { Alignment } from "./alignment.ts"
-import { HaltedPartitions, type SharedHalted } from "./halted-partitions.ts"
 import { type LaneHandle, type LaneParts, MAX_POLL_RECORDS, runLane } from "./interpreter.ts"
 import { Lane } from "./lane.ts"
 import type { LaneOptions } from "./options.ts"
 import { Pace } from "./pace.ts"
+import { type SharedWhereabouts, Whereabouts } from "./whereabouts.ts"
 
 /** Unproduced output beyond this stops polling: the broker is slower than the lane, or away. */
 const MAX_BUFFERED_BYTES = 16 << 20
@@ -64,8 +64,8 @@ export interface LaneJob {
   readonly topics?: ReadonlyMap<string, number>
   /** How far partitions have come, see `GroupClocks`. Without it the lane aligns its own partitions only. */
   readonly clocks?: SharedArrayBuffer
-  /** What has come to rest of the process's partitions. Without it nobody waits for that. */
-  readonly halted?: SharedHalted
+  /** Which partitions the process has, and which have come to rest. Without it nobody waits for that. */
+  readonly whereabouts?: SharedWhereabouts
   /** The lane stays outside of its group until this ends, and follows what its predecessor owns. */
   readonly admitted?: Effect.Effect<void>
 }
@@ -132,7 +132,7 @@ export const runLaneJob = (
         metrics,
         patienceMs: RESTORE_PATIENCE_MS
       }
-      const halted = options.halted && new HaltedPartitions(options.halted)
+      const whereabouts = options.whereabouts && new Whereabouts(options.whereabouts)
       const laneParts: LaneParts = {
         lane,
         source,
@@ -141,7 +141,7 @@ export const runLaneJob = (
         restore: task => standby.restore(restore, task),
         close: membership.close,
         metrics,
-        onRest: (halt, partitions) => halted?.say(options.lane, halt, partitions),
+        say: () => whereabouts?.say(options.lane, lane.owned, lane.halt, lane.halted),
         restoreConcurrency: RESTORE_CONCURRENCY
       }
       yield* runLane(laneParts, attached => {
