@@ -54,9 +54,12 @@ export class Status {
 
   /** Why the job as a whole cannot end in this process; undefined if it can. */
   unfit(): string | undefined {
+    const { missing, later } = this.whereabouts ?? { missing: [], later: [] }
+    // First: a lane may not run because of it.
+    if (later.length > 0)
+      return `${some(later)} came after this process had started, which knows the partitions of ${this.app} from then: start it again`
     const reasons = this.reasons()
     if (reasons.length > 0) return `${this.app} is not running: ${reasons.join("; ")}`
-    const missing = this.whereabouts?.missing ?? []
     if (missing.length === 0) return undefined
     return `this process does not have ${some(missing)}, other instances of ${this.app} do: stop those first`
   }

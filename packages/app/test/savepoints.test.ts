@@ -65,3 +65,12 @@ test("a partition that two lanes say they have is no other one that none here ha
   await Effect.runPromise(savepoints.rests(Effect.void))
   await leave()
 })
+
+test("a partition that came after the start is what is said, and not that others had the rest", async () => {
+  const { status, whereabouts, leave } = job()
+  whereabouts.say(1, [...PARTITIONS, { topic: "orders", partition: 2 }])
+  expect(status.unfit()).toBe(
+    "orders/2 came after this process had started, which knows the partitions of app from then: start it again"
+  )
+  await leave()
+})

@@ -51,7 +51,16 @@ test("what moves again, failed, or came to rest by another halt has not come to 
   expect(main.all(7)).toBe(true)
 })
 
-test("a partition that came later is refused, and named: nobody would wait for it", () => {
-  const { rests } = job()
-  expect(() => rests(0, 7, { topic: "orders", partition: 3 })).toThrow("orders/3 came after this process had started")
+test("a partition that came after the start is named, and takes nobody's place", () => {
+  const { main, has, rests } = job()
+  const [p3, p4] = [3, 4].map(partition => ({ topic: "orders", partition })) as [Place, Place]
+  expect(main.later).toEqual([])
+  rests(0, 7, p0, p1, p4)
+  rests(1, 7, p3)
+  expect(main.later).toEqual(["orders/4"])
+  expect(main.missing).toEqual(["orders/2"])
+  rests(1, 7, p2)
+  expect(main.all(7)).toBe(true)
+  has(0, p0, p1)
+  expect(main.later).toEqual([])
 })

@@ -3,9 +3,12 @@ import { nameOf } from "./tasks.ts"
 
 /** What crosses threads of `Whereabouts`. */
 export interface SharedWhereabouts {
-  /** `topic/partition`, all of the job: the places of the cells in a lane's line. */
-  readonly names: readonly string[]
-  /** For each lane and partition `NOT_HERE`, `MOVES`, or the number of the halt by which it has come to rest. */
+  /** All of the job, when the process started: the places of the first cells in a lane's line. */
+  readonly partitions: readonly TopicPartition[]
+  /**
+   * For each lane and partition `NOT_HERE`, `MOVES`, or the number of the halt by which it has come to rest. Behind them for
+   * each topic the lane's last partition that came later, counted from 1; 0: none.
+   */
   readonly cells: SharedArrayBuffer
 }
 
@@ -20,18 +23,23 @@ const MOVES = -1
 export class Whereabouts {
   readonly shared: SharedWhereabouts
   private readonly cells: Float64Array
+  private readonly names: readonly string[]
   private readonly places: ReadonlyMap<string, number>
+  private readonly topics: readonly string[]
 
   constructor(shared: SharedWhereabouts) {
     this.shared = shared
     this.cells = new Float64Array(shared.cells)
-    this.places = new Map(shared.names.map((name, place) => [name, place]))
+    this.names = shared.partitions.map(nameOf)
+    this.places = new Map(this.names.map((name, place) => [name, place]))
+    this.topics = topicsOf(shared.partitions)
   }
 
   /** No lane has any yet. */
   static of(partitions: readonly TopicPartition[], lanes: number): Whereabouts {
-    const cells = new SharedArrayBuffer(partitions.length * lanes * Float64Array.BYTES_PER_ELEMENT)
-    return new Whereabouts({ names: partitions.map(nameOf), cells })
+    const line = partitions.length + topicsOf(partitions).length
+    const cells = new SharedArrayBuffer(line * lanes * Float64Array.BYTES_PER_ELEMENT)
+    return new Whereabouts({ partitions, cells })
   }
 
   /**
@@ -39,9 +47,9 @@ export class Whereabouts {
    * and at each step of a halt.
    */
   say(lane: number, owned: readonly TopicPartition[], halt = MOVES, halted: readonly TopicPartition[] = []): void {
-    const line = new Float64Array(this.places.size)
-    for (const one of owned) line[this.placeOf(nameOf(one))] = MOVES
-    for (const one of halted) line[this.placeOf(nameOf(one))] = halt
+    const line = new Float64Array(this.lineLength)
+    for (const one of owned) this.put(line, one, MOVES)
+    for (const one of halted) this.put(line, one, halt)
     this.lineOf(lane).set(line)
   }
 
@@ -52,28 +60,50 @@ export class Whereabouts {
 
   /** Those that none of the lanes has, by name. */
   get missing(): readonly string[] {
-    return this.shared.names.filter((_, place) => !this.some(place, cell => cell !== NOT_HERE))
+    return this.names.filter((_, place) => !this.some(place, cell => cell !== NOT_HERE))
+  }
+
+  /** Some that the lanes have and that were not there when the process started, the last one of each topic, by name. */
+  get later(): readonly string[] {
+    const last = (i: number) => Math.max(...this.each(this.names.length + i))
+    return this.topics.flatMap((topic, i) => (last(i) > 0 ? [nameOf({ topic, partition: last(i) - 1 })] : []))
   }
 
   /** Each partition has come to rest by this halt, in one of the lanes. */
   all(halt: number): boolean {
-    return this.shared.names.every((_, place) => this.some(place, cell => cell === halt))
+    return this.names.every((_, place) => this.some(place, cell => cell === halt))
   }
 
   /** Whether that is so of a partition in one of the lanes. */
   private some(place: number, holds: (cell: number) => boolean): boolean {
-    for (let at = place; at < this.cells.length; at += this.places.size) if (holds(this.cells[at]!)) return true
-    return false
+    return this.each(place).some(holds)
+  }
+
+  /** What each lane says at this place of its line. */
+  private each(place: number): readonly number[] {
+    const { cells, lineLength } = this
+    return Array.from({ length: cells.length / lineLength }, (_, lane) => cells[lane * lineLength + place]!)
+  }
+
+  private put(line: Float64Array, one: TopicPartition, said: number): void {
+    const place = this.places.get(nameOf(one))
+    if (place !== undefined) line[place] = said
+    else {
+      const last = this.names.length + this.topics.indexOf(one.topic)
+      line[last] = Math.max(line[last]!, one.partition + 1)
+    }
   }
 
   private lineOf(lane: number): Float64Array {
-    const { size } = this.places
-    return this.cells.subarray(lane * size, (lane + 1) * size)
+    const { cells, lineLength } = this
+    return cells.subarray(lane * lineLength, (lane + 1) * lineLength)
   }
 
-  private placeOf(name: string): number {
-    const place = this.places.get(name)
-    if (place !== undefined) return place
-    throw new Error(`${name} came after this process had started, which waits for what it knew then: start it again`)
+  private get lineLength(): number {
+    return this.names.length + this.topics.length
   }
 }
+
+const topicsOf = (partitions: readonly TopicPartition[]): readonly string[] => [
+  ...new Set(partitions.map(({ topic }) => topic))
+]
