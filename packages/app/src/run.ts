@@ -176,10 +176,10 @@ const work = Effect.fnUntraced(function* (all: Work) {
   }
   const ends = how.bounded && endWhenDone(plan, job, savepoints, how.bounded)
   yield* ends === undefined ? supervised : Effect.raceFirst(supervised, Effect.andThen(ends, Effect.never))
-  if (!(yield* Deferred.isDone(savepoints.ending))) return
-  const { id } = yield* savepoints.finish(yield* Deferred.await(savepoints.ending))
-  yield* Effect.logInfo(`stopped with the savepoint ${id}`)
-  if (how.bounded !== undefined) yield* Console.log(id)
+  const savepoint = yield* savepoints.finish
+  if (savepoint === undefined) return
+  yield* Effect.logInfo(`stopped with the savepoint ${savepoint.id}`)
+  if (how.bounded !== undefined) yield* Console.log(savepoint.id)
 })
 
 /** A process that is started again by whatever runs it does not fall back to the savepoint. */

@@ -54,13 +54,20 @@ export class Status {
 
   /** Why the job as a whole cannot end in this process; undefined if it can. */
   unfit(): string | undefined {
-    const { missing, later } = this.whereabouts ?? { missing: [], later: [] }
     // First: a lane may not run because of it.
+    const lacks = this.lacks()
+    if (lacks !== undefined) return lacks
+    const reasons = this.reasons()
+    return reasons.length > 0 ? `${this.app} is not running: ${reasons.join("; ")}` : undefined
+  }
+
+  /** Which partitions this process lacks, though its lanes run, and what is to be done about that; undefined if it has all. */
+  lacks(): string | undefined {
+    const { missing, later } = this.whereabouts ?? { missing: [], later: [] }
     if (later.length > 0)
       return `${some(later)} came after this process had started, which knows the partitions of ${this.app} from then: start it again`
-    const reasons = this.reasons()
-    if (reasons.length > 0) return `${this.app} is not running: ${reasons.join("; ")}`
-    if (missing.length === 0) return undefined
+    const lanes = this.units.filter(({ kind }) => kind === "lane")
+    if (missing.length === 0 || !lanes.every(lane => READY.has(this.phase(lane)))) return undefined
     return `this process does not have ${some(missing)}, other instances of ${this.app} do: stop those first`
   }
 

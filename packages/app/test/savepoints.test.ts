@@ -1,37 +1,41 @@
 /** What lanes are told for a savepoint, and when. */
 import { expect, test } from "bun:test"
 import { LaneMetrics, PHASES, SavepointError, Whereabouts, type WorkerMessage } from "@headrace/engine"
-import { Deferred, Effect, Fiber } from "effect"
+import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
 import { type JobToSave, Savepoints } from "../src/savepoint/ending.ts"
 import { Status } from "../src/status.ts"
 import type { Unit } from "../src/unit.ts"
 
 const PARTITIONS = [0, 1].map(partition => ({ topic: "orders", partition }))
 
-/** Two lanes with a partition each, which come to rest as soon as they are told to. */
+/** Two lanes with a partition each, which come to rest as soon as they are told to, as long as they have it. */
 const job = () => {
+  const owned = PARTITIONS.map(one => [one])
   const units = [0, 1].map(
     (index): Unit => ({ kind: "lane", index, name: `lane ${index}`, metrics: new LaneMetrics() })
   )
   for (const { metrics } of units) metrics.set("phase", PHASES.indexOf("running"))
   const status = new Status("app", units)
   const whereabouts = Whereabouts.of(PARTITIONS, units.length)
-  for (const [lane, one] of PARTITIONS.entries()) whereabouts.say(lane, [one])
+  for (const [lane, own] of owned.entries()) whereabouts.say(lane, own)
   status.whereabouts = whereabouts
   const savepoints = new Savepoints({} as JobToSave, status)
   const told: string[] = []
   const tell = (order: WorkerMessage): void => {
     told.push(order.type)
     if (order.type === "halt")
-      for (const [lane, one] of PARTITIONS.entries()) whereabouts.say(lane, [one], order.halt.number, [one])
+      for (const [lane, own] of owned.entries()) whereabouts.say(lane, own, order.halt.number, own)
   }
   const lanes = Effect.runFork(savepoints.orders.to(tell))
-  return { savepoints, status, whereabouts, told, leave: () => Effect.runPromise(Fiber.interrupt(lanes)) }
+  return { savepoints, status, whereabouts, owned, told, leave: () => Effect.runPromise(Fiber.interrupt(lanes)) }
 }
+
+const TO_END = { id: undefined, stop: true, drain: false }
 
 test("a job that ends with a savepoint comes to rest first, and only then its lanes stop", async () => {
   const { savepoints, told, leave } = job()
-  Deferred.doneUnsafe(savepoints.ending, Effect.succeed({ id: undefined, stop: true, drain: false }))
+  const asked = Effect.runFork(savepoints.take(TO_END))
   await Effect.runPromise(savepoints.end)
   expect(told).toEqual(["halt", "stop"])
   // A lane that is started again hears of both.
@@ -39,6 +43,7 @@ test("a job that ends with a savepoint comes to rest first, and only then its la
   const lane = Effect.runFork(savepoints.orders.to(({ type }) => void again.push(type)))
   await Effect.runPromise(Fiber.interrupt(lane))
   expect(again).toEqual(["halt", "stop"])
+  await Effect.runPromise(Fiber.interrupt(asked))
   await leave()
 })
 
@@ -72,5 +77,49 @@ test("a partition that came after the start is what is said, and not that others
   expect(status.unfit()).toBe(
     "orders/2 came after this process had started, which knows the partitions of app from then: start it again"
   )
+  await leave()
+})
+
+test("a job that another instance takes a partition of while it is to end goes on, says which, and can end later", async () => {
+  const { savepoints, status, whereabouts, owned, told, leave } = job()
+  owned[1] = []
+  const lane = status.units[1]!
+  const phase = (name: (typeof PHASES)[number]) => lane.metrics.set("phase", PHASES.indexOf(name))
+  const whole = Effect.gen(function* () {
+    const end = yield* Effect.forkChild(savepoints.end)
+    const asked = yield* Effect.forkChild(Effect.flip(savepoints.take(TO_END)))
+    // As long as a lane does not run, what it had may come back to it.
+    yield* TestClock.adjust("1 second")
+    phase("restoring")
+    yield* TestClock.adjust("10 minutes")
+    expect(told).toEqual(["halt"])
+    phase("spare")
+    yield* TestClock.adjust("20 seconds")
+    const { message } = yield* Fiber.join(asked)
+    expect(message).toContain("this process does not have orders/1, other instances of app do: stop those first")
+    expect(told).toEqual(["halt", "resume"])
+    owned[1] = [PARTITIONS[1]!]
+    whereabouts.say(1, owned[1])
+    const again = yield* Effect.forkChild(savepoints.take(TO_END))
+    yield* TestClock.adjust("1 second")
+    yield* Fiber.join(end)
+    expect(told.slice(2)).toEqual(["halt", "stop"])
+    yield* Fiber.interrupt(again)
+  })
+  await Effect.runPromise(Effect.provide(whole, TestClock.layer()))
+  await leave()
+})
+
+test("a job that was to rest for a moment says which partition another instance has taken meanwhile", async () => {
+  const { savepoints, owned, told, leave } = job()
+  owned[1] = []
+  const rested = Effect.gen(function* () {
+    const rests = yield* Effect.forkChild(Effect.flip(savepoints.rests(Effect.void)))
+    yield* TestClock.adjust("1 minute")
+    return yield* Fiber.join(rests)
+  })
+  const { message } = await Effect.runPromise(Effect.provide(rested, TestClock.layer()))
+  expect(message).toBe("this process does not have orders/1, other instances of app do: stop those first")
+  expect(told).toEqual(["halt", "resume"])
   await leave()
 })

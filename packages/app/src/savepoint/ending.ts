@@ -6,7 +6,7 @@ import {
   type Rests,
   SavepointError
 } from "@headrace/engine"
-import { Deferred, Effect, Schedule, Semaphore } from "effect"
+import { Deferred, Effect, Result, Schedule, Semaphore } from "effect"
 import type { Plan } from "headrace"
 import { breather } from "../../../../workers/breather.ts"
 import { savepointBlobs, servicesOf } from "../../../../workers/services.ts"
@@ -38,23 +38,26 @@ const SHARE = 0.25
 
 /** Events wait for as long: what takes longer is only for a job that ends. */
 const RESTS_WITHIN = "10 seconds"
-const restless = Effect.fail(
-  new SavepointError({
-    message:
-      "What was on its way between the stages was not worked off within 10 s, so the job went on without a savepoint: let it end with one (--stop), or ask when less is on its way"
-  })
-)
+const RESTLESS =
+  "What was on its way between the stages was not worked off within 10 s, so the job went on without a savepoint: let it end with one (--stop), or ask when less is on its way"
 
-const SETTLES = { schedule: Schedule.spaced("200 millis"), times: 75 }
+const LOOK_EVERY = "200 millis"
+/** For 15 s partitions may be on their way between lanes. */
+const LOOKS = 75
+const SETTLES = { schedule: Schedule.spaced(LOOK_EVERY), times: LOOKS }
+
+/** That the job is to end. Of no more use once it could not: whoever asks then asks anew. */
+class Ending {
+  readonly asked = Deferred.makeUnsafe<SavepointRequest>()
+  readonly answer = Deferred.makeUnsafe<Manifest, SavepointError>()
+}
 
 /** The savepoints of a job that runs in this process: taken beside its lanes, or of its end. */
 export class Savepoints {
-  /** Someone wants the job to end with a savepoint. */
-  readonly ending = Deferred.makeUnsafe<SavepointRequest>()
   readonly orders = new Orders()
   private readonly resting = Semaphore.makeUnsafe(1)
   private halts = 0
-  private readonly ended = Deferred.makeUnsafe<Manifest, SavepointError>()
+  private ending = new Ending()
   private readonly job: JobToSave
   private readonly status: Status
 
@@ -68,45 +71,71 @@ export class Savepoints {
     return this.status.reasons().length === 0
   }
 
-  /** Called for each request; with `stop` it answers when the lanes have ended and the savepoint is written. */
+  /**
+   * Called for each request; with `stop` it answers when the lanes have ended and the savepoint is written, or says why the job
+   * could not end, and goes on.
+   */
   take(request: SavepointRequest): Effect.Effect<Manifest, SavepointError> {
     return Effect.gen({ self: this }, function* () {
       if (!request.stop) return yield* this.write(request, false)
       yield* Effect.retry(this.fit, SETTLES)
-      yield* Deferred.succeed(this.ending, request)
-      return yield* Deferred.await(this.ended)
+      const { asked, answer } = this.ending
+      yield* Deferred.succeed(asked, request)
+      return yield* Deferred.await(answer)
     })
   }
 
-  /** Has the lanes come to rest, and end, once that is asked for. */
-  readonly end: Effect.Effect<void> = Effect.suspend(() =>
-    Effect.flatMap(Deferred.await(this.ending), ({ drain }) =>
-      this.resting.withPermit(
-        Effect.andThen(
-          this.halt(drain),
-          Effect.sync(() => this.orders.give({ type: "stop" }))
-        )
-      )
-    )
-  )
+  /** Has the lanes come to rest, and end, once that is asked for. Where they do not they go on, and it may be asked for again. */
+  readonly end: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
+    while (true) {
+      const { asked, answer } = this.ending
+      const { drain } = yield* Deferred.await(asked)
+      const halted = yield* this.resting.withPermit(Effect.result(this.halt(drain)))
+      if (Result.isSuccess(halted)) return this.orders.give({ type: "stop" })
+      this.ending = new Ending()
+      this.orders.give({ type: "resume" })
+      yield* Deferred.fail(answer, halted.failure)
+    }
+  })
 
   /** Has the job rest for a moment, and go on. */
   readonly rests: Rests = look =>
     this.resting.withPermit(
       Effect.retry(this.fit, SETTLES).pipe(
-        Effect.andThen(Effect.timeoutOrElse(this.halt(false), { duration: RESTS_WITHIN, orElse: () => restless })),
+        Effect.andThen(Effect.timeoutOrElse(this.halt(false), { duration: RESTS_WITHIN, orElse: () => this.restless })),
         Effect.andThen(look),
         Effect.ensuring(Effect.sync(() => this.orders.give({ type: "resume" })))
       )
     )
 
-  private halt(drain: boolean): Effect.Effect<void> {
+  /** Ends when each partition has come to rest, or with why that does not come: see `lack`. */
+  private halt(drain: boolean): Effect.Effect<void, SavepointError> {
     return Effect.gen({ self: this }, function* () {
       this.halts = Math.max(this.halts + 1, Date.now())
       this.orders.give({ type: "halt", halt: { number: this.halts, drain } })
-      while (!this.status.whereabouts?.all(this.halts)) yield* Effect.sleep("10 millis")
+      yield* Effect.raceFirst(
+        this.halted,
+        Effect.flatMap(this.lack, why => Effect.fail(unended(why, drain)))
+      )
     })
   }
+
+  private readonly halted = Effect.gen({ self: this }, function* () {
+    while (!this.status.whereabouts?.all(this.halts)) yield* Effect.sleep("10 millis")
+  })
+
+  /** What this process lacks for longer than partitions move between lanes: others who have it do not come to rest with it. */
+  private readonly lack = Effect.gen({ self: this }, function* () {
+    for (let looks = 0; ; yield* Effect.sleep(LOOK_EVERY)) {
+      const why = this.status.lacks()
+      looks = why === undefined ? 0 : looks + 1
+      if (why !== undefined && looks > LOOKS) return why
+    }
+  })
+
+  private readonly restless = Effect.suspend(() =>
+    Effect.fail(new SavepointError({ message: this.status.lacks() ?? RESTLESS }))
+  )
 
   /** Whether all of the job runs here: not for a moment while partitions move between lanes. */
   private readonly fit = Effect.suspend(() => {
@@ -114,16 +143,26 @@ export class Savepoints {
     return why === undefined ? Effect.void : Effect.fail(new SavepointError({ message: why }))
   })
 
-  /** Called when all lanes have ended because of `ending`. */
-  finish(request: SavepointRequest): Effect.Effect<Manifest, SavepointError> {
-    return Effect.onExit(this.write(request, request.drain), exit => Deferred.done(this.ended, exit))
+  /** Called when all lanes have ended: with the savepoint of that, if it was asked for. */
+  get finish(): Effect.Effect<Manifest | undefined, SavepointError> {
+    const { asked, answer } = this.ending
+    if (!Deferred.isDoneUnsafe(asked)) return Effect.succeed(undefined)
+    const written = Effect.flatMap(Deferred.await(asked), request => this.write(request, request.drain))
+    return Effect.onExit(written, exit => Deferred.done(answer, exit))
   }
 
   private write({ id }: SavepointRequest, drained: boolean): Effect.Effect<Manifest, SavepointError> {
     const breathe = drained ? Effect.void : breather(() => SHARE)
-    const ended = Deferred.isDoneUnsafe(this.ending)
+    const ended = Deferred.isDoneUnsafe(this.ending.asked)
     return writeSavepoint({ ...this.job, id, drained }, breathe, ended ? undefined : this.rests)
   }
+}
+
+/** Why the job has not come to its end, and what that means for it. */
+const unended = (why: string, drain: boolean): SavepointError => {
+  const drained = drain ? ", but a partition that was drained by then stops at its next record, for good" : ""
+  const message = `no savepoint was taken, since the job did not come to rest: ${why}, and try again. It goes on from what is committed${drained}`
+  return new SavepointError({ message })
 }
 
 interface WriteSavepoint extends JobToSave {
