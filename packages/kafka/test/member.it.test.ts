@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { startKafka } from "@headrace/dev"
 import { groupSettings, SOURCE_DEFAULTS } from "../src/defaults.ts"
-import { Arena, Consumer } from "../src/index.ts"
+import { Arena, Consumer, type ConsumerEvent, type TopicPartition } from "../src/index.ts"
 import { createTopic, fresh } from "./support.ts"
 
 /** Longer than the test may take. */
@@ -17,33 +17,67 @@ beforeAll(async () => {
 })
 afterAll(() => kafka?.stop())
 
-/** A member that was given the one partition of an empty topic. */
-const join = async (settings: Readonly<Record<string, string>>, pollMs: number) => {
-  const topic = await createTopic(kafka.bootstrap)
-  const group = groupSettings({}, { group: fresh("group"), member: "lane", sessionTimeoutMs: 10_000 })
-  const consumer = Consumer.open({ ...SOURCE_DEFAULTS, ...group, "bootstrap.servers": kafka.bootstrap, ...settings })
-  await consumer.subscribe([topic])
-  const arena = new Arena(1 << 16, 10)
-  const events: Awaited<ReturnType<Consumer["poll"]>>["events"][number][] = []
-  while (!events.some(({ type }) => type === "assign")) events.push(...(await consumer.poll(arena, 10, pollMs)).events)
-  await consumer.take([{ topic, partition: 0 }])
-  return { consumer, arena }
+/** A static member of a group, by hand. */
+class Member {
+  readonly consumer: Consumer
+  private readonly arena = new Arena(1 << 16, 10)
+
+  constructor(name: string, group: string, settings: Readonly<Record<string, string>> = {}) {
+    this.consumer = Consumer.open({
+      ...SOURCE_DEFAULTS,
+      ...groupSettings({}, { group, member: name, sessionTimeoutMs: 10_000 }),
+      "bootstrap.servers": kafka.bootstrap,
+      ...settings
+    })
+  }
+
+  async poll(pollMs: number): Promise<readonly ConsumerEvent[]> {
+    return (await this.consumer.poll(this.arena, 10, pollMs)).events
+  }
+
+  /** The first change of this kind with as many partitions at least. One that is given nothing says that it heard so. */
+  async hears(change: "assign" | "revoke", pollMs: number, least = 1): Promise<readonly TopicPartition[]> {
+    while (true)
+      for (const event of await this.poll(pollMs)) {
+        if (event.type === change && event.partitions.length >= least) return event.partitions
+        if (event.type === "assign") await this.consumer.take(event.partitions)
+      }
+  }
+
+  /** Until it is given some, which it takes. */
+  async join(topic: string, pollMs: number): Promise<readonly TopicPartition[]> {
+    await this.consumer.subscribe([topic])
+    const given = await this.hears("assign", pollMs)
+    await this.consumer.take(given)
+    return given
+  }
 }
 
-test("who waits for records for ever hears of what the group gives", async () => {
-  const { consumer } = await join({}, FOR_EVER_MS)
-  await consumer.close()
+test("who waits for records for ever hears of what the group gives, and of what it wants back", async () => {
+  const [topic, group] = [await createTopic(kafka.bootstrap, 2), fresh("group")]
+  const [one, other] = [new Member("one", group), new Member("other", group)]
+  const given = await one.join(topic, FOR_EVER_MS)
+  expect(given).toHaveLength(2)
+  const joins = other.join(topic, FOR_EVER_MS)
+  const wanted = await one.hears("revoke", FOR_EVER_MS)
+  expect(wanted).toHaveLength(1)
+  await one.consumer.unassign(wanted)
+  // It waits on, and the other one is given it.
+  await one.consumer.take(await one.hears("assign", FOR_EVER_MS, 0))
+  expect(await joins).toEqual(wanted)
+  await Promise.all([one.consumer.close(), other.consumer.close()])
 })
 
 test("a member that has nothing to do is heard of at each heartbeat that is due", async () => {
-  const { consumer, arena } = await join({ debug: "cgrp" }, POLL_MS)
+  const member = new Member("lane", fresh("group"), { debug: "cgrp" })
+  await member.join(await createTopic(kafka.bootstrap), POLL_MS)
   const polls: number[] = []
   for (let since = 1; polls.length < BEATS; since++) {
-    const { events } = await consumer.poll(arena, 10, POLL_MS)
+    const events = await member.poll(POLL_MS)
     if (!events.some(event => event.type === "log" && event.facility === "HEARTBEAT")) continue
     polls.push(since)
     since = 0
   }
   expect(polls.toSorted((a, b) => a - b)[BEATS / 2]).toBeLessThan(POLLS_A_BEAT)
-  await consumer.close()
+  await member.consumer.close()
 })
