@@ -37,7 +37,7 @@ import { showRestore } from "./savepoint/show.ts"
 import { serve } from "./server.ts"
 import { warnOfState } from "./states.ts"
 import { Status } from "./status.ts"
-import { defaultRestarts, supervise } from "./supervisor.ts"
+import { type Admission, defaultRestarts, type Supervised, supervise } from "./supervisor.ts"
 import { mayTakeOver, takeOver } from "./takeover.ts"
 import { loading, threads } from "./threads.ts"
 import type { Unit } from "./unit.ts"
@@ -109,16 +109,30 @@ interface Work {
   readonly questions: Questions
 }
 
-/** Waits for what the job needs, then runs it. */
+/** Waits for what the job needs, then runs it until it has ended. */
 const work = Effect.fnUntraced(function* (all: Work) {
-  const { job, plan, digest, status, settings, savepoints, how, handover } = all
-  const { predecessor } = how
-  const admission = { lanes: yield* Deferred.make<void>(), rest: yield* Deferred.make<void>() }
-  const has = (kind: Unit["kind"]) => status.units.some(unit => unit.kind === kind)
+  const { job, settings, status, how } = all
   // What takes time of a processor, while others are waited for.
   const pool = yield* threads(status.units.length)
   const loaded = yield* loading(pool, settings.lanes, job.module)
-  const { kafka, others } = serversOf(job, has("clickhouse"))
+  const { topics, settled } = yield* prepare(all)
+  const whereabouts = yield* watch(all, topics)
+  yield* settled
+  yield* loaded
+  const clocks = yield* align(all, topics)
+  const running = { pool, topics, clocks, whereabouts }
+  yield* how.predecessor === undefined ? toItsEnd(all, running) : inPlaceOf(how.predecessor, all, running)
+})
+
+const has = (status: Status, kind: Unit["kind"]): boolean => status.units.some(unit => unit.kind === kind)
+
+/**
+ * Waits for Kafka, begins with the savepoint if there is one, and sees to the topics: how many partitions each has. The other
+ * servers and what topics are set to are looked at beside that, until `settled`.
+ */
+const prepare = Effect.fnUntraced(function* (all: Work) {
+  const { job, plan, status, how } = all
+  const { kafka, others } = serversOf(job, has(status, "clickhouse"))
   const rest = yield* Effect.forkChild(awaitNeeds(others, status))
   yield* awaitNeeds([kafka], status)
   if (how.from !== undefined) yield* Effect.andThen(Fiber.join(rest), startFrom(all, how.from))
@@ -126,36 +140,48 @@ const work = Effect.fnUntraced(function* (all: Work) {
   const clients = kafkaClients(job.kafka)
   const topics = yield* Effect.provide(prepareTopics(plan, job), clients)
   const checked = yield* Effect.forkChild(Effect.provide(checkTopics(plan, job, filled), clients))
-  const partitions = inputPartitions(plan, job.app, topics)
-  const whereabouts = Whereabouts.of(partitions, settings.lanes)
+  return { topics, settled: Effect.andThen(Fiber.join(checked), Fiber.join(rest)) }
+})
+
+type Topics = ReadonlyMap<string, number>
+
+/** What is known of the lanes as they run, and what is done about it from outside of them. */
+const watch = Effect.fnUntraced(function* ({ job, plan, status, savepoints }: Work, topics: Topics) {
+  const whereabouts = Whereabouts.of(inputPartitions(plan, job.app, topics), job.lanes)
   status.whereabouts = whereabouts
-  if (has("lane")) status.checkpoints = new Checkpoints(job.checkpoint.intervalMs, Date.now())
+  if (has(status, "lane")) status.checkpoints = new Checkpoints(job.checkpoint.intervalMs, Date.now())
   yield* Effect.forkScoped(announce(status))
   yield* Effect.forkScoped(warnOfState(status, job.state.directory))
   yield* Effect.forkScoped(savepoints.end)
-  yield* Fiber.join(checked)
-  yield* Fiber.join(rest)
-  yield* loaded
-  const aligned = alignedPartitions(plan, topics)
-  const clocks = GroupClocks.bufferOf(aligned, job.lanes)
-  if (has("lane") && aligned.length > 0) {
-    const { latest: marks, ends } = yield* Effect.provide(
-      Effect.flatMap(Clients, ({ offsets }) => offsets(groupName(job))),
-      clients
-    )
-    const held = () => status.holdsBack
-    status.elsewhere = new Elsewhere({ partitions: aligned, clocks, marks, ends, held }, Date.now())
-    yield* Effect.forkScoped(status.elsewhere.run)
-  }
-  const supervised = supervise({
-    pool,
-    questions: all.questions,
-    ...(predecessor === undefined ? {} : { admission }),
+  return whereabouts
+})
+
+/** What lanes share of how far aligned partitions are, those of other processes among them. */
+const align = Effect.fnUntraced(function* ({ job, plan, status }: Work, topics: Topics) {
+  const partitions = alignedPartitions(plan, topics)
+  const clocks = GroupClocks.bufferOf(partitions, job.lanes)
+  if (!has(status, "lane") || partitions.length === 0) return clocks
+  const { latest: marks, ends } = yield* Effect.provide(
+    Effect.flatMap(Clients, ({ offsets }) => offsets(groupName(job))),
+    kafkaClients(job.kafka)
+  )
+  const held = () => status.holdsBack
+  status.elsewhere = new Elsewhere({ partitions, clocks, marks, ends, held }, Date.now())
+  yield* Effect.forkScoped(status.elsewhere.run)
+  return clocks
+})
+
+type Running = Pick<Supervised, "pool" | "topics" | "clocks" | "whereabouts">
+
+/** All threads, until they have ended. */
+const supervised = (all: Work, running: Running, admission?: Admission) => {
+  const { job, plan, digest, status, settings, savepoints, questions } = all
+  return supervise({
+    ...running,
+    ...(admission === undefined ? {} : { admission }),
+    questions,
     job,
     digest,
-    topics,
-    clocks,
-    whereabouts,
     units: status.units,
     stopWithinMs: STOP_WITHIN_MS,
     restarts: defaultRestarts,
@@ -163,19 +189,29 @@ const work = Effect.fnUntraced(function* (all: Work) {
       afterMs: settings.watchdog.after + job.commitIntervalMs,
       action: settings.watchdog.action,
       sources: inputTopics(plan, job.app),
-      away: awayOf(job, has("clickhouse")),
+      away: awayOf(job, has(status, "clickhouse")),
       onStall: (unit, reason) => status.stall(unit, reason)
     },
     checkpoints: status.checkpoints,
     orders: savepoints.orders,
     onEvent: (event, unit) => (event === "restart" ? status.restarted(unit) : void status.forced++)
   })
-  if (predecessor !== undefined) {
-    const taking = takeOver(predecessor, job, handover.identity, status, admission, holdInstance(job))
-    return yield* Effect.raceFirst(supervised, Effect.andThen(taking, Effect.never))
-  }
+}
+
+/** Goes on where the process at this URL is, once that has stopped for it. */
+const inPlaceOf = Effect.fnUntraced(function* (predecessor: string, all: Work, running: Running) {
+  const { job, status, handover } = all
+  const admission = { lanes: yield* Deferred.make<void>(), rest: yield* Deferred.make<void>() }
+  const taking = takeOver(predecessor, job, handover.identity, status, admission, holdInstance(job))
+  yield* Effect.raceFirst(supervised(all, running, admission), Effect.andThen(taking, Effect.never))
+})
+
+/** Runs until the job is told to end, or has nothing left to do, and takes the savepoint that is asked for with that. */
+const toItsEnd = Effect.fnUntraced(function* (all: Work, running: Running) {
+  const { job, plan, savepoints, how } = all
+  const whole = supervised(all, running)
   const ends = how.bounded && endWhenDone(plan, job, savepoints, how.bounded)
-  yield* ends === undefined ? supervised : Effect.raceFirst(supervised, Effect.andThen(ends, Effect.never))
+  yield* ends === undefined ? whole : Effect.raceFirst(whole, Effect.andThen(ends, Effect.never))
   const savepoint = yield* savepoints.finish
   if (savepoint === undefined) return
   yield* Effect.logInfo(`stopped with the savepoint ${savepoint.id}`)
