@@ -123,5 +123,5 @@ const admin = (topics: Map<string, NewTopic["config"]>): Admin => ({
   remove: names => Effect.sync(() => names.forEach(name => void topics.delete(name))),
   trim: () => Effect.void,
   members: () => Effect.succeed([]),
-  transactions: () => Effect.succeed([])
+  transactions: () => Effect.succeed(undefined)
 })

@@ -10,6 +10,8 @@ const group = () => {
     members: ["app..a..0", "app..b..0", "app..b..1"] as string[] | undefined,
     open: ["app..a..0-a", "app..b..0-a", "app..b..1-b"] as string[] | undefined,
     aborted: [] as string[],
+    /** Why a broker does not tell of those that it coordinates. */
+    silent: null as string | null,
     answers: true,
     /** Called when something is to be aborted: the error with which that fails. */
     refuses: (_id: string): LogError | undefined => undefined,
@@ -19,7 +21,7 @@ const group = () => {
   const open = Effect.sync(() => {
     const found = world.open
     world.between()
-    return found
+    return found && { ids: found, silent: world.silent }
   })
   const members = Effect.suspend(() =>
     world.answers ? Effect.succeed(world.members) : Effect.fail(new LogError("Retry", "nobody answers"))
@@ -131,4 +133,23 @@ test("what cannot be ended does not keep the others open, and is said in the end
   world.refuses = id => (id === "app..b..0-a" ? new LogError("Retry", "no coordinator") : undefined)
   expect((await Effect.runPromise(Effect.flip(inTime(departed.settle())))).message).toBe("no coordinator")
   expect(world.aborted).toEqual(["app..b..1-b"])
+})
+
+test("what a broker coordinates that has not told is looked for again, and what the others told of is ended meanwhile", async () => {
+  const { world, departed, settle } = group()
+  world.members = ["app..a..0"]
+  world.open = ["app..b..0-a"]
+  world.silent = "Broker: Coordinator load in progress"
+  let looks = 0
+  world.between = () => {
+    if (++looks === 2) world.open = ["app..b..1-b"]
+    if (looks === 3) world.silent = null
+  }
+  await settle()
+  expect(world.aborted).toEqual(["app..b..0-a", "app..b..1-b"])
+  // Not for ever: then they end by their time-out, and it is said whom to look at.
+  world.between = () => {}
+  world.silent = "Local: Timed out"
+  const { message } = await Effect.runPromise(Effect.flip(inTime(departed.settle())))
+  expect(message).toBe("some broker did not tell what is open there: Local: Timed out")
 })

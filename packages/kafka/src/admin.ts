@@ -37,6 +37,13 @@ export interface PartitionMetadata {
   readonly error?: KafkaError
 }
 
+/** Each broker tells of the transactions that it coordinates. */
+export interface OpenTransactions {
+  readonly ids: readonly string[]
+  /** Why some broker has not told, so that what it coordinates is missing; null: all have. */
+  readonly silent: string | null
+}
+
 /** By name, like `cleanup.policy`; null: the broker does not tell. */
 export type TopicSettings = Readonly<Record<string, string | null>>
 
@@ -142,10 +149,10 @@ export class Admin {
   }
 
   /**
-   * The ids of open transactions, of those that begin with `prefix`; undefined where brokers do not tell (before Kafka 3.0).
-   * Those that a broker coordinates which is away are missing, and it is not waited for longer than that.
+   * The open transactions, of those whose ids begin with `prefix`; undefined where brokers do not tell (before Kafka 3.0).
+   * A broker that is away is not waited for longer than that: what it coordinates is missing then, which is said.
    */
-  async transactions(prefix: string, timeoutMs = 2_000): Promise<string[] | undefined> {
+  async transactions(prefix: string, timeoutMs = 2_000): Promise<OpenTransactions | undefined> {
     const { text } = await this.#ask("read the open transactions", timeoutMs, (id, ms) =>
       native.adminTransactions(this.#handle, id, prefix, ms)
     )

@@ -290,19 +290,19 @@ describe("transactions", () => {
     const producers = ["a", "b"].map(name => openProducer(bootstrap, { "transactional.id": prefix + name }))
     const admin = Admin.open({ "bootstrap.servers": bootstrap })
     for (const producer of producers) await producer.initTransactions(T)
-    expect(await admin.transactions(prefix)).toEqual([])
+    expect(await admin.transactions(prefix)).toEqual({ ids: [], silent: null })
     for (const producer of producers) {
       const id = producer.topicId(topic)
       producer.begin()
       producer.produce(pack([{ topic: id, value: "open" }]), 0, 1)
       await producer.flush(T)
     }
-    expect((await admin.transactions(prefix))?.toSorted()).toEqual([`${prefix}a`, `${prefix}b`])
-    expect(await admin.transactions(`${prefix}b`)).toEqual([`${prefix}b`])
+    expect((await admin.transactions(prefix))?.ids.toSorted()).toEqual([`${prefix}a`, `${prefix}b`])
+    expect(await admin.transactions(`${prefix}b`)).toEqual({ ids: [`${prefix}b`], silent: null })
     const [first, second] = producers
     await first!.commit(T)
     await second!.abort(T)
-    expect(await admin.transactions(prefix)).toEqual([])
+    expect(await admin.transactions(prefix)).toEqual({ ids: [], silent: null })
     await Promise.all([admin, ...producers].map(client => client.close()))
   })
 

@@ -149,7 +149,7 @@ export const adminOf = (world: World, owner: object): Admin => ({
     ),
   transactions: prefix =>
     world.remote(owner, "open transactions", () =>
-      Effect.sync(() => world.log.open().filter(id => id.startsWith(prefix)))
+      Effect.sync(() => ({ ids: world.log.open().filter(id => id.startsWith(prefix)), silent: null }))
     )
 })
 

@@ -34,11 +34,15 @@ export interface Admin {
    * where brokers do not tell. While a classic group gives partitions out anew nobody has any.
    */
   readonly members: (group: string) => Effect.Effect<readonly GroupMember[] | undefined, LogError>
-  /**
-   * The ids of transactions that are open, of those that begin with `prefix`; undefined where brokers do not tell. Those that
-   * are coordinated by a broker which is away are missing.
-   */
-  readonly transactions: (prefix: string) => Effect.Effect<readonly string[] | undefined, LogError>
+  /** The transactions that are open, of those whose ids begin with `prefix`; undefined where brokers do not tell. */
+  readonly transactions: (prefix: string) => Effect.Effect<OpenTransactions | undefined, LogError>
+}
+
+/** What brokers tell of transactions that are open, each of those that it coordinates. */
+export interface OpenTransactions {
+  readonly ids: readonly string[]
+  /** Why some broker has not told, so that what it coordinates is missing; null: all have. */
+  readonly silent: string | null
 }
 
 /** The offsets of a group, from outside of it. */

@@ -1,7 +1,8 @@
 import { Effect } from "effect"
 import { idsOf } from "../names.ts"
 import { untilAnswered } from "../patience.ts"
-import type { LogError } from "../ports/log.ts"
+import type { OpenTransactions } from "../ports/clients.ts"
+import { LogError } from "../ports/log.ts"
 
 /** How often it is looked again after a failure. What is open longer than that ends by its time-out. */
 const AGAIN = 5
@@ -9,8 +10,8 @@ const AGAIN = 5
 export interface DepartedOptions {
   /** The name of the lane that asks: a member itself. */
   readonly self: string
-  /** The ids of the job's transactions that are open; undefined where they cannot be known. */
-  readonly open: Effect.Effect<readonly string[] | undefined, LogError>
+  /** The job's transactions that are open; undefined where they cannot be known. */
+  readonly open: Effect.Effect<OpenTransactions | undefined, LogError>
   /** The names of the group's members, which are lanes; undefined where they cannot be known. */
   readonly members: Effect.Effect<readonly string[] | undefined, LogError>
   /** Aborts what is open under an id, and fences who has it. */
@@ -33,7 +34,8 @@ export class Departed {
 
   /**
    * Called when partitions were taken over. One look at a time; what comes meanwhile is looked for behind it. After a failure
-   * all is asked anew: who was gone may be back by then, and have something open again.
+   * all is asked anew: who was gone may be back by then, and have something open again. So is it where a broker did not tell of
+   * what it coordinates: it may be back by then, or another one has taken that over.
    */
   settle(): Effect.Effect<void, LogError> {
     return Effect.suspend(() => {
@@ -60,8 +62,16 @@ export class Departed {
   /** Open ones first: who begins one is a member by then, and one that came in between is not taken for dead. */
   private look(): Effect.Effect<void, LogError> {
     return Effect.gen({ self: this }, function* () {
-      const open = (yield* this.options.open) ?? []
-      if (open.length === 0) return
+      const { ids, silent } = (yield* this.options.open) ?? { ids: [], silent: null }
+      if (ids.length > 0) yield* this.end(ids)
+      if (silent !== null)
+        yield* Effect.fail(new LogError("Retry", `some broker did not tell what is open there: ${silent}`))
+    })
+  }
+
+  /** Of the transactions that are open those that are nobody's. */
+  private end(open: readonly string[]): Effect.Effect<void, LogError> {
+    return Effect.gen({ self: this }, function* () {
       const members = yield* this.options.members
       // A coordinator that has taken the group over, and not read its log yet, knows of nobody.
       if (members === undefined || !members.includes(this.options.self)) return

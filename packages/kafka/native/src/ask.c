@@ -69,11 +69,12 @@ static void ask(rd_kafka_broker_t *broker, int16_t api, const void *body, size_t
   rd_kafka_broker_buf_enq_replyq(broker, request, RD_KAFKA_REPLYQ(queue, 0), on_answer, asked);
 }
 
-/// Hands each broker's answer over, on this thread, until one is enough, all have come, or the time is over.
-void headrace_ask_all(rd_kafka_t *rk, int16_t api, const void *body, size_t size, int timeout_ms, answer_t *answer,
+/// Hands each broker's answer over, on this thread, until one is enough, all have come, or the time is over. How many have not
+/// answered; -1 where it is not even known whom to ask.
+int headrace_ask_all(rd_kafka_t *rk, int16_t api, const void *body, size_t size, int timeout_ms, answer_t *answer,
                       void *opaque) {
   rd_ts_t end = rd_timeout_init(timeout_ms);
-  if (!knows_brokers(rk, end)) return;
+  if (!knows_brokers(rk, end)) return -1;
   asked_t asked = {answer, opaque, 0, rd_false};
   rd_kafka_q_t *queue = rd_kafka_q_new(rk);
   rd_kafka_broker_t *broker;
@@ -89,4 +90,5 @@ void headrace_ask_all(rd_kafka_t *rk, int16_t api, const void *body, size_t size
     rd_kafka_q_serve(queue, left, 0, RD_KAFKA_Q_CB_CALLBACK, rd_kafka_poll_cb, NULL);
   }
   rd_kafka_q_destroy_owner(queue);
+  return asked.waiting;
 }

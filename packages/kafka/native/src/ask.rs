@@ -18,15 +18,16 @@ unsafe extern "C" {
     timeout_ms: c_int,
     answer: unsafe extern "C" fn(*mut c_void, c_int, *const u8, usize) -> c_int,
     opaque: *mut c_void,
-  );
+  ) -> c_int;
 }
 
 /// Asks all brokers by the first version of a request, which has to be a flexible one; `take` says whether an answer is
-/// enough. Returns when one was, when all have come, or when the time is over; a broker that is away does not answer.
-pub fn all(rk: *mut rd_kafka_t, api: i16, body: &[u8], timeout_ms: i32, take: Take) {
+/// enough. Returns when one was, when all have come, or when the time is over, and then whether all have come; a broker that is
+/// away does not answer, or by an error.
+pub fn all(rk: *mut rd_kafka_t, api: i16, body: &[u8], timeout_ms: i32, take: Take) -> bool {
   let mut take = take;
   let opaque = (&raw mut take).cast::<c_void>();
-  unsafe { headrace_ask_all(rk, api, body.as_ptr(), body.len(), timeout_ms, on_answer, opaque) };
+  unsafe { headrace_ask_all(rk, api, body.as_ptr(), body.len(), timeout_ms, on_answer, opaque) == 0 }
 }
 
 unsafe extern "C" fn on_answer(opaque: *mut c_void, error: c_int, bytes: *const u8, size: usize) -> c_int {

@@ -7,29 +7,40 @@ use rdkafka_sys::bindings::*;
 
 const LIST_TRANSACTIONS: i16 = 66;
 
-/// The ids that begin with `prefix` of transactions that are open, as a JSON array, as far as brokers answer: those of one that
-/// is away are missing. `null` where they do not tell (before Kafka 3.0).
+/// `{"ids": […], "silent": …}`: the ids that begin with `prefix` of transactions that are open, and why some broker has not told
+/// of those that it coordinates, which are missing then, or `null`. `null` where brokers do not tell (before Kafka 3.0).
 pub fn open(rk: *mut rd_kafka_t, prefix: &str, timeout_ms: i32) -> Result<String, Fault> {
   // In this state, of any producer.
   let question = Writer::default().count(1).text("Ongoing").count(0);
-  let mut found = Vec::new();
-  let mut told = Err(Fault::timed_out(format!("no broker told of its transactions within {timeout_ms} ms")));
-  ask::all(rk, LIST_TRANSACTIONS, &question.0, timeout_ms, &mut |answer: Answer| {
+  let (mut found, mut told, mut older, mut silent) = (Vec::new(), false, false, None);
+  let all = ask::all(rk, LIST_TRANSACTIONS, &question.0, timeout_ms, &mut |answer: Answer| {
     match answer.and_then(ids) {
       Ok(ids) => {
         found.extend(ids);
-        told = Ok(());
+        told = true;
       }
-      Err(fault) if told.is_err() => told = Err(fault),
-      Err(_) => {}
+      Err(fault) if is_older(&fault) => older = true,
+      Err(fault) => silent = Some(fault),
     }
     false
   });
-  match told {
-    Ok(()) => Ok(json::array(found.iter().filter(|id| id.starts_with(prefix)).map(|id| json::quoted(id)))),
-    Err(fault) if fault.code == rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE as i32 => Ok("null".into()),
-    Err(fault) => Err(fault),
+  if !all {
+    silent = silent.or(Some(Fault::timed_out(format!("within {timeout_ms} ms not every broker told of its transactions"))));
   }
+  match silent {
+    Some(fault) if !told => Err(fault),
+    None if older && !told => Ok("null".into()),
+    silent => {
+      let ids = json::array(found.iter().filter(|id| id.starts_with(prefix)).map(|id| json::quoted(id)));
+      let silent = silent.map_or("null".into(), |fault| json::quoted(&fault.message));
+      Ok(format!("{{\"ids\":{ids},\"silent\":{silent}}}"))
+    }
+  }
+}
+
+/// It does not know the question, and will not the next time.
+fn is_older(fault: &Fault) -> bool {
+  fault.code == rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE as i32
 }
 
 fn ids(bytes: &[u8]) -> Result<Vec<String>, Fault> {
