@@ -154,6 +154,8 @@ class Apart {
   readonly elsewhere: Elsewhere
   /** What was asked for at the last look. */
   asked: readonly number[] = []
+  /** Of which the end of the log was asked for since it was last looked at here. */
+  endsAsked: number[] = []
   /** How many records are left in the log of each, if that can be found out. */
   left: number | undefined = 1
   private readonly marks = new Map<number, Mark>()
@@ -176,6 +178,7 @@ class Apart {
   readonly ends = (partitions: readonly TopicPartition[]) =>
     Effect.suspend(() => {
       const { left, marks, bench } = this
+      this.endsAsked.push(...partitions.map(({ partition }) => partition))
       const position = (partition: number) => marks.get(partition)?.offset ?? bench.positions.get(partition) ?? 0
       return left === undefined
         ? Effect.fail(new LogError("Retry", "the leader is away"))
@@ -308,6 +311,42 @@ test("one that is held back elsewhere and has nothing more to read is silent wit
   apart.read(1, 10_000)
   apart.pass(SILENT_MS)
   expect(apart.held).toBe(false)
+})
+
+test("where logs end is asked of what is held back, and of nothing that has more to read until that is read", () => {
+  const apart = new Apart()
+  const asked = (ms: number) => {
+    apart.pass(ms)
+    return apart.endsAsked.splice(0)
+  }
+  apart.commit(1, "watermark=5000")
+  apart.commit(2, "watermark=50000")
+  apart.look()
+  // What they are to be compared with is not known before.
+  expect(apart.endsAsked.splice(0)).toEqual([1, 2])
+  apart.read(1, 10_000)
+  expect(asked(100)).toEqual([0])
+  expect(asked(100)).toEqual([])
+  apart.commit(2, "watermark=50001")
+  expect(asked(100)).toEqual([2])
+  // Nor is it forgotten that there is more.
+  expect(asked(SILENT_MS - 300)).toEqual([])
+  expect(apart.held).toBe(true)
+  apart.commit(1, "watermark=9000")
+  apart.pass(100)
+  expect(apart.held).toBe(false)
+})
+
+test("what has nothing more to read is asked again each time: something may come", () => {
+  const apart = new Apart()
+  apart.left = 0
+  apart.commit(1, "watermark=5000")
+  apart.commit(2, "watermark=5000")
+  apart.look()
+  apart.endsAsked = []
+  apart.read(1, 10_000)
+  for (let i = 0; i < 3; i++) apart.pass(100)
+  expect(apart.endsAsked).toEqual([0, 0, 0])
 })
 
 test.each([

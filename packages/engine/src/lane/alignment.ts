@@ -58,6 +58,7 @@ export class Alignment {
       for (const task of group.tasks) {
         const isAhead = task.watermark() - least > group.driftOf(task)
         if (isAhead) held++
+        this.clocks.hold(this.clocks.numberOf(task), isAhead ? task.nextOffset() : undefined)
         task.holdBack(isAhead && !group.isAtEnd(task, wallClock))
         if (isAhead !== isHeld(task)) (isAhead ? ahead : caughtUp).push(task)
       }

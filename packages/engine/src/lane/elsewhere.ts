@@ -39,6 +39,8 @@ export class Elsewhere {
   private readonly options: ElsewhereOptions
   private readonly clocks: GroupClocks
   private readonly away = new Map<number, Away>()
+  /** Where the logs of those end that stand still because they are held back, as far as that is known. */
+  private ends: ReadonlyMap<number, number> = new Map()
   private failure: string | undefined
 
   /** `wallClock`: as the lanes read it. From now on they wait for the first look. */
@@ -70,13 +72,11 @@ export class Elsewhere {
   look(now: number, wallClock: number): Effect.Effect<void, LogError> {
     return Effect.gen({ self: this }, function* () {
       const { clocks, away } = this
-      const { partitions, held } = this.options
+      const { partitions } = this.options
       yield* this.mark(wallClock)
-      const ahead = [...away].flatMap(([number, { isAhead }]) => (isAhead ? [number] : []))
-      const here = held() ? [...partitions.keys()].filter(number => !away.has(number)) : []
-      const ends = yield* this.endsOf([...ahead, ...here])
-      for (const number of partitions.keys()) clocks.tellEnd(number, ends.get(number))
-      for (const [number, one] of away) clocks.tell(number, one.look(ends.get(number), now))
+      this.ends = yield* this.endsOf(this.standing(wallClock))
+      for (const number of partitions.keys()) clocks.tellEnd(number, this.ends.get(number))
+      for (const [number, one] of away) clocks.tell(number, one.look(this.ends.get(number), now))
       clocks.told(wallClock)
     })
   }
@@ -99,13 +99,30 @@ export class Elsewhere {
     })
   }
 
-  /** Where they cannot be read they are not known, and what is held back is waited for: so it is no failure of the look. */
-  private endsOf(numbers: readonly number[]): Effect.Effect<ReadonlyMap<number, number>> {
+  /** Where those stand that are held back, by a lane here or by whoever has them: by numbers. */
+  private standing(wallClock: number): ReadonlyMap<number, number> {
+    const { clocks, away } = this
+    const standing = new Map<number, number>()
+    for (const number of this.options.partitions.keys()) {
+      const other = away.get(number)
+      const position = other === undefined ? clocks.heldAt(number, wallClock) : other.heldAt
+      if (position !== undefined) standing.set(number, position)
+    }
+    return standing
+  }
+
+  /**
+   * Where the logs of those end that stand there. One that has more to read has until it has been read: it is not asked again.
+   * Where ends cannot be read they are not known, and what is held back is waited for: so it is no failure of the look.
+   */
+  private endsOf(standing: ReadonlyMap<number, number>): Effect.Effect<ReadonlyMap<number, number>> {
     const { partitions, ends } = this.options
-    if (numbers.length === 0) return Effect.succeed(new Map())
-    return ends(numbers.map(number => partitions[number]!)).pipe(
-      Effect.map(found => new Map(numbers.map((number, i) => [number, found[i]!]))),
-      Effect.catch(error => Effect.as(Effect.logDebug(`alignment: ${error.message}`), new Map()))
+    const known = [...this.ends].filter(([number, end]) => end > (standing.get(number) ?? end))
+    const asked = [...standing.keys()].filter(number => !known.some(([one]) => one === number))
+    if (asked.length === 0) return Effect.succeed(new Map(known))
+    return ends(asked.map(number => partitions[number]!)).pipe(
+      Effect.map(found => new Map([...known, ...asked.map((number, i): [number, number] => [number, found[i]!])])),
+      Effect.catch(error => Effect.as(Effect.logDebug(`alignment: ${error.message}`), new Map(known)))
     )
   }
 
@@ -130,7 +147,7 @@ class Away {
   private seen: { readonly mark: Mark | undefined; readonly watermark: number } | undefined
   private moved = false
   /** Of what its group has come to, by more than the drift: whoever has it holds it back, as would this process. */
-  isAhead = false
+  private isAhead = false
   /** Whoever commits it says nothing of what it has come to: an older version. */
   private mute = false
 
@@ -148,6 +165,11 @@ class Away {
     const watermark = said ?? NO_WATERMARK
     this.seen = { mark, watermark }
     this.isAhead = watermark - least > this.partition.maxDriftMs
+  }
+
+  /** Where it stands if it is held back. */
+  get heldAt(): number | undefined {
+    return this.isAhead ? this.seen?.mark?.offset : undefined
   }
 
   /** How far it has come, as far as others are to wait for that. `end`: of its log, if that is known. */

@@ -16,12 +16,16 @@ const LINES_AT = 1
 const WATERMARK = 0
 const SAID_AT = 1
 const LINE = 2
-/** Of a partition: the lane that has it, counted from 1, what it has come to where none here has it, and where its log ends. */
+/**
+ * Of a partition: the lane that has it, counted from 1, what it has come to where none here has it, where its log ends, and where
+ * it stands if its lane holds it back.
+ */
 const OWNER = 0
 const REACHED = 1
 const END = 2
-const PLACE = 3
-/** The log's end was not looked for, or could not be found. */
+const HELD = 3
+const PLACE = 4
+/** The log's end was not looked for, or could not be found; the partition is not held back. */
 const UNKNOWN = -1
 
 /**
@@ -71,6 +75,7 @@ export class GroupClocks {
     for (let at = places; at < cells.length; at += PLACE) {
       cells[at + REACHED] = NO_WATERMARK
       cells[at + END] = UNKNOWN
+      cells[at + HELD] = UNKNOWN
     }
     return cells.buffer as SharedArrayBuffer
   }
@@ -99,7 +104,14 @@ export class GroupClocks {
 
   /** The lane has the partition of this number: what it has come to is part of what the lane says. */
   take(number: number): void {
-    this.cells[this.placeOf(number) + OWNER] = this.lane + 1
+    const at = this.placeOf(number)
+    this.cells[at + OWNER] = this.lane + 1
+    this.cells[at + HELD] = UNKNOWN
+  }
+
+  /** Where the lane's partition of this number stands while it is held back; undefined: it is not. */
+  hold(number: number, position: number = UNKNOWN): void {
+    this.cells[this.placeOf(number) + HELD] = position
   }
 
   /** It has it no more: until somebody knows better the partition stands where it stood. */
@@ -136,6 +148,12 @@ export class GroupClocks {
   isHere(number: number, now: number): boolean {
     const lane = this.cells[this.placeOf(number) + OWNER]! - 1
     return lane >= 0 && isHeard(this.cells[this.lineOf(lane, this.partitions[number]!.group) + SAID_AT]!, now)
+  }
+
+  /** Where a partition stands that a lane here holds back; undefined if none does. */
+  heldAt(number: number, now: number): number | undefined {
+    const position = this.cells[this.placeOf(number) + HELD]!
+    return position === UNKNOWN || !this.isHere(number, now) ? undefined : position
   }
 
   /** What a partition has come to that no lane here has; Infinity if it is not to be waited for. */
