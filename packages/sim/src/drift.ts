@@ -1,6 +1,6 @@
 import type { GroupOffsets, TopicPartition } from "@headrace/engine"
 import { Effect } from "effect"
-import { type Lane, watermarkBeside } from "./engine.ts"
+import { isPassedBeside, type Lane, watermarkBeside } from "./engine.ts"
 import { nameOf } from "./log.ts"
 import type { World } from "./world.ts"
 
@@ -44,7 +44,8 @@ export class Drift {
     })
     this.moving = all.filter(one => {
       const before = seen.get(nameOf(one))
-      return before !== undefined && (before.offset !== one.offset || before.metadata !== one.metadata)
+      const isRead = before?.offset !== one.offset && !isPassedBeside(one.metadata)
+      return before !== undefined && (isRead || watermarkBeside(before.metadata) !== watermarkBeside(one.metadata))
     })
     this.seen = new Map(all.map(one => [nameOf(one), one]))
     this.toldAt = world.now

@@ -244,6 +244,61 @@ test("a partition of another process is waited for, by what stands beside its of
   expect(apart.asked).toEqual([1, 2])
 })
 
+test("beside an offset that has only passed what is no record stands that, too", () => {
+  const bench = new Bench(plan).run()
+  const committed = () => {
+    bench.now += 60
+    bench.feed([])
+    bench.settle(["produce", "flush"])
+    const [place] = bench.waiting("sendOffsets").offsets
+    bench.settle(["sendOffsets", "commit"])
+    return place
+  }
+  const passed = (offset: number, end: number) =>
+    bench.step({ type: "passed", position: { topic: SOURCE, partition: 0, offset }, end })
+  bench.feed([event(1, 10_000)])
+  expect(committed()).toMatchObject({ offset: 1, metadata: "watermark=9999" })
+  passed(1, 3)
+  expect(committed()).toMatchObject({ offset: 3, metadata: "watermark=9999 passed" })
+  passed(3, 5)
+  bench.feed([event(2, 9_000)])
+  expect(committed()?.metadata).toBe("watermark=9999")
+})
+
+test("transactions that are aborted in a partition are nothing to wait for", () => {
+  const bench = two()
+  bench.feed([event(1, 10_000)])
+  bench.feed([event(2, 5_000)], 1)
+  bench.settle(["pause", ...TRANSACTION])
+  for (let offset = 1; offset < 6; offset++) {
+    expect(heldBack(bench)).toBe(1)
+    bench.step({ type: "passed", position: { topic: SOURCE, partition: 1, offset }, end: offset + 1 })
+    bench.now += IDLE_MS / 2
+    bench.feed([])
+  }
+  expect(heldBack(bench)).toBe(0)
+})
+
+test("nor are those that are aborted in one of another process", () => {
+  const apart = new Apart()
+  apart.commit(1, "watermark=5000")
+  apart.commit(2, "watermark=50000")
+  apart.look()
+  apart.read(1, 10_000)
+  for (let i = 0; i < 6; i++) {
+    expect(apart.held).toBe(true)
+    apart.commit(1, "watermark=5000 passed")
+    apart.pass(1_000)
+  }
+  apart.pass(1_000)
+  expect(apart.held).toBe(false)
+  apart.bench.settle(["seek"])
+  // A record, though its time is none that was not known.
+  apart.commit(1, "watermark=5000")
+  apart.pass(100)
+  expect(apart.held).toBe(true)
+})
+
 test("before the first look nothing is known of others, and they are waited for; but not for ever", () => {
   const apart = new Apart()
   apart.read(1, 10_000)

@@ -332,6 +332,9 @@ class KeyValues implements Task {
   nextOffset(): number {
     return this.committable()
   }
+  readTo(): number {
+    return this.committable()
+  }
   holdBack(): void {}
   committable(): number {
     return 0

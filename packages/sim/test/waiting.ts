@@ -25,7 +25,7 @@ export interface Log {
 }
 
 /** A partition, as the lane that has it sees it. */
-export class Reader implements Pick<Task, "topic" | "partition" | "watermark" | "nextOffset" | "holdBack"> {
+export class Reader implements Pick<Task, "topic" | "partition" | "watermark" | "nextOffset" | "readTo" | "holdBack"> {
   readonly topic = TOPIC
   readonly partition: number
   readonly log: Log
@@ -44,6 +44,9 @@ export class Reader implements Pick<Task, "topic" | "partition" | "watermark" | 
     return this.log.records[this.position - 1]?.at ?? Number.NEGATIVE_INFINITY
   }
   nextOffset(): number {
+    return this.position
+  }
+  readTo(): number {
     return this.position
   }
   holdBack(isHeld: boolean): void {

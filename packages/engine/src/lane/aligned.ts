@@ -37,12 +37,21 @@ export const alignedPartitions = (plan: Plan, counts: ReadonlyMap<string, number
 }
 
 const WATERMARK = "watermark="
+const PASSED = " passed"
 
-/** What stands beside a committed offset: how far the partition has come in event time. */
-export const besideOffset = (watermark: number): string => `${WATERMARK}${watermark}`
+/**
+ * What stands beside a committed offset: how far the partition has come in event time, and whether no record was read since
+ * that was said last, so that an offset which moves nevertheless has passed what is none. A version that does not know of it takes
+ * the partition for one that is not to be waited for.
+ */
+export const besideOffset = (watermark: number, isPassed: boolean): string =>
+  `${WATERMARK}${watermark}${isPassed ? PASSED : ""}`
 
 /** Undefined where it says something else, or nothing: whoever committed it does not align. */
 export const watermarkBeside = (metadata: string): number | undefined => {
-  const watermark = metadata.startsWith(WATERMARK) ? Number(metadata.slice(WATERMARK.length)) : Number.NaN
+  const said = isPassedBeside(metadata) ? metadata.slice(0, -PASSED.length) : metadata
+  const watermark = said.startsWith(WATERMARK) ? Number(said.slice(WATERMARK.length)) : Number.NaN
   return Number.isNaN(watermark) ? undefined : watermark
 }
+
+export const isPassedBeside = (metadata: string): boolean => metadata.endsWith(PASSED)

@@ -22,6 +22,8 @@ export class Alignment {
   private readonly groups: readonly Group[]
   private readonly clocks: GroupClocks
   private readonly topics: ReadonlySet<string>
+  /** How far each had been read when something was to stand beside its offset. */
+  private readonly said = new WeakMap<Task, number>()
 
   /** `partitions`: all of the job. `lane`: its number among those that share `clocks`. Without them it is by itself. */
   constructor(partitions: readonly AlignedPartition[], lane = 0, clocks?: SharedArrayBuffer) {
@@ -33,7 +35,10 @@ export class Alignment {
 
   /** What is to stand beside the committed offset of a partition: other processes go by it. */
   beside(task: Task): string | undefined {
-    return this.topics.has(task.topic) ? besideOffset(task.watermark()) : undefined
+    if (!this.topics.has(task.topic)) return undefined
+    const isPassed = this.said.get(task) === task.readTo()
+    this.said.set(task, task.readTo())
+    return besideOffset(task.watermark(), isPassed)
   }
 
   /**
@@ -92,8 +97,8 @@ class Group {
     idle: () => {},
     active: () => {}
   })
-  /** Where they stood at the last look. */
-  private readonly positions = new WeakMap<Task, number>()
+  /** How far they had been read at the last look. Markers, and what was aborted before them, are passed, and are nothing to wait for. */
+  private readonly read = new WeakMap<Task, number>()
   private reached = NO_WATERMARK
 
   /** `partitions`: also those of other groups. */
@@ -118,16 +123,16 @@ class Group {
 
   /** How far they have come together. */
   look(all: readonly Task[], isHeld: (task: Task) => boolean, now: number, wallClock: number): number {
-    const { combiner, positions } = this
+    const { combiner, read } = this
     const tasks = all.filter(({ topic }) => this.topics.has(topic))
     for (const task of this.tasks) if (!tasks.includes(task)) this.remove(task)
     for (const task of tasks) {
-      const before = positions.get(task)
-      const position = task.nextOffset()
-      positions.set(task, position)
+      const before = read.get(task)
+      const readTo = task.readTo()
+      read.set(task, readTo)
       if (before === undefined) this.add(task)
       // One that is not read cannot show that it has records: it is silent only where its log is known to end.
-      if (before !== position || (isHeld(task) && !this.isAtEnd(task, wallClock))) combiner.observe(task)
+      if (before !== readTo || (isHeld(task) && !this.isAtEnd(task, wallClock))) combiner.observe(task)
     }
     combiner.periodic(now)
     // Who comes, or gets on again, behind what the others had come to is waited for before it has come so far.

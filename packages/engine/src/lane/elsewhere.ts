@@ -4,7 +4,7 @@ import { nowMs } from "../clock.ts"
 import type { GroupOffsets } from "../ports/clients.ts"
 import type { Mark } from "../ports/committed-log.ts"
 import type { LogError } from "../ports/log.ts"
-import { type AlignedPartition, watermarkBeside } from "./aligned.ts"
+import { type AlignedPartition, isPassedBeside, watermarkBeside } from "./aligned.ts"
 import { GroupClocks, HEARD_MS } from "./group-clocks.ts"
 
 /** Between two looks. */
@@ -160,9 +160,10 @@ class Away {
   /** What is committed of it. `least`: what its group had come to at the last look. */
   see(mark: Mark | undefined, least: number): void {
     const said = mark === undefined ? undefined : watermarkBeside(mark.metadata)
-    this.moved = this.seen !== undefined && !isSame(this.seen.mark, mark)
-    this.mute = said === undefined && (this.moved || this.mute)
     const watermark = said ?? NO_WATERMARK
+    const { seen } = this
+    this.moved = seen !== undefined && (seen.watermark !== watermark || isRead(seen.mark, mark))
+    this.mute = said === undefined && (this.moved || this.mute)
     this.seen = { mark, watermark }
     this.isAhead = watermark - least > this.partition.maxDriftMs
   }
@@ -181,5 +182,6 @@ class Away {
   }
 }
 
-const isSame = (one: Mark | undefined, other: Mark | undefined): boolean =>
-  one?.offset === other?.offset && one?.metadata === other?.metadata
+/** Its offset has moved, and not only past what is no record. */
+const isRead = (before: Mark | undefined, mark: Mark | undefined): boolean =>
+  before?.offset !== mark?.offset && !isPassedBeside(mark?.metadata ?? "")

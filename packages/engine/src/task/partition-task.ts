@@ -48,6 +48,7 @@ export abstract class PartitionTask implements Task {
   protected readonly outputs: () => Outputs
   protected chain!: Chain
   protected position = -1
+  private read = -1
   protected isTouched = false
   private state!: PartitionState
   private resident!: Resident
@@ -117,6 +118,7 @@ export abstract class PartitionTask implements Task {
    */
   start({ offset, committed }: { readonly offset: number; readonly committed: number }): void {
     this.position = offset
+    this.read = offset
     this.beganAt = committed
     this.isTouched = offset !== committed
     this.tell()
@@ -146,6 +148,7 @@ export abstract class PartitionTask implements Task {
       context.bytes = batch.bytes
     }
     this.position = stamps[(to - 1) * 2]! + 1
+    this.read = this.position
     this.ran(to - from)
     metrics.at(NO_RECORD)
   }
@@ -179,6 +182,10 @@ export abstract class PartitionTask implements Task {
 
   nextOffset(): number {
     return this.position
+  }
+
+  readTo(): number {
+    return this.read
   }
 
   holdBack(_isHeld: boolean): void {}

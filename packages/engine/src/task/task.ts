@@ -36,6 +36,8 @@ export interface Task extends TopicPartition {
   readonly release: () => void
   /** The next offset to read. */
   readonly nextOffset: () => number
+  /** Behind its last record, or where it began: what was passed since is none. */
+  readonly readTo: () => number
   /** Whether nothing is read of it until further notice, though there may be something: then it is not idle. */
   readonly holdBack: (isHeld: boolean) => void
   /** The next offset to commit: every record below it is done, and its outputs are in the outputs. */
