@@ -25,6 +25,8 @@ static void watch(pid_t server, int alive, const char *scratch) {
     p[0].fd = -1;
     p[0].revents = 0;
   }
+  /* Both may have come at once: it was kept, and has ended since. Its pipe's mere end says nothing then. */
+  if (p[0].revents & POLLIN && read(0, &word, 1) == 1) remove = 1;
   if (remove && *scratch) execlp("rm", "rm", "-rf", "--", scratch, (char *)0);
   _exit(0);
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { type ChildProcess, spawn } from "node:child_process"
-import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
@@ -16,6 +16,7 @@ import {
   startKafkaCluster,
   startRegistry
 } from "@headrace/dev"
+import { startProgram } from "../src/process.ts"
 import { brokerAnswers } from "../src/wire.ts"
 
 let kafkas: Kafka[] = []
@@ -186,4 +187,23 @@ test("a server that is kept outlives its parent, and takes its data along", asyn
     process.kill(pid, "SIGTERM")
   }
   await until(() => !isAlive(pid) && !existsSync(dataDir))
+})
+
+/** 0: it has none yet. */
+const childOf = (pid: number): number =>
+  Number.parseInt(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8"), 10) || 0
+
+test("one that is kept takes its data along, also where it ends before its watcher has heard of that", async () => {
+  const scratch = mkdtempSync(join(tmpdir(), "headrace-kept-"))
+  const logFile = join(scratch, "log")
+  const program = await startProgram({ name: "sleep", command: ["sleep", "1000"], logFile, scratch })
+  // A signal to 0 reaches everybody.
+  await until(() => childOf(program.pid) > 0)
+  const watcher = childOf(program.pid)
+  process.kill(watcher, "SIGSTOP")
+  await until(() => / T /.test(readFileSync(`/proc/${watcher}/stat`, "utf8")))
+  await program.keep()
+  await program.kill()
+  process.kill(watcher, "SIGCONT")
+  await until(() => !existsSync(scratch))
 })
