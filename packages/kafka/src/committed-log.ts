@@ -17,6 +17,7 @@ import { memberPolling, polling } from "./polling.ts"
 import { attempt, attemptSync, letGo } from "./port-error.ts"
 import { rangeOf } from "./range.ts"
 import { clusterSettings, signIn } from "./sign-in.ts"
+import { claimUnowned } from "./unowned.ts"
 
 const ARENA_RECORDS = 16_384
 const CALL_TIMEOUT_MS = 10_000
@@ -42,6 +43,7 @@ export const openCommittedLog = (
     const settings = sinkSettings(config, options)
     const consumer = yield* openConsumer(config, settings)
     yield* attempt(`subscribe to ${options.topic}`, () => consumer.subscribe([options.topic]))
+    yield* claimUnowned(consumer, config, { ...options, topics: [options.topic] })
     const one = yield* Semaphore.make(1)
     const whenAsked = (settings: Record<string, string>) =>
       Effect.cached(Scope.provide(openConsumer(config, settings), scope))

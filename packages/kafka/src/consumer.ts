@@ -71,6 +71,14 @@ export class Consumer {
     await this.#ask(`subscribe to ${topics.join(", ")}`, id => native.consumerSubscribe(this.#handle, id, topics))
   }
 
+  /**
+   * Has the group give partitions out anew; each member keeps what it keeps. Nothing happens while it does so anyway, to a member of
+   * a KIP-848 group, which the broker gives what it is to have, and without a group.
+   */
+  rejoin(): void {
+    attemptNow("ask the group to give partitions out anew", () => native.consumerRejoin(this.#handle))
+  }
+
   /** In a group: answers an "assign" event. Without a subscription: reads exactly these partitions. */
   async assign(positions: readonly Position[]): Promise<void> {
     await this.#ask("assign partitions", id => native.consumerAssign(this.#handle, id, positions.map(toPositionPlace)))

@@ -7,6 +7,7 @@ import { memberPolling } from "./polling.ts"
 import { attempt, attemptSync, letGo } from "./port-error.ts"
 import { fullRangeOf } from "./range.ts"
 import { clusterSettings, signIn } from "./sign-in.ts"
+import { claimUnowned } from "./unowned.ts"
 
 const ARENA_RECORDS = 8192
 const CALL_TIMEOUT_MS = 10_000
@@ -31,6 +32,7 @@ export const openMembership = (
       leave
     )
     yield* attempt(`subscribe to ${options.topics.join(", ")}`, () => consumer.subscribe(options.topics))
+    yield* claimUnowned(consumer, config, options)
     const asker = (isolation: Isolation) =>
       Effect.acquireRelease(
         attemptSync("open a consumer", () => Consumer.open(askerSettings(config, options, isolation), signIn(config))),

@@ -42,6 +42,7 @@ export interface Native {
   readonly consumerOpen: Open
   readonly consumerHold: Hold
   readonly consumerWake: (handle: NativeHandle) => void
+  readonly consumerRejoin: (handle: NativeHandle) => void
   readonly consumerPoll: Ask<[arena: NativeHandle, limit: number, timeoutMs: number]>
   readonly consumerSubscribe: Ask<[topics: readonly string[]]>
   readonly consumerAssign: Ask<[Places]>

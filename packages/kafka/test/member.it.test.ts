@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { startKafka } from "@headrace/dev"
+import { Effect } from "effect"
 import { groupSettings, SOURCE_DEFAULTS } from "../src/defaults.ts"
 import { Arena, Consumer, type ConsumerEvent, type TopicPartition } from "../src/index.ts"
+import { claimUnowned } from "../src/unowned.ts"
 import { createTopic, fresh } from "./support.ts"
 
 /** Longer than the test may take. */
@@ -80,4 +82,33 @@ test("a member that has nothing to do is heard of at each heartbeat that is due"
   }
   expect(polls.toSorted((a, b) => a - b)[BEATS / 2]).toBeLessThan(POLLS_A_BEAT)
   await member.consumer.close()
+})
+
+test("what a static member was to give back, and did not before it was started again, does not stay nobody's", async () => {
+  const [topic, group] = [await createTopic(kafka.bootstrap, 2), fresh("group")]
+  const [killed, other] = [new Member("one", group), new Member("other", group)]
+  await killed.join(topic, POLL_MS)
+  const joins = other.join(topic, POLL_MS)
+  const wanted = await killed.hears("revoke", POLL_MS)
+  // It stays a member, and comes back to what the group has left to it: nobody asks to join again.
+  await killed.consumer.close()
+  const back = new Member("one", group)
+  expect(await back.join(topic, POLL_MS)).toHaveLength(1)
+  const config = { bootstrap: kafka.bootstrap, settings: {} }
+  const claims = Effect.andThen(
+    claimUnowned(back.consumer, config, { group, member: "one", topics: [topic] }),
+    Effect.never
+  )
+  const claiming = Effect.runFork(Effect.scoped(claims))
+  let given: readonly TopicPartition[] | undefined
+  const heard = joins.then(taken => {
+    given = taken
+  })
+  while (given === undefined)
+    for (const event of await back.poll(POLL_MS))
+      if (event.type === "assign") await back.consumer.take(event.partitions)
+  await heard
+  expect(given).toEqual(wanted)
+  claiming.interruptUnsafe()
+  await Promise.all([back.consumer.close(), other.consumer.close()])
 })

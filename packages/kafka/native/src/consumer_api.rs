@@ -36,6 +36,19 @@ pub fn consumer_wake(consumer: Handled) {
   consumer.0.wake();
 }
 
+unsafe extern "C" {
+  /// Of rejoin.c.
+  fn headrace_rejoin(rk: *mut rd_kafka_t);
+}
+
+#[napi]
+pub fn consumer_rejoin(consumer: Handled) -> Result<()> {
+  Ok(consumer.0.with(|raw| {
+    unsafe { headrace_rejoin(raw.rk) };
+    Ok(())
+  })?)
+}
+
 #[napi]
 pub fn consumer_poll(consumer: Handled, id: u32, arena: &External<Arc<Arena>>, limit: u32, timeout_ms: i32) {
   match Lease::take(arena) {

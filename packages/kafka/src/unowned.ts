@@ -1,0 +1,88 @@
+import type { KafkaConfig, TopicPartition } from "@headrace/engine"
+import { Effect, type Scope } from "effect"
+import { Admin, type GroupMember } from "./admin.ts"
+import type { Consumer } from "./consumer.ts"
+import { attemptSync, letGo } from "./port-error.ts"
+import { attemptWith } from "./reports.ts"
+import { clusterSettings, signIn } from "./sign-in.ts"
+
+/** Behind a start, which has other things to do, and most often ends with all given. */
+const FIRST_LOOK = "2 seconds"
+/** Longer than a group takes from one round of an incremental rebalance to the next: a heartbeat of whoever gives something back. */
+const LOOK_EVERY = "1 second"
+const CALL_MS = 10_000
+
+interface Member {
+  readonly group: string
+  readonly member: string
+  readonly topics: readonly string[]
+}
+
+/**
+ * Has a group give partitions out anew that are nobody's though it is at rest; ends when all are somebody's. To be run for each
+ * member that starts.
+ *
+ * A partition moves in two rounds: its owner is told to give it back, and asks to join again, whereupon it is given to another
+ * member. A static member that is killed in between, and comes back before its session is over, is given what the first round
+ * left to it, without a round; it has nothing to give back, and never asks. So nobody has the partition until somebody comes or goes.
+ */
+export const claimUnowned = (
+  consumer: Consumer,
+  config: typeof KafkaConfig.Type,
+  self: Member
+): Effect.Effect<void, never, Scope.Scope> => {
+  if (config.settings["group.protocol"] === "consumer") return Effect.void
+  const claim = Effect.gen(function* () {
+    yield* Effect.sleep(FIRST_LOOK)
+    const admin = yield* Effect.acquireRelease(
+      attemptSync("open an admin client", () => Admin.open(clusterSettings(config), signIn(config))),
+      opened => letGo("close an admin client", () => opened.close())
+    )
+    for (let before = ""; ; yield* Effect.sleep(LOOK_EVERY)) {
+      const members = yield* attemptWith(admin, `read the members of ${self.group}`, () =>
+        admin.members(self.group, CALL_MS)
+      )
+      if (members === undefined) return
+      const found = unowned(members, self.member, yield* partitionsOf(admin, self.topics))
+      if (found?.length === 0) return
+      const now = found?.map(nameOf).join(", ") ?? ""
+      if (now === before && now !== "") {
+        yield* Effect.logWarning(`${now} of ${self.group} is nobody's: the group is asked to give partitions out anew`)
+        yield* attemptSync("ask the group to give partitions out anew", () => consumer.rejoin())
+      }
+      before = now
+    }
+  })
+  const told = Effect.retry(Effect.scoped(claim), {
+    while: error => error.failure === "Retry" || error.failure === "Unknown"
+  })
+  const looking = Effect.catch(told, error =>
+    // Whoever leaves meanwhile has nothing to look for.
+    error.failure === "Gone"
+      ? Effect.void
+      : Effect.logWarning(`Whether all partitions are given is not known: ${error.message}`)
+  )
+  return Effect.asVoid(Effect.forkScoped(looking))
+}
+
+/** What of these is nobody's; undefined while the group gives partitions out, or does not know of the member. */
+export const unowned = (
+  members: readonly GroupMember[],
+  self: string,
+  partitions: readonly TopicPartition[]
+): readonly TopicPartition[] | undefined => {
+  const given = new Set(members.flatMap(one => one.partitions.map(nameOf)))
+  if (given.size === 0 || !members.some(({ name }) => name === self)) return undefined
+  return partitions.filter(one => !given.has(nameOf(one)))
+}
+
+const nameOf = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`
+
+const partitionsOf = (admin: Admin, topics: readonly string[]) =>
+  Effect.map(
+    attemptWith(admin, "read metadata", () => admin.metadata(topics, CALL_MS)),
+    found =>
+      found.topics.flatMap(({ topic, partitions }) =>
+        partitions.map(({ partition }): TopicPartition => ({ topic, partition }))
+      )
+  )
