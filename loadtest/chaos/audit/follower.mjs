@@ -231,7 +231,13 @@ class Reader {
     this.#still = []
     this.#consumer.removeAllListeners("partition.eof")
     this.#consumer.disconnect()
-    await this.open()
+    // The broker may be away just now.
+    while (
+      !(await this.open().then(
+        () => true,
+        () => false
+      ))
+    );
   }
 
   #move(topic, partition, offset) {

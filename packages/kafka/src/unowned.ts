@@ -8,9 +8,14 @@ import { clusterSettings, signIn } from "./sign-in.ts"
 
 /** Behind a start, which has other things to do, and most often ends with all given. */
 const FIRST_LOOK = "2 seconds"
-/** Longer than a group takes from one round of an incremental rebalance to the next: a heartbeat of whoever gives something back. */
 const LOOK_EVERY = "1 second"
-const CALL_MS = 10_000
+/**
+ * Looks at which the same was nobody's. Between two rounds of a rebalance it is so for a heartbeat, and for as long as its owner takes to
+ * commit what is open: a round that does not wait for that makes all wait for it. After each that was of no use twice as many.
+ */
+const LOOKS = 5
+/** Whoever ends meanwhile waits for a call that is under way. */
+const CALL_MS = 2_000
 
 interface Member {
   readonly group: string
@@ -38,7 +43,8 @@ export const claimUnowned = (
       attemptSync("open an admin client", () => Admin.open(clusterSettings(config), signIn(config))),
       opened => letGo("close an admin client", () => opened.close())
     )
-    for (let before = ""; ; yield* Effect.sleep(LOOK_EVERY)) {
+    let [before, looks, most] = ["", 0, LOOKS]
+    for (; ; yield* Effect.sleep(LOOK_EVERY)) {
       const members = yield* attemptWith(admin, `read the members of ${self.group}`, () =>
         admin.members(self.group, CALL_MS)
       )
@@ -46,11 +52,12 @@ export const claimUnowned = (
       const found = unowned(members, self.member, yield* partitionsOf(admin, self.topics))
       if (found?.length === 0) return
       const now = found?.map(nameOf).join(", ") ?? ""
-      if (now === before && now !== "") {
-        yield* Effect.logWarning(`${now} of ${self.group} is nobody's: the group is asked to give partitions out anew`)
-        yield* attemptSync("ask the group to give partitions out anew", () => consumer.rejoin())
-      }
+      looks = now === before && now !== "" ? looks + 1 : 1
       before = now
+      if (looks < most || now === "") continue
+      yield* Effect.logWarning(`${now} of ${self.group} is nobody's: the group is asked to give partitions out anew`)
+      yield* attemptSync("ask the group to give partitions out anew", () => consumer.rejoin())
+      ;[before, most] = ["", most * 2]
     }
   })
   const told = Effect.retry(Effect.scoped(claim), {

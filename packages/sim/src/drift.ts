@@ -1,6 +1,6 @@
 import type { GroupOffsets, TopicPartition } from "@headrace/engine"
 import { Effect } from "effect"
-import { isPassedBeside, type Lane, watermarkBeside } from "./engine.ts"
+import { type Lane, readBeside, watermarkBeside } from "./engine.ts"
 import { nameOf } from "./log.ts"
 import type { World } from "./world.ts"
 
@@ -44,8 +44,10 @@ export class Drift {
     })
     this.moving = all.filter(one => {
       const before = seen.get(nameOf(one))
-      const isRead = before?.offset !== one.offset && !isPassedBeside(one.metadata)
-      return before !== undefined && (isRead || watermarkBeside(before.metadata) !== watermarkBeside(one.metadata))
+      if (before === undefined) return false
+      return (
+        readBeside(before) !== readBeside(one) || watermarkBeside(before.metadata) !== watermarkBeside(one.metadata)
+      )
     })
     this.seen = new Map(all.map(one => [nameOf(one), one]))
     this.toldAt = world.now

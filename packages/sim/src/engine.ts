@@ -1,6 +1,6 @@
 /** The engine's inside, which its face does not show: the simulator drives the lane itself. */
 
-export { isPassedBeside, watermarkBeside } from "../../engine/src/lane/aligned.ts"
+export { readBeside, watermarkBeside } from "../../engine/src/lane/aligned.ts"
 export { Alignment } from "../../engine/src/lane/alignment.ts"
 export type { Command, Event, Turn } from "../../engine/src/lane/events.ts"
 export { Lane } from "../../engine/src/lane/lane.ts"

@@ -222,7 +222,7 @@ test("what a partition has come to stands beside its committed offset", () => {
   bench.feed([])
   bench.settle(["produce", "flush"])
   expect(bench.waiting("sendOffsets").offsets).toEqual([
-    { topic: SOURCE, partition: 0, offset: 1, metadata: "watermark=9999" }
+    { topic: SOURCE, partition: 0, offset: 1, metadata: "watermark=9999 read=1" }
   ])
 })
 
@@ -244,7 +244,7 @@ test("a partition of another process is waited for, by what stands beside its of
   expect(apart.asked).toEqual([1, 2])
 })
 
-test("beside an offset that has only passed what is no record stands that, too", () => {
+test("beside an offset stands to where records have been read: what it has passed besides is none", () => {
   const bench = new Bench(plan).run()
   const committed = () => {
     bench.now += 60
@@ -257,12 +257,12 @@ test("beside an offset that has only passed what is no record stands that, too",
   const passed = (offset: number, end: number) =>
     bench.step({ type: "passed", position: { topic: SOURCE, partition: 0, offset }, end })
   bench.feed([event(1, 10_000)])
-  expect(committed()).toMatchObject({ offset: 1, metadata: "watermark=9999" })
+  expect(committed()).toMatchObject({ offset: 1, metadata: "watermark=9999 read=1" })
   passed(1, 3)
-  expect(committed()).toMatchObject({ offset: 3, metadata: "watermark=9999 passed" })
+  expect(committed()).toMatchObject({ offset: 3, metadata: "watermark=9999 read=1" })
   passed(3, 5)
   bench.feed([event(2, 9_000)])
-  expect(committed()?.metadata).toBe("watermark=9999")
+  expect(committed()?.metadata).toBe("watermark=9999 read=2")
 })
 
 test("transactions that are aborted in a partition are nothing to wait for", () => {
@@ -281,20 +281,21 @@ test("transactions that are aborted in a partition are nothing to wait for", () 
 
 test("nor are those that are aborted in one of another process", () => {
   const apart = new Apart()
-  apart.commit(1, "watermark=5000")
+  apart.commit(1, "watermark=5000 read=1")
   apart.commit(2, "watermark=50000")
   apart.look()
   apart.read(1, 10_000)
   for (let i = 0; i < 6; i++) {
     expect(apart.held).toBe(true)
-    apart.commit(1, "watermark=5000 passed")
+    apart.commit(1, "watermark=5000 read=1")
     apart.pass(1_000)
   }
   apart.pass(1_000)
   expect(apart.held).toBe(false)
   apart.bench.settle(["seek"])
-  // A record, though its time is none that was not known.
-  apart.commit(1, "watermark=5000")
+  // A record, though its time is none that was not known, and what was committed last has passed something besides.
+  apart.commit(1, "watermark=5000 read=2")
+  apart.commit(1, "watermark=5000 read=2")
   apart.pass(100)
   expect(apart.held).toBe(true)
 })

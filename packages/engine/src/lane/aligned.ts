@@ -36,22 +36,21 @@ export const alignedPartitions = (plan: Plan, counts: ReadonlyMap<string, number
   )
 }
 
-const WATERMARK = "watermark="
-const PASSED = " passed"
+/** Earlier versions say the first only, and read nothing of what says both: to them it is not to be waited for. */
+const BESIDE = /^watermark=(\S+?)(?: read=(\d+))?$/
 
 /**
- * What stands beside a committed offset: how far the partition has come in event time, and whether no record was read since
- * that was said last, so that an offset which moves nevertheless has passed what is none. A version that does not know of it takes
- * the partition for one that is not to be waited for.
+ * What stands beside a committed offset: how far the partition has come in event time, and to where records have been read. An
+ * offset that moves while that does not has passed what is none.
  */
-export const besideOffset = (watermark: number, isPassed: boolean): string =>
-  `${WATERMARK}${watermark}${isPassed ? PASSED : ""}`
+export const besideOffset = (watermark: number, readTo: number): string => `watermark=${watermark} read=${readTo}`
 
 /** Undefined where it says something else, or nothing: whoever committed it does not align. */
 export const watermarkBeside = (metadata: string): number | undefined => {
-  const said = isPassedBeside(metadata) ? metadata.slice(0, -PASSED.length) : metadata
-  const watermark = said.startsWith(WATERMARK) ? Number(said.slice(WATERMARK.length)) : Number.NaN
+  const watermark = Number(BESIDE.exec(metadata)?.[1] ?? Number.NaN)
   return Number.isNaN(watermark) ? undefined : watermark
 }
 
-export const isPassedBeside = (metadata: string): boolean => metadata.endsWith(PASSED)
+/** To where records have been read; the offset, where that is not said. */
+export const readBeside = ({ offset, metadata }: { readonly offset: number; readonly metadata: string }): number =>
+  Number(BESIDE.exec(metadata)?.[2] ?? offset)

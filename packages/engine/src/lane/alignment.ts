@@ -22,8 +22,6 @@ export class Alignment {
   private readonly groups: readonly Group[]
   private readonly clocks: GroupClocks
   private readonly topics: ReadonlySet<string>
-  /** How far each had been read when something was to stand beside its offset. */
-  private readonly said = new WeakMap<Task, number>()
 
   /** `partitions`: all of the job. `lane`: its number among those that share `clocks`. Without them it is by itself. */
   constructor(partitions: readonly AlignedPartition[], lane = 0, clocks?: SharedArrayBuffer) {
@@ -35,10 +33,7 @@ export class Alignment {
 
   /** What is to stand beside the committed offset of a partition: other processes go by it. */
   beside(task: Task): string | undefined {
-    if (!this.topics.has(task.topic)) return undefined
-    const isPassed = this.said.get(task) === task.readTo()
-    this.said.set(task, task.readTo())
-    return besideOffset(task.watermark(), isPassed)
+    return this.topics.has(task.topic) ? besideOffset(task.watermark(), task.readTo()) : undefined
   }
 
   /**

@@ -4,7 +4,7 @@ import { nowMs } from "../clock.ts"
 import type { GroupOffsets } from "../ports/clients.ts"
 import type { Mark } from "../ports/committed-log.ts"
 import type { LogError } from "../ports/log.ts"
-import { type AlignedPartition, isPassedBeside, watermarkBeside } from "./aligned.ts"
+import { type AlignedPartition, readBeside, watermarkBeside } from "./aligned.ts"
 import { GroupClocks, HEARD_MS } from "./group-clocks.ts"
 
 /** Between two looks. */
@@ -182,6 +182,6 @@ class Away {
   }
 }
 
-/** Its offset has moved, and not only past what is no record. */
+/** Records were read between the two: what its offset has passed besides is none. */
 const isRead = (before: Mark | undefined, mark: Mark | undefined): boolean =>
-  before?.offset !== mark?.offset && !isPassedBeside(mark?.metadata ?? "")
+  (before && readBeside(before)) !== (mark && readBeside(mark))

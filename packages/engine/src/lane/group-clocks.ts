@@ -111,7 +111,8 @@ export class GroupClocks {
 
   /** Where the lane's partition of this number stands while it is held back; undefined: it is not. */
   hold(number: number, position: number = UNKNOWN): void {
-    this.cells[this.placeOf(number) + HELD] = position
+    const at = this.placeOf(number)
+    if (this.cells[at + OWNER] === this.lane + 1) this.cells[at + HELD] = position
   }
 
   /** It has it no more: until somebody knows better the partition stands where it stood. */

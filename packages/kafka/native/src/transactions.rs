@@ -30,6 +30,7 @@ pub fn open(rk: *mut rd_kafka_t, prefix: &str, timeout_ms: i32) -> Result<String
   match silent {
     Some(fault) if !told => Err(fault),
     None if older && !told => Ok("null".into()),
+    None if !told => Err(Fault::timed_out(format!("within {timeout_ms} ms no broker was there to tell of its transactions"))),
     silent => {
       let ids = json::array(found.iter().filter(|id| id.starts_with(prefix)).map(|id| json::quoted(id)));
       let silent = silent.map_or("null".into(), |fault| json::quoted(&fault.message));
