@@ -3,6 +3,7 @@ import {
   type ChangelogReader,
   type KafkaConfig,
   LogError,
+  nameOf,
   STRIDE,
   type TopicPartition,
   VALUE_LENGTH,
@@ -157,8 +158,6 @@ class EarlyReads {
     })
   }
 }
-
-const nameOf = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`
 const whatOf = (partition: TopicPartition): string => `read the changelog ${nameOf(partition)}`
 
 const openConsumer = (config: typeof KafkaConfig.Type, isolation: Isolation) =>

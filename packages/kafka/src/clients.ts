@@ -1,14 +1,13 @@
 import { type Admin as AdminPort, Clients, type KafkaConfig, LogError, type SourceOptions } from "@headrace/engine"
 import { Effect, Layer, Schedule } from "effect"
-import { Admin, type TopicSpec } from "./admin.ts"
+import type { Admin, TopicSpec } from "./admin.ts"
+import { adminClient } from "./admin-client.ts"
 import { openChangelog } from "./changelog.ts"
 import { onceCoordinated } from "./coordinator.ts"
 import { KafkaError } from "./error.ts"
 import { openMembership } from "./membership.ts"
 import { openOffsets } from "./offsets.ts"
-import { attemptSync, letGo } from "./port-error.ts"
 import { attemptWith } from "./reports.ts"
-import { clusterSettings, signIn } from "./sign-in.ts"
 import { openProducer } from "./transactional.ts"
 
 /** The engine's clients, on librdkafka. Nothing is connected until one is made. */
@@ -33,10 +32,7 @@ const LED = { schedule: Schedule.spaced("500 millis"), times: 12 }
 
 const openAdmin = (config: typeof KafkaConfig.Type) =>
   Effect.map(
-    Effect.acquireRelease(
-      attemptSync("open an admin client", () => Admin.open(clusterSettings(config), signIn(config))),
-      admin => letGo("close an admin client", () => admin.close())
-    ),
+    adminClient(config),
     (admin): AdminPort => ({
       partitions: topics => attemptWith(admin, "read metadata", () => partitionsOf(admin, topics)),
       settings: topics =>

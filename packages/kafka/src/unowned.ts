@@ -1,10 +1,10 @@
-import type { KafkaConfig, TopicPartition } from "@headrace/engine"
+import { type KafkaConfig, nameOf, type TopicPartition } from "@headrace/engine"
 import { Effect, type Scope } from "effect"
-import { Admin, type GroupMember } from "./admin.ts"
+import type { Admin, GroupMember } from "./admin.ts"
+import { adminClient } from "./admin-client.ts"
 import type { Consumer } from "./consumer.ts"
-import { attemptSync, letGo } from "./port-error.ts"
+import { attemptSync } from "./port-error.ts"
 import { attemptWith } from "./reports.ts"
-import { clusterSettings, signIn } from "./sign-in.ts"
 
 /** Behind a start, which has other things to do, and most often ends with all given. */
 const FIRST_LOOK = "2 seconds"
@@ -39,10 +39,7 @@ export const claimUnowned = (
   if (config.settings["group.protocol"] === "consumer") return Effect.void
   const claim = Effect.gen(function* () {
     yield* Effect.sleep(FIRST_LOOK)
-    const admin = yield* Effect.acquireRelease(
-      attemptSync("open an admin client", () => Admin.open(clusterSettings(config), signIn(config))),
-      opened => letGo("close an admin client", () => opened.close())
-    )
+    const admin = yield* adminClient(config)
     let [before, looks, most] = ["", 0, LOOKS]
     for (; ; yield* Effect.sleep(LOOK_EVERY)) {
       const members = yield* attemptWith(admin, `read the members of ${self.group}`, () =>
@@ -82,8 +79,6 @@ export const unowned = (
   if (given.size === 0 || !members.some(({ name }) => name === self)) return undefined
   return partitions.filter(one => !given.has(nameOf(one)))
 }
-
-const nameOf = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`
 
 const partitionsOf = (admin: Admin, topics: readonly string[]) =>
   Effect.map(
