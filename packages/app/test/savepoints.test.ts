@@ -123,3 +123,35 @@ test("a job that was to rest for a moment says which partition another instance 
   expect(told).toEqual(["halt", "resume"])
   await leave()
 })
+
+test("a savepoint beside a job that is being ended is of its end, or waits until it goes on", async () => {
+  const { savepoints, status, whereabouts, owned, told, leave } = job()
+  owned[1] = []
+  const metrics = status.units[1]!.metrics
+  const whole = Effect.gen(function* () {
+    const end = yield* Effect.forkChild(savepoints.end)
+    const asked = yield* Effect.forkChild(Effect.flip(savepoints.take(TO_END)))
+    yield* TestClock.adjust("1 second")
+    const beside = yield* Effect.forkChild(savepoints.rests(Effect.sync(() => void told.push("look"))))
+    yield* TestClock.adjust("1 second")
+    expect(told).toEqual(["halt"])
+    metrics.set("phase", PHASES.indexOf("spare"))
+    yield* TestClock.adjust("15 seconds")
+    yield* Fiber.join(asked)
+    // The end was given up. What it was given up for has passed.
+    owned[1] = [PARTITIONS[1]!]
+    whereabouts.say(1, owned[1])
+    metrics.set("phase", PHASES.indexOf("running"))
+    yield* TestClock.adjust("1 second")
+    yield* Fiber.join(beside)
+    expect(told).toEqual(["halt", "resume", "halt", "look", "resume"])
+    const again = yield* Effect.forkChild(savepoints.take(TO_END))
+    yield* TestClock.adjust("1 second")
+    yield* Fiber.join(end)
+    yield* savepoints.rests(Effect.sync(() => void told.push("look")))
+    expect(told.slice(5)).toEqual(["halt", "stop", "look"])
+    yield* Fiber.interrupt(again)
+  })
+  await Effect.runPromise(Effect.provide(whole, TestClock.layer()))
+  await leave()
+})

@@ -90,8 +90,8 @@ export interface InstalledKafka {
   readonly jars: string
   /** Archive of classes (AppCDS). */
   readonly archive: string
-  /** A formatted, empty log directory, to be copied. */
-  readonly formatted: string
+  /** Formatted, empty log directories, to be copied: for a node that is alone, and for one of several. */
+  readonly formatted: { readonly alone: string; readonly one: string }
 }
 
 /** Fetches the broker's jars and makes its class archive and formatted log directory, where the cache lacks them. */
@@ -101,10 +101,11 @@ export async function ensureKafka(log: Log = silent, version = kafkaVersion): Pr
   if (!existsSync(join(home, "lib"))) log(`fetching Apache Kafka ${version} by Maven`)
   const lib = await cached(join(home, "lib"), directory => fetchJars(directory, artifacts(version), "Apache Kafka"))
   const jars = join(lib, "*")
-  const formatted = await cached(join(home, `formatted-${contentKey(clusterId)}`), directory =>
-    format(java.path, jars, directory)
-  )
-  const command = commandOf(jars, formatted)
+  const formatted = {
+    alone: await format(java.path, jars, home, ALONE),
+    one: await format(java.path, jars, home, [])
+  }
+  const command = commandOf(jars, formatted.alone)
   return { java: java.path, jars, formatted, archive: await classArchive({ ...command, home }, log) }
 }
 
@@ -118,13 +119,21 @@ function artifacts(version: string) {
   ]
 }
 
-async function format(java: string, jars: string, directory: string): Promise<void> {
-  mkdirSync(directory)
-  const file = join(directory, "format.properties")
-  writeFileSync(file, properties(settingsOf([1, 2], directory)))
-  const args = [...lightJvm, "-cp", jars, "kafka.tools.StorageTool", "format", "-t", clusterId, "-c", file]
-  await run(java, args, { reason: "formatting Kafka's log directory" })
-  rmSync(file)
+/**
+ * By default a `kill -9` makes a replica no more eligible as leader (KIP-966). Where there is no other one, all that this
+ * does is to leave a broker that comes back without its partitions, unless the controller remembers who led them last.
+ */
+const ALONE = ["--feature", "eligible.leader.replicas.version=0"]
+
+function format(java: string, jars: string, home: string, features: readonly string[]): Promise<string> {
+  return cached(join(home, `formatted-${contentKey(clusterId, ...features)}`), async directory => {
+    mkdirSync(directory)
+    const file = join(directory, "format.properties")
+    writeFileSync(file, properties(settingsOf([1, 2], directory)))
+    const tool = ["kafka.tools.StorageTool", "format", "-t", clusterId, "-c", file, ...features]
+    await run(java, [...lightJvm, "-cp", jars, ...tool], { reason: "formatting Kafka's log directory" })
+    rmSync(file)
+  })
 }
 
 function commandOf(jars: string, formatted: string): Omit<JavaCommand, "home"> {
@@ -215,7 +224,8 @@ async function launch(installed: InstalledKafka, options: KafkaOptions): Promise
   const port = options.port ?? freePort!
   const dataDir = options.dataDir ?? makeScratch("kafka")
   if (!existsSync(join(dataDir, "meta.properties"))) {
-    cpSync(installed.formatted, dataDir, { recursive: true })
+    const { alone, one } = installed.formatted
+    cpSync(options.node === undefined ? alone : one, dataDir, { recursive: true })
     if (options.node !== undefined) becomeNode(dataDir, options.node)
   }
   const { java, archive, jars } = installed

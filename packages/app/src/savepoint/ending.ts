@@ -58,6 +58,8 @@ export class Savepoints {
   private readonly resting = Semaphore.makeUnsafe(1)
   private halts = 0
   private ending = new Ending()
+  /** Its lanes have come to rest for good. */
+  private ended = false
   private readonly job: JobToSave
   private readonly status: Status
 
@@ -77,7 +79,7 @@ export class Savepoints {
    */
   take(request: SavepointRequest): Effect.Effect<Manifest, SavepointError> {
     return Effect.gen({ self: this }, function* () {
-      if (!request.stop) return yield* this.write(request, false)
+      if (!request.stop) return yield* this.write(request, false, this.rests)
       yield* Effect.retry(this.fit, SETTLES)
       const { asked, answer } = this.ending
       yield* Deferred.succeed(asked, request)
@@ -90,7 +92,7 @@ export class Savepoints {
     while (true) {
       const { asked, answer } = this.ending
       const { drain } = yield* Deferred.await(asked)
-      const halted = yield* this.resting.withPermit(Effect.result(this.halt(drain)))
+      const halted = yield* this.resting.withPermit(Effect.result(Effect.tap(this.halt(drain), () => this.rested)))
       if (Result.isSuccess(halted)) return this.orders.give({ type: "stop" })
       this.ending = new Ending()
       this.orders.give({ type: "resume" })
@@ -98,15 +100,21 @@ export class Savepoints {
     }
   })
 
-  /** Has the job rest for a moment, and go on. */
+  private readonly rested = Effect.sync(() => {
+    this.ended = true
+  })
+
+  /** Has the job rest for a moment, and go on; one that is being ended rests for good, or goes on before it is looked at. */
   readonly rests: Rests = look =>
-    this.resting.withPermit(
-      Effect.retry(this.fit, SETTLES).pipe(
-        Effect.andThen(Effect.timeoutOrElse(this.halt(false), { duration: RESTS_WITHIN, orElse: () => this.restless })),
-        Effect.andThen(look),
-        Effect.ensuring(Effect.sync(() => this.orders.give({ type: "resume" })))
-      )
+    this.resting.withPermit(Effect.suspend(() => (this.ended ? look : this.restWhile(look))))
+
+  private restWhile<A, E>(look: Effect.Effect<A, E>): Effect.Effect<A, E | SavepointError> {
+    return Effect.retry(this.fit, SETTLES).pipe(
+      Effect.andThen(Effect.timeoutOrElse(this.halt(false), { duration: RESTS_WITHIN, orElse: () => this.restless })),
+      Effect.andThen(look),
+      Effect.ensuring(Effect.sync(() => this.orders.give({ type: "resume" })))
     )
+  }
 
   /** Ends when each partition has come to rest, or with why that does not come: see `lack`. */
   private halt(drain: boolean): Effect.Effect<void, SavepointError> {
@@ -147,14 +155,18 @@ export class Savepoints {
   get finish(): Effect.Effect<Manifest | undefined, SavepointError> {
     const { asked, answer } = this.ending
     if (!Deferred.isDoneUnsafe(asked)) return Effect.succeed(undefined)
-    const written = Effect.flatMap(Deferred.await(asked), request => this.write(request, request.drain))
+    const written = Effect.flatMap(Deferred.await(asked), request => this.write(request, request.drain, undefined))
     return Effect.onExit(written, exit => Deferred.done(answer, exit))
   }
 
-  private write({ id }: SavepointRequest, drained: boolean): Effect.Effect<Manifest, SavepointError> {
+  /** `rests`: for one that is taken of a job that runs. */
+  private write(
+    { id }: SavepointRequest,
+    drained: boolean,
+    rests: Rests | undefined
+  ): Effect.Effect<Manifest, SavepointError> {
     const breathe = drained ? Effect.void : breather(() => SHARE)
-    const ended = Deferred.isDoneUnsafe(this.ending.asked)
-    return writeSavepoint({ ...this.job, id, drained }, breathe, ended ? undefined : this.rests)
+    return writeSavepoint({ ...this.job, id, drained }, breathe, rests)
   }
 }
 
