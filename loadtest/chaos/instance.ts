@@ -61,6 +61,11 @@ export class Instance {
     )
   }
 
+  /** Client ids of its lanes begin like this. */
+  isLane(client: string): boolean {
+    return client.startsWith(`${APP}${SEPARATOR}${this.name}${SEPARATOR}`)
+  }
+
   start(): void {
     this.wanted = false
     this.child = this.spawn([])

@@ -227,13 +227,12 @@ const inKafka = ({ records, counts }: Followed): PlaceCounts => ({
   wrong_state: counts.wrong
 })
 
-const inClickHouse = ({ rows, ids, disordered }: TableAudit, sent: number): PlaceCounts => ({
+const inClickHouse = ({ rows, ids, disordered, wrong }: TableAudit, sent: number): PlaceCounts => ({
   records: rows,
   lost: sent - ids,
   duplicated: rows - ids,
   disordered: disordered.length,
-  // The table has the records of the topic.
-  wrong_state: 0
+  wrong_state: wrong.length
 })
 
 const totalsOf = (injections: readonly Injection[]): ChaosReport["totals"] => {

@@ -1,10 +1,10 @@
-import { writeFileSync } from "node:fs"
+import { existsSync, readdirSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Follower } from "./audit/follower.ts"
 import { Tables } from "./audit/tables.ts"
 import { Feed } from "./feed.ts"
 import { Instance } from "./instance.ts"
-import { TOPICS } from "./job/movement.ts"
+import { APP, TOPICS } from "./job/movement.ts"
 import type { Clocks, Disk } from "./machine.ts"
 import type { Precedence } from "./precedence.ts"
 import { type Servers, startServers } from "./servers.ts"
@@ -48,13 +48,22 @@ export interface Mark {
 export const PARTITIONS = 6
 const NAMES = ["a", "b", "c"] as const
 const GUEST = "d"
+const GUEST_SESSION_MS = 3000
 const START_LIMIT_MS = 120_000
 const SHARE = ["headrace_partitions", "headrace_standby_wanted", "headrace_standby_partitions"] as const
-const SHARE_EVERY_MS = 200
+const LOOK_EVERY_MS = 200
 
 const hasItsShare = (found: Readonly<Record<(typeof SHARE)[number], number>> | undefined): boolean =>
   found?.headrace_partitions === PARTITIONS / NAMES.length &&
   found.headrace_standby_partitions === found.headrace_standby_wanted
+
+const isWrittenSince = (directory: string, since: number): boolean =>
+  existsSync(directory) &&
+  readdirSync(directory).some(
+    name =>
+      name.endsWith(".checkpoint") &&
+      (statSync(join(directory, name), { throwIfNoEntry: false })?.mtimeMs ?? 0) >= since
+  )
 
 /** Servers, proxies, instances, load and audit of one run. */
 export class World {
@@ -91,7 +100,7 @@ export class World {
   readonly follower: Follower
   readonly tables: Tables
 
-  /** Everything runs, each account has its state, and the load is on. */
+  /** Everything runs, each account has its state, of which there are checkpoints, and the load is on. */
   static async start(options: WorldOptions): Promise<World> {
     const { say, accounts, rate, seed, signal } = options
     say("starting servers")
@@ -110,12 +119,29 @@ export class World {
     await feed.fill()
     feed.start()
     say(`${accounts} accounts filled, ${rate} events/s from now on`)
+    const filledAt = Date.now()
     const either = AbortSignal.any([signal, world.stillborn.signal])
     const ready = await follower.reached(accounts, START_LIMIT_MS, either)
+    const begun = ready !== undefined && (await world.checkpointed(filledAt, either))
     world.started = true
-    if (ready !== undefined || signal.aborted) return world
+    if (begun || signal.aborted) return world
+    const what = ready === undefined ? "nothing came out" : "not all partitions had a checkpoint"
+    const logs = world.logs()
     await world.close()
-    throw new Error(`nothing came out within ${START_LIMIT_MS} ms:\n${world.logs()}`)
+    throw new Error(`${what} within ${START_LIMIT_MS} ms:\n${logs}`)
+  }
+
+  /** Until there is a checkpoint of each partition that was written since then: what it holds is not read as changelog any more. */
+  private async checkpointed(since: number, signal: AbortSignal): Promise<boolean> {
+    const deadline = performance.now() + START_LIMIT_MS
+    const places = Array.from({ length: PARTITIONS }, (_, partition) =>
+      join(this.options.disk.directory, APP, TOPICS.movements, String(partition))
+    )
+    while (performance.now() < deadline && !signal.aborted) {
+      if (places.every(place => isWrittenSince(place, since))) return true
+      await pause(LOOK_EVERY_MS, signal)
+    }
+    return false
   }
 
   mark(): Mark {
@@ -132,6 +158,18 @@ export class World {
     return reached === undefined ? undefined : Math.max(0, reached - at)
   }
 
+  /** What is not a fault of its own has to show in every partition as well. */
+  async settled(what: string): Promise<void> {
+    const { signal, patienceMs } = this.options
+    if ((await this.recovered(this.mark(), "kafka")) === undefined && !signal.aborted)
+      this.problems.push(`nothing came out of some partition for ${patienceMs} ms after ${what}`)
+  }
+
+  /** After which the guest is no member any more. */
+  get guestSessionMs(): number {
+    return guestSessionOf(this.options)
+  }
+
   /** Until each instance has its share of the partitions, and a copy of all that it is to follow; false: not in time. */
   async shared(): Promise<boolean> {
     const { signal, patienceMs } = this.options
@@ -139,7 +177,7 @@ export class World {
     while (performance.now() < deadline && !signal.aborted) {
       const all = await Promise.all(this.instances.map(one => one.gauges(SHARE)))
       if (all.every(hasItsShare)) return true
-      await pause(SHARE_EVERY_MS, signal)
+      await pause(LOOK_EVERY_MS, signal)
     }
     return signal.aborted
   }
@@ -194,8 +232,9 @@ export class World {
 
 const openInstance = async (name: string, options: WorldOptions, servers: Servers): Promise<Instance> => {
   const { proxied } = servers
-  const config = join(options.directory, "config.yaml")
-  writeFileSync(config, JSON.stringify(configOf(options)))
+  const sessionMs = name === GUEST ? guestSessionOf(options) : options.sessionMs
+  const config = join(options.directory, `${name}.yaml`)
+  writeFileSync(config, JSON.stringify(configOf({ ...options, sessionMs })))
   return new Instance({
     name,
     program: options.program,
@@ -210,6 +249,10 @@ const openInstance = async (name: string, options: WorldOptions, servers: Server
     started: pid => options.precedence?.give(pid)
   })
 }
+
+/** The broker's with KIP-848. */
+const guestSessionOf = ({ protocol, sessionMs }: WorldOptions): number =>
+  protocol === "consumer" ? sessionMs : Math.min(sessionMs, GUEST_SESSION_MS)
 
 const configOf = ({ job, sessionMs, brokers, protocol }: WorldOptions) => ({
   pipeline: job,

@@ -5,7 +5,7 @@
 //
 // Prints a JSON object a line: { newest: [highest id of each partition], at: ms since the epoch, records, alerts } whenever
 // records have come; `newest` and `records` are about the first topic. Each line "result N" on its input is answered by { result },
-// where N events were sent:
+// where N events were sent, of all that is stable when it is asked:
 //   missing, duplicated, disordered, wrong: ids (of each kind at most LIMIT, and how many there are in `counts`)
 //   alerts: [["rule firstId lastId", times], …]: all that came
 // Disordered: an id lower than one before it of the same account. Wrong: the count of movements that the record carries
@@ -27,6 +27,7 @@ const CALL_MS = 10_000
 const AT_ONCE = 5000
 /** So long a partition may stand still although there is more to read. */
 const STILL_MS = 5_000
+const LOOK_MS = 20
 const { values: flags } = parseArgs({
   options: Object.fromEntries(
     ["bootstrap", "registry", "topic", "alerts", "partitions", "accounts"].map(name => [name, { type: "string" }])
@@ -58,6 +59,8 @@ const roomFor = (place, numbers) => {
 /** Everything that came, against what each account's records say of one another. */
 class Audit {
   newest = partitions.map(() => -1)
+  /** How often all that was taken had been looked at. */
+  rounds = 0
   records = 0
   found = new Found()
   /** How often each alert came. */
@@ -208,9 +211,17 @@ class Reader {
     this.#consumer.pause(this.#places.map(({ topic, partition }) => ({ topic, partition })))
   }
 
+  /** Until all that is stable now has been taken. */
+  async caughtUp() {
+    for (const place of this.#places) {
+      const end = await high(this.#consumer, place.topic, place.partition)
+      while (place.offset < end) await pause(LOOK_MS)
+    }
+  }
+
   async watch() {
     for (;;) {
-      await new Promise(resolve => setTimeout(resolve, STILL_MS))
+      await pause(STILL_MS)
       const mayTell = this.#emptied
       this.#emptied = false
       for (const place of this.#places) await this.#look(place, mayTell)
@@ -246,6 +257,8 @@ class Reader {
   }
 }
 
+const pause = ms => new Promise(resolve => setTimeout(resolve, ms))
+
 const follow = async (reader, audit) => {
   await reader.open()
   reader.watch().catch(die)
@@ -257,6 +270,7 @@ const follow = async (reader, audit) => {
       if (topic === flags.alerts) audit.addAlert(record)
       else audit.add(partition, record)
     }
+    audit.rounds++
     if (messages.length > 0) say({ newest: audit.newest, at, records: audit.records, alerts: audit.alertCount })
   }
 }
@@ -288,6 +302,13 @@ const openTransactions = async () => {
   return open
 }
 
+const resultOf = async sent => {
+  await reader.caughtUp()
+  // What was taken last is being looked at.
+  for (const { rounds } = audit; audit.rounds === rounds; ) await pause(LOOK_MS)
+  return audit.result(sent)
+}
+
 const die = error => {
   console.error(`the follower failed: ${error.stack ?? error.message ?? JSON.stringify(error)}`)
   process.exit(1)
@@ -298,7 +319,7 @@ const reader = new Reader()
 const lines = createInterface({ input: process.stdin })
 lines.on("line", line => {
   const [word, number] = line.split(" ")
-  if (word === "result") say({ result: audit.result(Number(number)) })
+  if (word === "result") resultOf(Number(number)).then(result => say({ result }), die)
   else if (word === "halt") reader.halt()
   else openTransactions().then(open => say({ open }), die)
 })

@@ -15,6 +15,8 @@ export interface TableAudit {
   readonly missing: readonly number[]
   readonly duplicated: readonly number[]
   readonly disordered: readonly number[]
+  /** The state of the account is not the one of the row before it with one event more. */
+  readonly wrong: readonly number[]
   readonly alerts: Alerts
 }
 
@@ -60,6 +62,13 @@ export class Tables {
       disordered: await this.ask(
         `SELECT it FROM (SELECT arrayJoin(arrayFilter((id, before) -> id < before, ids, arrayPushFront(arrayPopBack(ids), 0))) AS it
          FROM (SELECT account, arrayMap(one -> one.2, arraySort(groupArray((_offset, toInt64(id))))) AS ids FROM ${TABLE} GROUP BY account)) LIMIT ${LIMIT}`
+      ),
+      wrong: await this.ask(
+        `SELECT it FROM (SELECT arrayJoin(arrayFilter((id, movements, before, cents, had) -> movements != before + 1 OR cents <= had,
+           ids, counts, arrayPushFront(arrayPopBack(counts), 0), sums, arrayPushFront(arrayPopBack(sums), 0))) AS it
+         FROM (SELECT arraySort(groupArray((_offset, toInt64(id), toInt64(movements), toInt64(cents)))) AS rows,
+           arrayMap(one -> one.2, rows) AS ids, arrayMap(one -> one.3, rows) AS counts, arrayMap(one -> one.4, rows) AS sums
+         FROM ${TABLE} GROUP BY account)) LIMIT ${LIMIT}`
       ),
       alerts: await this.alerts()
     }

@@ -8,6 +8,8 @@ import { limited } from "./fault.ts"
 /** A checkpoint that was caught while it is written, or when it is there. */
 export interface Checkpointing {
   readonly writer: Instance
+  /** Its own, without what a partial one has behind it. */
+  readonly path: string
 }
 
 const PARTIAL = ".partial"
@@ -29,7 +31,7 @@ export const nextCheckpoint = (world: World, when: "before" | "after"): Promise<
       if (name.endsWith(PARTIAL)) writers.set(targetOf(path), writer)
       if (name.endsWith(PARTIAL) !== (when === "before")) return
       end()
-      resolve({ writer })
+      resolve({ writer, path: targetOf(path) })
     }
     for (let partition = 0; partition < PARTITIONS; partition++) {
       const directory = join(world.options.disk.directory, APP, TOPICS.movements, String(partition))

@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs"
+import type { Instance } from "../instance.ts"
 import { API, apiOf, clientOf } from "../net/units.ts"
 import { type Checkpointing, nextCheckpoint } from "./checkpoints.ts"
 import { between, catchNext, type Fault, killAndRestart, limited, type Scene, victimOf } from "./fault.ts"
@@ -33,10 +35,9 @@ export const takenOver: Fault = {
   }
 }
 
-const back = async (world: Scene["world"], victim: { start: () => void }): Promise<void> => {
+const back = async (world: Scene["world"], victim: Instance): Promise<void> => {
   victim.start()
-  const mark = world.mark()
-  await world.recovered(mark, "kafka")
+  await world.settled(`${victim.name} came back`)
 }
 
 /** At a request to Kafka: before it has left the machine, or when it was answered and the answer is not there yet. */
@@ -75,9 +76,10 @@ const atInsert = (when: When): Fault => ({
   }
 })
 
+/** Of rows: the ledger's rows name the topic, which is called like the table. */
 const isInsert = (chunk: Buffer): boolean => {
   const head = chunk.toString("latin1", 0, 1000)
-  return head.startsWith("POST") && /INSERT/i.test(head) && head.includes("balances")
+  return head.startsWith("POST") && /INSERT(\+|%20| )INTO(\+|%20| )[^ +]{0,60}balances/i.test(head)
 }
 
 /** Beside its place, or just there. */
@@ -86,8 +88,13 @@ const atCheckpoint = (when: When): Fault => ({
   group: "kill",
   where: "kafka",
   inject: async ({ world }) => {
-    const { writer }: Checkpointing = await nextCheckpoint(world, when)
-    return { mark: await killAndRestart(world, writer) }
+    const { writer, path }: Checkpointing = await nextCheckpoint(world, when)
+    const mark = await killAndRestart(world, writer)
+    if (when === "before" && existsSync(path)) {
+      await world.settled(`${writer.name} was killed`)
+      throw new Error("the checkpoint had got its name before the kill came")
+    }
+    return { mark }
   }
 })
 
@@ -116,10 +123,14 @@ const inRebalance: Fault = {
   inject: async scene => {
     const { world } = scene
     const victim = victimOf(scene)
-    const isSync = (one: Buffer) => apiOf(one) === API.syncGroup && victim.isClient(clientOf(one))
-    const syncing = catchNext(scene, world.servers.links.kafka, isSync)
+    const { kafka } = world.servers.links
     world.guest.start()
-    await syncing.catch(async error => {
+    // With KIP-848 a member hears of it, and answers, by heartbeats.
+    const isNext = world.options.protocol === "classic" ? API.syncGroup : API.consumerGroupHeartbeat
+    const isJoin = (one: Buffer) => apiOf(one) === isNext && world.guest.isLane(clientOf(one))
+    if (world.options.protocol === "consumer") await kafka.seen(isJoin, limited(world))
+    const next = catchNext(scene, kafka, one => apiOf(one) === isNext && victim.isLane(clientOf(one)))
+    await next.catch(async error => {
       await leave(world)
       throw error
     })
@@ -131,7 +142,7 @@ const inRebalance: Fault = {
 /** A static member that goes keeps its partitions until its session is over. */
 export const leave = async (world: Scene["world"]): Promise<void> => {
   await world.guest.stop()
-  await world.recovered(world.mark(), "kafka")
+  await world.settled(`${world.guest.name} left`)
 }
 
 /** Kills at named points, each of them. */

@@ -1,3 +1,4 @@
+import type { World } from "../world.ts"
 import { between, type Fault, victimOf } from "./fault.ts"
 
 /** Checkpoints cannot be written; the changelog goes on without them. */
@@ -7,6 +8,7 @@ export const diskFull: Fault = {
   where: "kafka",
   inject: async ({ world }) => {
     const { disk } = world.options
+    const before = failed(world)
     try {
       await disk.fill()
       // Longer than from one checkpoint to the next.
@@ -14,9 +16,14 @@ export const diskFull: Fault = {
     } finally {
       disk.free()
     }
+    if (failed(world) === before) throw new Error("no checkpoint was tried while the disk was full")
     return { mark: world.mark() }
   }
 }
+
+/** How often somebody said that no room was left. */
+const failed = ({ instances }: World): number =>
+  instances.reduce((sum, { log }) => sum + [...log.matchAll(/ENOSPC/g)].length, 0)
 
 const STEPS_MS = [-3_600_000, -10_000, 10_000, 3_600_000] as const
 
@@ -33,7 +40,7 @@ export const clockStepped: Fault = {
     const stepBack = async () => {
       await world.pause(forMs)
       world.options.clocks.step(victim.name, 0)
-      await world.recovered(world.mark(), "kafka")
+      await world.settled(`the clock of ${victim.name} was stepped back`)
     }
     return { mark: world.mark(), settle: stepBack }
   }

@@ -34,7 +34,8 @@ export const API = {
   addPartitions: 24,
   addOffsets: 25,
   endTxn: 26,
-  txnOffsetCommit: 28
+  txnOffsetCommit: 28,
+  consumerGroupHeartbeat: 68
 } as const
 
 export const apiOf = (request: Buffer): number => request.readInt16BE(4)

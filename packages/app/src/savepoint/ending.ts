@@ -108,7 +108,7 @@ export class Savepoints {
   readonly rests: Rests = look =>
     this.resting.withPermit(Effect.suspend(() => (this.ended ? look : this.restWhile(look))))
 
-  private restWhile<A, E>(look: Effect.Effect<A, E>): Effect.Effect<A, E | SavepointError> {
+  private restWhile<A, E, R>(look: Effect.Effect<A, E, R>): Effect.Effect<A, E | SavepointError, R> {
     return Effect.retry(this.fit, SETTLES).pipe(
       Effect.andThen(Effect.timeoutOrElse(this.halt(false), { duration: RESTS_WITHIN, orElse: () => this.restless })),
       Effect.andThen(look),
