@@ -4,7 +4,7 @@ import { Outputs } from "@headrace/engine"
 import { Effect, Fiber, Schedule } from "effect"
 import { Admin } from "../src/index.ts"
 import { openProducer } from "../src/transactional.ts"
-import { fresh, openConsumer, readUntil, reasonOf } from "./support.ts"
+import { fresh, openConsumer } from "./support.ts"
 
 const T = 30_000
 
@@ -22,28 +22,6 @@ const partitionOf = (group: string, partitions: number): number => {
 }
 
 const placesOf = async (admin: Admin, topic: string) => (await admin.metadata([topic], T)).topics[0]!.partitions
-
-test("a group's members are told while a broker that is not its coordinator is away", async () => {
-  const { bootstrap, brokers } = cluster
-  const [topic, group] = [fresh("topic"), fresh("group")]
-  const admin = Admin.open({ "bootstrap.servers": bootstrap })
-  await admin.createTopics([{ topic, partitions: 1, replication: 3 }])
-  const member = openConsumer(bootstrap, { "group.id": group, "client.id": "one" })
-  await member.subscribe([topic])
-  await readUntil(member, () => member.assignment().length === 1)
-  const offsets = await placesOf(admin, "__consumer_offsets")
-  const coordinator = offsets[partitionOf(group, offsets.length)]!.leader
-  const told = [{ name: "one", partitions: [{ topic, partition: 0 }] }]
-  expect(await admin.members(group)).toEqual(told)
-  const other = brokers[coordinator % brokers.length]!
-  await other.kill()
-  expect(await admin.members(group)).toEqual(told)
-  // Of a group that the others do not have nobody knows.
-  expect(await reasonOf(() => admin.members(fresh("group")))).not.toBe("none")
-  await other.restart()
-  await member.close()
-  await admin.close()
-})
 
 /** Without being made to look again librdkafka waits for the dead coordinator, whatever time the call was given. */
 test("offsets are sent within the call's time when the group's coordinator is dead and stays away", async () => {

@@ -16,19 +16,20 @@ pub fn members(rk: *mut rd_kafka_t, group: &std::ffi::CStr, timeout_ms: i32) -> 
     fault::check(code)?;
     return Ok("[]".into());
   }
-  let known = unsafe { (*list).group_cnt > 0 };
-  let text = if known { unsafe { describe((*list).groups) } } else { Ok(Some("[]".into())) };
+  let text = unsafe { describe(list) };
   unsafe { rd_kafka_group_list_destroy(list) };
-  // Some brokers did not answer: where none of the others has the group, one of them may.
-  if !known {
-    fault::check(code)?;
-  }
+  // Some brokers did not answer: one of them may have the group.
+  fault::check(code)?;
   text?.map_or_else(|| consumers(rk, &group.to_string_lossy(), timeout_ms), Ok)
 }
 
 /// `None`: the group is there, and these requests tell nothing of it.
-unsafe fn describe(group: *const rd_kafka_group_info) -> Result<Option<String>, Fault> {
+unsafe fn describe(list: *const rd_kafka_group_list) -> Result<Option<String>, Fault> {
   unsafe {
+    if (*list).group_cnt <= 0 {
+      return Ok(Some("[]".into()));
+    }
+    let group = (*list).groups;
     fault::check(fault::code((*group).err))?;
     if fault::text((*group).state) == "Dead" {
       return Ok(None);
