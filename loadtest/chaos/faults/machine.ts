@@ -21,9 +21,9 @@ export const diskFull: Fault = {
   }
 }
 
-/** How often somebody said that no room was left. */
+/** How often somebody said that a checkpoint could not be written. */
 const failed = ({ instances }: World): number =>
-  instances.reduce((sum, { log }) => sum + [...log.matchAll(/ENOSPC/g)].length, 0)
+  instances.reduce((sum, { log }) => sum + [...log.matchAll(/Cannot write \S+\.checkpoint/g)].length, 0)
 
 const STEPS_MS = [-3_600_000, -10_000, 10_000, 3_600_000] as const
 
