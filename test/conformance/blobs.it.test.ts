@@ -39,7 +39,7 @@ const STORES: readonly (readonly [string, Run])[] = [
 
 const list = (prefix: string) => Effect.flatMap(Blobs, blobs => blobs.list(prefix))
 const remove = (name: string) => Effect.flatMap(Blobs, blobs => blobs.remove(name))
-const put = <E>(name: string, bytes: Stream.Stream<Uint8Array, E>) =>
+const put = <E, R = never>(name: string, bytes: Stream.Stream<Uint8Array, E, R>) =>
   Effect.flatMap(Blobs, blobs => blobs.put(name, bytes))
 const chunksOf = (name: string) => Effect.flatMap(Blobs, blobs => Stream.runCollect(blobs.read(name)))
 const read = (name: string) => Effect.map(chunksOf(name), chunks => Buffer.concat(chunks))
@@ -77,6 +77,36 @@ describe.each([...STORES])("a checkpoint store: %s", (_, run) => {
     )
     await run(remove("app/listed/1/b"))
     expect((await run(list("app/listed/1/"))).map(blob => blob.name)).toEqual(["app/listed/1/a", "app/listed/1/c"])
+  })
+
+  test("lists on all levels, by whole names, objects only; each can be removed", async () => {
+    const names = ["a/0/x", "a/0/y", "a/1/x", "a-b/0/x", "a.json", "b/c/d/e"].map(name => `nested/${name}`).toSorted()
+    for (const name of names.toReversed()) await run(put(name, Stream.make(content(8))))
+    expect(await run(list("nested/"))).toEqual(names.map(name => ({ name, bytes: 8 })))
+    expect((await run(list("nested/a/"))).map(blob => blob.name)).toEqual([
+      "nested/a/0/x",
+      "nested/a/0/y",
+      "nested/a/1/x"
+    ])
+    for (const { name } of await run(list("nested/a/"))) await run(remove(name))
+    expect(await run(list("nested/a/"))).toEqual([])
+    expect((await run(list("nested/"))).map(blob => blob.name)).toEqual(names.filter(name => !name.includes("/a/")))
+    for (const { name } of await run(list("nested/"))) await run(remove(name))
+    expect(await run(list("nested/"))).toEqual([])
+    // Where everything was removed there is room again.
+    await run(put("nested/a/0/x", Stream.make(content(4))))
+    expect(await run(list("nested/"))).toEqual([{ name: "nested/a/0/x", bytes: 4 }])
+  })
+
+  test("a write that has not ended is not listed, from further up either", async () => {
+    const during = Effect.gen(function* () {
+      const seen: string[] = []
+      const look = Effect.map(list("unended/"), blobs => void seen.push(...blobs.map(blob => blob.name)))
+      yield* put("unended/a/0/x", Stream.concat(Stream.make(content(8)), Stream.fromEffectDrain(look)))
+      yield* look
+      return seen
+    })
+    expect(await run(during)).toEqual(["unended/a/0/x"])
   })
 
   test("an object that is not there: reading says so, removing is fine", async () => {

@@ -1,8 +1,8 @@
 /** A job goes on as another version of itself, and in other numbers of partitions, as if it had never been interrupted. */
 import { afterAll, beforeAll, expect, test } from "bun:test"
-import { mkdtemp, rm } from "node:fs/promises"
+import { mkdtemp, readdir, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { join, relative } from "node:path"
 import { type Kafka, type Registry, startKafka, startRegistry } from "@headrace/dev"
 import { Balance, Payment } from "../fixtures/savepoints/payments.ts"
 import { Headrace, headrace } from "../support/headrace.ts"
@@ -183,4 +183,24 @@ test("2 → 4 → 2 partitions, through a changed pipeline, give what one uninte
   // The added step began empty: with the second part.
   const counts = await receive(servers, "counts", Balance)
   expect(new Map(counts.map(({ value }) => [Number(value.id), Number(value.cents)]))).toEqual(counted(1, 4))
+
+  // What a job has is thrown away where that is said, or where a restore was interrupted; what is deleted is gone.
+  const files = async (of: string, below: string): Promise<readonly string[]> =>
+    (await readdir(join(directory, of, below), { recursive: true, withFileTypes: true }))
+      .filter(file => file.isFile())
+      .map(file => relative(join(directory, of, below), join(file.parentPath, file.name)))
+      .toSorted()
+  const first0 = "0000000000000000.checkpoint"
+  const whole = [`payments/0/${first0}`, `payments/1/${first0}`, `restore/${taken}.done`]
+  const own = (await files("checkpoints", "one")).filter(name => !name.endsWith(first0))
+  expect(own.length).toBeGreaterThan(0)
+  expect(await restore("before", "one", "--force")).toMatchObject({ code: 0 })
+  expect(await files("checkpoints", "one")).toEqual(whole)
+  await Bun.write(join(directory, `checkpoints/one/restore/${taken}.begun`), "{}\n")
+  expect(await restore("before", "one")).toMatchObject({ code: 0 })
+  expect(await files("checkpoints", "one")).toEqual(whole)
+  expect((await files("savepoints", "savepoints")).filter(name => name.startsWith(taken)).length).toBe(3)
+  expect(await savepoint("delete", taken, "--savepoints", join(directory, "savepoints"))).toMatchObject({ code: 0 })
+  expect((await files("savepoints", "savepoints")).filter(name => name.startsWith(taken))).toEqual([])
+  expect((await restore("before", "one", "--force")).err).toContain(`There is no savepoint ${taken}`)
 })

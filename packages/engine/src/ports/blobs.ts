@@ -27,7 +27,7 @@ export const CHUNK_BYTES = 1 << 20
 export class Blobs extends Context.Service<
   Blobs,
   {
-    /** The objects under a prefix that ends in "/", sorted by name. */
+    /** The objects under a prefix that ends in "/", also further down, sorted by name. */
     readonly list: (prefix: string) => Effect.Effect<readonly Blob[], BlobError>
     /** The bytes of an object, in chunks as they come: they say nothing about its inside. */
     readonly read: (name: string) => Stream.Stream<Uint8Array, BlobError>

@@ -36,20 +36,31 @@ interface Directory {
 const fileOf = ({ root, path }: Directory, name: string): string => path.join(root, name)
 
 const list = (directory: Directory, prefix: string) =>
-  directory.files.readDirectory(fileOf(directory, prefix)).pipe(
-    unlessMissing,
-    Effect.map(names => (names ?? []).filter(name => !name.endsWith(PARTIAL)).sort()),
-    Effect.flatMap(names => Effect.forEach(names, name => blobOf(directory, prefix, name))),
-    Effect.map(blobs => blobs.filter(blob => blob !== undefined)),
+  filesBelow(directory, prefix).pipe(
+    // As a bucket has them: by their whole names, whatever directories they stand in.
+    Effect.map(blobs => blobs.toSorted((a, b) => (a.name < b.name ? -1 : 1))),
     Effect.mapError(failed(directory, "list", prefix))
   )
 
-/** Undefined: it has been removed since it was listed. */
-const blobOf = ({ root, files, path }: Directory, prefix: string, name: string) =>
-  files.stat(path.join(root, prefix, name)).pipe(
-    Effect.map((info): Blob => ({ name: prefix + name, bytes: Number(info.size) })),
-    unlessMissing
-  )
+/** On all levels. Directories are no objects: one that was emptied stays, since somebody may be about to write there. */
+const filesBelow = (
+  directory: Directory,
+  prefix: string
+): Effect.Effect<readonly Blob[], PlatformError.PlatformError> =>
+  Effect.gen(function* () {
+    const { files } = directory
+    const names = yield* unlessMissing(files.readDirectory(fileOf(directory, prefix)))
+    const found: Blob[] = []
+    for (const one of names ?? []) {
+      if (one.endsWith(PARTIAL)) continue
+      const name = prefix + one
+      // Undefined: it has been removed since its directory was read.
+      const info = yield* unlessMissing(files.stat(fileOf(directory, name)))
+      if (info?.type === "File") found.push({ name, bytes: Number(info.size) })
+      if (info?.type === "Directory") found.push(...(yield* filesBelow(directory, `${name}/`)))
+    }
+    return found
+  })
 
 const put = <E, R>(directory: Directory, name: string, bytes: Stream.Stream<Uint8Array, E, R>) =>
   Effect.scoped(
