@@ -185,22 +185,25 @@ test("2 → 4 → 2 partitions, through a changed pipeline, give what one uninte
   expect(new Map(counts.map(({ value }) => [Number(value.id), Number(value.cents)]))).toEqual(counted(1, 4))
 
   // What a job has is thrown away where that is said, or where a restore was interrupted; what is deleted is gone.
-  const files = async (of: string, below: string): Promise<readonly string[]> =>
-    (await readdir(join(directory, of, below), { recursive: true, withFileTypes: true }))
+  const four = join(directory, "checkpoints/four")
+  const files = async (below: string): Promise<readonly string[]> =>
+    (await readdir(below, { recursive: true, withFileTypes: true }))
       .filter(file => file.isFile())
-      .map(file => relative(join(directory, of, below), join(file.parentPath, file.name)))
+      .map(file => relative(below, join(file.parentPath, file.name)))
       .toSorted()
-  const first0 = "0000000000000000.checkpoint"
-  const whole = [`payments/0/${first0}`, `payments/1/${first0}`, `restore/${taken}.done`]
-  const own = (await files("checkpoints", "one")).filter(name => !name.endsWith(first0))
-  expect(own.length).toBeGreaterThan(0)
-  expect(await restore("before", "one", "--force")).toMatchObject({ code: 0 })
-  expect(await files("checkpoints", "one")).toEqual(whole)
-  await Bun.write(join(directory, `checkpoints/one/restore/${taken}.begun`), "{}\n")
-  expect(await restore("before", "one")).toMatchObject({ code: 0 })
-  expect(await files("checkpoints", "one")).toEqual(whole)
-  expect((await files("savepoints", "savepoints")).filter(name => name.startsWith(taken)).length).toBe(3)
-  expect(await savepoint("delete", taken, "--savepoints", join(directory, "savepoints"))).toMatchObject({ code: 0 })
-  expect((await files("savepoints", "savepoints")).filter(name => name.startsWith(taken))).toEqual([])
-  expect((await restore("before", "one", "--force")).err).toContain(`There is no savepoint ${taken}`)
+  const anew = (...flags: string[]) =>
+    savepoint("restore", "open", fixture("evolved"), ...where(), ...stores(), "--app", "four", ...flags)
+  const restoredFiles = [0, 1].map(partition => `payments-two/${partition}/0000000000000000.checkpoint`)
+  await Bun.write(join(four, "payments-two/1/0000000000000123.checkpoint"), "of before")
+  expect(await anew("--force")).toMatchObject({ code: 0 })
+  expect(await files(four)).toEqual([...restoredFiles, "restore/open.done"])
+  await Bun.write(join(four, "restore/open.begun"), "{}\n")
+  expect(await anew()).toMatchObject({ code: 0 })
+  expect(await files(four)).toEqual([...restoredFiles, "restore/open.done"])
+  const ofOpen = async () =>
+    (await files(join(directory, "savepoints/savepoints"))).filter(name => /^open[./]/.test(name))
+  expect((await ofOpen()).length).toBe(3)
+  expect(await savepoint("delete", "open", "--savepoints", join(directory, "savepoints"))).toMatchObject({ code: 0 })
+  expect(await ofOpen()).toEqual([])
+  expect((await anew("--force")).err).toContain("There is no savepoint open")
 })
