@@ -5,6 +5,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit, Runtime } from "effect"
 import { layerLog } from "../../../workers/log.ts"
 import { cli } from "./cli.ts"
+import { reported } from "./reported.ts"
 
 /** The first Ctrl-C interrupts (NodeRuntime does), the second one does not wait. */
 let interrupts = 0
@@ -18,4 +19,7 @@ const teardown: Runtime.Teardown = (exit, onExit) =>
     ? onExit(Number(process.exitCode ?? 130))
     : Runtime.defaultTeardown(exit, onExit)
 
-cli.pipe(Effect.provide([NodeServices.layer, layerLog]), NodeRuntime.runMain({ disableErrorReporting: true, teardown }))
+reported(cli).pipe(
+  Effect.provide([NodeServices.layer, layerLog]),
+  NodeRuntime.runMain({ disableErrorReporting: true, teardown })
+)

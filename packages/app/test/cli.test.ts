@@ -23,6 +23,7 @@ const files = scratch({
   "deep.ts": 'interface A {\n  a: number\n}\nimport { fail } from "./fails.ts"\nexport default fail(1)\n',
   "fails.ts": 'type A = {\n  a: number\n}\n\nexport const fail = (a: number): A => {\n  throw new Error("deep")\n}\n',
   "nothing.ts": "export const a = 1\n",
+  "defect.ts": `${PIPELINE}\nconsole.log = () => {\n  throw new Error("nobody reckons with it")\n}\n`,
   "number.ts": "export default 5\n",
   "import.ts": 'import { a } from "./none.ts"\nexport default a\n',
   "stream.ts": PIPELINE.replace(/\.to\(.*/, ""),
@@ -51,6 +52,12 @@ beforeAll(() => {
 afterAll(() => {
   blocker.stop(true)
   files[Symbol.dispose]()
+})
+
+test("what nobody has reckoned with is not silent, and says where it comes from", async () => {
+  const { code, err } = await headrace("explain", "defect.ts")
+  expect(code).toBe(1)
+  expect(err).toMatch(/ERROR .*nobody reckons with it\n +at .*defect\.ts/)
 })
 
 describe("wrong input ends with exit code 1 and says what to do", () => {

@@ -8,6 +8,7 @@ import {
   LogError,
   type LostOffsets,
   Outputs,
+  type SavepointBlobs,
   type TopicPartition,
   transactionalIds
 } from "@headrace/engine"
@@ -232,8 +233,13 @@ export class Recovery {
     this.hooks.set(label, hook)
   }
 
+  /** Takes or restores a savepoint; answers with what that came to, or with whatever it failed with. */
+  save<A>(effect: Effect.Effect<A, unknown, Blobs | Clients | SavepointBlobs>): unknown {
+    return this.run(effect)
+  }
+
   /** Makes the remote calls of an effect until it ends; answers with its result or its error. */
-  private run<A>(effect: Effect.Effect<A, unknown, Blobs | Clients>): A | LogError {
+  private run<A>(effect: Effect.Effect<A, unknown, Blobs | Clients | SavepointBlobs>): A | LogError {
     const { world } = this
     const logger = Logger.make(({ logLevel, message }) => {
       if (logLevel === "Error") this.said.push(String(message))

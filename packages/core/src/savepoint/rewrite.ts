@@ -60,6 +60,8 @@ interface Parts {
   readonly handles: ReadonlyMap<number, Part>
 }
 
+const ANOTHER = "give it another name, or the step another id, which starts it empty"
+
 const convert = (id: string, schema: StateSchema, part: Part, key: Uint8Array, value: Uint8Array): Uint8Array => {
   try {
     return part.value(value)
@@ -67,7 +69,10 @@ const convert = (id: string, schema: StateSchema, part: Part, key: Uint8Array, v
     const owner = ownerOf(schema, key)
     const whose = owner === undefined ? "" : ` of the key ${String(readKey(key, owner.start, owner.end, owner.kind))}`
     const why = cause instanceof Error ? cause.message : String(cause)
-    throw new StateError("Incompatible", `${part.name} of "${id}"${whose} cannot be migrated: ${why}`)
+    throw new StateError(
+      "Incompatible",
+      `${part.name} of "${id}"${whose} cannot be migrated: ${why}. Correct its schema, or the migration, or ${ANOTHER}`
+    )
   }
 }
 

@@ -1,4 +1,4 @@
-import { ChangeSet, type Entry, entriesIn } from "@headrace/core"
+import { ChangeSet, type Entry, entriesIn, messageOf } from "@headrace/core"
 import { Effect, Schedule, Stream } from "effect"
 import type { Plan } from "headrace"
 import type { JobConfig } from "../job.ts"
@@ -70,7 +70,7 @@ export const createSavepoint = (
           const written = yield* writePartition({ job, changelog, cut, breathe }, savepoint.id, { topic, partition })
           if (savepoint.drained && !written.contents.ended) return yield* undrained(job.app, topic, partition)
           partitions.push(written.partition)
-          contents[i]!.add(written.contents)
+          yield* added(contents[i]!, written.contents)
           yield* Effect.logInfo(`savepoint ${savepoint.id}: ${topic}/${partition} of ${counts.get(topic)}`)
         }
       }
@@ -109,6 +109,10 @@ const undrained = (app: string, topic: string, partition: number) =>
   new SavepointError({
     message: `Event time of ${topic}/${partition} has not come to its end, so ${app} was not drained: start it and drain it again`
   })
+
+/** Of one topic there is one savepoint: an operator is of one schema in all of its partitions. */
+const added = (all: Contents, one: Contents) =>
+  Effect.try({ try: () => all.add(one), catch: error => new SavepointError({ message: messageOf(error) }) })
 
 interface Tools {
   readonly job: JobConfig

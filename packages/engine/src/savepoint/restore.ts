@@ -1,4 +1,4 @@
-import { Rebuild, type StateDefinition } from "@headrace/core"
+import { messageOf, Rebuild, type StateDefinition } from "@headrace/core"
 import { Effect, Stream } from "effect"
 import type { Plan } from "headrace"
 import type { JobConfig } from "../job.ts"
@@ -15,7 +15,7 @@ import { beginRestore, endRestore, restoreBegun } from "./progress.ts"
 import { remaining } from "./session.ts"
 import { restoreSources, type SourceOptions, type SourceRestore } from "./sources.ts"
 import { restoreStages } from "./stages.ts"
-import { inSavepoints, readSavepoint, SavepointError, savepointFile } from "./store.ts"
+import { readSavepoint, SavepointError } from "./store.ts"
 import { restoreTables, type TableRestore } from "./tables.ts"
 
 export interface RestoreSavepoint extends SourceOptions {
@@ -55,6 +55,7 @@ export const restoreSavepoint = (plan: Plan, job: JobConfig, options: RestoreSav
       const most = Math.max(...(yield* admin.partitions(sourceTopics(plan))).values())
       const stages = yield* restoreStages(manifest, plan, job.app, renamed, sources, most)
       const logs = [...sources, ...stages]
+      for (const log of logs) yield* verified(manifest, match, log)
       yield* beginRestore(job.app, manifest.id)
       yield* emptied(plan, job, manifest, stages, admin)
       for (const log of logs) yield* writeState(job, manifest, match, log)
@@ -160,29 +161,51 @@ const emptied = (plan: Plan, job: JobConfig, manifest: Manifest, stages: readonl
       for (const { name } of yield* blobs.list(checkpointsOf(job.app, topic))) yield* blobs.remove(name)
   })
 
-const writeState = (job: JobConfig, manifest: Manifest, match: Match, source: SourceRestore) =>
+/** The state of each partition of a log, made of the savepoint's. Memory holds one at a time. */
+const rebuilt = <A, E, R>(
+  manifest: Manifest,
+  match: Match,
+  { before, survey, positions }: SourceRestore,
+  use: (position: Position, rebuild: Rebuild) => Effect.Effect<A, E, R>
+) =>
   Effect.gen(function* () {
-    const { before, survey } = source
     const operators = match.operators.filter(({ contents }) => contents.topic === before)
     const definitions = new Map(
       operators.flatMap(({ contents, own }): [string, StateDefinition][] =>
         own === undefined ? [] : [[contents.id, own]]
       )
     )
-    for (const position of source.positions) {
+    const contents = partitionsOf(manifest, before)
+    for (const position of positions) {
       const rebuild = new Rebuild(definitions, position.partition, survey)
-      for (const parent of rebuild.parents) yield* takeAll(rebuild, manifest, before, parent)
-      yield* writeFirst(job, position, rebuild)
-      yield* Effect.logInfo(`restored ${position.topic}/${position.partition} of ${source.positions.length}`)
+      for (const parent of rebuild.parents)
+        if (contents[parent] !== undefined)
+          yield* readEntries(manifest.id, contents[parent], (key, value) => rebuild.take(parent, key, value))
+      yield* use(position, rebuild)
     }
   })
 
-const takeAll = (rebuild: Rebuild, manifest: Manifest, topic: string, partition: number) => {
-  const contents = partitionsOf(manifest, topic)[partition]
-  if (contents === undefined || contents.sourceOffset === null) return Effect.void
-  const file = savepointFile(manifest.id, { topic, partition })
-  return inSavepoints(readEntries(file, (key, value) => rebuild.take(partition, key, value)))
-}
+/** All that is going to be written can be made of the savepoint: what there is goes only then. */
+const verified = (manifest: Manifest, match: Match, log: SourceRestore) =>
+  rebuilt(manifest, match, log, ({ topic, partition }, rebuild) =>
+    Effect.try({
+      try: () => {
+        for (const _ of rebuild.entries());
+      },
+      catch: error =>
+        new SavepointError({
+          message: `The state of ${topic}/${partition} cannot be made of the savepoint ${manifest.id}: ${messageOf(error)}`
+        })
+    })
+  )
+
+const writeState = (job: JobConfig, manifest: Manifest, match: Match, log: SourceRestore) =>
+  rebuilt(manifest, match, log, (position, rebuild) =>
+    Effect.andThen(
+      writeFirst(job, position, rebuild),
+      Effect.logInfo(`restored ${position.topic}/${position.partition} of ${log.positions.length}`)
+    )
+  )
 
 /** The checkpoint that a new changelog goes on from. */
 const writeFirst = (job: JobConfig, position: Position, rebuild: Rebuild) =>

@@ -1,4 +1,4 @@
-import { partitionOf, StateError, Survey } from "@headrace/core"
+import { messageOf, partitionOf, Survey } from "@headrace/core"
 import { Effect } from "effect"
 import type { Plan } from "headrace"
 import { sourceTopics } from "../names.ts"
@@ -7,7 +7,7 @@ import { LogError, type Position } from "../ports/log.ts"
 import { readEntries } from "./files.ts"
 import { type Manifest, partitionsOf } from "./manifest.ts"
 import type { Renamed } from "./match.ts"
-import { inSavepoints, SavepointError, savepointFile } from "./store.ts"
+import { SavepointError } from "./store.ts"
 
 /** How one topic that the pipeline reads goes on from a savepoint: a source, or one between two stages. */
 export interface SourceRestore {
@@ -120,18 +120,17 @@ export const surveyed = (
   found: Survey
 ) =>
   Effect.gen(function* () {
-    for (const { partition, sourceOffset } of partitionsOf(manifest, before)) {
-      if (sourceOffset === null) continue
-      const file = savepointFile(manifest.id, { topic: before, partition })
-      yield* inSavepoints(readEntries(file, (key, value) => found.take(partition, key, value)))
-    }
+    for (const contents of partitionsOf(manifest, before))
+      yield* readEntries(manifest.id, contents, (key, value) => found.take(contents.partition, key, value))
     // Says now what would be wrong later, before anything is written.
     yield* Effect.try({
       try: () => {
         for (let partition = 0; partition < after; partition++) found.ownValues(partition)
       },
       catch: error =>
-        new SavepointError({ message: `${topic}: ${error instanceof StateError ? error.message : error}` })
+        new SavepointError({
+          message: `The state that the savepoint ${manifest.id} has of ${before} cannot be split into the ${after} partitions of ${topic}: ${messageOf(error)}`
+        })
     })
     return found
   })
