@@ -1,7 +1,7 @@
 /** What lanes are told for a savepoint, and when. */
 import { expect, test } from "bun:test"
-import { LaneMetrics, PHASES, SavepointError, Whereabouts, type WorkerMessage } from "@headrace/engine"
-import { Effect, Fiber } from "effect"
+import { LaneMetrics, type Manifest, PHASES, SavepointError, Whereabouts, type WorkerMessage } from "@headrace/engine"
+import { Deferred, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { type JobToSave, Savepoints } from "../src/savepoint/ending.ts"
 import { Status } from "../src/status.ts"
@@ -10,7 +10,7 @@ import type { Unit } from "../src/unit.ts"
 const PARTITIONS = [0, 1].map(partition => ({ topic: "orders", partition }))
 
 /** Two lanes with a partition each, which come to rest as soon as they are told to, as long as they have it. */
-const job = () => {
+const job = (writer?: ConstructorParameters<typeof Savepoints>[2]) => {
   const owned = PARTITIONS.map(one => [one])
   const units = [0, 1].map(
     (index): Unit => ({ kind: "lane", index, name: `lane ${index}`, metrics: new LaneMetrics() })
@@ -20,7 +20,7 @@ const job = () => {
   const whereabouts = Whereabouts.of(PARTITIONS, units.length)
   for (const [lane, own] of owned.entries()) whereabouts.say(lane, own)
   status.whereabouts = whereabouts
-  const savepoints = new Savepoints({} as JobToSave, status)
+  const savepoints = new Savepoints({} as JobToSave, status, writer)
   const told: string[] = []
   const tell = (order: WorkerMessage): void => {
     told.push(order.type)
@@ -55,6 +55,30 @@ test("a job that goes on rests only while it is looked at, also where that fails
   const failed = await Effect.runPromise(Effect.flip(savepoints.rests(look)))
   expect(failed.message).toBe("restless")
   expect(told.slice(3)).toEqual(["halt", "resume"])
+  await leave()
+})
+
+test("two that are asked for at once are written one after the other", async () => {
+  const first = Deferred.makeUnsafe<void>()
+  const begun: (string | undefined)[] = []
+  const { savepoints, leave } = job(({ id }) =>
+    Effect.gen(function* () {
+      begun.push(id)
+      if (id === "first") yield* Deferred.await(first)
+      return { id } as Manifest
+    })
+  )
+  const ask = (id: string) => Effect.forkChild(savepoints.take({ id, stop: false, drain: false }))
+  const both = Effect.gen(function* () {
+    const fibers = [yield* ask("first"), yield* ask("second")]
+    // What is ready to go on has done so before what is due at that time.
+    yield* TestClock.adjust("1 second")
+    expect(begun).toEqual(["first"])
+    yield* Deferred.succeed(first, undefined)
+    yield* Effect.forEach(fibers, fiber => Fiber.join(fiber))
+    expect(begun).toEqual(["first", "second"])
+  })
+  await Effect.runPromise(Effect.provide(both, TestClock.layer()))
   await leave()
 })
 

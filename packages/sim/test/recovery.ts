@@ -238,6 +238,30 @@ export class Recovery {
     return this.run(effect)
   }
 
+  /** The same of several at once: `turn` says whose next call is made, of those that have one. */
+  saveTogether(
+    effects: readonly Effect.Effect<unknown, unknown, Blobs | Clients | SavepointBlobs>[],
+    turn: (of: number) => number
+  ): readonly unknown[] {
+    const { world } = this
+    const results: unknown[] = effects.map(() => undefined)
+    const owners = effects.map(() => ({}))
+    for (const [i, effect] of effects.entries()) {
+      const done = (result: unknown): void => void (results[i] = result)
+      const quiet = Effect.provide(effect, Logger.layer([]))
+      world.fork(owners[i]!, "ended", storeServices(world, owners[i]!), quiet, done, done)
+    }
+    world.drain()
+    while (results.includes(undefined)) {
+      const waiting = owners.flatMap(owner => world.calls.find(one => one.owner === owner && one.ready()) ?? [])
+      const call = waiting[turn(waiting.length)]!
+      world.cancel(call)
+      call.run()
+      world.drain()
+    }
+    return results
+  }
+
   /** Makes the remote calls of an effect until it ends; answers with its result or its error. */
   private run<A>(effect: Effect.Effect<A, unknown, Blobs | Clients | SavepointBlobs>): A | LogError {
     const { world } = this

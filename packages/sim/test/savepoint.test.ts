@@ -7,6 +7,7 @@ import { makeTask } from "../src/engine.ts"
 import { Partition } from "../src/log.ts"
 import { chainParts } from "../src/parts.ts"
 import { EventSchema, SOURCE } from "../src/pipelines.ts"
+import { Random } from "../src/random.ts"
 import { APP } from "../src/world.ts"
 import { batchOf } from "./bench.ts"
 import { Recovery } from "./recovery.ts"
@@ -35,6 +36,7 @@ const before = plan(Before, cents => ({ cents }))
 
 const EVENTS = [..."abcdefgh"].map((account, id) => ({ id, account, cents: 7, at: 1_000 + id }))
 
+const SAVEPOINT = { digest: "", headrace: "", createdAt: "", drained: false }
 const PART = EVENTS.length / 2
 
 /** A job that has state in the first of its partitions, a checkpoint of it, and two savepoints. */
@@ -49,13 +51,12 @@ const saved = (partitions = 1): Recovery => {
     () => new Outputs()
   )
   task.start({ offset: 0, committed: 0 })
-  const savepoint = { digest: "", headrace: "", createdAt: "", drained: false }
   for (const [i, id] of ["earlier", "kept"].entries()) {
     const part = EVENTS.slice(i * PART, (i + 1) * PART)
     task.process(batchOf(part, i * PART), 0, PART)
     recovery.commitOf(task, (i + 1) * PART)
     recovery.checkpoint()
-    expect(recovery.save(createSavepoint(before, world.job("i"), { ...savepoint, id }))).toMatchObject({ id })
+    expect(recovery.save(createSavepoint(before, world.job("i"), { ...SAVEPOINT, id }))).toMatchObject({ id })
   }
   return recovery
 }
@@ -114,4 +115,39 @@ describe("a restore that throws away what there is looks first whether it can be
       /savepoint kept has of \S+\/0 .*state of the key [a-h] in partition 0 of 2, .* Keep the number of partitions/
     )
   })
+})
+
+test("of two that are taken by two processes at once each is whole, or it is said that it was not taken", () => {
+  const counts = { both: 0, one: 0, none: 0 }
+  for (let seed = 1; seed <= 500; seed++) {
+    const recovery = saved()
+    const { world } = recovery
+    const random = new Random(seed)
+    // Stretches: what takes turns strictly meets at few places.
+    let last = 0
+    const turn = (of: number): number => (last = random.chance(0.2) ? random.int(0, of - 1) : Math.min(last, of - 1))
+    const ids = ["one", "two"]
+    const takes = ids.map(id => createSavepoint(before, world.job("i"), { ...SAVEPOINT, id }))
+    const results = recovery.saveTogether(takes, turn)
+    const taken = results.filter((result, i) => {
+      const there = recovery.checkpoints().includes(`savepoints/${ids[i]}.json`)
+      if (result instanceof SavepointError) {
+        expect(result.message).toContain(`The savepoint ${ids[i]} was not taken: another one of ${APP} was begun`)
+        expect(there).toBe(false)
+        return false
+      }
+      expect(there).toBe(true)
+      const options = { id: ids[i]!, allowNonRestored: false, force: true, renamed: new Map(), fromEarliest: false }
+      expect(recovery.save(restoreSavepoint(before, world.job("i"), options))).toMatchObject({ manifest: result })
+      return true
+    })
+    counts[taken.length === 2 ? "both" : taken.length === 1 ? "one" : "none"]++
+    // Nothing is left that the next one does not clear.
+    expect(recovery.save(createSavepoint(before, world.job("i"), { ...SAVEPOINT, id: "next" }))).toHaveProperty("id")
+    const directories = recovery.checkpoints().map(name => name.split("/")[1]!.replace(".json", ""))
+    const kept = new Set(directories.filter((_, i) => recovery.checkpoints()[i]!.startsWith("savepoints/")))
+    expect(kept).toEqual(new Set(["earlier", "kept", "next", ...taken.map(one => (one as { id: string }).id)]))
+  }
+  expect(counts.both).toBeGreaterThan(0)
+  expect(counts.one).toBeGreaterThan(0)
 })

@@ -56,16 +56,20 @@ class Ending {
 export class Savepoints {
   readonly orders = new Orders()
   private readonly resting = Semaphore.makeUnsafe(1)
+  /** One is written at a time: a second one would take the first one's files for left ones. */
+  private readonly writing = Semaphore.makeUnsafe(1)
   private halts = 0
   private ending = new Ending()
   /** Its lanes have come to rest for good. */
   private ended = false
   private readonly job: JobToSave
   private readonly status: Status
+  private readonly writer: typeof writeSavepoint
 
-  constructor(job: JobToSave, status: Status) {
+  constructor(job: JobToSave, status: Status, writer: typeof writeSavepoint = writeSavepoint) {
     this.job = job
     this.status = status
+    this.writer = writer
   }
 
   /** Every unit runs. */
@@ -166,7 +170,7 @@ export class Savepoints {
     rests: Rests | undefined
   ): Effect.Effect<Manifest, SavepointError> {
     const breathe = drained ? Effect.void : breather(() => SHARE)
-    return writeSavepoint({ ...this.job, id, drained }, breathe, rests)
+    return this.writing.withPermit(this.writer({ ...this.job, id, drained }, breathe, rests))
   }
 }
 
