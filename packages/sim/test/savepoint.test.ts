@@ -39,14 +39,16 @@ const EVENTS = [..."abcdefgh"].map((account, id) => ({ id, account, cents: 7, at
 const SAVEPOINT = { digest: "", headrace: "", createdAt: "", drained: false }
 const PART = EVENTS.length / 2
 
+const CHANGELOG = changelogName(APP, SOURCE)
+
 /** A job that has state in the first of its partitions, a checkpoint of it, and two savepoints. */
-const saved = (partitions = 1): Recovery => {
+const saved = (partitions = 1, kept = before): Recovery => {
   const recovery = new Recovery()
   const { world } = recovery
-  for (const topic of [SOURCE, changelogName(APP, SOURCE)]) world.log.create(topic, partitions)
+  for (const topic of [SOURCE, CHANGELOG]) world.log.create(topic, partitions)
   for (const _ of EVENTS) world.log.at(recovery.input).append({ key: undefined, value: new Uint8Array(), timestamp: 0 })
   const task = makeTask(
-    chainParts(before, world, recovery, () => {}),
+    chainParts(kept, world, recovery, () => {}),
     recovery.input,
     () => new Outputs()
   )
@@ -56,7 +58,7 @@ const saved = (partitions = 1): Recovery => {
     task.process(batchOf(part, i * PART), 0, PART)
     recovery.commitOf(task, (i + 1) * PART)
     recovery.checkpoint()
-    expect(recovery.save(createSavepoint(before, world.job("i"), { ...SAVEPOINT, id }))).toMatchObject({ id })
+    expect(recovery.save(createSavepoint(kept, world.job("i"), { ...SAVEPOINT, id }))).toMatchObject({ id })
   }
   return recovery
 }
@@ -115,6 +117,21 @@ describe("a restore that throws away what there is looks first whether it can be
       /savepoint kept has of \S+\/0 .*state of the key [a-h] in partition 0 of 2, .* Keep the number of partitions/
     )
   })
+})
+
+test("what partitions keep in two schemas is no savepoint, and that is said", () => {
+  const recovery = saved(2)
+  const { world } = recovery
+  const changed = saved(
+    1,
+    plan(After, euros => ({ euros }))
+  )
+  const log = { topic: CHANGELOG, partition: 0 }
+  world.log.at({ ...log, partition: 1 }).entries.push(...changed.world.log.at(log).entries)
+  const error = recovery.save(createSavepoint(before, world.job("i"), { ...SAVEPOINT, id: "mixed" }))
+  expect(error).toBeInstanceOf(SavepointError)
+  expect((error as SavepointError).message).toMatch(/"seen" in two schemas: run the job until all of them/)
+  expect(recovery.checkpoints()).not.toContain("savepoints/mixed.json")
 })
 
 test("of two that are taken by two processes at once each is whole, or it is said that it was not taken", () => {
