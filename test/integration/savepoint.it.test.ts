@@ -103,9 +103,14 @@ test("2 → 4 → 2 partitions, through a changed pipeline, give what one uninte
     /is not what the pipeline keeps:\n +(spend, the window's size|balances, state balance)\n +was: .*\n +is: .*\nTake a savepoint/
   )
 
-  // What it holds; the one that was taken without a process is the same state.
+  // What it holds; the one that was taken without a process is the same state, and clears what one has left that was killed.
+  const left = join(directory, "savepoints/savepoints/left")
+  await Bun.write(join(left, "one.begun"), "{}\n")
+  await Bun.write(join(left, "payments/0.checkpoint"), "some of it")
   const again = await savepoint("create", fixture("before"), ...where(), ...stores(), "--app", "one", "--id", "stopped")
   expect(again).toMatchObject({ code: 0, out: "stopped\n" })
+  expect(again.err).toContain("the savepoint left of one was begun and never ended: removed its files (1)")
+  expect((await readdir(left, { recursive: true, withFileTypes: true })).filter(file => file.isFile())).toEqual([])
   const manifest = async (id: string) =>
     JSON.parse((await savepoint("inspect", id, "--json", "--savepoints", join(directory, "savepoints"))).out)
   const { operators, partitions } = await manifest(taken)

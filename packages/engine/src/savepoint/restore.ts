@@ -196,7 +196,7 @@ const verified = (manifest: Manifest, match: Match, log: SourceRestore) =>
         new SavepointError({
           message: `The state of ${topic}/${partition} cannot be made of the savepoint ${manifest.id}: ${messageOf(error)}`
         })
-    })
+    }).pipe(Effect.andThen(Effect.logInfo(`checked ${topic}/${partition} of ${log.positions.length}`)))
   )
 
 const writeState = (job: JobConfig, manifest: Manifest, match: Match, log: SourceRestore) =>
