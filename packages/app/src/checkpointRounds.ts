@@ -61,7 +61,5 @@ const roundWatched = (
   const action = policy.action === "warn" ? "warn" : "restart"
   const onStall = (_: string, reason: string | undefined) => checkpoints.stall(reason)
   const watched = watchdog({ kind: "checkpoint", name: "checkpoint", metrics }, { ...policy, action, onStall })
-  return Effect.mapError(watched, ({ message, forMs }) => {
-    return new TaskFailed({ cause: new Error(message), stalledMs: forMs })
-  })
+  return Effect.mapError(watched, ({ message }) => new TaskFailed({ cause: new Error(message), stalled: true }))
 }

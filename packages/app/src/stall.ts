@@ -43,6 +43,10 @@ export interface Watched {
   readonly settled: Sample
   /** The last one at which the work had got on: that, or state had come back. */
   readonly moved: Sample
+  /** The last one at which it was not at its work, or showed no life. */
+  readonly away: Sample
+  /** For how long, in ms, it has been at its work and got on with it. */
+  readonly healthyMs: number
 }
 
 /** A unit that lives, but does not get on. */
@@ -55,19 +59,27 @@ export interface Stall {
   readonly reason: string
 }
 
-/** Time begins to count here. */
-export const begun = (sample: Sample): Watched => ({
+/** Time begins to count here; that it was healthy before is not forgotten. */
+export const begun = (sample: Sample, healthyMs = 0): Watched => ({
   now: sample,
   alive: sample,
   settled: sample,
-  moved: sample
+  moved: sample,
+  away: sample,
+  healthyMs
 })
 
-export const seen = ({ now, alive, settled, moved }: Watched, sample: Sample): Watched => {
+export const seen = (watched: Watched, sample: Sample): Watched => {
+  const { now, alive, settled, moved, healthyMs } = watched
   const settles = idle(sample) || sample.commits !== settled.commits
+  const lives = LIFE.some(name => now[name] !== sample[name])
+  const away = lives && AT_WORK.has(sample.phase) ? watched.away : sample
   return {
+    away,
+    // What comes to nothing in the end, a restore or a record that is waited for, is not part of it.
+    healthyMs: settles ? healthyMs + sample.at - Math.max(settled.at, away.at) : healthyMs,
     now: sample,
-    alive: LIFE.some(name => now[name] !== sample[name]) ? sample : alive,
+    alive: lives ? sample : alive,
     settled: settles ? sample : settled,
     moved: settles || answered(now, sample) || (restores(now, sample) && !circles(settled, sample)) ? sample : moved
   }
@@ -77,6 +89,9 @@ const LIFE = ["beats", "restored", "recordsIn", "source", "partition", "offset"]
 
 /** Phases in which a unit has nothing to do. One that the group gives nothing is `spare`. */
 const AT_REST: ReadonlySet<Phase> = new Set(["spare", "following", "failed", "stopped"])
+
+/** Phases in which a unit is well if it commits what there is. */
+const AT_WORK: ReadonlySet<Phase> = new Set(["running", "spare", "following"])
 
 /** Phases in which a unit waits for others, which may take longer: the group, or a server that fails its calls. */
 const WAITS: ReadonlySet<Phase> = new Set(["joining", "waiting"])

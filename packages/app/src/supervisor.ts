@@ -1,5 +1,5 @@
 import { fatal, fatalMessage, type JobConfig, PHASES, type Whereabouts, type WorkerTask } from "@headrace/engine"
-import { Clock, Deferred, Effect, Result, Schema } from "effect"
+import { Deferred, Effect, Result, Schema } from "effect"
 import type { Piscina } from "piscina"
 import { checkpointing } from "./checkpointRounds.ts"
 import type { Checkpoints } from "./checkpoints.ts"
@@ -18,7 +18,7 @@ export interface RestartPolicy {
   readonly firstDelayMs: number
   /** The delay doubles with each failure up to this. */
   readonly maxDelayMs: number
-  /** A run of this length forgets the failures before it. */
+  /** A run that has got on with its work for this long forgets the failures before it. Restores do not count. */
   readonly healthyMs: number
   /** Failures without a healthy run between them after which the job is given up. */
   readonly maxFailures: number
@@ -100,12 +100,14 @@ const keepRunning = (crew: Crew, unit: Unit) =>
   Effect.gen(function* () {
     let failures = NONE
     while (true) {
-      const started = yield* Clock.currentTimeMillis
-      const result = yield* Effect.result(attempt(crew, unit, failures === NONE))
+      let healthyMs = 0
+      const onHealthy = (ms: number): void => {
+        healthyMs = ms
+      }
+      const result = yield* Effect.result(attempt(crew, unit, failures === NONE, onHealthy))
       if (Result.isSuccess(result)) return
-      const { cause, stalledMs = 0 } = result.failure
-      const ran = (yield* Clock.currentTimeMillis) - started - stalledMs
-      failures = another(ran >= crew.restarts.healthyMs ? NONE : failures, stalledMs > 0)
+      const { cause, stalled = false } = result.failure
+      failures = another(healthyMs >= crew.restarts.healthyMs ? NONE : failures, stalled)
       yield* restart(crew, unit, failures, cause)
     }
   }).pipe(Effect.annotateLogs({ unit: unit.name }))
@@ -141,21 +143,21 @@ const restart = Effect.fnUntraced(function* (crew: Crew, unit: Unit, { all, stal
 const FAILED = PHASES.indexOf("failed")
 
 /** One run of a unit in a thread. Interrupting it stops the unit cleanly, or by force when that takes too long. */
-const attempt = (crew: Crew, unit: Unit, first: boolean) => {
+const attempt = (crew: Crew, unit: Unit, first: boolean, onHealthy: (ms: number) => void) => {
   const task = taskOf(crew, unit, first)
   const joins = task.waits ? Deferred.await(crew.admission!.lanes) : Effect.never
   return runTask(crew, unit.name, task, {
-    doomed: watched(crew, unit),
+    doomed: watched(crew, unit, onHealthy),
     joins,
     orders: unit.kind === "lane" ? crew.orders : new Orders()
   })
 }
 
 /** Never ends, unless the unit must not go on as it is. */
-const watched = (crew: Crew, unit: Unit): Effect.Effect<never, TaskFailed> =>
-  Effect.mapError(watchdog(unit, crew.watchdog), ({ message, forMs }) => {
+const watched = (crew: Crew, unit: Unit, onHealthy: (ms: number) => void): Effect.Effect<never, TaskFailed> =>
+  Effect.mapError(watchdog(unit, crew.watchdog, onHealthy), ({ message }) => {
     const cause = crew.watchdog.action === "stop" ? fatal(message) : new Error(message)
-    return new TaskFailed({ cause, stalledMs: forMs })
+    return new TaskFailed({ cause, stalled: true })
   })
 
 const taskOf = (crew: Crew, unit: Unit, first: boolean): Omit<WorkerTask, "control"> => ({

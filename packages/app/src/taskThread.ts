@@ -7,10 +7,10 @@ import type { Orders } from "./orders.ts"
 import type { Questions } from "./pattern/questions.ts"
 import { workerFile } from "./place.ts"
 
-/** A thread's task ended with an error, or was ended because it had stood still for `stalledMs`. */
+/** A thread's task ended with an error, or was ended because it stood still. */
 export class TaskFailed extends Schema.TaggedError<TaskFailed>()("TaskFailed", {
   cause: Schema.Defect(),
-  stalledMs: Schema.optionalKey(Schema.Finite)
+  stalled: Schema.optionalKey(Schema.Boolean)
 }) {}
 
 /** Where tasks run, and who is told of them. */

@@ -22,14 +22,20 @@ export interface Watchdog extends WatchdogPolicy {
 
 /** A unit stood still for as long as it may. */
 export class Stalled extends Schema.TaggedError<Stalled>()("Stalled", {
-  message: Schema.String,
-  forMs: Schema.Finite
+  message: Schema.String
 }) {}
 
 const LONGEST_INTERVAL_MS = 1000
 
-/** Watches one run of a unit. Fails when the policy does not let it go on. */
-export const watchdog = (unit: Watchable, options: Watchdog): Effect.Effect<never, Stalled> =>
+/**
+ * Watches one run of a unit. Fails when the policy does not let it go on. `onHealthy` is told for how long, in ms, it has been
+ * at its work and got on with it.
+ */
+export const watchdog = (
+  unit: Watchable,
+  options: Watchdog,
+  onHealthy: (ms: number) => void = () => {}
+): Effect.Effect<never, Stalled> =>
   Effect.gen(function* () {
     const intervalMs = Math.min(LONGEST_INTERVAL_MS, options.afterMs / 10)
     // What the run before left there.
@@ -45,10 +51,11 @@ export const watchdog = (unit: Watchable, options: Watchdog): Effect.Effect<neve
       clock += Math.min(performance.now() - last, 2 * intervalMs)
       last = performance.now()
       watched = seen(watched, sampleOf(unit, clock))
+      onHealthy(watched.healthyMs)
       const stall = stallOf(watched, options.afterMs / 2, options.sources)
       const excuse = stall === undefined ? "all" : yield* excused(stall, options)
       if (stall === undefined || excuse !== "none") {
-        if (stall !== undefined && excuse === "all") watched = begun(watched.now)
+        if (stall !== undefined && excuse === "all") watched = begun(watched.now, watched.healthyMs)
         if (saidAt !== undefined) yield* movesAgain(unit, options)
         saidAt = undefined
         continue
@@ -56,8 +63,7 @@ export const watchdog = (unit: Watchable, options: Watchdog): Effect.Effect<neve
       const message = describe(stall, unit)
       const boundMs = options.afterMs * stall.patience
       options.onStall(unit.name, message)
-      if (stall.forMs >= boundMs && options.action !== "warn")
-        return yield* new Stalled({ message, forMs: stall.forMs })
+      if (stall.forMs >= boundMs && options.action !== "warn") return yield* new Stalled({ message })
       if (saidAt !== undefined && clock - saidAt < boundMs) continue
       saidAt = clock
       yield* Effect.logWarning(message)

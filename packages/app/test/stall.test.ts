@@ -70,6 +70,35 @@ describe("gets on", () => {
   })
 })
 
+describe("is healthy for as long as it is at its work and gets on", () => {
+  const healthyMs = (samples: readonly Sample[]): number => samples.reduce(seen, begun(samples[0]!)).healthyMs
+
+  test.each<[string, number, Change, (second: number) => Change]>([
+    ["one that commits", 100, { in: "running", lag: 9 }, () => calm],
+    ["one with nothing to do", 100, { in: "running" }, () => ({ beats: 4 })],
+    ["one that the group gives nothing", 100, { in: "spare" }, () => ({ beats: 4 })],
+    ["a restore, as far as it is over", 10, {}, second => ({ beats: 4, in: second <= 90 ? "restoring" : "running" })],
+    [
+      "one that has nothing before it restores",
+      11,
+      { in: "spare" },
+      second => ({ beats: 4, in: second <= 1 ? "spare" : second <= 90 ? "restoring" : "running" })
+    ],
+    ["one whose others commit while it restores", 0, { in: "restoring" }, () => calm],
+    ["a thread that hangs at the first record of an idle topic", 0, { in: "running" }, () => ({})],
+    ["what failed before, until it is started again", 0, { in: "failed" }, () => ({})],
+    [
+      "a record that is waited for, up to it",
+      10,
+      { in: "running", lag: 9 },
+      second => (second <= 10 ? calm : { beats: 4, inFlight: 1 })
+    ],
+    ["one whose transactions fail", 0, { in: "running", lag: 9 }, () => ({ beats: 4, recordsIn: 9, aborts: 1 })]
+  ])("%s: %d s", (_, seconds, first, each) => {
+    expect(healthyMs(record(first, 100, each))).toBe(seconds * 1000)
+  })
+})
+
 describe("stands still", () => {
   test.each<[string, Change, (second: number) => Change, RegExp]>([
     [

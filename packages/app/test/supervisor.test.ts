@@ -95,6 +95,14 @@ describe("a unit that dies", () => {
     expect(units[1]?.metrics.get("commits")).toBe(1)
   })
 
+  test("whenever its state has come back is given up: that is no healthy run, however long it takes", async () => {
+    const { units, options } = crew("restores", 1)
+    const restarts = { ...options.restarts, healthyMs: 1 }
+    const exit = await Effect.runPromise(Effect.exit(supervise({ ...options, restarts })))
+    expect(Exit.isFailure(exit) && String(exit.cause)).toContain("lane 0 failed 5 times in a row")
+    expect(starts(units[0])).toBe(5)
+  })
+
   test("by a fatal error ends the job at once", async () => {
     const { units, options } = crew("fatal")
     const exit = await Effect.runPromise(Effect.exit(supervise(options)))
