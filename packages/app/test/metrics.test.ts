@@ -65,6 +65,25 @@ test("every line is in Prometheus' text format", async () => {
   expect(text).toContain('headrace_watermark_ms{kind="lane",unit="lane 0"} -Inf')
 })
 
+test("how far a restore is, how fast, and how long it still takes, while there is one", async () => {
+  const made = status()
+  const told = async (name: string) => {
+    const text = await Effect.runPromise(renderMetrics(made))
+    return new RegExp(`^headrace_restoring_${name}\\{kind="lane",unit="lane 0"\\} (\\S+)$`, "m").exec(text)?.[1]
+  }
+  const all = () => Promise.all(["ratio", "bytes_per_second", "remaining_seconds"].map(told))
+  const is = (done: number, total: number, ms: number) => {
+    made.units[0]?.metrics.set("restoringBytes", done)
+    made.units[0]?.metrics.set("restoringTotalBytes", total)
+    made.units[0]?.metrics.set("restoringMs", ms)
+  }
+  expect(await all()).toEqual(["NaN", "NaN", "NaN"])
+  is(0, 4_000, 500)
+  expect(await all()).toEqual(["0", "0", "NaN"])
+  is(1_000, 4_000, 2_000)
+  expect(await all()).toEqual(["0.25", "500", "6"])
+})
+
 test("how far partitions are apart is said over all lanes, whatever those say that have none", async () => {
   const made = status()
   const skew = async () => /^headrace_watermark_skew_ms (\S+)$/m.exec(await Effect.runPromise(renderMetrics(made)))?.[1]
