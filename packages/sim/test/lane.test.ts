@@ -202,6 +202,20 @@ test("a revoked partition is given back when both transactions are committed, an
   expect(bench.metrics.get("partitions")).toBe(1)
 })
 
+test("the state of a partition that was given back is not reported any more, though nothing is sealed after it", () => {
+  const bench = new Bench("plain").run()
+  bench.feed([event(1, 100_000)])
+  bench.now += 30
+  bench.answer("poll")
+  bench.settle(TRANSACTION)
+  const shown = () => [bench.metrics.states.read().length > 0, Number.isFinite(bench.metrics.get("watermark"))]
+  expect(shown()).toEqual([true, true])
+  bench.change("revoke", [0])
+  bench.settle(["unassign"])
+  expect(shown()).toEqual([false, false])
+  expect(bench.metrics.get("stateBytes")).toBe(0)
+})
+
 test("a partition that is revoked while it is restored goes at once, and a failure of that restore is none of the lane", () => {
   const bench = new Bench("plain").run()
   bench.feed([event(1, 100_000)])

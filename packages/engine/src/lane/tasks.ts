@@ -9,6 +9,8 @@ export class Tasks {
   private readonly byName = new Map<string, Task>()
   /** By topic id and partition, for the loop over a batch. */
   private routes: (Task | undefined)[][] = []
+  /** Some have gone since the last report. */
+  private departed = false
   private readonly topic: (id: number) => string
   private readonly memory: StateMemory
 
@@ -41,7 +43,7 @@ export class Tasks {
     for (const partition of partitions) {
       this.of(partition)?.interrupt()
       this.of(partition)?.close()
-      this.byName.delete(nameOf(partition))
+      if (this.byName.delete(nameOf(partition))) this.departed = true
     }
     this.routes = []
   }
@@ -74,6 +76,7 @@ export class Tasks {
 
   /** What is to be known of them from outside. */
   report(metrics: LaneMetrics): void {
+    this.departed = false
     const { bytes } = this.memory.size()
     metrics.set("watermark", this.watermark)
     const times = this.begun
@@ -82,6 +85,11 @@ export class Tasks {
     metrics.set("stateBytes", bytes)
     metrics.set("stateBound", this.memory.boundBytes)
     metrics.states.write(Array.from(this.all(), task => task.sizes()).flat())
+  }
+
+  /** The same where some have gone: a lane that has given away what it had may never seal again. */
+  reportDeparted(metrics: LaneMetrics): void {
+    if (this.departed) this.report(metrics)
   }
 
   /** What pattern steps have under way in a key. */
