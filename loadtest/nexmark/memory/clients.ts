@@ -58,6 +58,7 @@ const membership = (log: MemoryLog): Membership => {
     unassign: () => Effect.void,
     committed: partitions => Effect.succeed(partitions.map(({ topic }) => log.committed.get(topic))),
     range: ({ topic }) => Effect.sync(() => ({ start: 0, end: log.ends.get(topic) ?? 0 })),
+    ends: partitions => Effect.sync(() => partitions.map(({ topic }) => log.ends.get(topic) ?? 0)),
     knownEnd: ({ topic }) => log.ends.get(topic),
     member: undefined,
     close: Effect.void

@@ -1,6 +1,7 @@
 import type { KafkaConfig, LogError, Membership, SourceOptions, TopicPartition } from "@headrace/engine"
 import { Effect, Schedule, type Scope } from "effect"
 import { committedOf } from "./committed.ts"
+import { endsBy } from "./committed-log.ts"
 import { Consumer } from "./consumer.ts"
 import { groupSettings, SOURCE_DEFAULTS } from "./defaults.ts"
 import { memberPolling } from "./polling.ts"
@@ -13,6 +14,8 @@ const ARENA_RECORDS = 8192
 const CALL_TIMEOUT_MS = 10_000
 /** Offsets of a transaction that is open somewhere are not stable yet: one partition does not hold up others for long. */
 const STABLE_TIMEOUT_MS = 1_000
+/** What is asked again in a few seconds anyway does not hold up who asks for a range. */
+const ENDS_TIMEOUT_MS = 2_000
 const unstable = Schedule.spaced("100 millis")
 /** A partition that was just taken cannot be sought in before the client has begun with it: asked again, for 10 s. */
 const untilBegun = Schedule.max([Schedule.spaced("20 millis"), Schedule.recurs(500)])
@@ -99,6 +102,7 @@ const membership = (consumer: Consumer, poll: Membership["poll"], askers: Askers
     unassign: partitions => attempt("give partitions back", () => consumer.unassign(partitions)),
     committed,
     range: partition => fullRangeOf(askers.read_uncommitted, partition),
+    ends: partitions => endsBy(askers.read_uncommitted, partitions, ENDS_TIMEOUT_MS),
     knownEnd: ({ topic, partition }) => consumer.knownEnd(topic, partition),
     member: consumer,
     close: leave(consumer)

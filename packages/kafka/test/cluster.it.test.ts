@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { startKafka } from "@headrace/dev"
+import { Effect } from "effect"
 import { Admin, Arena, Consumer, type ConsumerEvent, KafkaError, type TopicPartition } from "../src/index.ts"
+import { openMembership } from "../src/membership.ts"
 import { logError } from "../src/port-error.ts"
 import {
   answerChange,
@@ -530,6 +532,13 @@ describe("positions", () => {
     )
     expect(await committed!.watermarkOffsets(topic, 0, T)).toEqual({ low: 0, high: 1 })
     expect(await uncommitted!.watermarkOffsets(topic, 0, T)).toEqual({ low: 0, high: 2 })
+    // A member that fetches nothing is told of what is not decided yet, too.
+    const options = { topics: [topic], group: fresh("group"), member: "one", sessionTimeoutMs: 10_000 }
+    const ends = Effect.gen(function* () {
+      const member = yield* openMembership({ bootstrap, settings: {} }, options)
+      return [yield* member.ends([{ topic, partition: 0 }]), member.knownEnd({ topic, partition: 0 })]
+    })
+    expect(await Effect.runPromise(Effect.scoped(ends))).toEqual([[2], undefined])
     await producer.abort(T)
     await Promise.all([producer.close(), committed!.close(), uncommitted!.close()])
   })

@@ -223,6 +223,7 @@ export class SimSource {
           const log = world.log.at(partition)
           return { start: log.start, end: log.lso() }
         }),
+      ends: () => Effect.die("asked for by the interpreter"),
       knownEnd: () => undefined,
       member: undefined,
       close: Effect.void

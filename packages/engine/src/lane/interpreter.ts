@@ -5,6 +5,7 @@ import type { Blobs } from "../ports/blobs.ts"
 import { type ChangelogReader, LogError, type Producer, type Source } from "../ports/log.ts"
 import type { Restored } from "../recovery/restore.ts"
 import type { Task } from "../task/task.ts"
+import { Ends } from "./ends.ts"
 import type { Command, Event } from "./events.ts"
 import type { Lane } from "./lane.ts"
 import { watchQuiet } from "./quiet.ts"
@@ -58,8 +59,10 @@ export const runLane = (parts: LaneParts, attach: (handle: LaneHandle) => void):
       attach({ offer })
       offer({ type: "start" })
       const { lane } = parts
-      yield* Effect.forkScoped(watchLag(parts))
-      yield* Effect.forkScoped(watchQuiet(parts, offer))
+      const ends = new Ends(parts)
+      yield* Effect.forkScoped(ends.watch)
+      yield* Effect.forkScoped(watchLag(parts, ends))
+      yield* Effect.forkScoped(watchQuiet({ ...parts, source: ends }, offer))
       const restores = makeRestores(parts)
       while (!lane.ended) {
         let next: Event | undefined = yield* Queue.take(events)
@@ -83,13 +86,13 @@ export const runLane = (parts: LaneParts, attach: (handle: LaneHandle) => void):
 const LAG_INTERVAL = "250 millis"
 
 /** Keeps the lag gauge: records of the source that are not processed yet, over all partitions of the lane. Says which those are. */
-const watchLag = ({ lane, source, metrics, say }: LaneParts): Effect.Effect<never> =>
+const watchLag = ({ lane, metrics, say }: LaneParts, ends: Ends): Effect.Effect<never> =>
   Effect.sync(() => {
     metrics.set("inFlight", lane.inFlight)
     say()
     // What stands before a halt is left to whoever goes on.
     const lags = (lane.halt === undefined ? lane.positions() : []).map(one =>
-      Math.max(0, (source.knownEnd(one) ?? one.offset) - one.offset)
+      Math.max(0, (ends.knownEnd(one) ?? one.offset) - one.offset)
     )
     metrics.set(
       "lag",

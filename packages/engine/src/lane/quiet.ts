@@ -9,7 +9,7 @@ const INTERVAL = "1 second"
 
 export interface QuietParts {
   readonly lane: Lane
-  readonly source: Source
+  readonly source: Pick<Source, "knownEnd">
   readonly reader: ChangelogReader
   readonly metrics: LaneMetrics
 }

@@ -96,6 +96,11 @@ export interface Source {
   readonly range: (
     partition: TopicPartition
   ) => Effect.Effect<{ readonly start: number; readonly end: number }, LogError>
+  /**
+   * The ends of everything, also of what is not decided yet, asked from the brokers: of several partitions at once, a request to
+   * each broker. Holds up no other call but `range`, and fails within a few seconds.
+   */
+  readonly ends: (partitions: readonly TopicPartition[]) => Effect.Effect<readonly number[], LogError>
   /** The end of the log as of the last fetch, without a request; undefined before the first one. */
   readonly knownEnd: (partition: TopicPartition) => number | undefined
   /** The member's identity, for the cluster's producers only: they take its epoch just before they send offsets. */
