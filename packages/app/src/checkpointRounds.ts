@@ -60,6 +60,9 @@ const roundWatched = (
   const { watchdog: policy } = options
   const action = policy.action === "warn" ? "warn" : "restart"
   const onStall = (_: string, reason: string | undefined) => checkpoints.stall(reason)
-  const watched = watchdog({ kind: "checkpoint", name: "checkpoint", metrics }, { ...policy, action, onStall })
+  const watched = watchdog(
+    { kind: "checkpoint", name: "checkpoint", metrics },
+    { ...policy, action, onStall, onStanding: () => {} }
+  )
   return Effect.mapError(watched, ({ message }) => new TaskFailed({ cause: new Error(message), stalled: true }))
 }

@@ -76,6 +76,12 @@ const LANE_METRICS: readonly (Family & { readonly metric: MetricName; readonly s
   },
   { metric: "watermark", name: "headrace_watermark_ms", kind: "gauge", help: "Lowest watermark, event time in ms" },
   {
+    metric: "standingMs",
+    name: "headrace_partition_standing_ms",
+    kind: "gauge",
+    help: "Of the partition that has stood still for longest though there is something to do in it: for how long (/health names it)"
+  },
+  {
     metric: "heldBack",
     name: "headrace_alignment_held_back",
     kind: "gauge",

@@ -190,7 +190,8 @@ const supervised = (all: Work, running: Running, admission?: Admission) => {
       action: settings.watchdog.action,
       sources: inputTopics(plan, job.app),
       away: awayOf(job, has(status, "clickhouse")),
-      onStall: (unit, reason) => status.stall(unit, reason)
+      onStall: (unit, reason) => status.stall(unit, reason),
+      onStanding: (unit, reason) => status.stand(unit, reason)
     },
     checkpoints: status.checkpoints,
     orders: savepoints.orders,

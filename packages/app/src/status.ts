@@ -23,6 +23,8 @@ export class Status {
   readonly waiting = new Map<string, string>()
   /** Units that stand still, with the reason. */
   readonly stalled = new Map<string, string>()
+  /** Units of which one partition stands still while others go on, with the reason. */
+  readonly standing = new Map<string, string>()
   /** Where this process writes some. */
   checkpoints: Checkpoints | undefined
   /** Where sources are aligned: what is known of partitions of other processes. */
@@ -74,7 +76,8 @@ export class Status {
   /** What a person should look at, though the job processes. */
   warnings(): string[] {
     const warnings = [this.checkpoints?.warning(Date.now()), this.elsewhere?.warning]
-    return warnings.filter(warning => warning !== undefined)
+    const standing = [...this.standing].map(([name, reason]) => `${name}: ${reason}`)
+    return [...standing, ...warnings.filter(warning => warning !== undefined)]
   }
 
   /** Some partition is not read since it is ahead of others. */
@@ -91,6 +94,12 @@ export class Status {
   stall(unit: string, reason: string | undefined): void {
     if (reason === undefined) this.stalled.delete(unit)
     else this.stalled.set(unit, reason)
+  }
+
+  /** One partition of a unit stands still for this reason; without one all of them get on again. */
+  stand(unit: string, reason: string | undefined): void {
+    if (reason === undefined) this.standing.delete(unit)
+    else this.standing.set(unit, reason)
   }
 
   restarted(unit: string): void {

@@ -2,6 +2,7 @@ import { NO_RECORD } from "@headrace/engine"
 import { Effect, Schema } from "effect"
 import type { Away } from "./preflight.ts"
 import { begun, type Stall, sampleOf, seen, stallOf } from "./stall.ts"
+import { StandingPartitions } from "./standing.ts"
 import type { Watchable } from "./unit.ts"
 
 export interface WatchdogPolicy {
@@ -18,6 +19,8 @@ export interface Watchdog extends WatchdogPolicy {
   readonly away: Effect.Effect<Away>
   /** Told of what stands still and why, and (without a reason) when it moves again. */
   readonly onStall: (unit: string, reason: string | undefined) => void
+  /** The same of a single partition, while others of its unit go on: nothing is restarted or stopped for it. */
+  readonly onStanding: (unit: string, reason: string | undefined) => void
 }
 
 /** A unit stood still for as long as it may. */
@@ -45,6 +48,7 @@ export const watchdog = (
     let watched = begun(sampleOf(unit, clock))
     let saidAt: number | undefined
     options.onStall(unit.name, undefined)
+    const partitions = new StandingPartitions(unit, options)
     while (true) {
       yield* Effect.sleep(intervalMs)
       // While this process stood still as a whole, so did its threads: that time does not count.
@@ -54,6 +58,7 @@ export const watchdog = (
       onHealthy(watched.healthyMs)
       const stall = stallOf(watched, options.afterMs / 2, options.sources)
       const excuse = stall === undefined ? "all" : yield* excused(stall, options)
+      yield* partitions.look(clock, stall !== undefined)
       if (stall === undefined || excuse !== "none") {
         if (stall !== undefined && excuse === "all") watched = begun(watched.now, watched.healthyMs)
         if (saidAt !== undefined) yield* movesAgain(unit, options)

@@ -38,7 +38,14 @@ const crew = (app: string, lanes = 2) => {
     // Units that end by themselves may be slow beside other work.
     stopWithinMs: 60_000,
     restarts: { firstDelayMs: 1, maxDelayMs: 4, healthyMs: 60_000, maxFailures: 5, maxStalls: 2 },
-    watchdog: { afterMs: 60_000, action: "restart", sources: ["orders"], away: Effect.succeed({}), onStall: () => {} },
+    watchdog: {
+      afterMs: 60_000,
+      action: "restart",
+      sources: ["orders"],
+      away: Effect.succeed({}),
+      onStall: () => {},
+      onStanding: () => {}
+    },
     orders: new Orders(),
     onEvent: (event, unit) => void events.push(`${event} ${unit}`),
     file
@@ -161,7 +168,13 @@ describe("a unit whose thread hangs", () => {
     const onStall = (unit: string, reason: string | undefined) => {
       if (reason !== undefined) stalls.push(`${unit} ${reason}`)
     }
-    const watchdog = { afterMs: HANGS_AFTER_MS, action, sources: ["orders"], away: Effect.succeed(away), onStall }
+    const watchdog = {
+      ...made.options.watchdog,
+      afterMs: HANGS_AFTER_MS,
+      action,
+      away: Effect.succeed(away),
+      onStall
+    }
     return { ...made, stalls, options: { ...made.options, watchdog } }
   }
   const where = "its thread hangs in the pipeline's functions at orders/3 offset 42"

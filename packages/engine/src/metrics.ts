@@ -43,6 +43,10 @@ const NAMES = [
   "followedBytes",
   "behind",
   "looks",
+  "standingMs",
+  "standingWhy",
+  "standingSource",
+  "standingPartition",
   "source",
   "partition",
   "offset"
@@ -66,6 +70,13 @@ export const PHASES = [
   "spare"
 ] as const
 export type Phase = (typeof PHASES)[number]
+
+/**
+ * Why the partition that has stood still for longest does: its state does not come back; nothing of it is read or committed; a
+ * transaction in its topic is not decided. `standingWhy` holds the index.
+ */
+export const STANDING = ["restore", "unread", "undecided"] as const
+export type StandingWhy = (typeof STANDING)[number]
 
 /** Upper bounds in ms of the commit latency histogram: 1, 1.25, 1.56 … about 137 s, and above. */
 export const COMMIT_BOUNDS: Float64Array = Float64Array.from({ length: 55 }, (_, i) =>

@@ -28,6 +28,7 @@ test("asynchronous steps that finish in one turn are taken up by one event, and 
     source: {},
     producers: [unused, unused],
     metrics: new LaneMetrics(),
+    progress: { under: [] },
     say: () => {},
     restoreConcurrency: 1
   } as unknown as LaneParts
@@ -57,6 +58,7 @@ test("more answers at once than the event queue holds fail the lane instead of l
     source: {},
     producers: [producer, producer],
     metrics: new LaneMetrics(),
+    progress: { under: [] },
     say: () => {},
     restoreConcurrency: 1
   } as unknown as LaneParts

@@ -58,3 +58,30 @@ test("what was put back of a damaged checkpoint counts no more, and partitions t
   )
   await Effect.runPromise(other)
 })
+
+test("what is under way is named, and how far it is grows with each thing that comes of it", async () => {
+  const all = new RestoreProgress(new LaneMetrics())
+  const partition = { topic: "orders", partition: 3 }
+  const seen: number[] = []
+  const see = () => void seen.push(...all.under.map(one => one.at))
+  const restore = all.during(
+    part =>
+      Effect.sync(() => {
+        expect(all.under).toEqual([{ ...partition, at: 0 }])
+        for (const comes of [
+          () => part.checkpoint(9),
+          () => part.put(9),
+          () => part.changelog(1, 2),
+          () => part.put(1, 2)
+        ]) {
+          see()
+          comes()
+        }
+      }),
+    partition
+  )
+  await Effect.runPromise(restore)
+  await Effect.runPromise(all.during(() => Effect.sync(see)))
+  expect(seen).toEqual([0, 1, 2, 3])
+  expect(all.under).toEqual([])
+})

@@ -1,14 +1,18 @@
 import { Cause, Effect, type Fiber, Queue, Semaphore } from "effect"
+import { nowMs } from "../clock.ts"
 import type { LaneMetrics } from "../metrics.ts"
 import { untilAnswered } from "../patience.ts"
 import type { Blobs } from "../ports/blobs.ts"
-import { type ChangelogReader, LogError, type Producer, type Source } from "../ports/log.ts"
+import { type ChangelogReader, LogError, type Producer, type Source, type TopicPartition } from "../ports/log.ts"
+import type { RestoreProgress } from "../recovery/progress.ts"
 import type { Restored } from "../recovery/restore.ts"
 import type { Task } from "../task/task.ts"
 import { Ends } from "./ends.ts"
 import type { Command, Event } from "./events.ts"
 import type { Lane } from "./lane.ts"
 import { watchQuiet } from "./quiet.ts"
+import { type Busy, Standing } from "./standing.ts"
+import { nameOf } from "./tasks.ts"
 
 /** Commands under way are few (a poll, two transactions, restores); this leaves room for releases and a stop. */
 const EVENT_QUEUE = 64
@@ -25,6 +29,10 @@ export interface LaneParts {
   /** Leaves the group. */
   readonly close: Effect.Effect<void, LogError>
   readonly metrics: LaneMetrics
+  /** Those that the job reads, as they are numbered in metrics. */
+  readonly topics: readonly string[]
+  /** Of the restores that `restore` begins. */
+  readonly progress: Pick<RestoreProgress, "under">
   /** Says which partitions the lane has, and which of them have come to rest: some times a second, and at each step of a halt. */
   readonly say: () => void
   /** Partitions restored at the same time. */
@@ -61,8 +69,12 @@ export const runLane = (parts: LaneParts, attach: (handle: LaneHandle) => void):
       const { lane } = parts
       const ends = new Ends(parts)
       yield* Effect.forkScoped(ends.watch)
-      yield* Effect.forkScoped(watchLag(parts, ends))
-      yield* Effect.forkScoped(watchQuiet({ ...parts, source: ends }, offer))
+      let undecided: ReadonlySet<string> = new Set()
+      const onUndecided = (partitions: ReadonlySet<string>): void => {
+        undecided = partitions
+      }
+      yield* Effect.forkScoped(watchLag(parts, ends, partition => undecided.has(nameOf(partition))))
+      yield* Effect.forkScoped(watchQuiet({ ...parts, source: ends, onUndecided }, offer))
       const restores = makeRestores(parts)
       while (!lane.ended) {
         let next: Event | undefined = yield* Queue.take(events)
@@ -85,20 +97,34 @@ export const runLane = (parts: LaneParts, attach: (handle: LaneHandle) => void):
 
 const LAG_INTERVAL = "250 millis"
 
-/** Keeps the lag gauge: records of the source that are not processed yet, over all partitions of the lane. Says which those are. */
-const watchLag = ({ lane, metrics, say }: LaneParts, ends: Ends): Effect.Effect<never> =>
-  Effect.sync(() => {
+/**
+ * Keeps the lag gauge: records of the source that are not processed yet, over all partitions of the lane; and which of those stands
+ * still. Says which they are.
+ */
+const watchLag = (
+  { lane, metrics, topics, progress, say }: LaneParts,
+  ends: Ends,
+  isUndecided: (partition: TopicPartition) => boolean
+): Effect.Effect<never> => {
+  const standing = new Standing(metrics, topics)
+  const look = (now: number): void => {
     metrics.set("inFlight", lane.inFlight)
     say()
     // What stands before a halt is left to whoever goes on.
-    const lags = (lane.halt === undefined ? lane.positions() : []).map(one =>
-      Math.max(0, (ends.knownEnd(one) ?? one.offset) - one.offset)
-    )
-    metrics.set(
-      "lag",
-      lags.reduce((sum, lag) => sum + lag, 0)
-    )
-  }).pipe(Effect.andThen(Effect.sleep(LAG_INTERVAL)), Effect.forever)
+    const positions = lane.halt === undefined ? lane.positions() : []
+    let lag = 0
+    const busy: Busy[] = progress.under.map(one => ({ ...one, why: "restore" }))
+    for (const one of positions) {
+      const behind = Math.max(0, (ends.knownEnd(one) ?? one.offset) - one.offset)
+      lag += behind
+      if (behind === 0 || lane.isHeldBack(one)) continue
+      busy.push({ ...one, at: one.offset, why: isUndecided(one) ? "undecided" : "unread" })
+    }
+    metrics.set("lag", lag)
+    standing.look(busy, now)
+  }
+  return Effect.map(nowMs, look).pipe(Effect.andThen(Effect.sleep(LAG_INTERVAL)), Effect.forever)
+}
 
 /** A record that cannot be decoded, or a disk that is full, is thrown from within a step as the LogError that it is. */
 const raised = (defect: unknown): Effect.Effect<never, LogError> =>

@@ -141,6 +141,8 @@ export const runLaneJob = (
         restore: task => standby.restore(restore, task),
         close: membership.close,
         metrics,
+        topics: inputTopics(plan, job.app),
+        progress: restore.progress,
         say: () => whereabouts?.say(options.lane, lane.owned, lane.halt, lane.halted),
         restoreConcurrency: RESTORE_CONCURRENCY
       }

@@ -3,6 +3,7 @@ import type { LaneMetrics } from "../metrics.ts"
 import type { ChangelogReader, LogError, Position, Source } from "../ports/log.ts"
 import type { Event } from "./events.ts"
 import type { Lane } from "./lane.ts"
+import { nameOf } from "./tasks.ts"
 
 /** Without progress for this long a partition is looked at. */
 const INTERVAL = "1 second"
@@ -12,6 +13,8 @@ export interface QuietParts {
   readonly source: Pick<Source, "knownEnd">
   readonly reader: ChangelogReader
   readonly metrics: LaneMetrics
+  /** Told, by names, which partitions end in a transaction that is still open. */
+  readonly onUndecided?: (partitions: ReadonlySet<string>) => void
 }
 
 /**
@@ -21,7 +24,7 @@ export interface QuietParts {
  * can work off yet, as is one that is held back for others to follow: the gauge `blocked`.
  */
 export const watchQuiet = (
-  { lane, source, reader, metrics }: QuietParts,
+  { lane, source, reader, metrics, onUndecided }: QuietParts,
   offer: (event: Event) => void
 ): Effect.Effect<never> => {
   let before: readonly Position[] = []
@@ -30,6 +33,7 @@ export const watchQuiet = (
   const look = Effect.gen(function* () {
     const positions = lane.positions()
     let blocked = 0
+    const undecided = new Set<string>()
     followed = followed.filter(one => includes(positions, one))
     for (const position of positions) {
       const isHeld = lane.isHeldBack(position)
@@ -41,8 +45,12 @@ export const watchQuiet = (
       const passed = yield* endOfMarkers(reader, position)
       if (passed === undefined) followed = [...followed, position]
       else if (passed !== position.offset) offer({ type: "passed", position, end: passed })
-      else if (!isHeld) blocked += ahead
+      else if (!isHeld) {
+        blocked += ahead
+        undecided.add(nameOf(position))
+      }
     }
+    onUndecided?.(undecided)
     metrics.set("blocked", blocked)
     before = positions
   })

@@ -1,6 +1,7 @@
 import { Effect } from "effect"
 import { nowMs } from "../clock.ts"
 import type { LaneMetrics } from "../metrics.ts"
+import type { TopicPartition } from "../ports/log.ts"
 
 /** At most one line in this time says how far a restore is. */
 const LINE_EVERY_MS = 2_000
@@ -21,6 +22,9 @@ export interface PartitionProgress {
 
 /** Bytes that are done, and what is still to come. */
 interface Part {
+  readonly partition: TopicPartition | undefined
+  /** Grows with whatever has come of it. */
+  steps: number
   done: number
   checkpointBytes: number
   offsets: { next: number; end: number }
@@ -43,22 +47,32 @@ export class RestoreProgress {
     this.metrics = metrics
   }
 
-  /** Runs the restore of a partition, and counts it for as long as it takes. */
-  during<A, E, R>(restore: (progress: PartitionProgress) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+  /** Runs the restore of a partition, and counts it for as long as it takes. One that is not named is not `under` way. */
+  during<A, E, R>(
+    restore: (progress: PartitionProgress) => Effect.Effect<A, E, R>,
+    partition?: TopicPartition
+  ): Effect.Effect<A, E, R> {
     return Effect.acquireUseRelease(
-      Effect.map(nowMs, now => this.begin(now)),
+      Effect.map(nowMs, now => this.begin(now, partition)),
       part => restore(this.progressOf(part)),
       part => Effect.map(nowMs, now => this.end(part, now))
     )
   }
 
-  private begin(now: number): Part {
+  /** Where restores are that are under way: `at` grows while one gets on. */
+  get under(): readonly (TopicPartition & { readonly at: number })[] {
+    return [...this.parts].flatMap(({ partition, steps }) =>
+      partition === undefined ? [] : [{ ...place(partition), at: steps }]
+    )
+  }
+
+  private begin(now: number, partition: TopicPartition | undefined): Part {
     if (this.parts.size === 0) {
       this.since = now
       this.lastLine = now
       this.finished = 0
     }
-    const part = { done: 0, checkpointBytes: 0, offsets: { next: 0, end: 0 } }
+    const part = { partition, steps: 0, done: 0, checkpointBytes: 0, offsets: { next: 0, end: 0 } }
     this.parts.add(part)
     return part
   }
@@ -72,14 +86,17 @@ export class RestoreProgress {
   private progressOf(part: Part): PartitionProgress {
     return {
       checkpoint: bytes => {
+        part.steps++
         part.done = 0
         part.checkpointBytes = bytes
       },
       changelog: (from, end) => {
+        part.steps++
         part.checkpointBytes = 0
         part.offsets = { next: Math.max(from, part.offsets.next), end }
       },
       put: (bytes, next) => {
+        part.steps++
         part.done += bytes
         if (next === undefined) part.checkpointBytes = Math.max(0, part.checkpointBytes - bytes)
         else this.record(part, bytes, next)
@@ -123,5 +140,7 @@ export class RestoreProgress {
     return { done, total: done + left, rate, seconds: rate > 0 ? left / rate : 0 }
   }
 }
+
+const place = ({ topic, partition }: TopicPartition): TopicPartition => ({ topic, partition })
 
 const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1)

@@ -25,7 +25,7 @@ export interface Restored extends Position {
 
 /** Brings a task's state back, and answers with the source position to go on from. Lets others run in between. */
 export const restoreTask = (options: RestoreOptions, task: Task): Effect.Effect<Restored, LogError, Blobs> =>
-  restoring(options, part =>
+  restoring(options, task, part =>
     Effect.gen(function* () {
       // Its answer takes time of others, not of this thread, which puts a checkpoint back meanwhile.
       const goal = yield* Effect.forkChild(goalOf(options, task))
@@ -38,13 +38,14 @@ export const restoreTask = (options: RestoreOptions, task: Task): Effect.Effect<
 
 /** The same for a task of which a replica is here already. */
 export const settleReplica = (options: RestoreOptions, replica: Replica): Effect.Effect<Restored, LogError, Blobs> =>
-  restoring(options, part => settled(options, replica, part, goalOf(options, replica.task)))
+  restoring(options, replica.task, part => settled(options, replica, part, goalOf(options, replica.task)))
 
 const restoring = (
   { progress }: RestoreOptions,
+  task: TopicPartition,
   restore: (part: PartitionProgress) => Effect.Effect<Restored, LogError | BlobError, Blobs>
 ): Effect.Effect<Restored, LogError, Blobs> =>
-  progress.during(restore).pipe(Effect.catchTag("BlobError", error => Effect.fail(storeError(error, "Stop"))))
+  progress.during(restore, task).pipe(Effect.catchTag("BlobError", error => Effect.fail(storeError(error, "Stop"))))
 
 const settled = (
   options: RestoreOptions,
