@@ -17,9 +17,11 @@ let registry: Registry
 let clickhouse: ClickHouse
 let servers: Servers
 let directory: string
+const FETCH = 1
 const JOIN_GROUP = 11
-/** Before the broker: the answer to a lane's wish to join does not come when it is held. */
-const proxy = new HoldingProxy(frame => apiOf(frame) === JOIN_GROUP && clientOf(frame).endsWith("0"))
+/** Before the broker: the answer to what a lane asks for does not come when it is held. */
+let holds = JOIN_GROUP
+const proxy = new HoldingProxy(frame => apiOf(frame) === holds && clientOf(frame).endsWith("0"))
 /** Far longer than a start takes on a busy machine: what starts does not get on either. Who joins has five times as long. */
 const [HANGS_AFTER, JOINS_AFTER] = ["6 seconds", "3 seconds"]
 const started: Headrace[] = []
@@ -143,11 +145,11 @@ const openTransaction = async (topic: string): Promise<() => Promise<void>> => {
   }
 }
 
-test("what stands behind a transaction that somebody else leaves open is told apart from other lag", async () => {
+test("what stands behind a transaction that somebody else leaves open is told apart from other lag, and named", async () => {
   const topic = "blocked"
   await createTopic(servers, topic, 1)
   await sendItems(topic, 0, 10)
-  const headrace = await start(topic, {})
+  const headrace = await start(topic, { watchdog: { after: HANGS_AFTER } })
   await copies(topic, headrace, ids(0, 10))
   const abort = await openTransaction(topic)
   const gauge = (name: string) => headrace.metric(name, 'unit="lane 0"')
@@ -157,6 +159,11 @@ test("what stands behind a transaction that somebody else leaves open is told ap
     async () => !headrace.running || (await blocked()),
     () => headrace.log
   )
+  const named = "blocked/0 has stood still for \\d+ s: a transaction of a producer is open there"
+  await headrace.says(new RegExp(`WARN {2}lane 0: ${named}.*find-hanging --topic blocked --partition 0`))
+  const ready = await fetch(`${headrace.url}/health/ready`)
+  expect(ready.status).toBe(200)
+  expect(await ready.text()).toMatch(new RegExp(named))
   await sendItems(topic, 10, 20)
   await abort()
   await copies(topic, headrace, ids(0, 20))
@@ -164,6 +171,9 @@ test("what stands behind a transaction that somebody else leaves open is told ap
     async () => (await gauge("headrace_blocked_records")) === 0,
     () => headrace.log
   )
+  await headrace.says(/lane 0: all of its partitions get on again/)
+  // A restart would not have helped.
+  expect(headrace.log).not.toContain("starts again")
   expect(await headrace.stop()).toBe(0)
 })
 
@@ -232,10 +242,36 @@ test("a committed offset that is not in the log any more: stop, earliest, latest
 
 const health = async ({ url }: Headrace): Promise<string> => (await fetch(`${url}/health/ready`)).text()
 
+test("a lane that had read all, and whose fetches are not answered any more, is named, and started again", async () => {
+  const topic = "unfetched"
+  await createTopic(servers, topic, 1)
+  await sendItems(topic, 0, 10)
+  const headrace = await start(topic, { watchdog: { after: HANGS_AFTER } })
+  await copies(topic, headrace, ids(0, 10))
+  holds = FETCH
+  proxy.hold()
+  // The client gives one up after a while, and asks again.
+  const holding = setInterval(() => proxy.hold(), 100)
+  await poll(
+    async () => proxy.held,
+    () => headrace.log
+  )
+  await sendItems(topic, 10, 20)
+  const named = "it reads nothing, though there is something to read; lag 10"
+  await headrace.says(new RegExp(`WARN {2}lane 0: stalled for \\d+ s: ${named}`))
+  expect(await health(headrace)).toContain(named)
+  await headrace.says(/lane 0: failed, starts again from what is committed in \d+ ms: stalled/)
+  clearInterval(holding)
+  await proxy.release()
+  await copies(topic, headrace, ids(0, 20))
+  expect(await headrace.stop()).toBe(0)
+})
+
 test("a lane whose group does not answer is named, and started again", async () => {
   const topic = "unanswered"
   await createTopic(servers, topic, 1)
   await sendItems(topic, 0, 10)
+  holds = JOIN_GROUP
   proxy.hold()
   const headrace = await start(topic, { watchdog: { after: JOINS_AFTER }, checkpoint: { interval: "1 second" } })
   const named = /WARN {2}lane 0: stalled for \d+ s: its group does not let it in/
