@@ -1,6 +1,7 @@
 import { COMMIT_BOUNDS, type MetricName } from "@headrace/engine"
 import { Effect } from "effect"
 import { PrometheusMetrics } from "effect/observability"
+import { RESTORE_METRICS, restoreValue } from "./restoreMetrics.ts"
 import { type OperatorState, statesOf } from "./states.ts"
 import type { Status } from "./status.ts"
 
@@ -168,40 +169,13 @@ const ofUnits = (status: Status): string[] =>
     )
   ])
 
-const RESTORE_METRICS: readonly (Family & { readonly of: (done: number, total: number, seconds: number) => number })[] =
-  [
-    {
-      name: "headrace_restoring_ratio",
-      kind: "gauge",
-      help: "Of a restore under way: the part that is done, from 0 to 1; NaN while there is none",
-      of: (done, total) => done / total
-    },
-    {
-      name: "headrace_restoring_bytes_per_second",
-      kind: "gauge",
-      help: "Of a restore under way: how fast it has been since it began; NaN while there is none",
-      of: (done, _, seconds) => done / seconds
-    },
-    {
-      name: "headrace_restoring_remaining_seconds",
-      kind: "gauge",
-      help: "Of a restore under way: how long it still takes at this rate; NaN while there is none, or while that is not known",
-      of: (done, total, seconds) => (done === 0 ? Number.NaN : ((total - done) * seconds) / done)
-    }
-  ]
-
-/** What follows from bytes and time, so that nobody has to work it out. */
 const ofRestores = ({ units }: Status): string[] =>
   RESTORE_METRICS.flatMap(family => [
     ...head(family),
-    ...units.map(({ kind, name, metrics }) => {
-      const [done, total, ms] = RESTORING.map(metric => metrics.get(metric)) as [number, number, number]
-      const value = total === 0 ? Number.NaN : family.of(done, total, ms / 1000)
-      return `${family.name}{${label(kind, name)}} ${number(value)}`
-    })
+    ...units.map(
+      ({ kind, name, metrics }) => `${family.name}{${label(kind, name)}} ${number(restoreValue(metrics, family))}`
+    )
   ])
-
-const RESTORING = ["restoringBytes", "restoringTotalBytes", "restoringMs"] as const satisfies readonly MetricName[]
 
 /** Over all lanes: partitions that are far apart are seldom in one. */
 const ofSkew = ({ units }: Status): string[] => {
