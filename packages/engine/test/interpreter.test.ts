@@ -1,9 +1,12 @@
 import { expect, test } from "bun:test"
 import { Blobs, type Producer } from "@headrace/engine"
 import { Deferred, Effect } from "effect"
+import { TestClock } from "effect/testing"
 import type { Event } from "../src/lane/events.ts"
 import { type LaneHandle, type LaneParts, runLane } from "../src/lane/interpreter.ts"
 import { LaneMetrics } from "../src/metrics.ts"
+import { LogError } from "../src/ports/log.ts"
+import type { Task } from "../src/task/task.ts"
 
 /** More than the event queue holds. */
 const FINISHED = 1_000
@@ -65,4 +68,44 @@ test("more answers at once than the event queue holds fail the lane instead of l
   const run = runLane(parts, () => {}).pipe(Effect.provideService(Blobs, {} as never))
   const exit = await Effect.runPromise(Effect.exit(run))
   expect(String(exit)).toContain("The lane's event queue is full at flushed")
+})
+
+const LOST = { topic: "events", partition: 0 } as Task
+const OTHER = { topic: "events", partition: 1 } as Task
+
+test("a restore that fails is tried again behind the others, and the lane hears of its success only", async () => {
+  const seen: string[] = []
+  const attempts: Task[] = []
+  const lane = {
+    get ended() {
+      return seen.length === 3
+    },
+    positions: () => [],
+    step: (event: Event) => {
+      seen.push(event.type === "restored" ? `${event.type} ${event.task.partition}` : event.type)
+      return event.type === "start" ? [LOST, OTHER].map(task => ({ type: "restore", task })) : []
+    }
+  }
+  const restore = (task: Task) =>
+    Effect.suspend(() => {
+      attempts.push(task)
+      return attempts.length === 1
+        ? Effect.fail(new LogError("Retry", "the store is away"))
+        : Effect.succeed({ topic: task.topic, partition: task.partition, offset: 0, committed: 0 })
+    })
+  const parts = {
+    lane,
+    source: {},
+    metrics: new LaneMetrics(),
+    say: () => {},
+    restore,
+    restoreConcurrency: 1
+  } as unknown as LaneParts
+  const running = Effect.gen(function* () {
+    yield* Effect.forkScoped(runLane(parts, () => {}).pipe(Effect.provideService(Blobs, {} as never)))
+    while (seen.length < 3) yield* TestClock.adjust("100 millis")
+  }).pipe(Effect.scoped)
+  await Effect.runPromise(Effect.provide(running, TestClock.layer()))
+  expect(seen).toEqual(["start", "restored 1", "restored 0"])
+  expect(attempts).toEqual([LOST, OTHER, LOST])
 })

@@ -9,7 +9,8 @@ import {
   RestoreProgress,
   restoreTask,
   settleReplica,
-  type Task
+  type Task,
+  untilRestored
 } from "./engine.ts"
 import type { SimProducer } from "./producer.ts"
 import type { SimSource } from "./source.ts"
@@ -172,7 +173,7 @@ export class Commands {
         world.inject("followed state taken over")
         return world.sabotage === "followedBelieved" ? believed(task) : settleReplica(options, replica)
       })
-    const one = warm(task) ?? cold(task)
+    const one = untilRestored(task, options.metrics, () => warm(task) ?? cold(task))
     const done = (at: Restored) => answer({ type: "restored", task, at })
     const fiber = world.fork(
       owner,

@@ -11,6 +11,7 @@ export { CheckpointReader, CheckpointWriter, isHeader } from "../../engine/src/r
 export { type PartitionProgress, RestoreProgress } from "../../engine/src/recovery/progress.ts"
 export { advance, openReplica } from "../../engine/src/recovery/replica.ts"
 export { type Restored, restoreTask, settleReplica } from "../../engine/src/recovery/restore.ts"
+export { untilRestored } from "../../engine/src/recovery/restores.ts"
 export { Departed } from "../../engine/src/standby/departed.ts"
 export { Followers } from "../../engine/src/standby/followers.ts"
 export { EnvelopeReader, IDLE, RECORD, WATERMARK } from "../../engine/src/task/envelope.ts"

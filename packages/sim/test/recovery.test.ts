@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import type { LogError, LostOffsets } from "@headrace/engine"
 import { CheckpointWriter } from "../src/engine.ts"
+import { NO_FAULTS } from "../src/faults.ts"
 import { Recovery } from "./recovery.ts"
 
 const COMMITTED = { a: "1", b: "2", c: "3" }
@@ -81,6 +82,63 @@ test("a changelog that rounds of checkpoints trimmed meanwhile is read again by 
   const result = recovery.restore()
   expect("error" in result && result.error).toMatchObject({ failure: "Retry" })
   expect(recovery.restore()).toEqual({ offset: 18, state: { ...COMMITTED, d: "18" } })
+})
+
+describe("what may pass is tried again by the restore itself, from the beginning", () => {
+  test("a store that is away for a while", () => {
+    const recovery = checkpointed()
+    recovery.world.faults = { ...NO_FAULTS, fail: 3 }
+    recovery.before("sleep", () => {
+      recovery.before("sleep", () => {
+        recovery.world.faults = NO_FAULTS
+      })
+    })
+    expect(recovery.insist()).toEqual({ offset: 12, state: COMMITTED })
+    expect(recovery.warned).toEqual([
+      expect.stringMatching(/Cannot restore events\/0, tries again in 250 ms while .* go on: cannot get sim\/events/),
+      expect.stringContaining("tries again in 500 ms")
+    ])
+    // Nobody takes it for a standstill.
+    expect(recovery.metrics.get("restores")).toBe(2)
+  })
+
+  test("a changelog that was trimmed meanwhile, with nothing left of what was put back before", () => {
+    const recovery = checkpointed()
+    const newest = recovery.checkpoints().at(-1)!
+    const before = recovery.world.disk.files.get(newest)!
+    const since = Number(/(\d+)\.checkpoint$/.exec(newest)![1])
+    const file = new CheckpointWriter()
+    const header = { topic: "events", partition: 0, changelogOffset: since, sourceOffset: 9 }
+    const alien = [[Buffer.from("x"), Buffer.from("alien")]] as const
+    recovery.replace(newest, () => Buffer.concat([file.begin(header), ...file.add(alien), ...file.end()]))
+    recovery.before(`read ${recovery.changelogName} from ${since}`, () => {
+      recovery.replace(newest, () => before)
+      for (const to of [15, 18]) {
+        recovery.commit(to, { d: String(to) })
+        recovery.checkpoint()
+      }
+    })
+    expect(recovery.insist()).toEqual({ offset: 18, state: { ...COMMITTED, d: "18" } })
+    expect(recovery.warned).toEqual([expect.stringContaining("so it begins again")])
+  })
+
+  test("but not for ever: as often as a lane is started again, then the job is given up", () => {
+    const recovery = checkpointed()
+    recovery.world.faults = { ...NO_FAULTS, fail: 3 }
+    const result = recovery.insist()
+    expect("error" in result && result.error).toMatchObject({
+      failure: "Stop",
+      message: expect.stringContaining("events/0 could not be restored 20 times in a row, the last time: cannot get")
+    })
+    expect(recovery.warned).toHaveLength(19)
+  })
+
+  test("and not what a person must mend", () => {
+    const recovery = checkpointed()
+    recovery.world.disk.files.clear()
+    expect(recovery.insist()).toMatchObject({ error: { failure: "Stop" } })
+    expect(recovery.warned).toEqual([])
+  })
 })
 
 test("checkpoints that are gone, beside a changelog that does not begin at 0, stop the job", () => {

@@ -22,7 +22,8 @@ import {
   RestoreProgress,
   restoreTask,
   settleReplica,
-  type Task
+  type Task,
+  untilRestored
 } from "../src/engine.ts"
 import { NO_FAULTS } from "../src/faults.ts"
 import { nameOf } from "../src/log.ts"
@@ -125,6 +126,13 @@ export class Recovery {
     const task = new KeyValues()
     const result = this.restoreInto(task, lost)
     return result instanceof LogError ? { error: result } : { offset: result, state: task.state() }
+  }
+
+  /** What a lane comes to that takes it over and tries until it succeeds, or has to give up. */
+  insist(): Restored {
+    const task = new KeyValues()
+    const result = this.run(untilRestored(INPUT, this.metrics, () => restoreTask(this.options("stop"), task)))
+    return result instanceof LogError ? { error: result } : { offset: result.offset, state: task.state() }
   }
 
   /** The offset from which the task goes on. */

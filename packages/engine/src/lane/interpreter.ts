@@ -1,11 +1,12 @@
 import { Cause, Effect, type Fiber, Queue, Semaphore } from "effect"
 import { nowMs } from "../clock.ts"
 import type { LaneMetrics } from "../metrics.ts"
-import { untilAnswered } from "../patience.ts"
+import { persistently } from "../patience.ts"
 import type { Blobs } from "../ports/blobs.ts"
 import { type ChangelogReader, LogError, type Producer, type Source, type TopicPartition } from "../ports/log.ts"
 import type { RestoreProgress } from "../recovery/progress.ts"
 import type { Restored } from "../recovery/restore.ts"
+import { untilRestored } from "../recovery/restores.ts"
 import type { Task } from "../task/task.ts"
 import { Ends } from "./ends.ts"
 import type { Command, Event } from "./events.ts"
@@ -135,7 +136,11 @@ const makeRestores = (parts: LaneParts) => {
   const fibers = new Map<Task, Fiber.Fiber<void>>()
   const some = Semaphore.makeUnsafe(parts.restoreConcurrency)
   const restored = (task: Task): Effect.Effect<Event, LogError, Blobs> =>
-    Effect.map(some.withPermit(parts.restore(task)), at => ({ type: "restored", task, at }))
+    Effect.map(
+      // One that waits to begin again leaves its turn to others.
+      untilRestored(task, parts.metrics, () => some.withPermit(parts.restore(task))),
+      at => ({ type: "restored", task, at })
+    )
   return {
     begin: (task: Task, offer: (event: Event) => void) =>
       Effect.map(Effect.forkScoped(Effect.map(complete({ type: "restore", task }, restored(task)), offer)), fiber => {
@@ -207,7 +212,7 @@ const perform = (parts: LaneParts, command: Command): Effect.Effect<Event, LogEr
         poisoned: producers[command.turn].poisoned()
       }))
     case "initialise":
-      return Effect.as(initialise(producers[command.turn]), { type: "initialised", turn: command.turn })
+      return Effect.as(persistently(producers[command.turn].initialise()), { type: "initialised", turn: command.turn })
     case "take":
       return Effect.as(source.take(command.tasks), { type: "held", tasks: command.tasks })
     case "pause":
@@ -232,11 +237,4 @@ const produce = (producer: Producer, command: Extract<Command, { type: "produce"
       ? Effect.andThen(producer.begin(), producer.produce(command.outputs))
       : producer.produce(command.outputs),
     { type: "produced", turn: command.turn }
-  )
-
-/** A new session is asked for until the broker answers; only what a person must mend ends it. */
-const initialise = (producer: Producer): Effect.Effect<void, LogError> =>
-  producer.initialise().pipe(
-    Effect.tapError(error => Effect.logWarning(error.message)),
-    Effect.retry({ schedule: untilAnswered, while: error => error.failure !== "Stop" })
   )

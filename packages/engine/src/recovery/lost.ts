@@ -2,7 +2,7 @@ import { Effect } from "effect"
 import { nowMs } from "../clock.ts"
 import type { LostOffsets } from "../job.ts"
 import type { LaneMetrics } from "../metrics.ts"
-import { untilAnswered } from "../patience.ts"
+import { persistently } from "../patience.ts"
 import { LogError, type Source, type TopicPartition } from "../ports/log.ts"
 
 export interface LostOptions {
@@ -20,10 +20,7 @@ export interface Range {
 
 /** What is in the log; asked for until somebody answers. */
 export const rangeOf = (source: Source, partition: TopicPartition): Effect.Effect<Range, LogError> =>
-  source.range(partition).pipe(
-    Effect.tapError(error => Effect.logWarning(error.message)),
-    Effect.retry({ schedule: untilAnswered, while: error => error.failure !== "Stop" })
-  )
+  persistently(source.range(partition))
 
 /**
  * Where to go on: at the committed offset, or where the job's policy says, if the log does not have it any more. `found`:

@@ -1,5 +1,6 @@
 import { Effect, Fiber } from "effect"
 import { nowMs } from "../clock.ts"
+import { persistently } from "../patience.ts"
 import type { BlobError, Blobs } from "../ports/blobs.ts"
 import { LogError, type Position, type TopicPartition } from "../ports/log.ts"
 import type { Task } from "../task/task.ts"
@@ -23,7 +24,10 @@ export interface Restored extends Position {
   readonly committed: number
 }
 
-/** Brings a task's state back, and answers with the source position to go on from. Lets others run in between. */
+/**
+ * Brings a task's state back, and answers with the source position to go on from. Lets others run in between. After a failure
+ * the task is as new, and may be restored once more.
+ */
 export const restoreTask = (options: RestoreOptions, task: Task): Effect.Effect<Restored, LogError, Blobs> =>
   restoring(options, task, part =>
     Effect.gen(function* () {
@@ -36,16 +40,19 @@ export const restoreTask = (options: RestoreOptions, task: Task): Effect.Effect<
     }).pipe(Effect.scoped)
   )
 
-/** The same for a task of which a replica is here already. */
+/** The same for a task of which a replica is here already; after a failure that stands for nothing any more. */
 export const settleReplica = (options: RestoreOptions, replica: Replica): Effect.Effect<Restored, LogError, Blobs> =>
   restoring(options, replica.task, part => settled(options, replica, part, goalOf(options, replica.task)))
 
 const restoring = (
   { progress }: RestoreOptions,
-  task: TopicPartition,
+  task: Task,
   restore: (part: PartitionProgress) => Effect.Effect<Restored, LogError | BlobError, Blobs>
 ): Effect.Effect<Restored, LogError, Blobs> =>
-  progress.during(restore, task).pipe(Effect.catchTag("BlobError", error => Effect.fail(storeError(error, "Stop"))))
+  progress.during(restore, task).pipe(
+    Effect.catchTag("BlobError", error => Effect.fail(storeError(error, "Stop"))),
+    Effect.tapError(() => Effect.sync(() => task.reset()))
+  )
 
 const settled = (
   options: RestoreOptions,
@@ -83,7 +90,7 @@ const goalOf = (options: RestoreOptions, task: TopicPartition): Effect.Effect<Go
   Effect.gen(function* () {
     const stands = Effect.gen(function* () {
       const [committed] = yield* options.source.committed([task])
-      return { committed, written: yield* options.changelog.written(logOf(options, task)) }
+      return { committed, written: yield* persistently(options.changelog.written(logOf(options, task))) }
     })
     const [{ committed, written }, range] = yield* Effect.all([stands, rangeOf(options.source, task)], {
       concurrency: "unbounded"

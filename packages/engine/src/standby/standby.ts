@@ -68,8 +68,12 @@ export const openStandby = (
       restore: (options, task) =>
         Effect.andThen(
           settleDeparted,
-          followers?.withTaken(task, (replica, changelog) => settleReplica({ ...options, changelog }, replica)) ??
-            restoreTask(options, task)
+          // What was followed is there once: whoever tries again begins with the checkpoint.
+          Effect.suspend(
+            () =>
+              followers?.withTaken(task, (replica, changelog) => settleReplica({ ...options, changelog }, replica)) ??
+              restoreTask(options, task)
+          )
         ),
       join: given =>
         Effect.map(nowMs, now => {
