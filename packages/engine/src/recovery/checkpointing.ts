@@ -1,7 +1,8 @@
 import { ChangeSet, type Merge } from "@headrace/core"
-import { Effect, Stream } from "effect"
+import { Effect, Result, Stream } from "effect"
 import type { Plan } from "headrace"
 import type { JobConfig } from "../job.ts"
+import { nameOf } from "../lane/tasks.ts"
 import { changelogName, exchangeTopics, inputTopics, instancePrefix } from "../names.ts"
 import { type BlobError, Blobs } from "../ports/blobs.ts"
 import { type Admin, Clients } from "../ports/clients.ts"
@@ -36,6 +37,7 @@ const FULL_KEPT = 2
  * the lanes: the newest checkpoint merged with the changelog since, as a stream. Then drops what is older than the
  * retained ones, and trims the changelog up to the oldest that is left (it must stay usable as a fallback), and topics
  * between stages up to where that has read them. Of large state only the changes are written, until they come to half of what they stand on.
+ * A partition that fails keeps none of the others from theirs; when all had their turn the round fails with all that failed.
  */
 export const checkpointAll = (
   plan: Plan,
@@ -50,13 +52,28 @@ export const checkpointAll = (
       const sources = yield* admin.partitions(inputTopics(plan, job.app))
       const stages = new Set(exchangeTopics(plan, job.app))
       const round = { ...DEFAULTS, ...options, job, admin, changelog, stages }
+      const failed: Failed[] = []
       for (const [topic, partitions] of sources) {
         for (let partition = 0; partition < partitions; partition++) {
-          yield* checkpointOne(round, { topic, partition })
+          const one = yield* Effect.result(checkpointOne(round, { topic, partition }))
+          if (Result.isFailure(one)) failed.push({ partition: nameOf({ topic, partition }), error: one.failure })
         }
       }
+      if (failed.length > 0) yield* Effect.fail(allOf(failed))
     })
   )
+
+interface Failed {
+  readonly partition: string
+  readonly error: LogError
+}
+
+/** As bad as the worst of them. */
+const allOf = (failed: readonly Failed[]): LogError => {
+  const worst = failed.find(({ error }) => error.failure === "Stop") ?? failed[0]!
+  const each = failed.map(({ partition, error }) => `no checkpoint of ${partition}: ${error.message}`)
+  return new LogError(worst.error.failure, each.join("; "), { cause: worst.error })
+}
 
 interface Round extends RoundOptions {
   readonly job: JobConfig
