@@ -31,6 +31,8 @@ export const overdue = (what: string, why: string): LogError => new LogError("Un
 /** What the engine may do after a failed call. */
 export const logError = (what: string, cause: unknown): LogError => {
   if (cause instanceof KafkaError) return failed(cause, `Cannot ${what}: ${cause.message}`)
+  // The engine's own, thrown by what it does with records that it is handed in the call.
+  if (cause instanceof LogError) return cause
   const message = messageOf(cause)
   return new LogError("Stop", `Cannot ${what}: ${message}`, { cause })
 }

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test"
+import { LogError } from "@headrace/engine"
 import { Effect } from "effect"
 import type { Arena } from "../src/arena.ts"
 import { readToEnd } from "../src/changelog.ts"
@@ -64,4 +65,14 @@ test("an end that was told while less was stable is not the end", async () => {
     { offsets: [], ends: [9] }
   ])
   expect(await read(consumer, LOG, undefined, 9)).toEqual({ reached: 9, applied: [3] })
+})
+
+test("what the engine throws at a record keeps its kind: a lane whose disk is full waits, and does not end its job", async () => {
+  const full = new LogError("Gone", "the disk is full")
+  const refuse = (): never => {
+    throw full
+  }
+  const { poll } = polls([{ offsets: [3], ends: [] }])
+  const found = await Effect.runPromise(Effect.flip(readToEnd(polling({ poll }, 10), LOG, refuse)))
+  expect(found).toBe(full)
 })

@@ -310,7 +310,7 @@ const valuesOf = ({ data, index, count }: Outputs): readonly Uint8Array[] =>
   })
 
 /** A task whose state is keys and values. */
-class KeyValues implements Task {
+export class KeyValues implements Task {
   readonly internal = false
   readonly topic = INPUT.topic
   readonly partition = INPUT.partition

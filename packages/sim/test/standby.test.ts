@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test"
-import { Recovery } from "./recovery.ts"
+import { LogError } from "@headrace/engine"
+import { KeyValues, Recovery } from "./recovery.ts"
 
 /** A checkpoint of `a`, and `b` in the changelog behind it. */
 const running = (): Recovery => {
@@ -112,4 +113,20 @@ test("a partition that is not wanted any more is given up, with its state", () =
   expect(follower.take()).toBeUndefined()
   expect(follower.tasks).toMatchObject([{ closed: true }])
   expect(follower.gauges.get("followed")).toBe(0)
+})
+
+test("who has no room for what it follows says so, and goes on with what else there is", () => {
+  const recovery = running()
+  const tasks: KeyValues[] = []
+  const makeTask = (): KeyValues => {
+    const task = new KeyValues()
+    task.restore = () => {
+      throw new LogError("Gone", "the disk is full")
+    }
+    tasks.push(task)
+    return task
+  }
+  expect(recovery.followerOf(makeTask).look()).toBeUndefined()
+  expect(recovery.warned).toEqual([expect.stringContaining("Standby for events/0: the disk is full")])
+  expect(tasks).toMatchObject([{ closed: true }])
 })

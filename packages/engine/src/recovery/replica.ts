@@ -77,9 +77,11 @@ const putBack = (
     })
   return Stream.runForEach(checkpoint.blocks, block => Effect.andThen(entries(block), part.breathe)).pipe(
     Effect.as<CheckpointHeader>(checkpoint),
-    Effect.catchDefect(defect =>
-      defect instanceof StateError ? Effect.fail(notOwn(task, defect)) : Effect.die(defect)
-    ),
+    Effect.catchDefect(defect => {
+      if (defect instanceof StateError) return Effect.fail(notOwn(task, defect))
+      // There is no room for it.
+      return defect instanceof LogError ? Effect.fail(defect) : Effect.die(defect)
+    }),
     Effect.tapError(() => Effect.sync(() => task.reset()))
   )
 }
