@@ -4,6 +4,8 @@ import type { Random } from "./random.ts"
 export class Disk {
   readonly files = new Map<string, Uint8Array>()
   readonly damaged = new Set<string>()
+  /** Of those: nothing comes of reading them, however often. */
+  readonly unreadable = new Set<string>()
   full = false
   private readonly random: Random
 
@@ -13,12 +15,12 @@ export class Disk {
 
   put(name: string, bytes: Uint8Array): void {
     this.files.set(name, bytes.slice())
-    this.damaged.delete(name)
+    this.mend(name)
   }
 
   remove(name: string): void {
     this.files.delete(name)
-    this.damaged.delete(name)
+    this.mend(name)
   }
 
   size(name: string): number {
@@ -41,13 +43,24 @@ export class Disk {
     })
   }
 
-  /** A byte changes, or the end is missing. */
+  /** A byte changes, or the end is missing, or the disk does not read it any more. */
   damage(name: string): void {
     const { random } = this
+    if (random.chance(0.3)) return this.block(name)
     const bytes = this.files.get(name)!
     const at = random.int(0, bytes.length - 1)
     this.files.set(name, random.chance(0.5) ? bytes.slice(0, at) : bytes.with(at, bytes[at]! ^ random.int(1, 255)))
     this.damaged.add(name)
+  }
+
+  block(name: string): void {
+    this.unreadable.add(name)
+    this.damaged.add(name)
+  }
+
+  mend(name: string): void {
+    this.unreadable.delete(name)
+    this.damaged.delete(name)
   }
 }
 

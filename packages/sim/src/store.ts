@@ -40,7 +40,7 @@ const blobs = (world: World, owner: object) => {
   const read = (name: string): Stream.Stream<Uint8Array, BlobError> =>
     Stream.unwrap(
       Effect.map(
-        call(`get ${name}`, () => disk.files.get(name), world.faults.fail / 3),
+        call(`get ${name}`, () => disk.files.get(name), disk.unreadable.has(name) ? 1 : world.faults.fail / 3),
         bytes => {
           if (disk.damaged.has(name)) world.inject("damaged checkpoint read")
           return bytes === undefined ? Stream.fail(gone(name)) : delivered(name, bytes)
@@ -73,7 +73,12 @@ const blobs = (world: World, owner: object) => {
     })
 
   return Blobs.of({
-    list: prefix => call(`list ${prefix}`, () => disk.under(prefix).map(name => ({ name, bytes: disk.size(name) }))),
+    list: prefix =>
+      call(
+        `list ${prefix}`,
+        () => disk.under(prefix).map(name => ({ name, bytes: disk.size(name) })),
+        world.faults.fail / 3
+      ),
     read,
     put,
     remove: name => call(`remove ${name}`, () => disk.remove(name))

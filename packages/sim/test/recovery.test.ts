@@ -59,6 +59,69 @@ test.each([
   expect(recovery.said).toEqual([expect.stringContaining(`Checkpoint ${newest} is damaged`)])
 })
 
+describe("a checkpoint that the store does not hand over, though it answers,", () => {
+  const unreadable = (...places: readonly number[]) => {
+    const recovery = checkpointed()
+    const names = recovery.checkpoints()
+    for (const place of places) recovery.world.disk.block(names.at(place)!)
+    return { recovery, newest: names.at(-1)!, before: names.at(-2)! }
+  }
+  const passing = (recovery: Recovery, message: string) => {
+    expect(recovery.restore()).toMatchObject({ error: { failure: "Retry", message } })
+    expect(recovery.said).toEqual([])
+  }
+
+  test("falls back to the one before, loudly", () => {
+    const { recovery, newest, before } = unreadable(-1)
+    expect(recovery.restore()).toEqual({ offset: 12, state: COMMITTED })
+    expect(recovery.said).toEqual([
+      `A checkpoint could not be read 4 times in a row, though the store answers: cannot get ${newest} Falling back to the one before, ${before}.`
+    ])
+  })
+
+  test("is read again first", () => {
+    const { recovery, newest } = unreadable(-1)
+    recovery.before("sleep", () => recovery.world.disk.mend(newest))
+    expect(recovery.restore()).toEqual({ offset: 12, state: COMMITTED })
+    expect(recovery.said).toEqual([])
+  })
+
+  test("is waited for where none before it can be read", () => {
+    const { recovery, newest } = unreadable(-1, -2)
+    passing(recovery, `cannot get ${newest}`)
+  })
+
+  test("is waited for where the changelog does not reach back to the one before", () => {
+    const { recovery, newest } = unreadable(-1)
+    const log = recovery.world.log.at(recovery.log)
+    log.start = Number(/(\d+)\.checkpoint$/.exec(newest)![1])
+    passing(recovery, `cannot get ${newest}`)
+    recovery.world.disk.mend(newest)
+    expect(recovery.restore()).toEqual({ offset: 12, state: COMMITTED })
+  })
+
+  test("is replaced by a round, by what comes of the one before", () => {
+    const { recovery } = unreadable(-1)
+    recovery.checkpoint()
+    for (const to of [13, 14]) {
+      recovery.commit(to, { d: String(to) })
+      recovery.checkpoint()
+    }
+    recovery.said.length = 0
+    expect(recovery.restore()).toEqual({ offset: 14, state: { ...COMMITTED, d: "14" } })
+    expect(recovery.said).toEqual([])
+  })
+})
+
+test("a checkpoint that cannot be written is no sign that the one before could not be read", () => {
+  const recovery = checkpointed()
+  const reads = recovery.read.length
+  recovery.world.disk.full = true
+  expect(() => recovery.checkpoint()).toThrow("cannot put")
+  expect(recovery.read.length).toBe(reads + 1)
+  expect(recovery.said).toEqual([])
+})
+
 test("a changelog that was trimmed beyond every usable checkpoint stops the job", () => {
   const damaged = checkpointed()
   for (const name of damaged.checkpoints()) damaged.replace(name, bytes => bytes.slice(1))
@@ -95,7 +158,7 @@ describe("what may pass is tried again by the restore itself, from the beginning
     })
     expect(recovery.insist()).toEqual({ offset: 12, state: COMMITTED })
     expect(recovery.warned).toEqual([
-      expect.stringMatching(/Cannot restore events\/0, tries again in 250 ms while .* go on: cannot get sim\/events/),
+      expect.stringMatching(/Cannot restore events\/0, tries again in 250 ms while .* go on: cannot list sim\/events/),
       expect.stringContaining("tries again in 500 ms")
     ])
     // Nobody takes it for a standstill.
@@ -128,7 +191,7 @@ describe("what may pass is tried again by the restore itself, from the beginning
     const result = recovery.insist()
     expect("error" in result && result.error).toMatchObject({
       failure: "Stop",
-      message: expect.stringContaining("events/0 could not be restored 20 times in a row, the last time: cannot get")
+      message: expect.stringContaining("events/0 could not be restored 20 times in a row, the last time: cannot list")
     })
     expect(recovery.warned).toHaveLength(19)
   })

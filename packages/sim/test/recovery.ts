@@ -224,6 +224,7 @@ export class Recovery {
   }
 
   readonly input = INPUT
+  readonly log = LOG
   readonly changelogName = nameOf(LOG)
 
   changelog() {

@@ -1,7 +1,7 @@
 import { blockOf, ChangeSet, type Merge, messageOf, type StoredBlock } from "@headrace/core"
 import { Effect, Result, Schema, type Scope, Stream } from "effect"
 import { type Blob, BlobError, Blobs } from "../ports/blobs.ts"
-import { LogError, type LogFailure, type TopicPartition } from "../ports/log.ts"
+import { type ChangelogReader, LogError, type LogFailure, type TopicPartition } from "../ports/log.ts"
 import { type CheckpointHeader, type CheckpointPart, CheckpointReader, isHeader } from "./checkpoint-file.ts"
 
 /** The bytes of a checkpoint are not what was written. `message` says of which one, and what is wrong. */
@@ -106,32 +106,108 @@ const mergedBlock = (merge: Merge, block: StoredBlock): StoredBlock => {
   return bytes === block.bytes ? block : { bytes }
 }
 
+/** How often in a row a checkpoint is read that the store does not hand over, and the first pause in between, which doubles. */
+const READS = 4
+const READ_AGAIN_MS = 100
+
+export interface NewestOptions<E, R> {
+  /** Only checkpoints that cover no more than the changelog before this offset. */
+  readonly upTo?: number
+  /**
+   * Whether the changelog has what comes behind a checkpoint. With it one that the store does not hand over, again and again,
+   * is passed over as well, where one before it can be read and takes its place.
+   */
+  readonly reaches?: (checkpoint: CheckpointHeader) => Effect.Effect<boolean, E, R>
+}
+
 /**
- * Uses the newest checkpoint that covers no more than the changelog before `upTo`, or none. If it turns out to be damaged on the way, that is logged, and `use` is called with
- * the one before: it has to throw away what it made of the first.
+ * Uses the newest checkpoint, or none. If it turns out to be damaged on the way, that is logged, and `use` is called with
+ * the one before: it has to throw away what it made of the first. A store that is away is no damage: that fails.
  */
 export const fromNewest = <A, E, R>(
   app: string,
   partition: TopicPartition,
   use: (checkpoint: Checkpoint | undefined) => Effect.Effect<A, E, R>,
-  upTo = Number.POSITIVE_INFINITY
+  { upTo = Number.POSITIVE_INFINITY, reaches }: NewestOptions<E, R> = {}
 ): Effect.Effect<A, Exclude<E, CheckpointDamaged> | BlobError, Exclude<R, Scope.Scope> | Blobs> =>
   Effect.gen(function* () {
     const blobs = yield* Blobs
     const tried = new Set<string>()
+    let unread: BlobError | undefined
+    let reads = 0
     for (;;) {
-      // Listed again each time: one that is gone has made room for newer ones.
+      // Listed again each time: one that is gone has made room for newer ones, and a store that is away does not answer.
       const list = yield* blobs.list(checkpointPrefix(app, partition))
       const blob = list.findLast(one => !tried.has(one.name) && coveredBy(one.name) <= upTo)
-      if (blob === undefined) return yield* Effect.scoped(use(undefined))
-      tried.add(blob.name)
-      const result = yield* Effect.result(Effect.scoped(Effect.flatMap(openCheckpoint(blob), use)))
+      if (blob === undefined) return yield* unread === undefined ? Effect.scoped(use(undefined)) : Effect.fail(unread)
+      const reading = new Reading()
+      const used = Effect.gen(function* () {
+        const checkpoint = yield* reading.open(blob)
+        if (unread !== undefined) yield* takesPlace(checkpoint, unread, reaches!)
+        return yield* use(checkpoint)
+      })
+      const result = yield* Effect.result(Effect.scoped(used))
       if (Result.isSuccess(result)) return result.success
-      if (!(yield* isPassedOver(result.failure))) return yield* Effect.fail(result.failure)
+      const { failure } = result
+      if (reaches !== undefined && reading.failedWith(failure)) {
+        reads++
+        if (reads < READS) {
+          yield* Effect.sleep(READ_AGAIN_MS * 2 ** (reads - 1))
+          continue
+        }
+        unread ??= failure
+      } else if (!(yield* isPassedOver(failure))) return yield* Effect.fail(failure)
+      tried.add(blob.name)
+      reads = 0
     }
   }) as Effect.Effect<A, Exclude<E, CheckpointDamaged> | BlobError, Exclude<R, Scope.Scope> | Blobs>
 
-/** What a checkpoint is of; undefined, loudly, if it is damaged. Only with `whole` all of it is looked at. */
+/** Tells what a checkpoint could not be read for from what else failed while it was used. */
+class Reading {
+  private failure: BlobError | undefined
+
+  open(blob: Blob): ReturnType<typeof openCheckpoint> {
+    const note = (error: CheckpointDamaged | BlobError) =>
+      Effect.sync(() => {
+        if (error._tag === "BlobError") this.failure = error
+      })
+    return Effect.map(Effect.tapError(openCheckpoint(blob), note), checkpoint => ({
+      ...checkpoint,
+      blocks: Stream.tapError(checkpoint.blocks, note),
+      stored: Stream.tapError(checkpoint.stored, note)
+    }))
+  }
+
+  /** The same call may work later, or never. */
+  failedWith(error: unknown): error is BlobError {
+    return error === this.failure && this.failure?.failure === "Unavailable"
+  }
+}
+
+/** In place of a newer one that cannot be read; nothing may be missing behind it. */
+const takesPlace = <E, R>(
+  checkpoint: Checkpoint,
+  unread: BlobError,
+  reaches: NonNullable<NewestOptions<E, R>["reaches"]>
+): Effect.Effect<void, E | BlobError, R> =>
+  Effect.flatMap(reaches(checkpoint), reached =>
+    reached
+      ? Effect.logError(
+          `A checkpoint could not be read ${READS} times in a row, though the store answers: ${unread.message} Falling back to the one before, ${checkpoint.name}.`
+        )
+      : Effect.fail(unread)
+  )
+
+/** Whether this changelog has what comes behind a checkpoint. */
+export const reachesBack =
+  (changelog: ChangelogReader, log: TopicPartition) =>
+  ({ changelogOffset }: CheckpointHeader): Effect.Effect<boolean, LogError> =>
+    Effect.map(
+      changelog.read(log, changelogOffset, () => false),
+      ({ start }) => start <= changelogOffset
+    )
+
+/** What a checkpoint is of; undefined, loudly, if it is damaged or cannot be read. Only with `whole` all of it is looked at. */
 export const inspect = (
   blob: Blob,
   { whole, breathe }: { readonly whole: boolean; readonly breathe: Effect.Effect<void> }
@@ -143,7 +219,12 @@ export const inspect = (
   }).pipe(
     Effect.scoped,
     Effect.catchTag("CheckpointDamaged", error => Effect.as(isPassedOver(error), undefined)),
-    Effect.catch(error => (error.failure === "Missing" ? Effect.succeed(undefined) : Effect.fail(error)))
+    Effect.catch(error => {
+      if (error.failure === "Refused") return Effect.fail(error)
+      const say =
+        error.failure === "Missing" ? Effect.void : Effect.logError(`${error.message} So it is none to fall back to.`)
+      return Effect.as(say, undefined)
+    })
   )
 
 /** How a lane, or a round of checkpoints, fails for it. `otherwise`: where a person must act. */

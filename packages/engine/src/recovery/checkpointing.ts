@@ -8,7 +8,15 @@ import { type BlobError, Blobs } from "../ports/blobs.ts"
 import { type Admin, Clients } from "../ports/clients.ts"
 import { type ChangelogReader, LogError, type TopicPartition } from "../ports/log.ts"
 import { type ChangelogHeader, gapError, isGap, readHeader } from "./changelog.ts"
-import { type Checkpoint, checkpointName, checkpointPrefix, fromNewest, inspect, storeError } from "./checkpoint.ts"
+import {
+  type Checkpoint,
+  checkpointName,
+  checkpointPrefix,
+  fromNewest,
+  inspect,
+  reachesBack,
+  storeError
+} from "./checkpoint.ts"
 import { type CheckpointHeader, CheckpointWriter } from "./checkpoint-file.ts"
 
 export interface RoundOptions {
@@ -89,9 +97,9 @@ const checkpointOne = (round: Round, partition: TopicPartition): Effect.Effect<v
     const log = { topic: changelogName(app, partition.topic), partition: partition.partition }
     for (;;) {
       // An instance that stood still may have looked for the newest one long ago: others have written and trimmed since.
-      const written = yield* fromNewest(app, partition, before => writeNext(round, partition, log, before)).pipe(
-        Effect.retry({ times: 1, while: error => error instanceof LogError && error.failure === "Stop" })
-      )
+      const written = yield* fromNewest(app, partition, before => writeNext(round, partition, log, before), {
+        reaches: reachesBack(round.changelog, log)
+      }).pipe(Effect.retry({ times: 1, while: error => error instanceof LogError && error.failure === "Stop" }))
       if (written === undefined) return
       const oldest = yield* retain(round, partition, written.sound)
       if (oldest !== undefined) yield* round.admin.trim(log, oldest.changelogOffset)

@@ -5,7 +5,7 @@ import type { BlobError, Blobs } from "../ports/blobs.ts"
 import { type ChangelogReader, LogError, type TopicPartition } from "../ports/log.ts"
 import type { Task } from "../task/task.ts"
 import { gapError, isGap, readHeader } from "./changelog.ts"
-import { type Checkpoint, fromNewest } from "./checkpoint.ts"
+import { type Checkpoint, fromNewest, reachesBack } from "./checkpoint.ts"
 import type { CheckpointHeader } from "./checkpoint-file.ts"
 import type { PartitionProgress } from "./progress.ts"
 
@@ -46,11 +46,15 @@ export const openReplica = <R = never>(
   knows: (since: number) => Effect.Effect<void, never, R> = () => Effect.void
 ): Effect.Effect<Replica, LogError | BlobError, Blobs | R> =>
   Effect.map(
-    fromNewest(options.app, task, newest =>
-      Effect.andThen(
-        newest === undefined ? Effect.void : knows(newest.changelogOffset),
-        putBack(options, task, part, newest)
-      )
+    fromNewest(
+      options.app,
+      task,
+      newest =>
+        Effect.andThen(
+          newest === undefined ? Effect.void : knows(newest.changelogOffset),
+          putBack(options, task, part, newest)
+        ),
+      { reaches: reachesBack(options.changelog, logOf(options, task)) }
     ),
     checkpoint => ({
       task,

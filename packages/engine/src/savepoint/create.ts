@@ -6,7 +6,7 @@ import { changelogName, exchangeTopics, inputTopics, of, upstreamTopics } from "
 import { type BlobError, Blobs } from "../ports/blobs.ts"
 import { Clients } from "../ports/clients.ts"
 import { type ChangelogReader, LogError, type TopicPartition } from "../ports/log.ts"
-import { type Checkpoint, fromNewest } from "../recovery/checkpoint.ts"
+import { type Checkpoint, fromNewest, reachesBack } from "../recovery/checkpoint.ts"
 import { readSince } from "../recovery/checkpointing.ts"
 import { Contents } from "./contents.ts"
 import { type Cut, NO_CUT, takeCut } from "./cut.ts"
@@ -126,9 +126,9 @@ const AGAIN = Schedule.recurs(3)
 
 const writePartition = ({ job, changelog, cut, breathe }: Tools, id: string, partition: TopicPartition) => {
   const upTo = cut(partition)
+  const log = { topic: changelogName(job.app, partition.topic), partition: partition.partition }
   const write = (before: Checkpoint | undefined) =>
     Effect.gen(function* () {
-      const log = { topic: changelogName(job.app, partition.topic), partition: partition.partition }
       const limits = { breathe, changesBytes: Number.POSITIVE_INFINITY, upTo }
       const since = yield* readSince(limits, changelog, log, before)
       const contents = new Contents(partition.topic)
@@ -150,7 +150,7 @@ const writePartition = ({ job, changelog, cut, breathe }: Tools, id: string, par
       )
       return { contents, partition: { ...partition, sourceOffset, entries: contents.entries, bytes } }
     })
-  return fromNewest(job.app, partition, write, upTo).pipe(
+  return fromNewest(job.app, partition, write, { upTo, reaches: reachesBack(changelog, log) }).pipe(
     Effect.retry({ schedule: AGAIN, while: error => error instanceof LogError })
   )
 }
