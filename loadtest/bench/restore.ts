@@ -185,7 +185,6 @@ const restoring = (make: (key: Keyed) => Operator) =>
       app: "bench",
       changelog,
       changelogTopic: topic => topic,
-      progress: new RestoreProgress(metrics),
       source: {
         committed: asked => Effect.succeed(asked.map(() => OFFSET)),
         range: () => Effect.succeed({ start: 0, end: OFFSET })
@@ -197,9 +196,10 @@ const restoring = (make: (key: Keyed) => Operator) =>
     const halves = Array.from({ length: partitions }, (_, partition) => new Half(make, partition))
     Bun.gc(true)
     const begun = performance.now()
-    yield* Effect.forEach(halves, (half, partition) => restoreTask(options, taskOf(half, partition)), {
-      concurrency: 4
-    })
+    const progress = new RestoreProgress(metrics)
+    const one = (half: Half, partition: number) =>
+      progress.during(part => restoreTask(options, taskOf(half, partition), part))
+    yield* Effect.forEach(halves, one, { concurrency: 4 })
     const restored = performance.now()
     const bytes = halves.reduce((sum, { state }) => sum + state.size().bytes, 0)
     const fed = performance.now()

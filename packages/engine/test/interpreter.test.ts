@@ -6,6 +6,7 @@ import type { Event } from "../src/lane/events.ts"
 import { type LaneHandle, type LaneParts, runLane } from "../src/lane/interpreter.ts"
 import { LaneMetrics } from "../src/metrics.ts"
 import { LogError } from "../src/ports/log.ts"
+import { type PartitionProgress, RestoreProgress } from "../src/recovery/progress.ts"
 import type { Task } from "../src/task/task.ts"
 
 /** More than the event queue holds. */
@@ -86,17 +87,25 @@ test("a restore that fails is tried again behind the others, and the lane hears 
       return event.type === "start" ? [LOST, OTHER].map(task => ({ type: "restore", task })) : []
     }
   }
-  const restore = (task: Task) =>
-    Effect.suspend(() => {
+  const metrics = new LaneMetrics()
+  const totals: number[] = []
+  const restore = (task: Task, part: PartitionProgress) =>
+    Effect.gen(function* () {
       attempts.push(task)
-      return attempts.length === 1
-        ? Effect.fail(new LogError("Retry", "the store is away"))
-        : Effect.succeed({ topic: task.topic, partition: task.partition, offset: 0, committed: 0 })
+      part.written(0)
+      part.checkpoint(100, 0)
+      yield* part.breathe
+      yield* part.breathe
+      totals.push(metrics.get("restoringTotalBytes"))
+      if (attempts.length === 1) yield* Effect.fail(new LogError("Retry", "the store is away"))
+      part.put(100)
+      return { topic: task.topic, partition: task.partition, offset: 0, committed: 0 }
     })
   const parts = {
     lane,
     source: {},
-    metrics: new LaneMetrics(),
+    metrics,
+    progress: new RestoreProgress(metrics),
     say: () => {},
     restore,
     restoreConcurrency: 1
@@ -108,4 +117,6 @@ test("a restore that fails is tried again behind the others, and the lane hears 
   await Effect.runPromise(Effect.provide(running, TestClock.layer()))
   expect(seen).toEqual(["start", "restored 1", "restored 0"])
   expect(attempts).toEqual([LOST, OTHER, LOST])
+  // Each time the other one counts too, which waits for its turn, or to begin again, or is done.
+  expect(totals).toEqual([200, 200, 200])
 })

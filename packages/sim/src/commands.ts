@@ -5,6 +5,7 @@ import {
   type Departed,
   type Event,
   type Followers,
+  type PartitionProgress,
   type Restored,
   RestoreProgress,
   restoreTask,
@@ -157,10 +158,10 @@ export class Commands {
       changelogTopic: (topic: string) => changelogName(APP, topic),
       patienceMs: RESTORE_PATIENCE_MS,
       lost: "stop" as const,
-      progress: new RestoreProgress(new LaneMetrics()),
       metrics: new LaneMetrics()
     }
-    const cold = (task: Task) => restoreTask(options, world.sabotage === "stateNotRestored" ? forgetful(task) : task)
+    const cold = (task: Task, part: PartitionProgress) =>
+      restoreTask(options, world.sabotage === "stateNotRestored" ? forgetful(task) : task, part)
     const believed = (task: Task) =>
       Effect.map(options.source.committed([task]), ([committed = 0]) => ({
         topic: task.topic,
@@ -168,12 +169,13 @@ export class Commands {
         offset: committed,
         committed
       }))
-    const warm = (task: Task) =>
+    const warm = (task: Task, part: PartitionProgress) =>
       followers.withTaken(task, replica => {
         world.inject("followed state taken over")
-        return world.sabotage === "followedBelieved" ? believed(task) : settleReplica(options, replica)
+        return world.sabotage === "followedBelieved" ? believed(task) : settleReplica(options, replica, part)
       })
-    const one = untilRestored(task, options.metrics, () => warm(task) ?? cold(task))
+    const gauges = { progress: new RestoreProgress(options.metrics), metrics: options.metrics }
+    const one = untilRestored(task, gauges, part => warm(task, part) ?? cold(task, part))
     const done = (at: Restored) => answer({ type: "restored", task, at })
     const fiber = world.fork(
       owner,

@@ -31,6 +31,30 @@ test("state comes from the newest checkpoint and the changelog behind it", () =>
   expect(recovery.said).toEqual([])
 })
 
+test("how much there is of the changelog is known before the checkpoint is back", () => {
+  const recovery = checkpointed()
+  const since = Number(/(\d+)\.checkpoint$/.exec(recovery.checkpoints().at(-1)!)![1])
+  const { log } = recovery.world
+  const known: unknown[] = []
+  const during = recovery.progress.during.bind(recovery.progress)
+  recovery.progress.during = restore =>
+    during(part =>
+      restore({
+        ...part,
+        checkpoint: (_, from) => known.push(["checkpoint", from]),
+        written: end => known.push(["written", end]),
+        changelog: () => known.push("changelog")
+      })
+    )
+  recovery.restore()
+  expect(known.toSorted()).toEqual([
+    "changelog",
+    ["checkpoint", since],
+    ["written", log.at(recovery.log).entries.length]
+  ])
+  expect(known.at(-1)).toBe("changelog")
+})
+
 test("the changelog is fetched while the checkpoint is put back, and from further back where that is damaged", () => {
   const recovery = checkpointed()
   recovery.restore()

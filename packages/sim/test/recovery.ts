@@ -70,6 +70,7 @@ export class Recovery {
   range = { start: 0, end: 100 }
   patienceMs = -1
   readonly metrics = new LaneMetrics()
+  readonly progress = new RestoreProgress(this.metrics)
   private readonly job = this.world.job("i")
   private readonly ids = transactionalIds(this.job, 0)
   private readonly writer = new ChangelogWriter(this.ids)
@@ -131,13 +132,13 @@ export class Recovery {
   /** What a lane comes to that takes it over and tries until it succeeds, or has to give up. */
   insist(): Restored {
     const task = new KeyValues()
-    const result = this.run(untilRestored(INPUT, this.metrics, () => restoreTask(this.options("stop"), task)))
+    const result = this.run(untilRestored(INPUT, this, part => restoreTask(this.options("stop"), task, part)))
     return result instanceof LogError ? { error: result } : { offset: result.offset, state: task.state() }
   }
 
   /** The offset from which the task goes on. */
   restoreInto(task: Task, lost: LostOffsets = "stop"): number | LogError {
-    const result = this.run(restoreTask(this.options(lost), task))
+    const result = this.run(this.progress.during(part => restoreTask(this.options(lost), task, part)))
     return result instanceof LogError ? result : result.offset
   }
 
@@ -174,8 +175,9 @@ export class Recovery {
       take: () => {
         const task = followers.take(INPUT, noOutputs)
         if (task === undefined) return undefined
-        const rest = followers.withTaken(task, replica => settleReplica(this.options("stop"), replica))!
-        const result = this.run(rest)
+        const rest = (part: PartitionProgress) =>
+          followers.withTaken(task, replica => settleReplica(this.options("stop"), replica, part))!
+        const result = this.run(this.progress.during(rest))
         if (result instanceof LogError) return { error: result }
         return { offset: result.offset, state: (task as KeyValues).state() }
       }
@@ -194,7 +196,7 @@ export class Recovery {
           found.push(Result.isSuccess(outcome) ? outcome.success : outcome.failure)
         }
       })
-    this.run(options.progress.during(each))
+    this.run(this.progress.during(each))
     return found
   }
 
@@ -204,7 +206,6 @@ export class Recovery {
       app: APP,
       source: { ...new SimSource(world, this, "m", 1).port(), range: () => Effect.succeed(this.range) },
       lost,
-      progress: new RestoreProgress(this.metrics),
       metrics: this.metrics,
       changelog: {
         ...changelogReader(world, this),

@@ -4,7 +4,7 @@ import type { LaneMetrics } from "../metrics.ts"
 import { persistently } from "../patience.ts"
 import type { Blobs } from "../ports/blobs.ts"
 import { type ChangelogReader, LogError, type Producer, type Source, type TopicPartition } from "../ports/log.ts"
-import type { RestoreProgress } from "../recovery/progress.ts"
+import type { PartitionProgress, RestoreProgress } from "../recovery/progress.ts"
 import type { Restored } from "../recovery/restore.ts"
 import { untilRestored } from "../recovery/restores.ts"
 import type { Task } from "../task/task.ts"
@@ -26,14 +26,14 @@ export interface LaneParts {
   readonly producers: readonly [Producer, Producer]
   /** Reads partitions apart from the group. */
   readonly reader: ChangelogReader
-  readonly restore: (task: Task) => Effect.Effect<Restored, LogError, Blobs>
+  readonly restore: (task: Task, part: PartitionProgress) => Effect.Effect<Restored, LogError, Blobs>
+  /** Of all that it restores, or is to. */
+  readonly progress: RestoreProgress
   /** Leaves the group. */
   readonly close: Effect.Effect<void, LogError>
   readonly metrics: LaneMetrics
   /** Those that the job reads, as they are numbered in metrics. */
   readonly topics: readonly string[]
-  /** Of the restores that `restore` begins. */
-  readonly progress: Pick<RestoreProgress, "under">
   /** Says which partitions the lane has, and which of them have come to rest: some times a second, and at each step of a halt. */
   readonly say: () => void
   /** Partitions restored at the same time. */
@@ -135,10 +135,15 @@ const raised = (defect: unknown): Effect.Effect<never, LogError> =>
 const makeRestores = (parts: LaneParts) => {
   const fibers = new Map<Task, Fiber.Fiber<void>>()
   const some = Semaphore.makeUnsafe(parts.restoreConcurrency)
+  const restore = (task: Task, part: PartitionProgress) =>
+    Effect.suspend(() => {
+      part.begin()
+      return parts.restore(task, part)
+    })
   const restored = (task: Task): Effect.Effect<Event, LogError, Blobs> =>
     Effect.map(
       // One that waits to begin again leaves its turn to others.
-      untilRestored(task, parts.metrics, () => some.withPermit(parts.restore(task))),
+      untilRestored(task, parts, part => some.withPermit(restore(task, part))),
       at => ({ type: "restored", task, at })
     )
   return {

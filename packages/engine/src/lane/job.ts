@@ -128,7 +128,6 @@ export const runLaneJob = (
         changelog,
         changelogTopic: topic => changelogName(job.app, topic),
         lost: job.lostOffsets,
-        progress: new RestoreProgress(metrics),
         metrics,
         patienceMs: RESTORE_PATIENCE_MS
       }
@@ -138,11 +137,11 @@ export const runLaneJob = (
         source,
         producers,
         reader: changelog,
-        restore: task => standby.restore(restore, task),
+        restore: (task, part) => standby.restore(restore, task, part),
+        progress: new RestoreProgress(metrics),
         close: membership.close,
         metrics,
         topics: inputTopics(plan, job.app),
-        progress: restore.progress,
         say: () => whereabouts?.say(options.lane, lane.owned, lane.halt, lane.halted),
         restoreConcurrency: RESTORE_CONCURRENCY
       }

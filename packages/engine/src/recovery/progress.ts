@@ -7,11 +7,19 @@ import type { TopicPartition } from "../ports/log.ts"
 const LINE_EVERY_MS = 2_000
 /** What a changelog record is taken for while none was read. */
 const RECORD_BYTES = 4_096
+const MOST_PERCENT = 99
 
 /** How far the restore of one partition is. */
 export interface PartitionProgress {
-  /** A checkpoint of so many bytes is put back now. What was put back of another one counts no more. */
-  readonly checkpoint: (bytes: number) => void
+  /** Its turn has come, or it has to begin again: nothing is put back, and nothing is known of what there is. */
+  readonly begin: () => void
+  /**
+   * A checkpoint of so many bytes is put back now, behind which the changelog goes on at `since`. What was put back of another
+   * one counts no more.
+   */
+  readonly checkpoint: (bytes: number, since: number) => void
+  /** Where the end of what was written to the changelog is, which is known before anything is read of it. */
+  readonly written: (end: number) => void
   /** The changelog is read now: from the offset where the checkpoint ends, to the end of what was written. */
   readonly changelog: (from: number, end: number) => void
   /** So many bytes were put back; of the changelog with the offset to read on from. */
@@ -27,12 +35,16 @@ interface Part {
   steps: number
   done: number
   checkpointBytes: number
-  offsets: { next: number; end: number }
+  /** Of the changelog: where to read on, and the end of what was written. Undefined while that is not known. */
+  next: number | undefined
+  end: number | undefined
 }
+const UNKNOWN: Omit<Part, "partition" | "steps"> = { done: 0, checkpointBytes: 0, next: undefined, end: undefined }
 
 /**
- * How far a lane is with the partitions that it restores: gauges while it does, and a line every few seconds. What is
- * still to come of the changelogs is known in offsets only; it is estimated by the records so far.
+ * How far a lane is with the partitions that it has to restore, also with those that wait for their turn: gauges while it does,
+ * and a line every few seconds. What is still to come of the changelogs is known in offsets only; it is estimated by the
+ * records so far. One of which nothing is known yet is taken for one like the others.
  */
 export class RestoreProgress {
   private readonly metrics: LaneMetrics
@@ -40,14 +52,17 @@ export class RestoreProgress {
   private since = 0
   private lastLine = 0
   /** Of partitions that are done, while others are not. */
-  private finished = 0
+  private readonly finished = { parts: 0, bytes: 0 }
   private readonly records = { bytes: 0, offsets: 0 }
 
   constructor(metrics: LaneMetrics) {
     this.metrics = metrics
   }
 
-  /** Runs the restore of a partition, and counts it for as long as it takes. One that is not named is not `under` way. */
+  /**
+   * Runs the restore of a partition, and counts it for as long as it takes, with what it waits for. One that is not named is not
+   * `under` way.
+   */
   during<A, E, R>(
     restore: (progress: PartitionProgress) => Effect.Effect<A, E, R>,
     partition?: TopicPartition
@@ -59,10 +74,10 @@ export class RestoreProgress {
     )
   }
 
-  /** Where restores are that are under way: `at` grows while one gets on. */
+  /** Where restores are whose turn has come: `at` grows while one gets on. */
   get under(): readonly (TopicPartition & { readonly at: number })[] {
     return [...this.parts].flatMap(({ partition, steps }) =>
-      partition === undefined ? [] : [{ ...place(partition), at: steps }]
+      partition === undefined || steps === 0 ? [] : [{ ...place(partition), at: steps }]
     )
   }
 
@@ -70,30 +85,40 @@ export class RestoreProgress {
     if (this.parts.size === 0) {
       this.since = now
       this.lastLine = now
-      this.finished = 0
+      this.finished.parts = this.finished.bytes = 0
     }
-    const part = { partition, steps: 0, done: 0, checkpointBytes: 0, offsets: { next: 0, end: 0 } }
+    const part: Part = { partition, steps: 0, ...UNKNOWN }
     this.parts.add(part)
     return part
   }
 
   private end(part: Part, now: number): void {
-    this.finished += part.done
+    this.finished.parts++
+    this.finished.bytes += part.done
     this.parts.delete(part)
     this.show(now)
   }
 
   private progressOf(part: Part): PartitionProgress {
     return {
-      checkpoint: bytes => {
+      begin: () => {
+        part.steps++
+        Object.assign(part, UNKNOWN)
+      },
+      checkpoint: (bytes, since) => {
         part.steps++
         part.done = 0
         part.checkpointBytes = bytes
+        part.next = since
+      },
+      written: end => {
+        part.end = end
       },
       changelog: (from, end) => {
         part.steps++
         part.checkpointBytes = 0
-        part.offsets = { next: Math.max(from, part.offsets.next), end }
+        part.next = Math.max(from, part.next ?? from)
+        part.end = end
       },
       put: (bytes, next) => {
         part.steps++
@@ -108,36 +133,55 @@ export class RestoreProgress {
     }
   }
 
-  private record({ offsets }: Part, bytes: number, next: number): void {
+  private record(part: Part, bytes: number, next: number): void {
     this.records.bytes += bytes
-    this.records.offsets += Math.max(0, next - offsets.next)
-    offsets.next = next
+    this.records.offsets += Math.max(0, next - (part.next ?? next))
+    part.next = next
   }
 
   private reportAt(now: number): Effect.Effect<void> {
     const { done, total, rate, seconds } = this.show(now)
     if (now - this.lastLine < LINE_EVERY_MS) return Effect.void
     this.lastLine = now
-    const percent = Math.floor((100 * done) / Math.max(1, total))
+    // Something remains while this is said, whatever was known of it.
+    const percent = Math.min(MOST_PERCENT, Math.floor((100 * done) / Math.max(1, total)))
+    const left = rate === 0 ? "" : `, ${Math.max(1, Math.ceil(seconds))} s left`
     return Effect.logInfo(
-      `restoring ${this.parts.size} ${this.parts.size === 1 ? "partition" : "partitions"}: ${percent} % of ${megabytes(total)} MB, ${megabytes(rate)} MB/s, ${Math.ceil(seconds)} s left`
+      `restoring ${this.parts.size} ${this.parts.size === 1 ? "partition" : "partitions"}: ${percent} % of ${megabytes(total)} MB, ${megabytes(rate)} MB/s${left}`
     )
   }
 
   private show(now: number) {
-    const each = this.records.offsets === 0 ? RECORD_BYTES : this.records.bytes / this.records.offsets
-    let done = this.finished
-    let left = 0
-    for (const part of this.parts) {
-      done += part.done
-      left += part.checkpointBytes + Math.max(0, part.offsets.end - part.offsets.next) * each
-    }
+    const { done, left } = this.sum()
     const rate = (done * 1000) / Math.max(1, now - this.since)
     const restoring = this.parts.size > 0
     this.metrics.set("restoringBytes", restoring ? done : 0)
     this.metrics.set("restoringTotalBytes", restoring ? done + left : 0)
     this.metrics.set("restoringMs", restoring ? now - this.since : 0)
     return { done, total: done + left, rate, seconds: rate > 0 ? left / rate : 0 }
+  }
+
+  private sum(): { readonly done: number; readonly left: number } {
+    const { finished, records } = this
+    const each = records.offsets === 0 ? RECORD_BYTES : records.bytes / records.offsets
+    let done = finished.bytes
+    let left = 0
+    let known = finished.parts
+    const unknown: Part[] = []
+    for (const part of this.parts) {
+      const { next, end } = part
+      done += part.done
+      left += part.checkpointBytes
+      if (next === undefined || end === undefined) unknown.push(part)
+      else {
+        known++
+        left += Math.max(0, end - next) * each
+      }
+    }
+    const some = unknown.reduce((sum, part) => sum + part.done + part.checkpointBytes, 0)
+    const mean = known === 0 ? 0 : (done + left - some) / known
+    for (const part of unknown) left += Math.max(0, mean - part.done - part.checkpointBytes)
+    return { done, left }
   }
 }
 

@@ -73,7 +73,7 @@ const putBack = (
   checkpoint: Checkpoint | undefined
 ) => {
   if (checkpoint === undefined) return Effect.succeed(undefined)
-  part.checkpoint(checkpoint.bytes)
+  part.checkpoint(checkpoint.bytes, checkpoint.changelogOffset)
   const entries = (block: StoredBlock) =>
     Effect.sync(() => {
       metrics.add("restored", task.restore(block))

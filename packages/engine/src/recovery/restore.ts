@@ -6,12 +6,10 @@ import { LogError, type Position, type TopicPartition } from "../ports/log.ts"
 import type { Task } from "../task/task.ts"
 import { storeError } from "./checkpoint.ts"
 import { type LostOptions, type Range, rangeOf, standing } from "./lost.ts"
-import type { PartitionProgress, RestoreProgress } from "./progress.ts"
+import type { PartitionProgress } from "./progress.ts"
 import { advance, logOf, openReplica, type Replica, type ReplicaOptions } from "./replica.ts"
 
 export interface RestoreOptions extends LostOptions, ReplicaOptions {
-  /** Of all tasks that the lane restores. */
-  readonly progress: RestoreProgress
   /**
    * How long the changelog may lag behind the committed offsets before that counts as damage: EndTxn is answered before
    * its markers are written. Longer than the transaction time-out. ms
@@ -28,31 +26,36 @@ export interface Restored extends Position {
  * Brings a task's state back, and answers with the source position to go on from. Lets others run in between. After a failure
  * the task is as new, and may be restored once more.
  */
-export const restoreTask = (options: RestoreOptions, task: Task): Effect.Effect<Restored, LogError, Blobs> =>
-  restoring(options, task, part =>
-    Effect.gen(function* () {
-      // Its answer takes time of others, not of this thread, which puts a checkpoint back meanwhile.
-      const goal = yield* Effect.forkChild(goalOf(options, task))
-      // So does the broker, which hands over what was changed since.
-      const ahead = (since: number) => options.changelog.ahead(logOf(options, task), since)
-      const replica = yield* openReplica(options, task, part, ahead)
-      return yield* settled(options, replica, part, Fiber.join(goal))
-    }).pipe(Effect.scoped)
-  )
+export const restoreTask = (
+  options: RestoreOptions,
+  task: Task,
+  part: PartitionProgress
+): Effect.Effect<Restored, LogError, Blobs> =>
+  Effect.gen(function* () {
+    const known = ({ written }: Goal) => Effect.sync(() => part.written(written))
+    // Its answer takes time of others, not of this thread, which puts a checkpoint back meanwhile.
+    const goal = yield* Effect.forkChild(Effect.tap(goalOf(options, task), known))
+    // So does the broker, which hands over what was changed since.
+    const ahead = (since: number) => options.changelog.ahead(logOf(options, task), since)
+    const replica = yield* openReplica(options, task, part, ahead)
+    return yield* settled(options, replica, part, Fiber.join(goal))
+  }).pipe(Effect.scoped, orAsNew(task))
 
 /** The same for a task of which a replica is here already; after a failure that stands for nothing any more. */
-export const settleReplica = (options: RestoreOptions, replica: Replica): Effect.Effect<Restored, LogError, Blobs> =>
-  restoring(options, replica.task, part => settled(options, replica, part, goalOf(options, replica.task)))
-
-const restoring = (
-  { progress }: RestoreOptions,
-  task: Task,
-  restore: (part: PartitionProgress) => Effect.Effect<Restored, LogError | BlobError, Blobs>
+export const settleReplica = (
+  options: RestoreOptions,
+  replica: Replica,
+  part: PartitionProgress
 ): Effect.Effect<Restored, LogError, Blobs> =>
-  progress.during(restore, task).pipe(
-    Effect.catchTag("BlobError", error => Effect.fail(storeError(error, "Stop"))),
-    Effect.tapError(() => Effect.sync(() => task.reset()))
-  )
+  settled(options, replica, part, goalOf(options, replica.task)).pipe(orAsNew(replica.task))
+
+const orAsNew =
+  (task: Task) =>
+  <A, R>(restore: Effect.Effect<A, LogError | BlobError, R>): Effect.Effect<A, LogError, R> =>
+    restore.pipe(
+      Effect.catchTag("BlobError", error => Effect.fail(storeError(error, "Stop"))),
+      Effect.tapError(() => Effect.sync(() => task.reset()))
+    )
 
 const settled = (
   options: RestoreOptions,

@@ -2,6 +2,7 @@ import { Effect } from "effect"
 import { nameOf } from "../lane/tasks.ts"
 import type { LaneMetrics } from "../metrics.ts"
 import { LogError, type TopicPartition } from "../ports/log.ts"
+import type { PartitionProgress, RestoreProgress } from "./progress.ts"
 import type { Restored } from "./restore.ts"
 
 /** What may pass by itself is tried again after this long; each further time after twice as long, up to the longest. ms */
@@ -17,21 +18,30 @@ const MOST_FAILURES = 20
  */
 export const untilRestored = <R>(
   partition: TopicPartition,
-  metrics: LaneMetrics,
-  restore: () => Effect.Effect<Restored, LogError, R>
-): Effect.Effect<Restored, LogError, R> => {
-  const attempt = (failures: number): Effect.Effect<Restored, LogError, R> =>
-    Effect.catch(Effect.suspend(restore), error => {
-      if (!mayPass(error)) return Effect.fail(error)
-      if (failures + 1 >= MOST_FAILURES) return Effect.fail(givenUp(partition, error))
-      const delay = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** failures)
-      // The watchdog sees that something is tried.
-      metrics.add("restores", 1)
-      return Effect.logWarning(
-        `Cannot restore ${nameOf(partition)}, tries again in ${delay} ms while the lane's other partitions go on: ${error.message}`
-      ).pipe(Effect.andThen(Effect.sleep(delay)), Effect.andThen(attempt(failures + 1)))
-    })
-  return attempt(0)
+  { progress, metrics }: RestoreGauges,
+  restore: (part: PartitionProgress) => Effect.Effect<Restored, LogError, R>
+): Effect.Effect<Restored, LogError, R> =>
+  progress.during(part => {
+    const begun = Effect.suspend(() => restore(part))
+    const attempt = (failures: number): Effect.Effect<Restored, LogError, R> =>
+      Effect.catch(begun, error => {
+        if (!mayPass(error)) return Effect.fail(error)
+        if (failures + 1 >= MOST_FAILURES) return Effect.fail(givenUp(partition, error))
+        const delay = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** failures)
+        part.begin()
+        // The watchdog sees that something is tried.
+        metrics.add("restores", 1)
+        return Effect.logWarning(
+          `Cannot restore ${nameOf(partition)}, tries again in ${delay} ms while the lane's other partitions go on: ${error.message}`
+        ).pipe(Effect.andThen(Effect.sleep(delay)), Effect.andThen(attempt(failures + 1)))
+      })
+    return attempt(0)
+  }, partition)
+
+/** Of the lane. */
+export interface RestoreGauges {
+  readonly progress: RestoreProgress
+  readonly metrics: LaneMetrics
 }
 
 /** Nothing is changed by a restore: whether a call of it happened is all the same. */

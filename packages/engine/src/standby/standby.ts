@@ -7,6 +7,7 @@ import { appPrefix, changelogName, groupName, inputTopics, laneName } from "../n
 import type { Blobs } from "../ports/blobs.ts"
 import { Clients, type GroupMember } from "../ports/clients.ts"
 import type { LogError, TopicPartition } from "../ports/log.ts"
+import type { PartitionProgress } from "../recovery/progress.ts"
 import { type Restored, type RestoreOptions, restoreTask, settleReplica } from "../recovery/restore.ts"
 import type { Outputs } from "../task/outputs.ts"
 import type { Task } from "../task/task.ts"
@@ -25,7 +26,11 @@ export interface Standby {
   /** A task whose state was followed, where there is one; else a new one. */
   readonly makeTask: MakeTask
   /** Brings it to where the group stands: from where its follower left it, or from the newest checkpoint. */
-  readonly restore: (options: RestoreOptions, task: Task) => Effect.Effect<Restored, LogError, Blobs>
+  readonly restore: (
+    options: RestoreOptions,
+    task: Task,
+    part: PartitionProgress
+  ) => Effect.Effect<Restored, LogError, Blobs>
   /** From now on the lane is a member of the group. `owned`: what it has been given. */
   readonly join: (owned: () => readonly TopicPartition[]) => Effect.Effect<void>
 }
@@ -65,14 +70,15 @@ export const openStandby = (
     const settleDeparted = Effect.asVoid(Effect.forkIn(settled, scope))
     return {
       makeTask: (partition, outputs) => followers?.take(partition, outputs) ?? makeTask(partition, outputs),
-      restore: (options, task) =>
+      restore: (options, task, part) =>
         Effect.andThen(
           settleDeparted,
           // What was followed is there once: whoever tries again begins with the checkpoint.
           Effect.suspend(
             () =>
-              followers?.withTaken(task, (replica, changelog) => settleReplica({ ...options, changelog }, replica)) ??
-              restoreTask(options, task)
+              followers?.withTaken(task, (replica, changelog) =>
+                settleReplica({ ...options, changelog }, replica, part)
+              ) ?? restoreTask(options, task, part)
           )
         ),
       join: given =>
