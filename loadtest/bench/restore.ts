@@ -169,7 +169,8 @@ const write = (make: (key: Keyed) => Operator, partition: number, changed: boole
 const changelog: ChangelogReader = {
   read: (_, from) => Effect.succeed({ start: 0, end: Number(from) }),
   ahead: () => Effect.void,
-  written: () => Effect.succeed(OFFSET)
+  written: () => Effect.succeed(OFFSET),
+  stable: () => Effect.succeed(OFFSET)
 }
 
 const taskOf = ({ state }: Half, partition: number): Task => {

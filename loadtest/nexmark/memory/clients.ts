@@ -114,7 +114,8 @@ const producer = (id: string, log: MemoryLog, written: readonly string[]): Produ
 const changelog: ChangelogReader = {
   read: () => Effect.succeed({ start: 0, end: 0 }),
   ahead: () => Effect.void,
-  written: () => Effect.succeed(0)
+  written: () => Effect.succeed(0),
+  stable: () => Effect.succeed(0)
 }
 
 const admin = (topics: Map<string, NewTopic["config"]>): Admin => ({

@@ -56,7 +56,13 @@ export const openChangelog = (config: typeof KafkaConfig.Type): Effect.Effect<Ch
       written: ({ topic, partition }) =>
         attempt(`ask for the end of the changelog ${topic}/${partition}`, () =>
           uncommitted.watermarkOffsets(topic, partition, CALL_TIMEOUT_MS)
-        ).pipe(Effect.map(({ high }) => high))
+        ).pipe(Effect.map(({ high }) => high)),
+      stable: partition =>
+        Pool.get(readers).pipe(
+          Effect.flatMap(reader => rangeIn(reader, partition)),
+          Effect.map(({ high }) => high),
+          Effect.scoped
+        )
     }
   })
 

@@ -44,9 +44,11 @@ test("many partitions are read at a time, each to its own end, and from where a 
     const rest = yield* Effect.forEach(partitions, partition => one(partition, first[partition]!.end, RECORDS), {
       concurrency: "unbounded"
     })
-    return { first, rest }
+    const ends = yield* Effect.forEach(partitions, partition => changelog.stable({ topic, partition }))
+    return { first, rest, ends }
   })
-  const { first, rest } = await Effect.runPromise(Effect.scoped(read))
+  const { first, rest, ends } = await Effect.runPromise(Effect.scoped(read))
+  expect(ends).toEqual(partitions.map(() => RECORDS))
   for (const partition of partitions) {
     const enough = 1 + partition
     const values = Array.from({ length: RECORDS }, (_, i) => recordOf(partition, i))

@@ -38,8 +38,8 @@ const RESULTS_AT_ONCE = 1
 /** Of wall clocks, and what they are set by. */
 const SKEW_MS = 300
 const STEP_MS = 1_000
-/** So that a checkpoint has many blocks, and rounds take several. */
-const SMALL = { blockBytes: 128, changesBytes: 8_192 }
+/** So that a checkpoint has many blocks, rounds take several, and who wrote last is looked for. */
+const SMALL = { blockBytes: 128, changesBytes: 8_192, lookBeyond: 20 }
 
 /** One process with one lane, from its start to its end: what production's interpreter does, a call at a time. */
 export class Node {

@@ -117,7 +117,9 @@ export const changelogReader = (world: World, owner: object): ChangelogReader =>
   written: partition =>
     world.remote(owner, `end of ${nameOf(partition)}`, () =>
       Effect.sync(() => (world.sabotage === "undecidedRead" ? 0 : world.log.at(partition).entries.length))
-    )
+    ),
+  stable: partition =>
+    world.remote(owner, `stable end of ${nameOf(partition)}`, () => Effect.sync(() => world.log.at(partition).lso()))
 })
 
 export const adminOf = (world: World, owner: object): Admin => ({

@@ -144,4 +144,6 @@ export interface ChangelogReader {
   readonly ahead: (partition: TopicPartition, offset: number) => Effect.Effect<void, never, Scope.Scope>
   /** The end of all that was written: the last stable offset is there once every transaction in it has ended. */
   readonly written: (partition: TopicPartition) => Effect.Effect<number, LogError>
+  /** The last stable offset: up to where every transaction has ended. */
+  readonly stable: (partition: TopicPartition) => Effect.Effect<number, LogError>
 }

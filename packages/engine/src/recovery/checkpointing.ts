@@ -28,13 +28,18 @@ export interface RoundOptions {
   readonly blockBytes: number | undefined
   /** Only changes are written where the full checkpoint before them has at least this size. bytes */
   readonly incrementalBytes: number
+  /** Who wrote last is looked for first where this much of a changelog has come at least. offsets */
+  readonly lookBeyond: number
 }
 const DEFAULTS: RoundOptions = {
   breathe: Effect.void,
   changesBytes: 256 << 20,
   blockBytes: undefined,
-  incrementalBytes: 1 << 24
+  incrementalBytes: 1 << 24,
+  lookBeyond: 1_000
 }
+/** Offsets at the end of a changelog, some of which are markers and what was aborted. */
+const LOOKED_AT = 16
 /** Objects of changes that stand on a full one. */
 const MAX_INCREMENTS = 8
 /** Full checkpoints that are kept at least: of those that stand on one, none is left when it rots. */
@@ -120,6 +125,7 @@ interface Written {
 const writeNext = (round: Round, partition: TopicPartition, log: TopicPartition, before: Checkpoint | undefined) =>
   Effect.gen(function* () {
     const { job, changelog } = round
+    if (yield* isAnothers(round, log, before?.changelogOffset ?? 0)) return undefined
     const since = yield* readSince(round, changelog, log, before)
     if (since === undefined || !since.writer.startsWith(instancePrefix(job))) return undefined
     const name = checkpointName(job.app, partition, since.end)
@@ -134,6 +140,27 @@ const writeNext = (round: Round, partition: TopicPartition, log: TopicPartition,
     } else yield* blobs.put(name, bytesOf(round, header, before, since.changes.merging()))
     const sound = new Set(before === undefined ? [name] : [name, before.name])
     return { sound, upToDate: since.upToDate } satisfies Written
+  })
+
+/**
+ * Whether another instance wrote what stands at the end of a changelog: it is for that one to write the checkpoint. Looked for
+ * where much would be read for it; what is not to be seen there is not another's.
+ */
+const isAnothers = (
+  { job, changelog, breathe, lookBeyond }: Round,
+  log: TopicPartition,
+  from: number
+): Effect.Effect<boolean, LogError> =>
+  Effect.gen(function* () {
+    const end = yield* changelog.stable(log)
+    if (end - from <= lookBeyond) return false
+    let writer: string | undefined
+    const take: Parameters<ChangelogReader["read"]>[2] = (_, bytes, begin, limit) => {
+      writer = readHeader(bytes, begin, limit).transactionalIds[0]
+      return true
+    }
+    yield* changelog.read(log, Math.max(from, end - LOOKED_AT), take, breathe)
+    return writer?.startsWith(instancePrefix(job)) === false
   })
 
 /** Whether the changes since are written alone. Those on one full checkpoint fit into memory, several times. */
