@@ -61,7 +61,7 @@ export const memberSettings = (config: typeof KafkaConfig.Type, options: SourceO
 })
 
 /** Asks about the group without being in it: an answer that takes its time would hold up the member's polls. */
-const askerSettings = (
+export const askerSettings = (
   config: typeof KafkaConfig.Type,
   options: SourceOptions,
   isolation: Isolation

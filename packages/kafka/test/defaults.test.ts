@@ -4,7 +4,7 @@ import { changelogSettings } from "../src/changelog.ts"
 import { readerSettings, sinkSettings } from "../src/committed-log.ts"
 import { Consumer } from "../src/consumer.ts"
 import { groupSettings, SOURCE_DEFAULTS } from "../src/defaults.ts"
-import { memberSettings } from "../src/membership.ts"
+import { askerSettings, memberSettings } from "../src/membership.ts"
 import { producerSettings } from "../src/transactional.ts"
 
 const MINUTE_MS = 60_000
@@ -61,6 +61,17 @@ describe("what the cluster's settings cannot change", () => {
     }
   )
 
+  test.each(["read_committed", "read_uncommitted"] as const)(
+    "who asks about a lane's group, %s, reads what the question is about, and commits nothing by itself",
+    isolation => {
+      expect(askerSettings(cluster, source, isolation)).toMatchObject({
+        "group.id": "g",
+        "isolation.level": isolation,
+        "enable.auto.commit": "false"
+      })
+    }
+  )
+
   test("a producer has its own id, is idempotent, and leaves nothing open for longer than restores reckon with", () => {
     expect(producerSettings(cluster, "id")).toMatchObject({
       "transactional.id": "id",
@@ -68,6 +79,14 @@ describe("what the cluster's settings cannot change", () => {
       "transaction.timeout.ms": String(TRANSACTION_TIMEOUT_MS)
     })
   })
+})
+
+test("with KIP-848 the broker puts partitions of one number together, and no assignor of the client is named", async () => {
+  const group = memberSettings({ bootstrap, settings: { "group.protocol": "consumer" } }, source)
+  expect(group["group.remote.assignor"]).toBe("range")
+  // The client refuses it beside this protocol, as it does the session time-out and the heartbeat.
+  expect(group["partition.assignment.strategy"]).toBeUndefined()
+  await Consumer.open(group).close()
 })
 
 test("a transaction that hangs is aborted after 10 s, and a delivery that hangs fails before", () => {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
+import { join } from "node:path"
 import { startKafka } from "@headrace/dev"
 import { type Membership, Outputs, type Producer as ProducerPort } from "@headrace/engine"
 import { Effect } from "effect"
@@ -118,4 +119,22 @@ test("a lane that was killed is replaced at once by one of its name, not after i
   const { failure, message } = await Effect.runPromise(Effect.scoped(both))
   expect(failure).toBe("Gone")
   expect(message).toContain("fenced by other consumer")
+})
+
+test("a member of KIP-848 that was killed holds its name until its session ends; then one of its name is let in", async () => {
+  const [topic, group] = [await createTopic(kafka.bootstrap, 3), fresh("group")]
+  const fixture = join(import.meta.dir, "fixtures/member.ts")
+  const child = Bun.spawn([process.execPath, fixture, kafka.bootstrap, topic, group, "lane"], { stdout: "pipe" })
+  const told = await child.stdout.getReader().read()
+  expect(new TextDecoder().decode(told.value)).toStartWith("given")
+  const options = { topics: [topic], group, member: "lane", sessionTimeoutMs: 10_000 }
+  const settings = { "group.protocol": "consumer" }
+  const next = Effect.scoped(Effect.flatMap(openMembership({ bootstrap: kafka.bootstrap, settings }, options), given))
+  const { failure, message } = await Effect.runPromise(Effect.flip(next))
+  expect(failure).toBe("Gone")
+  expect(message).toContain("until the session")
+  child.kill("SIGKILL")
+  // What refuses it also makes its client useless: each try is another one.
+  const letIn = Effect.retry(next, { while: error => error.failure === "Gone" })
+  expect(await Effect.runPromise(letIn)).toEqual(partitionsOf(topic, 3).map(({ partition }) => partition))
 })

@@ -121,6 +121,26 @@ test("one arena serves one poll at a time", async () => {
   await consumer.close(ENDS_WITHIN_MS)
 })
 
+test("what a consumer is asked for it does one after the other: it polls, assigns, pauses, seeks and gives back in that order", async () => {
+  const consumer = Consumer.open({ "group.id": "misuse" })
+  const [first, second] = [new Arena(1000, 10), new Arena(1000, 10)]
+  const done: string[] = []
+  const asked: readonly (readonly [string, () => Promise<unknown>])[] = [
+    // Waits, where there is nobody to hear from: what could overtake it would.
+    ["poll", () => consumer.poll(first, 10, 200)],
+    ["assign", () => consumer.assign([{ ...at, offset: 5 }])],
+    ["pause", () => consumer.pause([at])],
+    ["poll again", () => consumer.poll(second, 10, 50)],
+    // There is no broker: it fails in its time, and in its turn.
+    ["seek", () => consumer.readFrom([{ ...at, offset: 7 }], 50)],
+    ["give back", () => consumer.unassign([at])]
+  ]
+  await Promise.allSettled(asked.map(([name, call]) => call().finally(() => done.push(name))))
+  expect(done).toEqual(asked.map(([name]) => name))
+  expect(consumer.assignment()).toEqual([])
+  await consumer.close(ENDS_WITHIN_MS)
+})
+
 test("arenas of impossible sizes are refused", async () => {
   for (const [bytes, messages] of [
     [0, 1],
