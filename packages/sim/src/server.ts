@@ -18,6 +18,8 @@ const FATES: Readonly<Record<Exclude<Fate, "ok">, Fault>> = {
   slow: "server slow",
   part: "insert partly done"
 }
+/** These are only once the server has done something: they are counted there. */
+const LATER: ReadonlySet<Fate> = new Set(["answerLost", "part"])
 
 /** Who calls; what is answered to somebody who was killed goes nowhere. */
 export interface Caller {
@@ -85,8 +87,8 @@ export class SimServer {
     return Effect.callback<A, CallError>(resume => {
       const { world } = this
       const label = `${caller.name} ${what}`
-      const fate = this.fate()
-      if (fate !== "ok") world.inject(FATES[fate])
+      const fate = this.fate(what)
+      if (fate !== "ok" && !LATER.has(fate)) world.inject(FATES[fate])
       const answer = (result: A | CallError): void => {
         const failed = result instanceof Unavailable && !(world.sabotage === "insertAssumed" && what === "insert")
         if (!caller.alive) return
@@ -106,14 +108,20 @@ export class SimServer {
         ...(fate === "late" && { weight: LATE_WEIGHT }),
         ...(fate === "slow" && { due: world.now + world.random.int(1, SLOW_MS) })
       }
-      const arrived = (): void => (this.down ? done(unavailable(`${label}: the server is down`)) : arrive(fate, done))
+      const arrived = (): void => {
+        if (this.down) return done(unavailable(`${label}: the server is down`))
+        if (fate === "answerLost") world.inject(FATES[fate])
+        arrive(fate, done)
+      }
       world.call(undefined, fate === "late" ? `${label} late` : label, arrived, options)
     })
   }
 
-  /** Writes the parts one by one; ends early where it is to be done in part only. */
+  /** Writes the parts one by one; ends early, behind one of them, where it is to be done in part only. */
   private insert(insert: Insert, fate: Fate, done: (answer: undefined | CallError) => void): void {
     const { world } = this
+    // With one part it is done or not.
+    const left = fate === "part" && insert.parts.length > 1 ? world.random.int(1, insert.parts.length - 1) : 0
     this.running.push(insert)
     const end = (answer: undefined | CallError): void => {
       this.running = this.running.filter(one => one !== insert)
@@ -122,18 +130,23 @@ export class SimServer {
     }
     const next = (): void => {
       if (!this.running.includes(insert)) return done(unavailable("the server stopped"))
+      if (left > 0 && insert.parts.length === left) {
+        world.inject("insert partly done")
+        return end(unavailable("too little memory"))
+      }
       if (insert.parts.length === 0) return end(undefined)
-      if (fate === "part" && world.random.chance(0.5)) return end(unavailable("too little memory"))
       this.table.write(insert, insert.parts.shift()!)
       world.call(undefined, "insert goes on", next)
     }
     next()
   }
 
-  private fate(): Fate {
+  /** Only an insert has parts. */
+  private fate(what: string): Fate {
     const { random, faults } = this.world
+    if (what === "insert" && random.chance(faults.server * 3)) return "part"
     if (!random.chance(faults.server)) return "ok"
-    return random.pick(["lost", "answerLost", "late", "slow", "part"] as const)
+    return random.pick(["lost", "answerLost", "late", "slow"] as const)
   }
 }
 

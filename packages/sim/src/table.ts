@@ -31,7 +31,7 @@ export class Table {
   private readonly sabotage: Sabotage | undefined
 
   constructor(random: Random, sabotage: Sabotage | undefined) {
-    this.partitions = random.int(1, 3)
+    this.partitions = random.int(1, 4)
     this.sabotage = sabotage
   }
 
