@@ -50,6 +50,8 @@ test.each([...SABOTAGES])(
       simulate({ seed, sabotage, ...(shape && { shape }) }).violations.some(violation => shows(sabotage, violation))
     )
     expect(found).toBeDefined()
+    // And by nothing that would have happened anyway.
+    expectFine({ seed: found!, ...(shape && { shape }) })
   },
   2 * MINUTES
 )

@@ -13,6 +13,7 @@ import {
   type Task,
   untilRestored
 } from "./engine.ts"
+import { nameOf } from "./log.ts"
 import type { SimProducer } from "./producer.ts"
 import type { SimSource } from "./source.ts"
 import { changelogReader, storeServices } from "./store.ts"
@@ -47,6 +48,8 @@ export class Commands {
   /** Calls that move partitions, which are under way. */
   private moves = 0
   private readonly restores = new Map<Task, Fiber.Fiber<unknown, unknown>>()
+  /** Partitions whose state was here, and which were not given back since: one that is restored again was thrown away by an abort. */
+  private readonly had = new Set<string>()
 
   constructor(parts: CommandParts) {
     this.parts = parts
@@ -86,6 +89,7 @@ export class Commands {
       case "unassign":
         return this.move(command, () => {
           source.unassign(command.partitions)
+          for (const one of command.partitions) this.had.delete(nameOf(one))
           answer({ type: "unassigned" })
         })
       case "close":
@@ -160,8 +164,8 @@ export class Commands {
       lost: "stop" as const,
       metrics: new LaneMetrics()
     }
-    const cold = (task: Task, part: PartitionProgress) =>
-      restoreTask(options, world.sabotage === "stateNotRestored" ? forgetful(task) : task, part)
+    const forgets = world.sabotage === "stateNotRestored" && this.had.has(nameOf(task))
+    const cold = (task: Task, part: PartitionProgress) => restoreTask(options, forgets ? forgetful(task) : task, part)
     const believed = (task: Task) =>
       Effect.map(options.source.committed([task]), ([committed = 0]) => ({
         topic: task.topic,
@@ -176,7 +180,10 @@ export class Commands {
       })
     const gauges = { progress: new RestoreProgress(options.metrics), metrics: options.metrics }
     const one = untilRestored(task, gauges, part => warm(task, part) ?? cold(task, part))
-    const done = (at: Restored) => answer({ type: "restored", task, at })
+    const done = (at: Restored) => {
+      this.had.add(nameOf(task))
+      answer({ type: "restored", task, at })
+    }
     const fiber = world.fork(
       owner,
       `${name} restored ${task.partition}`,

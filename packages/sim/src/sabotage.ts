@@ -22,7 +22,7 @@ const BROKEN = {
   flushNotAwaited: /out of order/,
   /** The client begins where its reset policy says, at the beginning of the log, not where it is told. */
   positionIgnored: /doubled [1-9]/,
-  /** After an abort the positions come back, the state does not. */
+  /** After an abort the positions come back, the state does not. What a lane is given it restores as it should. */
   stateNotRestored: /totals: .* is \d+ of \d+, not|the watermark goes back|late: /,
   /** State that was followed is taken for that of the committed offset. */
   followedBelieved: /goes on at source offset|comes before its descriptor|totals: |the watermark goes back|late: /,
