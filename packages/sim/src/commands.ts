@@ -47,6 +47,8 @@ export class Commands {
   private readonly parts: CommandParts
   /** Calls that move partitions, which are under way. */
   private moves = 0
+  /** One of them is carried out, and not answered: the client does the next call after it. */
+  private answering = false
   private readonly restores = new Map<Task, Fiber.Fiber<unknown, unknown>>()
   /** Partitions whose state was here, and which were not given back since: one that is restored again was thrown away by an abort. */
   private readonly had = new Set<string>()
@@ -79,18 +81,18 @@ export class Commands {
       case "pause":
         return this.move(command, () => {
           source[command.type](command.tasks)
-          answer({ type: "held", tasks: command.tasks })
+          return { type: "held", tasks: command.tasks }
         })
       case "seek":
         return this.move(command, () => {
           source.place(command.positions)
-          answer({ type: "sought" })
+          return { type: "sought" }
         })
       case "unassign":
         return this.move(command, () => {
           source.unassign(command.partitions)
           for (const one of command.partitions) this.had.delete(nameOf(one))
-          answer({ type: "unassigned" })
+          return { type: "unassigned" }
         })
       case "close":
         return this.call(command, () => {
@@ -112,7 +114,8 @@ export class Commands {
         world.trace(`    ${name} ${change.type} ${change.partitions.map(one => one.partition)}`)
       answer({ type: "polled", ...polled })
     }
-    this.call(command, poll, { weight: 2, due: still ? world.now + world.random.int(1, STILL_MS) : 0 })
+    const due = still ? world.now + world.random.int(1, STILL_MS) : 0
+    this.call(command, poll, { weight: 2, due, ready: () => !this.answering })
   }
 
   private transact(
@@ -201,12 +204,24 @@ export class Commands {
     world.fork(owner, `${name} settled`, world.services(owner), departed.settle(), () => {}, failedTo)
   }
 
-  private move(command: Performed, run: () => void): void {
+  /** The group may go on before the lane hears that it can. What fails has not happened; a seek is made again by the client. */
+  private move(command: Of<"take" | "pause" | "seek" | "unassign">, run: () => Event): void {
+    const { world, owner, name, answer } = this.parts
     this.moves++
-    this.call(command, () => {
-      this.moves--
-      run()
-    })
+    const moved = () => {
+      if (command.type !== "seek" && world.random.chance(world.faults.fail / 6)) {
+        world.inject("move refused")
+        throw new LogError("Retry", `simulated failure of ${command.type}`)
+      }
+      const event = run()
+      this.answering = true
+      world.reply(owner, `${name} ${command.type}`, () => {
+        this.answering = false
+        this.moves--
+        answer(event)
+      })
+    }
+    this.call(command, moved, { ready: () => !this.answering })
   }
 
   private call(command: Performed, run: () => void, options: CallOptions = {}): void {

@@ -1,4 +1,4 @@
-import type { LogFailure } from "@headrace/engine"
+import { LogError, type LogFailure } from "@headrace/engine"
 import type { Fault } from "./faults.ts"
 import type { World } from "./world.ts"
 
@@ -27,4 +27,15 @@ export const failureOf = (fate: Fate): LogFailure => {
   if (fate === "fenced") return "Fenced"
   if (fate === "abort") return "Abort"
   return fate === "retry" ? "Retry" : "Unknown"
+}
+
+/** What the log says to it; undefined: it did it. */
+export const refusal = (apply: () => void): LogError | undefined => {
+  try {
+    apply()
+    return undefined
+  } catch (error) {
+    if (error instanceof LogError) return error
+    throw error
+  }
 }

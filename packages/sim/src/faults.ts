@@ -44,6 +44,8 @@ export const FAULTS = [
   "request late",
   "request refused",
   "request duplicated",
+  "move refused",
+  "changelog read cut off",
   "disk full",
   "disk slow",
   "put cut off",

@@ -1,10 +1,14 @@
 import { exchangeName, LogError, type LogFailure, OUTPUT_STRIDE, type Outputs, type Place } from "@headrace/engine"
-import { readHeader, WATERMARK } from "./engine.ts"
-import { drawFate, FATES, failureOf } from "./fate.ts"
+import { isEmptyDelta, ofChannel } from "./broken-records.ts"
+import { WATERMARK } from "./engine.ts"
+import { drawFate, FATES, failureOf, refusal } from "./fate.ts"
 import { type LogRecord, nameOf, type Partition } from "./log.ts"
 import { Session } from "./session.ts"
 import type { SimSource } from "./source.ts"
 import { APP, type World } from "./world.ts"
+
+/** How often a request has left the process by the time that the lane has asked for it. */
+const SENT = 0.5
 
 /** A lane's transactional producer: records leave one by one, in order only within a partition. */
 export class SimProducer {
@@ -31,25 +35,38 @@ export class SimProducer {
     return this.session?.poisoned === true && this.world.sabotage !== "poisonIgnored"
   }
 
-  /** Closes the session, fences it and aborts; `done` when a new one is there. */
+  /** Closes the session, fences it and aborts; `done` when a new one is there. It is asked for until that is answered. */
   initialise(done: () => void): void {
     const { world, id } = this
     const fence = () => {
       if (this.session !== undefined) this.session.closed = true
       this.session = undefined
       if (world.sabotage !== "openNotAborted") world.log.fence(id)
-      world.call(
-        this.owner,
-        `${id} initialised`,
-        () => {
-          if (this.session !== undefined) this.session.closed = true
-          this.session = new Session(world.log.session(id))
-          done()
-        },
-        { ready: () => !world.log.busy(id) }
-      )
+      world.call(this.owner, `${id} initialised`, () => this.opened(done), { ready: () => !world.log.busy(id) })
     }
     world.call(this.owner, `${id} fence`, fence, { ready: () => !this.ending })
+  }
+
+  /** What became of the request for a session. One that is late comes from a client that is closed, and fences the next one's. */
+  private opened(done: () => void): void {
+    const { world, id } = this
+    const { random, faults } = world
+    const fate = random.chance(faults.fail / 2)
+      ? random.pick(["unknownDone", "unknownLost", "unknownLate"] as const)
+      : "ok"
+    if (fate !== "ok") world.inject(FATES[fate])
+    const epoch = fate === "ok" || fate === "unknownDone" ? world.log.session(id) : undefined
+    if (fate === "unknownLate")
+      world.call(undefined, `${id} late initialise`, () => world.log.fence(id), {
+        weight: 1,
+        ready: () => !world.log.busy(id)
+      })
+    world.reply(this.owner, `${id} initialised`, () => {
+      if (epoch === undefined || fate !== "ok") return this.initialise(done)
+      if (this.session !== undefined) this.session.closed = true
+      this.session = new Session(epoch)
+      done()
+    })
   }
 
   begin(): void {
@@ -205,7 +222,10 @@ export class SimProducer {
     )
   }
 
-  /** One request to the coordinator, with what the network does to it. */
+  /**
+   * One request to the coordinator, with what the network does to it: on its way there it may belong to nobody, so that it
+   * arrives although who sent it stands still or was killed; and its answer takes its time.
+   */
   private request(
     what: string,
     apply: (session: Session) => void,
@@ -222,43 +242,39 @@ export class SimProducer {
         weight: 1,
         ready: () => !world.log.busy(id)
       })
-    world.call(
-      this.owner,
-      `${id} ${what}`,
-      () => {
-        try {
-          const used = this.usable()
-          const fate = drawFate(world)
-          if (fate !== "ok") world.trace(`${id} ${what}: ${fate}`)
-          if (fate !== "ok") world.inject(FATES[fate])
-          if (fate === "ok" || fate === "unknownDone") apply(used)
-          if (fate === "unknownLate") late(used)
-          if (fate !== "ok") throw this.broken(used, failureOf(fate), what)
-          after(used)
-          if (!this.ending && world.random.chance(world.faults.poison)) {
-            used.poisoned = true
-            world.inject("request duplicated")
-            late(used)
-          }
-        } catch (error) {
-          if (!(error instanceof LogError)) throw error
-          if (this.session !== undefined) this.session.failure = error.failure
-          return failed(error)
+    const arrive = (): void => {
+      const used = this.usable()
+      const fate = drawFate(world)
+      if (fate !== "ok") world.trace(`${id} ${what}: ${fate}`)
+      if (fate !== "ok") world.inject(FATES[fate])
+      if (fate === "ok" || fate === "unknownDone") apply(used)
+      if (fate === "unknownLate") late(used)
+      if (fate !== "ok") throw this.broken(used, failureOf(fate), what)
+      if (!this.ending && world.random.chance(world.faults.poison)) {
+        used.poisoned = true
+        world.inject("request duplicated")
+        late(used)
+      }
+    }
+    const request = (): void => {
+      const error = refusal(arrive)
+      world.reply(this.owner, `${id} ${what}`, () => {
+        if (error === undefined) {
+          if (session !== undefined) after(session)
+          return done()
         }
-        done()
-      },
-      { ready: idle }
-    )
+        if (this.session !== undefined) this.session.failure = error.failure
+        failed(error)
+      })
+    }
+    const sent = world.random.chance(SENT)
+    world.call(sent ? undefined : this.owner, `${id} ${what}`, request, { ready: idle })
   }
 
   /** A request that nobody waits for any more. */
   private swallow(apply: () => void): void {
-    try {
-      apply()
-    } catch (error) {
-      if (!(error instanceof LogError)) throw error
-      this.world.trace(`${this.id} refused: ${error.message}`)
-    }
+    const error = refusal(apply)
+    if (error !== undefined) this.world.trace(`${this.id} refused: ${error.message}`)
   }
 
   private usable(): Session {
@@ -274,19 +290,8 @@ export class SimProducer {
   }
 }
 
-/** Of a changelog: names offsets, and changes nothing. */
-const isEmptyDelta = (topic: string, value: Uint8Array): boolean =>
-  topic.includes("changelog") && readHeader(value, 0, value.length).changes === value.length
-
 const hash = (key: Uint8Array | undefined): number => {
   let sum = 7
   for (const byte of key ?? []) sum = (sum * 31 + byte) >>> 0
   return sum
-}
-
-/** The same watermark as if it came from this channel. */
-const ofChannel = (watermark: Uint8Array, channel: number): Uint8Array => {
-  const copy = watermark.slice()
-  new DataView(copy.buffer).setUint32(2, channel)
-  return copy
 }

@@ -138,7 +138,8 @@ class Simulation {
   /** Every partition runs somewhere, its lane has nothing left to do, and all that live say that they do their part. */
   private quiet(): boolean {
     const alive = this.slots.filter(node => node?.alive)
-    const running = new Set(alive.flatMap(node => node!.running()))
+    // A zombie's word does not count: what is due may be open with whoever has its partitions now.
+    const running = new Set(alive.flatMap(node => (node!.source.isOwner ? node!.running() : [])))
     const ready = [...alive, ...this.tables.filter(table => table?.alive)].every(one => one!.ready)
     return ready && running.size === this.world.consumed().length && alive.every(node => node!.idle)
   }

@@ -183,6 +183,12 @@ export class SimSource {
     return batchOf(records)
   }
 
+  /** What it has is its own: the group has not let it go, as it may have without its knowing. */
+  get isOwner(): boolean {
+    const member = this.group.member(this.name, this.incarnation)
+    return member !== undefined && !this.isOver(member)
+  }
+
   heartbeat(): void {
     const member = this.group.member(this.name, this.incarnation)
     if (member !== undefined) member.epoch = this.group.epoch
@@ -219,10 +225,12 @@ export class SimSource {
           }
         ),
       range: partition =>
-        Effect.sync(() => {
-          const log = world.log.at(partition)
-          return { start: log.start, end: log.lso() }
-        }),
+        world.remote(this.owner, `${this.name} range of ${nameOf(partition)}`, () =>
+          Effect.sync(() => {
+            const log = world.log.at(partition)
+            return { start: log.start, end: log.lso() }
+          })
+        ),
       ends: () => Effect.die("asked for by the interpreter"),
       knownEnd: () => undefined,
       member: undefined,

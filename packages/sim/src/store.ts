@@ -22,6 +22,8 @@ const SLOW_DISK_MS = 1_000
 const MOST_CUTS = 1
 /** How often others get their turn between two chunks of a file that is written. */
 const PAUSE = 0.1
+/** How often a read of a changelog is cut before its end. */
+const CUT = 0.3
 
 /**
  * Checkpoints on the simulated disk. Each call may fail or be slow, and takes its turn; objects come and go in pieces, so
@@ -97,22 +99,21 @@ const pieces = (random: Random, bytes: Uint8Array): readonly Uint8Array[] => {
   return [0, ...cuts].map((start, i) => bytes.slice(start, cuts[i] ?? bytes.length))
 }
 
-/** Reads to the last stable offset in one go. */
+/** Reads to the last stable offset, a piece at a time: commits and trims come between two of them. */
 export const changelogReader = (world: World, owner: object): ChangelogReader => ({
   read: (partition, offset, record) =>
-    world.remote(owner, `read ${nameOf(partition)} from ${offset}`, () =>
-      Effect.sync(() => {
-        const log = world.log.at(partition)
-        const from = offset === "beginning" ? 0 : offset
-        if (log.start > from) return { start: log.start, end: from }
-        const end = log.lso()
-        for (let at = from; at < end; at++) {
-          const value = log.committed(at)?.value
-          if (value !== undefined && !record(at, value, 0, value.length)) return { start: log.start, end: at + 1 }
-        }
-        return { start: log.start, end }
-      })
-    ),
+    Effect.gen(function* () {
+      const name = nameOf(partition)
+      const from = offset === "beginning" ? 0 : offset
+      let at = from
+      for (let label = `read ${name} from ${offset}`; ; label = `read more of ${name} from ${at}`) {
+        const { start, next, ended } = yield* world.remote(owner, label, () => piece(world, partition, at, record))
+        // It is gone from the log before it was read, also where the read has begun.
+        if (start > at) return { start, end: from }
+        at = next
+        if (ended) return { start: from, end: at }
+      }
+    }),
   ahead: () => Effect.void,
   written: partition =>
     world.remote(owner, `end of ${nameOf(partition)}`, () =>
@@ -121,6 +122,32 @@ export const changelogReader = (world: World, owner: object): ChangelogReader =>
   stable: partition =>
     world.remote(owner, `stable end of ${nameOf(partition)}`, () => Effect.sync(() => world.log.at(partition).lso()))
 })
+
+/** Some records from there on. `ended`: there are no more, or the reader has enough. */
+const piece = (
+  world: World,
+  partition: TopicPartition,
+  from: number,
+  record: Parameters<ChangelogReader["read"]>[2]
+): Effect.Effect<{ start: number; next: number; ended: boolean }, LogError> =>
+  Effect.suspend(() => {
+    const { random, faults } = world
+    if (random.chance(faults.fail / 20)) {
+      world.inject("changelog read cut off")
+      return Effect.fail(new LogError("Retry", `simulated: no end of ${nameOf(partition)}`))
+    }
+    const log = world.log.at(partition)
+    const { start } = log
+    if (start > from) return Effect.succeed({ start, next: from, ended: true })
+    const end = log.lso()
+    const cut = random.chance(CUT) && end > from + 1 ? random.int(from + 1, end) : end
+    for (let at = from; at < cut; at++) {
+      const value = log.committed(at)?.value
+      if (value !== undefined && !record(at, value, 0, value.length))
+        return Effect.succeed({ start, next: at + 1, ended: true })
+    }
+    return Effect.succeed({ start, next: cut, ended: cut === end })
+  })
 
 export const adminOf = (world: World, owner: object): Admin => ({
   partitions: topics =>
@@ -144,10 +171,16 @@ export const adminOf = (world: World, owner: object): Admin => ({
     ),
   trim: (partition, offset) =>
     world.remote(owner, `trim ${nameOf(partition)} to ${offset}`, () =>
-      Effect.sync(() => {
+      Effect.suspend(() => {
         const log = world.log.at(partition)
         const to = world.sabotage === "trimmedTooFar" ? (newest(world, partition) ?? offset) : offset
-        log.start = Math.max(log.start, to)
+        const trim = () => {
+          log.start = Math.max(log.start, to)
+        }
+        if (!world.random.chance(world.faults.fail * 2)) return Effect.sync(trim)
+        world.inject("request late")
+        world.call(undefined, `late trim of ${nameOf(partition)} to ${to}`, trim, { weight: 1 })
+        return Effect.fail(new LogError("Unknown", `simulated: a trim of ${nameOf(partition)} is not answered`))
       })
     ),
   members: () =>

@@ -9,8 +9,9 @@ import {
   sinkTopics,
   sourceTopics
 } from "@headrace/engine"
-import { type Cause, Random as Chance, Clock, Context, Duration, Effect, type Fiber, Logger, Scheduler } from "effect"
+import { type Cause, Random as Chance, Clock, Context, Effect, type Fiber, Logger, Scheduler } from "effect"
 import type { Plan } from "headrace"
+import { clockOf } from "./clock.ts"
 import { Disk } from "./disk.ts"
 import { drawFaults, type Fault, type Faults, NO_FAULTS } from "./faults.ts"
 import { Group } from "./group.ts"
@@ -45,6 +46,10 @@ export const MAX_LANES = 3
 const OUTPUT_PARTITIONS = 2
 const STAGE_PARTITIONS = 2
 const always = (): boolean => true
+/** How often others act between what a request does and its answer, and how often for long. */
+const ON_ITS_WAY = 0.4
+const SLOW_ANSWER = 0.1
+const SLOW_ANSWER_MS = 150
 
 /** Everything outside of the lanes: time, the log, the group, stored checkpoints, and what is under way. */
 export class World {
@@ -75,6 +80,8 @@ export class World {
   calls: Call[] = []
   /** Processes that stand still as a whole, as after SIGSTOP: nothing of theirs happens until they go on. */
   readonly frozen = new Set<object>()
+  /** Those that were killed: nobody hears what is answered to them. */
+  private readonly gone = new WeakSet<object>()
   now = 1_000
   step = 0
   readonly sourceTopics: string[] = [SOURCE]
@@ -193,8 +200,23 @@ export class World {
   call(owner: object | undefined, label: string, run: () => void, options: CallOptions = {}): Call {
     const { weight = 4, due = 0, ready = always } = options
     const call = { label, owner, weight, due, ready, run }
-    this.calls.push(call)
+    if (owner === undefined || !this.gone.has(owner)) this.calls.push(call)
     return call
+  }
+
+  /**
+   * What a request did is done; the answer takes its way back, and is old when it arrives: others may have acted meanwhile.
+   * Answers with the call under way, if it is not heard at once.
+   */
+  reply(owner: object, label: string, run: () => void): Call | undefined {
+    const { random } = this
+    const atOnce = !random.chance(ON_ITS_WAY) && !this.frozen.has(owner) && !this.gone.has(owner)
+    if (atOnce) {
+      run()
+      return undefined
+    }
+    const due = random.chance(SLOW_ANSWER) ? this.now + random.int(1, SLOW_ANSWER_MS) : 0
+    return this.call(owner, `${label} answered`, run, { due })
   }
 
   isFrozen(owner: object | undefined): boolean {
@@ -208,9 +230,10 @@ export class World {
   dropCallsOf(owner: object): void {
     this.calls = this.calls.filter(one => one.owner !== owner)
     this.frozen.delete(owner)
+    this.gone.add(owner)
   }
 
-  /** A remote call as an Effect: answered when the scheduler picks it. */
+  /** A remote call as an Effect: carried out when the scheduler picks it, and answered then or later with what was found. */
   remote<A, E = never>(
     owner: object,
     label: string,
@@ -218,8 +241,16 @@ export class World {
     options: CallOptions = {}
   ): Effect.Effect<A, E> {
     return Effect.callback<A, E>(resume => {
-      const call = this.call(owner, label, () => resume(answer()), options)
-      return Effect.sync(() => this.cancel(call))
+      let call: Call | undefined = this.call(
+        owner,
+        label,
+        () => {
+          const found = Effect.runSyncExit(answer())
+          call = this.reply(owner, label, () => resume(found))
+        },
+        options
+      )
+      return Effect.sync(() => call && this.cancel(call))
     })
   }
 
@@ -231,24 +262,10 @@ export class World {
       this.micro.push(task)
       return () => {}
     })
-    const clock: Clock.Clock = {
-      currentTimeMillisUnsafe: () => this.now,
-      currentTimeMillis: Effect.sync(() => this.now),
-      currentTimeNanosUnsafe: () => BigInt(Math.round(this.now * 1e6)),
-      currentTimeNanos: Effect.sync(() => BigInt(Math.round(this.now * 1e6))),
-      monotonicTimeNanosUnsafe: () => BigInt(Math.round(this.now * 1e6)),
-      monotonicTimeNanos: Effect.sync(() => BigInt(Math.round(this.now * 1e6))),
-      sleep: duration =>
-        Effect.callback<void>(resume => {
-          const due = this.now + Duration.toMillis(duration)
-          const call = this.call(owner, "sleep", () => resume(Effect.void), { due })
-          return Effect.sync(() => this.cancel(call))
-        })
-    }
     const logger = Logger.make(({ logLevel, message }) => this.trace(`${logLevel}: ${message}`))
     return Context.empty().pipe(
       Context.add(Scheduler.Scheduler, scheduler),
-      Context.add(Clock.Clock, clock),
+      Context.add(Clock.Clock, clockOf(this, owner)),
       Context.add(Chance.Random, {
         nextDoubleUnsafe: () => this.random.next(),
         nextIntUnsafe: () => this.random.int(0, 0x7fff_ffff)

@@ -290,7 +290,7 @@ export class Recovery {
     while (ended === undefined) {
       const call = world.calls.find(one => one.ready())
       if (call === undefined) throw new Error("Nothing is under way, and it has not ended")
-      const [, from] = new RegExp(`^read ${this.changelogName} from (.+)$`).exec(call.label) ?? []
+      const [, from] = new RegExp(`^read ${this.changelogName} from ([a-z0-9]+)$`).exec(call.label) ?? []
       if (from !== undefined) this.read.push(from)
       const hook = this.hooks.get(call.label)
       this.hooks.delete(call.label)
