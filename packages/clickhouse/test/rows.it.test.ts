@@ -177,6 +177,53 @@ test("a block that is sent again reaches the views that it did not reach before,
   expect([await rowsOf(name), await rowsOf(seen)]).toEqual([7, 7])
 })
 
+/**
+ * What a server may have by default: ClickHouse's own defaults, or the pieces and threads of some installations. Threads share
+ * blocks out; where the sizes make one of an insert, they have nothing to share.
+ */
+const PIECES = "?ch_max_insert_block_size=1000&ch_min_insert_block_size_rows=1000&ch_min_insert_block_size_bytes=1000"
+
+test.each([
+  ["as ClickHouse has it", ""],
+  ["small blocks", PIECES],
+  ["small blocks, written by several threads", `${PIECES}&ch_max_threads=4&ch_max_insert_threads=4`]
+])("an insert is one block, however many rows it has and whatever the server's default is: %s", async (_, defaults) => {
+  const scoped = Effect.gen(function* () {
+    const server = yield* connect({ url: `${clickhouse.url}${defaults}`, database: uniqueName("db") })
+    const name = uniqueName("large")
+    const columns = columnsOf(Schema.Struct({ id: Schema.Int }), name)
+    const table = yield* prepareTable(server, name, columns)
+    const target = yield* makeTarget(server, table, columns, "topic")
+    // Twice as many as it takes for a block by itself.
+    const [own] = yield* server.query(
+      "SELECT max(toUInt64(value)) AS rows FROM system.settings WHERE name IN ('max_insert_block_size', 'min_insert_block_size_rows')"
+    )
+    const part = manyRows(columns, Number(own!.rows) * 2)
+    yield* target.insert({ parts: [part], plan: { ranges: [part.range()], timestamp: 1 } })
+    // Each block of an insert takes a number, which merges keep.
+    const [found] = yield* server.query(
+      `SELECT sum(rows) AS rows, max(max_block_number) - min(min_block_number) + 1 AS blocks FROM system.parts WHERE active AND database = ${quoteText(server.database)} AND table = ${quoteText(name)}`
+    )
+    expect([Number(found!.rows), Number(found!.blocks)]).toEqual([part.rows, 1])
+    return part.rows
+  })
+  const rows = await Effect.runPromise(Effect.scoped(scoped))
+  expect(rows > 1_000_000).toBe(defaults === "")
+})
+
+const manyRows = (columns: readonly Column[], count: number): PartitionRows => {
+  const decoder = plainDecoder(["id"], [])
+  const write = compileRows(columns, decoder, "topic")
+  const out = new PartitionRows(3)
+  const bytes = encodePlain({ id: 1 }, [])
+  const view = decoder.view(bytes, 0, bytes.length)
+  for (let offset = 0; offset < count; offset++) {
+    write(view, bytes, out.out, 3, offset, 1_700_000_000_000)
+    out.added(offset, 1_700_000_000_000)
+  }
+  return out
+}
+
 test("names and texts with quotes and backslashes are only names and texts", async () => {
   const odd = "it's `a` \\ table"
   await Effect.runPromise(prepareTable(server, odd, columnsOf(Schema.Struct({ id: Schema.Int }), odd)))
