@@ -1,3 +1,4 @@
+import { messageOf } from "@headrace/core"
 import { Clock, Effect, FileSystem, Layer, Option, Path, type PlatformError, Random, Stream } from "effect"
 import { type Blob, BlobError, type BlobFailure, Blobs, CHUNK_BYTES } from "../ports/blobs.ts"
 
@@ -102,7 +103,8 @@ const isMissing = ({ reason }: PlatformError.PlatformError): boolean => reason._
 const failed = (directory: Directory, verb: string, name: string) => (cause: PlatformError.PlatformError) =>
   new BlobError({
     failure: failureOf(cause),
-    message: `Cannot ${verb} ${fileOf(directory, name)}: ${cause.message}. Check checkpoint.store: it must be writable and have room.`,
+    // The system's own words, where there are some: Effect's are "Unknown" for a disk that is full.
+    message: `Cannot ${verb} ${fileOf(directory, name)}: ${messageOf(cause.cause ?? cause)}. Check checkpoint.store: it must be writable and have room.`,
     cause
   })
 
