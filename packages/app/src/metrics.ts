@@ -67,6 +67,12 @@ const LANE_METRICS: readonly (Family & { readonly metric: MetricName; readonly s
     help: "Failed transactions that were sent once more, without state being restored"
   },
   { metric: "restores", name: "headrace_restores_total", kind: "counter", help: "Partitions restored" },
+  {
+    metric: "restoreFailures",
+    name: "headrace_restore_failures_total",
+    kind: "counter",
+    help: "Restores of a partition that failed for what may pass, and were begun again"
+  },
   { metric: "partitions", name: "headrace_partitions", kind: "gauge", help: "Partitions assigned" },
   { metric: "lag", name: "headrace_lag_records", kind: "gauge", help: "Offsets behind the end of the log" },
   {

@@ -7,6 +7,7 @@ const READ = [
   "commits",
   "aborts",
   "restores",
+  "restoreFailures",
   "restored",
   "recordsIn",
   "lag",
@@ -103,8 +104,8 @@ const answered = (before: Sample, now: Sample): boolean => WAITS.has(before.phas
 const idle = ({ phase, lag, blocked, bufferedBytes, inFlight }: Sample): boolean =>
   AT_REST.has(phase) || (phase === "running" && lag <= blocked && bufferedBytes === 0 && inFlight === 0)
 
-const restores = (before: Sample, now: Sample): boolean =>
-  now.restored !== before.restored || now.restores !== before.restores
+const RESTORES = ["restored", "restores", "restoreFailures"] as const
+const restores = (before: Sample, now: Sample): boolean => RESTORES.some(name => now[name] !== before[name])
 
 /** Failed transactions in a row after which state that comes back is no progress. */
 const CIRCLE = 3

@@ -17,6 +17,7 @@ const NAMES = [
   "commits",
   "aborts",
   "restores",
+  "restoreFailures",
   "repeats",
   "partitions",
   "lag",

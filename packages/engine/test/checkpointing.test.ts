@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test"
 import {
+  BlobError,
   Blobs,
   type ChangelogReader,
   Clients,
@@ -91,6 +92,15 @@ test("a partition of which no checkpoint can be made keeps no other from its own
     failure: "Stop",
     message: "no checkpoint of orders/0: its leader is away; no checkpoint of orders/2: it is damaged"
   })
+})
+
+test("a store that fails for three partitions in a row is away: the round ends with that", () => {
+  const away = new LogError("Retry", "no room", {
+    cause: new BlobError({ failure: "Unavailable", message: "no room", cause: undefined })
+  })
+  const { failure, asked } = round(new Map([0, 1, 2].map(partition => [partition, away])))
+  expect(failure?.message.match(/no room/g)).toHaveLength(3)
+  expect(asked.map(one => one[0])).toEqual(["0", "1", "2"])
 })
 
 test("a round in which nothing failed succeeds", () => {

@@ -125,7 +125,7 @@ test("partitions that wait for their turn count as one like the others, also aft
     Effect.suspend(() => {
       part.checkpoint(100 * MB, 0)
       part.put(50 * MB)
-      part.begin()
+      part.wait()
       return Effect.never
     })
   )

@@ -186,7 +186,7 @@ describe("what may pass is tried again by the restore itself, from the beginning
       expect.stringContaining("tries again in 500 ms")
     ])
     // Nobody takes it for a standstill.
-    expect(recovery.metrics.get("restores")).toBe(2)
+    expect(recovery.metrics.get("restoreFailures")).toBe(2)
   })
 
   test("a changelog that was trimmed meanwhile, with nothing left of what was put back before", () => {

@@ -154,7 +154,7 @@ export class Lane {
     const { metrics } = this.options
     metrics.set("phase", PHASES.indexOf(this.life.visible))
     metrics.set("partitions", this.tasks.size)
-    this.tasks.reportDeparted(metrics)
+    this.tasks.reportMoved(metrics)
   }
 
   /** The number of the halt by which the job comes to rest: nothing is taken in from outside. */

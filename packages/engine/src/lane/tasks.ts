@@ -10,7 +10,8 @@ export class Tasks {
   /** By topic id and partition, for the loop over a batch. */
   private routes: (Task | undefined)[][] = []
   /** Some have gone since the last report. */
-  private departed = false
+  /** Some came or went since they were reported. */
+  private moved = false
   private readonly topic: (id: number) => string
   private readonly memory: StateMemory
 
@@ -36,6 +37,7 @@ export class Tasks {
       this.of(task)?.close()
       this.byName.set(nameOf(task), task)
     }
+    this.moved = true
     this.routes = []
   }
 
@@ -43,7 +45,7 @@ export class Tasks {
     for (const partition of partitions) {
       this.of(partition)?.interrupt()
       this.of(partition)?.close()
-      if (this.byName.delete(nameOf(partition))) this.departed = true
+      if (this.byName.delete(nameOf(partition))) this.moved = true
     }
     this.routes = []
   }
@@ -76,7 +78,7 @@ export class Tasks {
 
   /** What is to be known of them from outside. */
   report(metrics: LaneMetrics): void {
-    this.departed = false
+    this.moved = false
     const { bytes } = this.memory.size()
     metrics.set("watermark", this.watermark)
     const times = this.begun
@@ -87,9 +89,9 @@ export class Tasks {
     metrics.states.write(Array.from(this.all(), task => task.sizes()).flat())
   }
 
-  /** The same where some have gone: a lane that has given away what it had may never seal again. */
-  reportDeparted(metrics: LaneMetrics): void {
-    if (this.departed) this.report(metrics)
+  /** The same where some came or went: a lane that has given away what it had may never seal again. */
+  reportMoved(metrics: LaneMetrics): void {
+    if (this.moved) this.report(metrics)
   }
 
   /** What pattern steps have under way in a key. */

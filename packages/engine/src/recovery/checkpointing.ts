@@ -4,7 +4,7 @@ import type { Plan } from "headrace"
 import type { JobConfig } from "../job.ts"
 import { nameOf } from "../lane/tasks.ts"
 import { changelogName, exchangeTopics, inputTopics, instancePrefix } from "../names.ts"
-import { type BlobError, Blobs } from "../ports/blobs.ts"
+import { BlobError, Blobs } from "../ports/blobs.ts"
 import { type Admin, Clients } from "../ports/clients.ts"
 import { type ChangelogReader, LogError, type TopicPartition } from "../ports/log.ts"
 import { type ChangelogHeader, gapError, isGap, readHeader } from "./changelog.ts"
@@ -42,6 +42,8 @@ const DEFAULTS: RoundOptions = {
 const LOOKED_AT = 16
 /** Objects of changes that stand on a full one. */
 const MAX_INCREMENTS = 8
+/** In a row, after which the store is taken to be away: the round ends, and the next one tries all again. */
+const STORE_FAILURES = 3
 /** Full checkpoints that are kept at least: of those that stand on one, none is left when it rots. */
 const FULL_KEPT = 2
 
@@ -51,6 +53,7 @@ const FULL_KEPT = 2
  * retained ones, and trims the changelog up to the oldest that is left (it must stay usable as a fallback), and topics
  * between stages up to where that has read them. Of large state only the changes are written, until they come to half of what they stand on.
  * A partition that fails keeps none of the others from theirs; when all had their turn the round fails with all that failed.
+ * It ends at once where the store fails for several in a row.
  */
 export const checkpointAll = (
   plan: Plan,
@@ -65,12 +68,16 @@ export const checkpointAll = (
       const sources = yield* admin.partitions(inputTopics(plan, job.app))
       const stages = new Set(exchangeTopics(plan, job.app))
       const round = { ...DEFAULTS, ...options, job, admin, changelog, stages }
+      const all = [...sources].flatMap(([topic, count]) =>
+        Array.from({ length: count }, (_, partition) => ({ topic, partition }))
+      )
       const failed: Failed[] = []
-      for (const [topic, partitions] of sources) {
-        for (let partition = 0; partition < partitions; partition++) {
-          const one = yield* Effect.result(checkpointOne(round, { topic, partition }))
-          if (Result.isFailure(one)) failed.push({ partition: nameOf({ topic, partition }), error: one.failure })
-        }
+      let storeFailures = 0
+      for (const partition of all) {
+        const one = yield* Effect.result(checkpointOne(round, partition))
+        storeFailures = Result.isFailure(one) && one.failure.cause instanceof BlobError ? storeFailures + 1 : 0
+        if (Result.isFailure(one)) failed.push({ partition: nameOf(partition), error: one.failure })
+        if (storeFailures >= STORE_FAILURES) break
       }
       if (failed.length > 0) yield* Effect.fail(allOf(failed))
     })

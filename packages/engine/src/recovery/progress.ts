@@ -11,8 +11,10 @@ const MOST_PERCENT = 99
 
 /** How far the restore of one partition is. */
 export interface PartitionProgress {
-  /** Its turn has come, or it has to begin again: nothing is put back, and nothing is known of what there is. */
+  /** Its turn has come. */
   readonly begin: () => void
+  /** It has to begin again, and waits for that: nothing is put back, and nothing is known of what there is. */
+  readonly wait: () => void
   /**
    * A checkpoint of so many bytes is put back now, behind which the changelog goes on at `since`. What was put back of another
    * one counts no more.
@@ -103,8 +105,8 @@ export class RestoreProgress {
     return {
       begin: () => {
         part.steps++
-        Object.assign(part, UNKNOWN)
       },
+      wait: () => void Object.assign(part, UNKNOWN, { steps: 0 }),
       checkpoint: (bytes, since) => {
         part.steps++
         part.done = 0

@@ -34,7 +34,7 @@ export const restoreTask = (
   Effect.gen(function* () {
     const known = ({ written }: Goal) => Effect.sync(() => part.written(written))
     // Its answer takes time of others, not of this thread, which puts a checkpoint back meanwhile.
-    const goal = yield* Effect.forkChild(Effect.tap(goalOf(options, task), known))
+    const goal = yield* Effect.forkScoped(Effect.tap(goalOf(options, task), known))
     // So does the broker, which hands over what was changed since.
     const ahead = (since: number) => options.changelog.ahead(logOf(options, task), since)
     const replica = yield* openReplica(options, task, part, ahead)

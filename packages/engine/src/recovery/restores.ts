@@ -28,9 +28,9 @@ export const untilRestored = <R>(
         if (!mayPass(error)) return Effect.fail(error)
         if (failures + 1 >= MOST_FAILURES) return Effect.fail(givenUp(partition, error))
         const delay = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** failures)
-        part.begin()
+        part.wait()
         // The watchdog sees that something is tried.
-        metrics.add("restores", 1)
+        metrics.add("restoreFailures", 1)
         return Effect.logWarning(
           `Cannot restore ${nameOf(partition)}, tries again in ${delay} ms while the lane's other partitions go on: ${error.message}`
         ).pipe(Effect.andThen(Effect.sleep(delay)), Effect.andThen(attempt(failures + 1)))
