@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { availableParallelism, tmpdir } from "node:os"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { startKafka, startRegistry } from "@headrace/dev"
 import type { JobConfig } from "@headrace/engine"
@@ -18,7 +19,7 @@ import type { Kind, Order } from "./rounds.ts"
  * the state being written, round after round, by the very task that the supervisor starts once a minute, which writes what has
  * changed; and all of the state being written in each round.
  */
-const { values: flags } = parseArgs({
+const { values: given } = parseArgs({
   options: {
     accounts: { type: "string", default: "1000000" },
     rate: { type: "string", default: "20000" },
@@ -28,7 +29,7 @@ const { values: flags } = parseArgs({
     turns: { type: "string", default: "5" }
   }
 })
-const accounts = Number(flags.accounts)
+const accounts = Number(given.accounts)
 const lanes = availableParallelism()
 const FILL_RATE = 60_000
 /** The pipeline by itself writes none meanwhile. */
@@ -36,6 +37,8 @@ const DAY = "24 hours"
 /** The default: a round that takes a quarter of it goes on faster. */
 const INTERVAL_MS = 60_000
 const READY_WITHIN_MS = 60_000
+/** Runs the pipeline, and writes rounds of checkpoints when it is told to. */
+const WRITER = fileURLToPath(new URL("./rounds.ts", import.meta.url))
 
 const untilReady = async ({ url, child, said }: Running): Promise<void> => {
   const deadline = performance.now() + READY_WITHIN_MS
@@ -52,12 +55,17 @@ const untilReady = async ({ url, child, said }: Running): Promise<void> => {
 }
 
 /** Rounds of checkpoints one after the other in the pipeline's process, until the answer is called: how many were begun. */
-const writing = ({ child }: Running, job: JobConfig, kind: Kind) => {
+const writing = ({ child, said }: Running, job: JobConfig, kind: Kind) => {
   const tell = (order: Order) => child.send(order)
   tell({ write: kind, job })
   return (): Promise<number> =>
-    new Promise(resolve => {
-      child.once("message", rounds => resolve(Number(rounds)))
+    new Promise((resolve, reject) => {
+      const ended = () => reject(new Error(`the pipeline ended:\n${said()}`))
+      child.once("exit", ended)
+      child.once("message", rounds => {
+        child.off("exit", ended)
+        resolve(Number(rounds))
+      })
       tell({ write: "nothing" })
     })
 }
@@ -105,7 +113,7 @@ const run = async (options: LoadOptions, running: Running, config: JobConfig): P
     return { latency, rounds: await stop() }
   }
   const rows: Row[] = []
-  for (let turn = 1; turn <= Number(flags.turns); turn++) {
+  for (let turn = 1; turn <= Number(given.turns); turn++) {
     const row = { without: await stretch(seed++), changes: await beside("changes"), full: await beside("full") }
     rows.push(row)
     const shown = (kind: Kind) => `${row[kind].latency.p999} ms beside ${row[kind].rounds} rounds (${kind})`
@@ -123,20 +131,21 @@ const main = async (): Promise<void> => {
     ...access,
     accounts,
     zipf: 0,
-    rate: Number(flags.rate),
-    forMs: 1000 * Number(flags.stretch),
+    rate: Number(given.rate),
+    forMs: 1000 * Number(given.stretch),
     partitions: 2 * lanes
   }
   await Effect.runPromise(ensureTopics(options))
   const checkpoints = join(directory, "checkpoints")
-  const running = await startRun("./jobs/remembered.ts", join(directory, "log"), {
+  const flags = {
     kafka: kafka.bootstrap,
     registry: registry.url,
     app: "payments",
     lanes: String(lanes),
     checkpoints,
     "checkpoint-interval": DAY
-  })
+  }
+  const running = await startRun("./jobs/remembered.ts", join(directory, "log"), flags, WRITER)
   try {
     await untilReady(running)
     await run(options, running, {

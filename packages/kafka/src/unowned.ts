@@ -6,14 +6,16 @@ import type { Consumer } from "./consumer.ts"
 import { attemptSync } from "./port-error.ts"
 import { attemptWith } from "./reports.ts"
 
-/** Behind a start, which has other things to do, and most often ends with all given. */
-const FIRST_LOOK = "2 seconds"
-const LOOK_EVERY = "1 second"
+/** Behind a start, which has other things to do. */
+const FIRST_LOOK = "300 millis"
+/** Most groups are at rest within a second; one that is not is looked at less and less often. */
+const PAUSE_MS = { first: 150, growth: 1.1, most: 1_000 }
 /**
  * Looks at which the same was nobody's. Between two rounds of a rebalance it is so for a heartbeat, and for as long as its owner takes to
- * commit what is open: a round that does not wait for that makes all wait for it. After each that was of no use twice as many.
+ * commit what is open: a round that does not wait for that makes all wait for it, each with what it has. After each that was of no use
+ * twice as many.
  */
-const LOOKS = 5
+const LOOKS = 3
 /** Whoever ends meanwhile waits for a call that is under way. */
 const CALL_MS = 2_000
 
@@ -40,8 +42,8 @@ export const claimUnowned = (
   const claim = Effect.gen(function* () {
     yield* Effect.sleep(FIRST_LOOK)
     const admin = yield* adminClient(config)
-    let [before, looks, most] = ["", 0, LOOKS]
-    for (; ; yield* Effect.sleep(LOOK_EVERY)) {
+    let [before, looks, most, pauseMs] = ["", 0, LOOKS, PAUSE_MS.first]
+    while (true) {
       const members = yield* attemptWith(admin, `read the members of ${self.group}`, () =>
         admin.members(self.group, CALL_MS)
       )
@@ -51,10 +53,13 @@ export const claimUnowned = (
       const now = found?.map(nameOf).join(", ") ?? ""
       looks = now === before && now !== "" ? looks + 1 : 1
       before = now
-      if (looks < most || now === "") continue
-      yield* Effect.logWarning(`${now} of ${self.group} is nobody's: the group is asked to give partitions out anew`)
-      yield* attemptSync("ask the group to give partitions out anew", () => consumer.rejoin())
-      ;[before, most] = ["", most * 2]
+      if (looks >= most && now !== "") {
+        yield* Effect.logWarning(`${now} of ${self.group} is nobody's: the group is asked to give partitions out anew`)
+        yield* attemptSync("ask the group to give partitions out anew", () => consumer.rejoin())
+        ;[before, most] = ["", most * 2]
+      }
+      yield* Effect.sleep(pauseMs)
+      pauseMs = Math.min(pauseMs * PAUSE_MS.growth, PAUSE_MS.most)
     }
   })
   const told = Effect.retry(Effect.scoped(claim), {
