@@ -12,6 +12,11 @@ const LOWEST = 19
 const SHARE = 1 / 16
 /** Of an interval: a round that goes on for longer takes twice the share, and twice as much again for each further one. */
 const UNHURRIED = 1 / 4
+/**
+ * librdkafka fetches and unpacks on threads of its own, which pauses know nothing of: what it may read ahead (by default 16 MB, for each
+ * partition anew) is a burst in which lanes and broker wait. This much is a few milliseconds of work.
+ */
+const READ_AHEAD = { "queued.max.messages.kbytes": "1024", "fetch.message.max.bytes": String(1 << 18) }
 
 /** One round of checkpoints, as the supervisor starts it. */
 export default (task: WorkerTask): Promise<void> => writeRound(task)
@@ -25,6 +30,7 @@ export const writeRound = async (task: WorkerTask, options: Partial<RoundOptions
   // against this process's threads only, so that servers beside it need the pauses as well.
   if (process.platform === "linux") setPriority(LOWEST)
   const plan = await planOf(task)
+  const { kafka } = task.job
   const metrics = new LaneMetrics(task.metrics)
   const begun = performance.now()
   const breathe = breather(() => shareOf(performance.now() - begun, task.job.checkpoint.intervalMs))
@@ -33,7 +39,7 @@ export const writeRound = async (task: WorkerTask, options: Partial<RoundOptions
     Effect.raceAllFirst([round, stopped(task), beating(metrics)]).pipe(
       Effect.mapError(asFatal),
       Effect.provide(layerNoted(metrics)),
-      Effect.provide(servicesOf(task.job)),
+      Effect.provide(servicesOf({ ...task.job, kafka: { ...kafka, settings: { ...kafka.settings, ...READ_AHEAD } } })),
       Effect.ensuring(Effect.sync(() => task.control.close()))
     )
   )
