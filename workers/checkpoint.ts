@@ -1,5 +1,12 @@
 import { setPriority } from "node:os"
-import { beating, checkpointAll, LaneMetrics, type RoundOptions, type WorkerTask } from "@headrace/engine"
+import {
+  beating,
+  checkpointAll,
+  type JobConfig,
+  LaneMetrics,
+  type RoundOptions,
+  type WorkerTask
+} from "@headrace/engine"
 import { Effect } from "effect"
 import { breather } from "./breather.ts"
 import { layerNoted } from "./log.ts"
@@ -30,7 +37,6 @@ export const writeRound = async (task: WorkerTask, options: Partial<RoundOptions
   // against this process's threads only, so that servers beside it need the pauses as well.
   if (process.platform === "linux") setPriority(LOWEST)
   const plan = await planOf(task)
-  const { kafka } = task.job
   const metrics = new LaneMetrics(task.metrics)
   const begun = performance.now()
   const breathe = breather(() => shareOf(performance.now() - begun, task.job.checkpoint.intervalMs))
@@ -39,10 +45,15 @@ export const writeRound = async (task: WorkerTask, options: Partial<RoundOptions
     Effect.raceAllFirst([round, stopped(task), beating(metrics)]).pipe(
       Effect.mapError(asFatal),
       Effect.provide(layerNoted(metrics)),
-      Effect.provide(servicesOf({ ...task.job, kafka: { ...kafka, settings: { ...kafka.settings, ...READ_AHEAD } } })),
+      Effect.provide(servicesOf(readingLittle(task.job))),
       Effect.ensuring(Effect.sync(() => task.control.close()))
     )
   )
+}
+
+const readingLittle = (job: JobConfig): JobConfig => {
+  const settings = { ...job.kafka.settings, ...READ_AHEAD }
+  return { ...job, kafka: { ...job.kafka, settings } }
 }
 
 /**

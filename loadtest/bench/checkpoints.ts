@@ -19,7 +19,7 @@ import type { Kind, Order } from "./rounds.ts"
  * the state being written, round after round, by the very task that the supervisor starts once a minute, which writes what has
  * changed; and all of the state being written in each round.
  */
-const { values: given } = parseArgs({
+const { values: flags } = parseArgs({
   options: {
     accounts: { type: "string", default: "1000000" },
     rate: { type: "string", default: "20000" },
@@ -29,7 +29,7 @@ const { values: given } = parseArgs({
     turns: { type: "string", default: "5" }
   }
 })
-const accounts = Number(given.accounts)
+const accounts = Number(flags.accounts)
 const lanes = availableParallelism()
 const FILL_RATE = 60_000
 /** The pipeline by itself writes none meanwhile. */
@@ -113,7 +113,7 @@ const run = async (options: LoadOptions, running: Running, config: JobConfig): P
     return { latency, rounds: await stop() }
   }
   const rows: Row[] = []
-  for (let turn = 1; turn <= Number(given.turns); turn++) {
+  for (let turn = 1; turn <= Number(flags.turns); turn++) {
     const row = { without: await stretch(seed++), changes: await beside("changes"), full: await beside("full") }
     rows.push(row)
     const shown = (kind: Kind) => `${row[kind].latency.p999} ms beside ${row[kind].rounds} rounds (${kind})`
@@ -131,13 +131,13 @@ const main = async (): Promise<void> => {
     ...access,
     accounts,
     zipf: 0,
-    rate: Number(given.rate),
-    forMs: 1000 * Number(given.stretch),
+    rate: Number(flags.rate),
+    forMs: 1000 * Number(flags.stretch),
     partitions: 2 * lanes
   }
   await Effect.runPromise(ensureTopics(options))
   const checkpoints = join(directory, "checkpoints")
-  const flags = {
+  const settings = {
     kafka: kafka.bootstrap,
     registry: registry.url,
     app: "payments",
@@ -145,7 +145,7 @@ const main = async (): Promise<void> => {
     checkpoints,
     "checkpoint-interval": DAY
   }
-  const running = await startRun("./jobs/remembered.ts", join(directory, "log"), flags, WRITER)
+  const running = await startRun("./jobs/remembered.ts", join(directory, "log"), settings, WRITER)
   try {
     await untilReady(running)
     await run(options, running, {

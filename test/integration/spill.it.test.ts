@@ -17,7 +17,7 @@ const MB = 1 << 20
 const RSS_MB = 1500
 /** What the records of a poll (8,192 of them) add to state. Two polls may come on top of the bound, one for each transaction that is not over. */
 const POLL_MB = 8
-/** What counts is the room of tables, which grow to twice their size: 22 to 55 MB in thirteen runs, by where in that they stand. */
+/** What counts is the room of tables, which grow to twice their size: 22 to 38 MB in thirteen runs, 55 MB in one (decision 15). */
 const MOST_MB = 2 * (BOUND_MB + 2 * POLL_MB)
 
 let kafka: Kafka

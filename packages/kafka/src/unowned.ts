@@ -53,7 +53,7 @@ export const claimUnowned = (
       const now = found?.map(nameOf).join(", ") ?? ""
       looks = now === before && now !== "" ? looks + 1 : 1
       before = now
-      if (looks >= most && now !== "") {
+      if (looks >= most) {
         yield* Effect.logWarning(`${now} of ${self.group} is nobody's: the group is asked to give partitions out anew`)
         yield* attemptSync("ask the group to give partitions out anew", () => consumer.rejoin())
         ;[before, most] = ["", most * 2]
