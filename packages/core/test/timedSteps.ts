@@ -71,7 +71,8 @@ export const id = "step"
 const of = (event: Event): number => event.value
 const pair = (left: Event | undefined, right: Event | undefined) => ({ left: left ?? null, right: right ?? null })
 const SUM = { sum: { kind: "sum", of }, n: { kind: "count" } } as const
-const session = { kind: "session", gapMs: 8 } as const
+export const GAP_MS = 8
+const session = { kind: "session", gapMs: GAP_MS } as const
 const sliding = { kind: "sliding", sizeMs: 20, slideMs: 10, offsetMs: 0 } as const
 
 const windowed =
