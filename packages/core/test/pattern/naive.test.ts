@@ -197,7 +197,7 @@ test("finds what trying every way finds", () => {
         expect(found(pattern, events)).toEqual(expected)
       }
     ),
-    { numRuns: 3_000, seed: 6 }
+    { numRuns: 10_000, seed: 6 }
   )
   expect(count).toBeGreaterThan(5_000)
   expect(OPERATORS.filter(operator => (seen.get(operator) ?? 0) < 20)).toEqual([])

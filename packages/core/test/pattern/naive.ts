@@ -81,7 +81,8 @@ const ofStep = (step: Step, most: number): readonly (readonly Step[])[] => {
   const { group, contiguity, inner, times = { from: 1, to: 1 } } = step
   if (group === undefined) return [[step]]
   const least = isOptional(step) ? 0 : times.from
-  const rounds = Array.from({ length: Math.min(times.to, most) + 1 }, (_, count) => count)
+  // A round may be of no event.
+  const rounds = Array.from({ length: Math.min(times.to, Math.max(times.from, most)) + 1 }, (_, count) => count)
   const later = inner === "consecutive" ? "next" : inner === "combinations" ? "followedByAny" : "followedBy"
   return rounds
     .filter(count => count >= least && (count === 0 || count >= times.from))
@@ -228,6 +229,13 @@ const leavesNothing = (
   return (until !== undefined && is(until, behind[0]!)) || !behind.some(event => is(where, event))
 }
 
+/** The steps from here to the first one that cannot be left out. */
+const untilSure = (steps: readonly Step[], from: number): readonly Step[] => {
+  const sure = steps.findIndex((one, i) => i >= from && !canBePassed(one) && !isNot(one))
+  return steps.slice(from, sure < 0 ? undefined : sure + 1)
+}
+const varies = (step: Step): boolean => step.times !== undefined && step.times.from !== step.times.to && !isLoop(step)
+
 /** Of some patterns the words say nothing: of what is not to come directly behind another such, or with nothing to come behind it. */
 export const isTold = ({ steps }: Pattern): boolean => {
   const told = (all: readonly Step[], inGroup: boolean): boolean =>
@@ -236,6 +244,12 @@ export const isTold = ({ steps }: Pattern): boolean => {
       const before = all[i - 1]
       if (isNot(one) && (inGroup || (before !== undefined && (canBePassed(before) || before.group !== undefined))))
         return false
+      // What is not to come counts in some states of a step that may come again or not, and of a group, and not in others.
+      if (one.contiguity === "notFollowedBy") {
+        const behind = untilSure(all, i + 1)
+        if ((before !== undefined && varies(before)) || behind.some(next => varies(next) || next.greedy || next.group))
+          return false
+      }
       // What a greedy step says of the step behind it, where that may be left out, is of one event alone.
       if (
         one.greedy === true &&
