@@ -67,6 +67,8 @@ export class Commands {
     switch (command.type) {
       case "poll":
         return this.poll(command)
+      case "relieve":
+        return this.call(command, () => answer({ type: "relieve" }))
       case "produce":
       case "flush":
       case "sendOffsets":

@@ -15,11 +15,15 @@ import { Effect } from "effect"
 import type { Plan } from "headrace"
 import { encodeEvent, type Event as Record } from "../src/codec.ts"
 import { Alignment, type Command, type Event, Lane, makeTask, Pace, type Restored } from "../src/engine.ts"
+import { NO_FAULTS } from "../src/faults.ts"
 import { chainParts } from "../src/parts.ts"
 import { type Ask, planOf, type Shape, SOURCE } from "../src/pipelines.ts"
 import { APP, World } from "../src/world.ts"
 
 const PARTITIONS = 3
+/** Seeds of worlds with as much memory for state as it takes, and with none. */
+const UNBOUNDED = 1
+export const NO_MEMORY = 4
 
 /** What a plan aligns, where its source has a few partitions. */
 export const alignedIn = (plan: Plan): readonly AlignedPartition[] =>
@@ -28,8 +32,8 @@ export const alignedIn = (plan: Plan): readonly AlignedPartition[] =>
 /** A lane whose commands are answered by hand, one at a time and in any order. */
 export class Bench {
   readonly metrics: LaneMetrics
-  readonly world = new World(1, undefined, undefined)
-  readonly ids = transactionalIds(this.world.job("i"), 0)
+  readonly world: World
+  readonly ids: readonly [string, string]
   /** Commands that wait for an answer. */
   under: Command[] = []
   /** Everything that the lane asked for, in order. */
@@ -41,7 +45,16 @@ export class Bench {
   /** The next one of each partition. */
   readonly positions = new Map<number, number>()
 
-  constructor(shape: Shape | Plan, ask: Ask = (_, result) => Effect.succeed(result()), clocks?: SharedArrayBuffer) {
+  /** By the world's seed state has room without bound, or none at all. */
+  constructor(
+    shape: Shape | Plan,
+    ask: Ask = (_, result) => Effect.succeed(result()),
+    clocks?: SharedArrayBuffer,
+    seed = UNBOUNDED
+  ) {
+    this.world = new World(seed, undefined, undefined)
+    this.world.faults = NO_FAULTS
+    this.ids = transactionalIds(this.world.job("i"), 0)
     const plan = typeof shape === "string" ? planOf(shape, ask) : shape
     const topics = outputTopics(plan, APP)
     const parts = chainParts(plan, this.world, this, () => {
@@ -157,6 +170,8 @@ export class Bench {
     switch (command.type) {
       case "poll":
         return { type: "polled", batch: batchOf([], 0), changes: [] }
+      case "relieve":
+        return { type: "relieve" }
       case "produce":
         return { type: "produced", turn: command.turn }
       case "flush":

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { LogError, type Outputs, PHASES } from "@headrace/engine"
 import { Effect } from "effect"
 import { type Ask, SOURCE } from "../src/pipelines.ts"
-import { Bench } from "./bench.ts"
+import { Bench, NO_MEMORY } from "./bench.ts"
 
 const TRANSACTION = ["produce", "flush", "sendOffsets", "commit"] as const
 const event = (id: number, at: number) => ({ id, account: "a", cents: 1, at })
@@ -61,6 +61,20 @@ test("where no step can keep it open, a transaction begins while it fills", () =
   bench.feed([event(1, 100_000)])
   expect(bench.waits("produce")).toBe(true)
   expect(bench.waits("flush")).toBe(false)
+})
+
+test("nothing is polled while state is beyond its memory and more of it can leave: that goes slice by slice, beside commits", () => {
+  const bench = new Bench("process", undefined, undefined, NO_MEMORY).run()
+  bench.feed(Array.from({ length: 100 }, (_, i) => ({ ...event(i, 100_000), account: `account-${i}` })))
+  bench.answer("poll")
+  expect(bench.waits("poll")).toBe(false)
+  bench.settle(TRANSACTION)
+  expect(bench.metrics.get("commits")).toBe(1)
+  expect(bench.waits("poll")).toBe(false)
+  let slices = 0
+  for (; !bench.waits("poll"); slices++) bench.answer("relieve")
+  expect(slices).toBeGreaterThan(2)
+  expect(bench.waits("relieve")).toBe(false)
 })
 
 test("full buffers that leave only once they are sealed are sealed at once: nothing would wake the lane later", () => {

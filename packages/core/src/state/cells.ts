@@ -10,6 +10,7 @@ import { DueQueue } from "./queue.ts"
 import { RestoredCells } from "./restoredCells.ts"
 import type { SpillStore, StateSize } from "./spill.ts"
 import { SpilledCells } from "./spilledCells.ts"
+import { Weight } from "./weight.ts"
 
 export type { Cell } from "./cell.ts"
 
@@ -38,7 +39,7 @@ export class Cells<V> implements StateHandle {
   /** In the order in which they are written: of one key and sub-key, what was removed stands before what came after. */
   private readonly dirty = new Set<Cell<V>>()
   private count = 0
-  private valueBytes = 0
+  private readonly weight = new Weight()
   private orders = 0
 
   constructor(layout: CellLayout<V>) {
@@ -170,7 +171,7 @@ export class Cells<V> implements StateHandle {
     const { rows: restoredKeys, bytes: restoredBytes } = this.restored ?? NOTHING
     return {
       keys: rows + restoredKeys + spilledKeys,
-      bytes: this.count * CELL_BYTES + rows * ROW_BYTES + this.valueBytes * HEAP_FACTOR + restoredBytes,
+      bytes: this.count * CELL_BYTES + rows * ROW_BYTES + this.weight.of(this.count) * HEAP_FACTOR + restoredBytes,
       spilledKeys,
       spilledBytes: this.spilled?.bytes ?? 0
     }
@@ -258,7 +259,7 @@ export class Cells<V> implements StateHandle {
   private add(cell: Cell<V>): void {
     this.place(cell)
     this.count++
-    this.valueBytes += cell.bytes
+    this.weight.weigh(0, cell.bytes)
     this.orders = Math.max(this.orders, cell.order + 1)
     if (this.timed) this.queue.place(cell)
   }
@@ -267,7 +268,7 @@ export class Cells<V> implements StateHandle {
   private leave(cell: Cell<V>): void {
     this.queue.remove(cell)
     this.count--
-    this.valueBytes -= cell.bytes
+    this.weight.leave(cell.bytes)
   }
 
   private place(cell: Cell<V>): void {
@@ -290,7 +291,7 @@ export class Cells<V> implements StateHandle {
   private write(out: ByteWriter, cell: Cell<V>): void {
     const before = cell.bytes
     this.entries.write(cell)
-    this.valueBytes += cell.bytes - before
+    this.weight.weigh(before, cell.bytes)
     writePut(out, this.entries.key, this.entries.value)
   }
 }

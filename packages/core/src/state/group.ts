@@ -1,5 +1,6 @@
 import type { ValueCodec } from "../codec.ts"
 import { Table } from "./table.ts"
+import { Weight } from "./weight.ts"
 
 /** What each key of each namespace holds. */
 export interface GroupLayout {
@@ -26,8 +27,7 @@ export class Rows {
   /** For each codec the values by slot. */
   readonly values: unknown[][]
   readonly sets: readonly Table[]
-  /** Bytes that codecs make of the values. */
-  valueBytes = 0
+  readonly weight = new Weight()
 
   constructor(layout: GroupLayout, expected: number) {
     this.table = new Table(layout.numbers + 1 + (layout.codecs.length > 0 ? 1 : 0), expected)
@@ -40,8 +40,9 @@ export class Rows {
     return part === 0 ? this.table : this.sets[part - 1]!
   }
 
-  bytes(): number {
-    return this.sets.reduce((sum, set) => sum + set.byteSize, this.table.byteSize) + this.valueBytes * HEAP_FACTOR
+  /** What it takes, where so many of its keys have not left. */
+  bytes(keys: number): number {
+    return this.sets.reduce((sum, set) => sum + set.byteSize, this.table.byteSize) + this.weight.of(keys) * HEAP_FACTOR
   }
 }
 
@@ -89,8 +90,9 @@ export class OldRows {
       values[i]![from] = undefined
     }
     if (values.length === 0) return
-    young.valueBytes += table.rows[from * stride + stride - 1]!
-    rows.valueBytes -= table.rows[from * stride + stride - 1]!
+    const bytes = table.rows[from * stride + stride - 1]!
+    young.weight.weigh(0, bytes)
+    rows.weight.leave(bytes)
   }
 }
 
@@ -136,7 +138,7 @@ export class Group {
   }
 
   bytes(): number {
-    return this.young.bytes() + (this.old?.rows.bytes() ?? 0)
+    return this.young.bytes(this.young.table.count) + (this.old?.rows.bytes(this.old.keys) ?? 0)
   }
 
   /** The places of the keys in memory, in order of arrival: young slots, and behind all of them those of the old. */

@@ -107,7 +107,7 @@ export class GroupEntries {
   private weigh(rows: Rows, slot: number, bytes: number): void {
     const { table } = rows
     const at = slot * table.stride + FIRST_NUMBER + this.layout.numbers
-    rows.valueBytes += bytes - table.rows[at]!
+    rows.weight.weigh(table.rows[at]!, bytes)
     table.rows[at] = bytes
   }
 }

@@ -14,6 +14,7 @@ import { HANDLE_BYTES } from "./order.ts"
 import type { SpillStore, StateSize } from "./spill.ts"
 import { SpilledCells } from "./spilledCells.ts"
 import { TimeQueue } from "./timeQueue.ts"
+import { Weight } from "./weight.ts"
 
 /** What a row takes beside its key, an estimate, and its value by the bytes that its codec makes of it. */
 const ROW_BYTES = 300
@@ -71,7 +72,7 @@ export class Rows<V extends Row> implements StateHandle {
   private drained = 0
   private aged = 0
   private orders = 0
-  private valueBytes = 0
+  private readonly weight = new Weight()
   private readonly reader = new ValueReader()
 
   constructor(layout: Omit<CellLayout<V>, "timed">) {
@@ -181,7 +182,7 @@ export class Rows<V extends Row> implements StateHandle {
     const columns = keys.byteSize + index.byteSize + queue.byteSize
     return {
       keys: keys.count + (spilled?.rows ?? 0),
-      bytes: keys.count * ROW_BYTES + columns + this.valueBytes * HEAP_FACTOR,
+      bytes: keys.count * ROW_BYTES + columns + this.weight.of(keys.count) * HEAP_FACTOR,
       spilledKeys: spilled?.rows ?? 0,
       spilledBytes: spilled?.bytes ?? 0
     }
@@ -253,7 +254,7 @@ export class Rows<V extends Row> implements StateHandle {
     row.order = order
     row.logged = true
     row.bytes = bytes
-    this.valueBytes += bytes
+    this.weight.weigh(0, bytes)
     this.orders = Math.max(this.orders, order + 1)
     this.place(row, slot)
     return row
@@ -298,7 +299,7 @@ export class Rows<V extends Row> implements StateHandle {
   private leave(row: V): void {
     const { slot } = row
     row.slot = GONE
-    this.valueBytes -= row.bytes
+    this.weight.leave(row.bytes)
     this.rows[slot] = undefined
     this.queue.remove(slot)
     this.index.remove(slot)
@@ -325,6 +326,6 @@ export class Rows<V extends Row> implements StateHandle {
     const value = out.open()
     row.bytes = this.entries.writeValue(row.due, row.order, row, out)
     out.close(value)
-    this.valueBytes += row.bytes - before
+    this.weight.weigh(before, row.bytes)
   }
 }

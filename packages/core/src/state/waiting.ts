@@ -10,6 +10,7 @@ import { HANDLE_BYTES, NO_NAMESPACE, operatorHash, readOrdered, writeOrdered, wr
 import type { SpillStore, StateSize } from "./spill.ts"
 import { SpilledWaiting } from "./spilledWaiting.ts"
 import { TimeQueue } from "./timeQueue.ts"
+import { Weight } from "./weight.ts"
 
 export interface WaitingLayout {
   /** The id of the operator, and the handle number (1 …) within it. */
@@ -47,7 +48,7 @@ export class Waiting implements StateHandle {
   private readonly gone = new ByteWriter(256)
   private spilled: SpilledWaiting | undefined
   private arrivals = 0
-  private loggedBytes = 0
+  private readonly weight = new Weight()
   /** What was logged among the slots from the one to the other is still to be drained. */
   private drained = 0
   private aged = 0
@@ -154,7 +155,7 @@ export class Waiting implements StateHandle {
     const { keys, queue, spilled } = this
     return {
       keys: keys.count + (spilled?.count ?? 0),
-      bytes: keys.count * EVENT_BYTES + keys.byteSize + queue.byteSize + this.loggedBytes * HEAP_FACTOR,
+      bytes: keys.count * EVENT_BYTES + keys.byteSize + queue.byteSize + this.weight.of(keys.count) * HEAP_FACTOR,
       spilledKeys: spilled?.count ?? 0,
       spilledBytes: spilled?.bytes ?? 0
     }
@@ -233,11 +234,11 @@ export class Waiting implements StateHandle {
 
   private log(slot: number, bytes: number): void {
     this.logged[slot] = bytes
-    this.loggedBytes += bytes
+    this.weight.weigh(0, bytes)
   }
 
   private leave(slot: number): void {
-    this.loggedBytes -= this.logged[slot]!
+    this.weight.leave(this.logged[slot]!)
     this.logged[slot] = GONE
     this.records[slot] = undefined
     this.queue.remove(slot)

@@ -20,6 +20,8 @@ export type Event =
   | { readonly type: "polled"; readonly batch: Batch; readonly changes: readonly GroupChange[] }
   /** Runs the batch that was polled last; apart from `polled`, so that the next poll is already under way. */
   | { readonly type: "process" }
+  /** The turn has come for more of what leaves memory. */
+  | { readonly type: "relieve" }
   | { readonly type: "produced" | "flushed" | "offsetsSent"; readonly turn: Turn }
   | { readonly type: "committed"; readonly turn: Turn; readonly poisoned: boolean }
   | { readonly type: "initialised"; readonly turn: Turn }
@@ -50,6 +52,8 @@ export type Event =
 export type Command =
   | { readonly type: "poll"; readonly timeoutMs: number }
   | { readonly type: "process" }
+  /** Comes back as it is, behind whatever else happened meanwhile. */
+  | { readonly type: "relieve" }
   | { readonly type: "produce"; readonly turn: Turn; readonly begin: boolean; readonly outputs: Outputs }
   | { readonly type: "flush"; readonly turn: Turn }
   | { readonly type: "sendOffsets"; readonly turn: Turn; readonly offsets: readonly Place[] }

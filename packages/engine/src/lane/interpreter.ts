@@ -228,6 +228,8 @@ const perform = (parts: LaneParts, command: Command): Effect.Effect<Event, LogEr
       return Effect.as(source.unassign(command.partitions), { type: "unassigned" })
     case "close":
       return Effect.as(parts.close, { type: "closed" })
+    case "relieve":
+      return Effect.as(Effect.yieldNow, { type: "relieve" })
     case "process":
     case "restore":
     case "abandon":

@@ -28,6 +28,7 @@ export class Lane {
   private readonly failures: Failures
   private readonly rests: Halting
   private polling = false
+  private relieving = false
   private inbox: Batch | undefined
   private commands: Command[] = []
   private now = 0
@@ -105,6 +106,9 @@ export class Lane {
         return this.polled(event.batch, event.changes)
       case "process":
         return this.process()
+      case "relieve":
+        this.relieving = false
+        return this.tasks.relieve()
       case "produced":
         return this.commits.produced(event.turn)
       case "flushed":
@@ -308,8 +312,17 @@ export class Lane {
   private poll(): void {
     const { phase, leaves } = this.life
     const polls = phase === "running" || phase === "starting"
-    if (this.polling || !polls || leaves || this.sealing.congested(this.now)) return
+    if (this.polling || !polls || leaves) return
+    if (this.tasks.relievable) return this.relieve()
+    if (this.sealing.congested(this.now)) return
     this.polling = true
     this.emit([{ type: "poll", timeoutMs: this.sealing.pollTimeout(this.now) }])
+  }
+
+  /** Slice by slice, so that commits go on beside it. */
+  private relieve(): void {
+    if (this.relieving) return
+    this.relieving = true
+    this.emit([{ type: "relieve" }])
   }
 }

@@ -76,6 +76,16 @@ export class Tasks {
     return this.memory.overfull
   }
 
+  /** It does, and there is more of it that can leave at any time. */
+  get relievable(): boolean {
+    return this.memory.overfull && this.memory.draining
+  }
+
+  /** Lets a slice of it leave. */
+  relieve(): void {
+    this.memory.relieve()
+  }
+
   /** What is to be known of them from outside. */
   report(metrics: LaneMetrics): void {
     this.moved = false

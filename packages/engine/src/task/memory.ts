@@ -18,16 +18,16 @@ const RESTORED_AT_ONCE = 1 << 18
 /**
  * Keeps the state of a lane's partitions within its bound. Half of it is for what was used lately: beyond that, all
  * state grows old at the end of a transaction, and what is not used again leaves for the disk while batches go by, twice
- * as fast as they bring new entries. Beyond the bound the transaction ends at once: what a single batch touches may come
- * on top, and no more.
+ * as fast as they bring new entries. Beyond the bound the transaction ends at once, and nothing is polled before all that
+ * is old has left: what the polls that were under way touch may come on top, and no more.
  */
 export class StateMemory {
   private readonly options: StateMemoryOptions
   private readonly residents = new Set<Resident>()
   /** More is in memory than may be: nothing is to come before what is touched has been committed, and can leave. */
   overfull = false
-  /** Something may be old. */
-  private draining = false
+  /** Something may be old: `relieve` gets on with it. */
+  draining = false
   /** Entries that were left in memory by the last look. */
   private heldBefore = 0
 
@@ -52,7 +52,7 @@ export class StateMemory {
     this.relieve()
   }
 
-  /** Behind a batch. */
+  /** Behind a batch; again and again while nothing is polled for want of memory. */
   relieve(): void {
     const { keys, spilledKeys, bytes } = this.size()
     const held = keys - spilledKeys
