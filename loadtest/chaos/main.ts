@@ -53,10 +53,11 @@ const alertWords = ({ found, missed, false: wrong, duplicated }: ChaosReport["al
 
 const show = (report: ChaosReport): void => {
   console.table(
-    report.faults.map(({ recovery_ms: { p50, p99 }, session_timeout_ms, ...row }) => ({
+    report.faults.map(({ recovery_ms: { p50, p99 }, committed_ms, session_timeout_ms, ...row }) => ({
       ...row,
       "recovery p50": p50,
       p99,
+      "committed p99": committed_ms?.p99 ?? "",
       "of it session": session_timeout_ms ?? ""
     }))
   )

@@ -11,6 +11,8 @@ export interface Injection {
   readonly to: number
   /** Undefined: it never recovered. */
   readonly recoveryMs: number | undefined
+  /** Where that shows in ClickHouse: until records of all partitions were committed in Kafka. */
+  readonly committedMs?: number
 }
 
 /** One that could not be injected. */
@@ -26,6 +28,12 @@ export interface Wrong {
   readonly disordered: readonly number[]
 }
 
+export interface Times {
+  readonly p50: number
+  readonly p99: number
+  readonly max: number
+}
+
 export interface FaultRow {
   readonly fault: string
   readonly brokers: number
@@ -35,7 +43,9 @@ export interface FaultRow {
   readonly duplicated: number
   readonly disordered: number
   readonly unrecovered: number
-  readonly recovery_ms: { readonly p50: number; readonly p99: number; readonly max: number }
+  readonly recovery_ms: Times
+  /** Where recovery shows in ClickHouse: until records of all partitions were committed in Kafka. */
+  readonly committed_ms?: Times
   /** Where recovery waits for a session to end: of the times above, this much is its time-out. */
   readonly session_timeout_ms?: number
 }
@@ -254,7 +264,8 @@ const rowOf = (
   const within = (id: number) => all.some(({ from, to }) => from <= id && id < to)
   const count = (of: (place: Wrong) => readonly number[]) =>
     places.reduce((sum, place) => sum + of(place).filter(within).length, 0)
-  const recoveries = all.flatMap(({ recoveryMs }) => recoveryMs ?? []).sort((a, b) => a - b)
+  const recoveries = all.flatMap(({ recoveryMs }) => recoveryMs ?? [])
+  const commits = all.flatMap(({ committedMs }) => committedMs ?? [])
   return {
     injected: all.length,
     events: all.reduce((sum, { from, to }) => sum + to - from, 0),
@@ -262,9 +273,15 @@ const rowOf = (
     duplicated: count(place => place.duplicated),
     disordered: count(place => place.disordered),
     unrecovered: all.length - recoveries.length,
-    recovery_ms: { p50: quantile(recoveries, 0.5), p99: quantile(recoveries, 0.99), max: quantile(recoveries, 1) },
+    recovery_ms: timesOf(recoveries),
+    ...(commits.length > 0 ? { committed_ms: timesOf(commits) } : {}),
     ...(all[0]!.fault.session === true ? { session_timeout_ms: sessionMs } : {})
   }
+}
+
+const timesOf = (all: readonly number[]): Times => {
+  const sorted = all.toSorted((a, b) => a - b)
+  return { p50: quantile(sorted, 0.5), p99: quantile(sorted, 0.99), max: quantile(sorted, 1) }
 }
 
 /** Of sorted times; the larger neighbour. */

@@ -147,10 +147,14 @@ const injectAll = async (world: World, plan: Iterable<Planned>, until: number) =
 const inject = async (world: World, { fault, seed }: Planned): Promise<Injection> => {
   const from = world.feed.sent
   const { mark, settle } = await fault.inject({ world, random: new Random(seed) })
-  const recoveryMs = await world.recovered(mark, fault.where)
+  const [recoveryMs, committedMs] = await Promise.all([
+    world.recovered(mark, fault.where),
+    fault.where === "kafka" ? undefined : world.recovered(mark, "kafka")
+  ])
   await settle?.()
   const to = world.feed.sent
   const how = recoveryMs === undefined ? "has NOT recovered" : `recovered in ${Math.round(recoveryMs)} ms`
-  world.options.say(`${fault.name}: ${how}; ${world.follower.records} of ${to} events came out`)
-  return { fault, from, to, recoveryMs }
+  const committed = committedMs === undefined ? "" : ` (committed in Kafka in ${Math.round(committedMs)} ms)`
+  world.options.say(`${fault.name}: ${how}${committed}; ${world.follower.records} of ${to} events came out`)
+  return { fault, from, to, recoveryMs, ...(committedMs === undefined ? {} : { committedMs }) }
 }

@@ -114,6 +114,16 @@ test("a report counts what is wrong by place and by the fault during which it wa
   ])
 })
 
+test("where recovery shows in ClickHouse, the times until it showed in Kafka stand beside it", () => {
+  const injections = [
+    { ...injection(0, 50, 5000), committedMs: 900 },
+    { ...injection(60, 90, 3000), committedMs: 1200 }
+  ]
+  const times = { recovery_ms: { p50: 3000, p99: 5000, max: 5000 }, committed_ms: { p50: 900, p99: 1200, max: 1200 } }
+  expect(reportOf(found({ injections })).faults).toEqual([expect.objectContaining(times)])
+  expect(reportOf(found({})).faults[0]).not.toHaveProperty("committed_ms")
+})
+
 test("alerts are counted by place, and what is wrong with them is said by name", () => {
   const right = { found: 2, missed: 0, false: 0, duplicated: 0 }
   const whole = reportOf(found({}))

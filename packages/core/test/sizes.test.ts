@@ -3,8 +3,8 @@ import { describe, expect, test } from "bun:test"
 import { ByteWriter, keyBy, keyed, PartitionState } from "../src/index.ts"
 import { type Event, type Make, STEPS } from "./timedSteps.ts"
 
-/** Of a step after a first transaction, and what a second, much larger one adds to it: before that is written, and behind. */
-const sizesOf = (make: Make) => {
+/** Of a step after this many events, and those of a transaction behind them: before that is written, and afterwards. */
+const sizesOf = (make: Make, written: number, events: number) => {
   const key = keyed()
   const nowhere = { next: () => {}, watermark: () => {} }
   const { step, input } = make({ key, output: nowhere, late: nowhere, atOnce: 1 })
@@ -12,24 +12,30 @@ const sizesOf = (make: Make) => {
   const head = keyBy((event: Event) => event.key, key, input)
   const out = new ByteWriter(1 << 16)
   let made = 0
-  const sizeAfter = (events: number): number => {
+  const bring = (events: number): void => {
     for (const end = made + events; made < end; made++) {
       const event = { key: `key-${made}`, value: made % 10, ts: 100 + (made % 5) }
       head.next(event, event.ts)
     }
-    return state.size().bytes
   }
-  sizeAfter(100)
+  bring(written)
   state.delta(out)
-  const before = sizeAfter(10_000)
+  bring(events)
+  const before = state.size().bytes
   state.delta(out)
-  return { before, behind: state.size().bytes }
+  return { before, afterwards: state.size().bytes }
 }
 
 describe.each(Object.entries(STEPS))("%s", (_, make) => {
-  test("what a transaction brings counts as much before it is written as behind", () => {
-    const { before, behind } = sizesOf(make)
-    expect(before).toBeGreaterThan(0.9 * behind)
-    expect(before).toBeLessThan(1.1 * behind)
+  test("what a transaction brings counts as much before it is written as afterwards", () => {
+    const { before, afterwards } = sizesOf(make, 100, 10_000)
+    expect(before).toBeGreaterThan(0.9 * afterwards)
+    expect(before).toBeLessThan(1.1 * afterwards)
+  })
+
+  test("as long as none was, small values are taken for larger ones", () => {
+    const { before, afterwards } = sizesOf(make, 0, 1000)
+    expect(before).toBeGreaterThan(0.9 * afterwards)
+    expect(before).toBeLessThan(10 * afterwards)
   })
 })

@@ -1,6 +1,6 @@
 import type { ValueCodec } from "../codec.ts"
 import { Table } from "./table.ts"
-import { Weight } from "./weight.ts"
+import { Typical, Weight } from "./weight.ts"
 
 /** What each key of each namespace holds. */
 export interface GroupLayout {
@@ -27,9 +27,10 @@ export class Rows {
   /** For each codec the values by slot. */
   readonly values: unknown[][]
   readonly sets: readonly Table[]
-  readonly weight = new Weight()
+  readonly weight: Weight
 
-  constructor(layout: GroupLayout, expected: number) {
+  constructor(layout: GroupLayout, expected: number, typical = new Typical()) {
+    this.weight = new Weight(typical)
     this.table = new Table(layout.numbers + 1 + (layout.codecs.length > 0 ? 1 : 0), expected)
     this.values = layout.codecs.map(() => [])
     this.sets = Array.from({ length: layout.sets }, () => new Table(0))
@@ -42,7 +43,8 @@ export class Rows {
 
   /** What it takes, where so many of its keys have not left. */
   bytes(keys: number): number {
-    return this.sets.reduce((sum, set) => sum + set.byteSize, this.table.byteSize) + this.weight.of(keys) * HEAP_FACTOR
+    const values = this.values.length > 0 ? this.weight.of(keys) * HEAP_FACTOR : 0
+    return this.sets.reduce((sum, set) => sum + set.byteSize, this.table.byteSize) + values
   }
 }
 
@@ -127,9 +129,9 @@ export class Group {
   /** While its keys are visited in order, in several steps. It may not age meanwhile. */
   visit: Visit | undefined
 
-  constructor(namespace: number, layout: GroupLayout, expected: number) {
+  constructor(namespace: number, layout: GroupLayout, expected: number, typical: Typical) {
     this.namespace = namespace
-    this.young = new Rows(layout, expected)
+    this.young = new Rows(layout, expected, typical)
   }
 
   /** Keys that are in memory. */

@@ -8,6 +8,7 @@ import type { StateHandle } from "./operator.ts"
 import { HANDLE_BYTES } from "./order.ts"
 import { noState, type SpillStore, type StateSize } from "./spill.ts"
 import { SpilledGroups } from "./spilledGroups.ts"
+import { Typical } from "./weight.ts"
 
 /**
  * Typed columns by namespace and key: what a window operator keeps. A namespace is dropped as a whole, by one prefix
@@ -18,6 +19,7 @@ export class GroupedState implements StateHandle {
   readonly groups = new Map<number, Group>()
   private readonly entries: GroupEntries
   private readonly layout: GroupLayout
+  private readonly typical = new Typical()
   private epoch = 1
   private dropped: number[] = []
   private expected = 16
@@ -42,7 +44,7 @@ export class GroupedState implements StateHandle {
     const present = this.groups.get(namespace)
     if (present !== undefined) return present
     this.spilled.sweep(Number.MAX_SAFE_INTEGER)
-    const group = new Group(namespace, this.layout, this.expected)
+    const group = new Group(namespace, this.layout, this.expected, this.typical)
     this.groups.set(namespace, group)
     return group
   }
@@ -149,7 +151,7 @@ export class GroupedState implements StateHandle {
     for (const group of this.groups.values()) {
       if (group.old !== undefined || group.visit !== undefined || group.young.table.count === 0) continue
       group.old = new OldRows(group.young, group.arrivals)
-      group.young = new Rows(this.layout, group.young.table.count >> 2)
+      group.young = new Rows(this.layout, group.young.table.count >> 2, this.typical)
       group.shuffled = true
     }
   }
