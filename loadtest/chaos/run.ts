@@ -147,10 +147,11 @@ const injectAll = async (world: World, plan: Iterable<Planned>, until: number) =
 const inject = async (world: World, { fault, seed }: Planned): Promise<Injection> => {
   const from = world.feed.sent
   const { mark, settle } = await fault.inject({ world, random: new Random(seed) })
-  const [recoveryMs, committedMs] = await Promise.all([
+  const [shownMs, committedMs] = await Promise.all([
     world.recovered(mark, fault.where),
     fault.where === "kafka" ? undefined : world.recovered(mark, "kafka")
   ])
+  const recoveryMs = fault.where === "kafka" || committedMs !== undefined ? shownMs : undefined
   await settle?.()
   const to = world.feed.sent
   const how = recoveryMs === undefined ? "has NOT recovered" : `recovered in ${Math.round(recoveryMs)} ms`

@@ -61,9 +61,13 @@ const BY_BATCHES = new Set(["windows that fire on and on", "the first of each ke
  */
 const SESSIONS = new Set(["sessions", "sessions that wait", "a window join that takes back"])
 const touch = (all: readonly Event[]): boolean =>
-  all.some(({ key, ts }) => all.some(other => other.key === key && other.ts === ts + GAP_MS))
+  all.some(
+    ({ key, ts }, i) =>
+      all.some(other => other.key === key && other.ts + GAP_MS === ts) &&
+      all.slice(0, i).some(before => before.ts - BOUND >= ts)
+  )
 
-test("a record at the very end of a session is joined to it unless that has fired", () => {
+test("a record at the very end of a session is joined to it unless that has fired, and nothing late is allowed", () => {
   const at = (key: string, ts: number): Event => ({ key, ts, value: 0 })
   const all = [at("a", 94), at("b", 94 + GAP_MS + BOUND), at("a", 94 + GAP_MS)]
   const spans = (how: How) =>

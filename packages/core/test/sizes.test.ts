@@ -1,6 +1,8 @@
 /** What state takes is known before it is written: a bound that only counted what was would be none within a transaction. */
 import { describe, expect, test } from "bun:test"
-import { ByteWriter, keyBy, keyed, PartitionState } from "../src/index.ts"
+import { ByteWriter, keyBy, keyed, MemorySpill, PartitionState } from "../src/index.ts"
+import { Cells } from "../src/state/cells.ts"
+import { json } from "./json.ts"
 import { type Event, type Make, STEPS } from "./timedSteps.ts"
 
 /** Of a step after this many events, and those of a transaction behind them: before that is written, and afterwards. */
@@ -38,4 +40,15 @@ describe.each(Object.entries(STEPS))("%s", (_, make) => {
     expect(before).toBeGreaterThan(0.9 * afterwards)
     expect(before).toBeLessThan(10 * afterwards)
   })
+})
+
+test("of a value that was changed in its place, and never put, no more leaves than came", () => {
+  const cells = new Cells<unknown>({ id: "step", handle: 1, codec: json, timed: false })
+  const values = Array.from({ length: 1000 }, () => ({ text: "short" }))
+  for (const [i, value] of values.entries()) cells.put(i, undefined, value, Number.POSITIVE_INFINITY)
+  cells.delta(new ByteWriter(1 << 16))
+  for (const value of values) value.text = "longer than it was".repeat(10)
+  cells.age(new MemorySpill())
+  cells.drain(1000)
+  expect(cells.size().bytes).toBe(0)
 })

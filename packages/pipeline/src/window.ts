@@ -127,8 +127,8 @@ const isTimeZone = (timeZone: string): boolean => {
 
 /**
  * Windows of records that are at most a gap apart, as long as they go on. The gap is one duration, or a function of the record
- * that gives it in ms, called once for each on a view. A session is complete 1 ms before the gap is over: a record that comes
- * exactly a gap later, after the watermark has passed that, begins another one.
+ * that gives it in ms, called once for each on a view. A session is complete 1 ms before the gap is over: where nothing late is
+ * allowed, a record that comes exactly a gap later, after the watermark has passed that, begins another one.
  *
  * ```ts
  * import { Window } from "headrace"

@@ -22,6 +22,8 @@ export class Drift {
   private readonly world: World
   private readonly name: string
   private seen = new Map<string, Seen>()
+  /** By the last answer, and by what the lanes were told of it. */
+  private answered: readonly Seen[] = []
   private moving: readonly Seen[] = []
   private toldAt = Number.NEGATIVE_INFINITY
   private polls = 0
@@ -33,16 +35,23 @@ export class Drift {
 
   /** Remembers what is answered. */
   over(latest: GroupOffsets["latest"]): GroupOffsets["latest"] {
-    return partitions => Effect.tap(latest(partitions), () => Effect.sync(() => this.told(partitions)))
+    return partitions => Effect.tap(latest(partitions), () => Effect.sync(() => this.answer(partitions)))
   }
 
-  private told(partitions: readonly TopicPartition[]): void {
+  /** The look is over: where logs end had to be asked besides. */
+  told(): void {
+    this.moving = this.answered
+    this.toldAt = this.world.now
+    this.polls = 0
+  }
+
+  private answer(partitions: readonly TopicPartition[]): void {
     const { world, seen } = this
     const all = partitions.flatMap(({ topic, partition }) => {
       const kept = world.remembered.get(nameOf({ topic, partition }))
       return kept === undefined ? [] : [{ topic, partition, offset: kept.offset, metadata: kept.metadata }]
     })
-    this.moving = all.filter(one => {
+    this.answered = all.filter(one => {
       const before = seen.get(nameOf(one))
       if (before === undefined) return false
       return (
@@ -50,8 +59,6 @@ export class Drift {
       )
     })
     this.seen = new Map(all.map(one => [nameOf(one), one]))
-    this.toldAt = world.now
-    this.polls = 0
   }
 
   /** Called when the answer to a poll comes in, and no call of the lane moves partitions. */

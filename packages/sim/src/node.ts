@@ -215,9 +215,13 @@ export class Node {
     const done = () => {
       this.looking = false
     }
+    const told = () => {
+      done()
+      this.drift.told()
+    }
     const { world, name } = this
     const looked = this.elsewhere!.look(world.now, this.wallClock)
-    world.fork(this, `${name} looked elsewhere`, world.services(this), looked, done, done)
+    world.fork(this, `${name} looked elsewhere`, world.services(this), looked, told, done)
   }
 
   private get wallClock(): number {

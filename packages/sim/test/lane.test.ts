@@ -77,6 +77,19 @@ test("nothing is polled while state is beyond its memory and more of it can leav
   expect(bench.waits("relieve")).toBe(false)
 })
 
+test("however long that takes, a poll each second hears what the group wants", () => {
+  const bench = new Bench("process", undefined, undefined, NO_MEMORY).run()
+  bench.feed(Array.from({ length: 100 }, (_, i) => ({ ...event(i, 100_000), account: `account-${i}` })))
+  bench.answer("poll")
+  bench.settle(TRANSACTION)
+  expect(bench.waits("poll")).toBe(false)
+  bench.now += 1000
+  bench.answer("relieve")
+  expect([bench.waits("poll"), bench.waits("relieve")]).toEqual([true, true])
+  bench.answer("poll")
+  expect([bench.waits("poll"), bench.waits("relieve")]).toEqual([false, true])
+})
+
 test("full buffers that leave only once they are sealed are sealed at once: nothing would wake the lane later", () => {
   const bench = new Bench("beside").run()
   bench.feed([{ ...event(1, 100_000), account: "a".repeat(1 << 20) }])

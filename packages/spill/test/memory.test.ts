@@ -2,8 +2,9 @@ import { afterAll, describe, expect, test } from "bun:test"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { ByteWriter, GridWindow, keyBy, keyed, PartitionState } from "@headrace/core"
+import { ByteWriter, GridWindow, keyBy, keyed, MemorySpill, PartitionState, type ValueCodec } from "@headrace/core"
 import { LogError } from "@headrace/engine"
+import { Cells } from "../../core/src/state/cells.ts"
 import { StateMemory } from "../../engine/src/task/memory.ts"
 import { SqliteSpill } from "../src/index.ts"
 
@@ -41,6 +42,11 @@ const bounded = (boundBytes: number, onFull: "wait" | "stop" = "wait", maxPages?
   }
 }
 
+const text: ValueCodec<string> = {
+  write: (value, out) => out.copy(new TextEncoder().encode(value), 0, value.length),
+  read: (bytes, start, end) => new TextDecoder().decode(bytes.subarray(start, end))
+}
+
 const BATCH = 100
 const COMMIT = 500
 
@@ -72,6 +78,38 @@ describe("the memory of a lane's state", () => {
       { key: "key-0", n: 1 },
       { key: "key-1", n: 1 }
     ])
+  })
+
+  test("leaves it in slices, however many entries a key has", () => {
+    const map = new Cells<string>({ id: "map", handle: 1, codec: text, timed: false })
+    let put = 0
+    class Counting extends MemorySpill {
+      override put(key: Uint8Array, value: Uint8Array): void {
+        put++
+        super.put(key, value)
+      }
+    }
+    const memory = new StateMemory({
+      ...{ boundBytes: 1_000_000, drainedAtOnce: 100, onFull: "wait" },
+      open: () => new Counting()
+    })
+    memory.admit(map)
+    for (let key = 0; key < 200; key++)
+      for (let sub = 0; sub < 50; sub++) map.put(`key-${key}`, sub, "value", Number.POSITIVE_INFINITY)
+    memory.relieve()
+    map.delta(new ByteWriter(1 << 16))
+    memory.sealed()
+    expect(memory.overfull).toBe(true)
+    const slices = [put]
+    while (memory.overfull && memory.draining) {
+      const before = put
+      memory.relieve()
+      slices.push(put - before)
+    }
+    // A slice ends with a key.
+    expect(Math.max(...slices)).toBeLessThanOrEqual(150)
+    expect(memory.overfull).toBe(false)
+    expect(memory.size().bytes).toBeLessThanOrEqual(1_000_000)
   })
 
   test("opens no file while all of it fits", () => {

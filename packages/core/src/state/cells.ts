@@ -192,8 +192,9 @@ export class Cells<V> implements StateHandle {
     for (const [key, row] of old) {
       if (left <= 0) return limit - left
       const cells = cellsOf(row)
-      spilled.put(cells)
+      // First: of a value that was changed in its place, and never put, the codec may make another number of bytes now.
       for (const cell of cells) this.leave(cell)
+      spilled.put(cells)
       old.delete(key)
       left -= cells.length
     }

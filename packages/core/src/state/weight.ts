@@ -1,4 +1,4 @@
-/** Of a value before any was written: rather too much. It holds for the first transaction of a partition only. */
+/** Of a value, as long as none of its state was written or read: more than most take. */
 const UNKNOWN_BYTES = 256
 
 /** What one value takes on average. */
@@ -8,7 +8,8 @@ export class Typical {
 
 /**
  * Bytes that codecs made of values on the heap. One that no codec has written yet, since it came in the open transaction, counts as
- * much as the others on average: it may be a transaction that brings most of what there is.
+ * much as the others on average: it may be a transaction that brings most of what there is. What was there before counts as it was
+ * written last, also while it grows. A codec makes nothing of all values, or of none.
  */
 export class Weight {
   private readonly typical: Typical

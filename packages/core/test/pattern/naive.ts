@@ -244,7 +244,9 @@ export const isTold = ({ steps }: Pattern): boolean => {
       const before = all[i - 1]
       if (isNot(one) && (inGroup || (before !== undefined && (canBePassed(before) || before.group !== undefined))))
         return false
-      // What is not to come counts in some states of a step that may come again or not, and of a group, and not in others.
+      // What is not to come counts in some of the automaton's states of a step, by Flink's compiler, and not in others. Of a{1,3} after
+      // "not c": in a0 a1 c2 a4 it does not, in a0 a1 c2 c3 a4 it does. A greedy loop that may be left out lets go of it where it ends
+      // at once, and a group that may be left out, or what is in it, keeps it for what comes behind.
       if (one.contiguity === "notFollowedBy") {
         const behind = untilSure(all, i + 1)
         if ((before !== undefined && varies(before)) || behind.some(next => varies(next) || next.greedy || next.group))

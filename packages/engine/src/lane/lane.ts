@@ -11,6 +11,9 @@ import type { LaneOptions } from "./options.ts"
 import { Sealing } from "./sealing.ts"
 import type { Tasks } from "./tasks.ts"
 
+/** For want of memory nothing is polled for as long, and then once: by polls the lane hears what the group wants. */
+const RELIEVED_FOR_MS = 1000
+
 /**
  * A lane as a state machine without IO: `step(event, now)` returns the commands to begin. It owns the order
  * of things: `Life` tells where it is, `Holdings` what comes and goes by the group, and the tasks that run; `Commits` owns the
@@ -29,6 +32,8 @@ export class Lane {
   private readonly rests: Halting
   private polling = false
   private relieving = false
+  /** When the last poll began, in ms. */
+  private polledAt = 0
   private inbox: Batch | undefined
   private commands: Command[] = []
   private now = 0
@@ -312,10 +317,14 @@ export class Lane {
   private poll(): void {
     const { phase, leaves } = this.life
     const polls = phase === "running" || phase === "starting"
-    if (this.polling || !polls || leaves) return
-    if (this.tasks.relievable) return this.relieve()
-    if (this.sealing.congested(this.now)) return
+    if (!polls || leaves) return
+    if (this.tasks.relievable) {
+      this.relieve()
+      if (this.now - this.polledAt < RELIEVED_FOR_MS) return
+    }
+    if (this.polling || this.sealing.congested(this.now)) return
     this.polling = true
+    this.polledAt = this.now
     this.emit([{ type: "poll", timeoutMs: this.sealing.pollTimeout(this.now) }])
   }
 

@@ -18,8 +18,8 @@ const RESTORED_AT_ONCE = 1 << 18
 /**
  * Keeps the state of a lane's partitions within its bound. Half of it is for what was used lately: beyond that, all
  * state grows old at the end of a transaction, and what is not used again leaves for the disk while batches go by, twice
- * as fast as they bring new entries. Beyond the bound the transaction ends at once, and nothing is polled before all that
- * is old has left: what the polls that were under way touch may come on top, and no more.
+ * as fast as they bring new entries. Beyond the bound the transaction ends at once, and the lane waits for what is old to
+ * leave: what the polls that were under way touch may come on top, and no more.
  */
 export class StateMemory {
   private readonly options: StateMemoryOptions
@@ -28,7 +28,7 @@ export class StateMemory {
   overfull = false
   /** Something may be old: `relieve` gets on with it. */
   draining = false
-  /** Entries that were left in memory by the last look. */
+  /** Keys that were in memory at the last look. */
   private heldBefore = 0
 
   constructor(options: StateMemoryOptions) {
@@ -54,11 +54,11 @@ export class StateMemory {
 
   /** Behind a batch; again and again while nothing is polled for want of memory. */
   relieve(): void {
-    const { keys, spilledKeys, bytes } = this.size()
-    const held = keys - spilledKeys
-    const drained = this.draining ? this.drain(Math.max(this.options.drainedAtOnce, 2 * (held - this.heldBefore))) : 0
-    this.heldBefore = held - drained
-    this.overfull = bytes > this.boundBytes
+    if (this.draining) this.drain(Math.max(this.options.drainedAtOnce, 2 * (heldOf(this.size()) - this.heldBefore)))
+    // What left are cells and elements, of which a key may have had many, or none in memory any more.
+    const size = this.size()
+    this.heldBefore = heldOf(size)
+    this.overfull = size.bytes > this.boundBytes
   }
 
   /** Entries of one partition were restored: its state is clean at any time. */
@@ -100,7 +100,7 @@ export class StateMemory {
     return this.size().bytes > this.boundBytes / 2
   }
 
-  private drain(limit: number): number {
+  private drain(limit: number): void {
     const drained = this.guard(() =>
       drainAll(
         Array.from(this.residents, ({ state }) => state),
@@ -108,7 +108,6 @@ export class StateMemory {
       )
     )
     this.draining = drained >= limit
-    return drained
   }
 
   private age(resident: Resident): void {
@@ -119,6 +118,9 @@ export class StateMemory {
     })
   }
 }
+
+/** Keys that are in memory. */
+const heldOf = ({ keys, spilledKeys }: StateSize): number => keys - spilledKeys
 
 /** The state of one partition, as far as memory goes. */
 export class Resident {
