@@ -152,6 +152,7 @@ const inject = async (world: World, { fault, seed }: Planned): Promise<Injection
     fault.where === "kafka" ? undefined : world.recovered(mark, "kafka")
   ])
   const recoveryMs = fault.where === "kafka" || committedMs !== undefined ? shownMs : undefined
+  if (fault.where === "kafka") world.showsInTables(mark, fault.name)
   await settle?.()
   const to = world.feed.sent
   const how = recoveryMs === undefined ? "has NOT recovered" : `recovered in ${Math.round(recoveryMs)} ms`

@@ -76,6 +76,8 @@ export class World {
   /** Aborted when an instance gives up before anything came out. */
   private readonly stillborn = new AbortController()
   private started = false
+  /** Ends when rows have shown, or should have. */
+  private showing: Promise<void> | undefined
 
   private constructor(
     options: WorldOptions,
@@ -158,6 +160,19 @@ export class World {
     return reached === undefined ? undefined : Math.max(0, reached - at)
   }
 
+  /**
+   * What shows in Kafka has to show in ClickHouse, too, in every partition: looked at beside what comes next, one at a time. A table
+   * that stood still for minutes and came out with the load's end would not be seen otherwise.
+   */
+  showsInTables(mark: Mark, what: string): void {
+    const { signal, patienceMs } = this.options
+    this.showing ??= this.recovered(mark, "clickhouse").then(ms => {
+      this.showing = undefined
+      if (ms === undefined && !signal.aborted)
+        this.problems.push(`no rows of some partition showed in ClickHouse for ${patienceMs} ms after ${what}`)
+    })
+  }
+
   /** What is not a fault of its own has to show in every partition as well. */
   async settled(what: string): Promise<void> {
     const { signal, patienceMs } = this.options
@@ -185,6 +200,7 @@ export class World {
   /** Ends the load, and waits until everything has come out, in both places, then stops the instances cleanly. */
   async drain(): Promise<void> {
     await this.feed.stop()
+    await this.showing
     const forever = new AbortController().signal
     const deadline = performance.now() + this.options.patienceMs
     const alerts = this.feed.alerts().length

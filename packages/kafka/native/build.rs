@@ -17,6 +17,7 @@ fn main() {
     .file("src/ask.c")
     .file("src/coordinators.c")
     .file("src/enqueue.c")
+    .file("src/heartbeats.c")
     .file("src/rejoin.c")
     .file("src/slab.c")
     .include(format!("{librdkafka}/src"))
@@ -28,7 +29,7 @@ fn main() {
   for function in WRAPPED.iter().filter(|_| wraps) {
     println!("cargo:rustc-link-arg-cdylib=-Wl,--wrap={function}");
   }
-  for file in ["ask.c", "coordinators.c", "enqueue.c", "rejoin.c", "slab.c", "slab.h"] {
+  for file in ["ask.c", "coordinators.c", "enqueue.c", "heartbeats.c", "rejoin.c", "slab.c", "slab.h"] {
     println!("cargo:rerun-if-changed=src/{file}");
   }
 }

@@ -3,18 +3,21 @@ import { type Kafka, startKafka } from "@headrace/dev"
 
 /**
  * A proxy before the broker that keeps the next request of a kind back, when it is told to. One whose client has given up on it
- * arrives all the same when it is let go: networks do that.
+ * arrives all the same when it is let go: networks do that. And answers may come late.
  */
 export class HoldingProxy {
   brokerPort = 0
   readonly #server = createServer(client => this.#join(client))
   readonly #sockets = new Set<Socket>()
   readonly #wants: (frame: Buffer) => boolean
+  readonly #delayMs: (answer: Buffer, request: Buffer) => number
   #holding = false
   #kept: (() => Promise<void>) | undefined
 
-  constructor(wants: (frame: Buffer) => boolean) {
+  /** `delayMs`: how late an answer is to come; what follows it waits for it. */
+  constructor(wants: (frame: Buffer) => boolean, delayMs: (answer: Buffer, request: Buffer) => number = () => 0) {
     this.#wants = wants
+    this.#delayMs = delayMs
   }
 
   async listen(): Promise<number> {
@@ -56,7 +59,9 @@ export class HoldingProxy {
       await answered
     }
     let isKept = false
+    const asked = new Map<number, Buffer>()
     const frames = new Frames(frame => {
+      asked.set(frame.readInt32BE(8), Buffer.from(frame))
       if (this.#holding && this.#wants(frame)) {
         this.#holding = false
         isKept = true
@@ -64,7 +69,16 @@ export class HoldingProxy {
       } else broker.write(frame)
     })
     client.on("data", data => frames.push(Buffer.from(data)))
-    broker.on("data", data => client.write(data))
+    let before: Promise<void> = Promise.resolve()
+    const answers = new Frames(frame => {
+      const answer = Buffer.from(frame)
+      const request = asked.get(answer.readInt32BE(4))
+      asked.delete(answer.readInt32BE(4))
+      const delayMs = request === undefined ? 0 : this.#delayMs(answer, request)
+      before = before.then(() => (delayMs === 0 ? undefined : new Promise(resolve => setTimeout(resolve, delayMs))))
+      before.then(() => client.write(answer))
+    })
+    broker.on("data", data => answers.push(Buffer.from(data)))
     for (const [one, other] of [
       [client, broker],
       [broker, client]
@@ -98,7 +112,7 @@ export const apiOf = (frame: Buffer): number => frame.readInt16BE(4)
 /** Who sent it. */
 export const clientOf = (frame: Buffer): string => frame.toString("utf8", 14, 14 + Math.max(0, frame.readInt16BE(12)))
 
-/** Kafka's requests: four bytes of length, then so many bytes. */
+/** Kafka's requests and answers: four bytes of length, then so many bytes. */
 class Frames {
   readonly #each: (frame: Buffer) => void
   #rest = Buffer.alloc(0)

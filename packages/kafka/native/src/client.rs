@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 unsafe extern "C" {
   fn headrace_look_for_coordinators(rk: *mut rd_kafka_t) -> *mut c_void;
+  fn headrace_say_all(rk: *mut rd_kafka_t) -> *mut c_void;
 }
 
 pub type Outcome = std::result::Result<Answer, Fault>;
@@ -25,8 +26,9 @@ pub struct Raw {
   pub rk: *mut rd_kafka_t,
   /// Where polls wait: the consumer's queue, or a producer's main queue.
   pub queue: *mut rd_kafka_queue_t,
-  /// Of coordinators.c: what looks for a producer's coordinators. Freed when the handle is destroyed.
-  looking: *mut c_void,
+  /// What a producer looks for its coordinators by (coordinators.c), and a consumer says all to its group (heartbeats.c). Freed when the
+  /// handle is destroyed.
+  timer: *mut c_void,
 }
 
 unsafe impl Send for Raw {}
@@ -79,8 +81,14 @@ impl<S: Desk> Client<S> {
       unsafe { rd_kafka_destroy(rk) };
       return Err(Fault::invalid("a consumer needs a group.id, also one that only assigns").into());
     }
-    let looking = if role == Role::Producer { unsafe { headrace_look_for_coordinators(rk) } } else { std::ptr::null_mut() };
-    let raw = Raw { rk, queue, looking };
+    let timer = unsafe {
+      match role {
+        Role::Producer => headrace_look_for_coordinators(rk),
+        Role::Consumer => headrace_say_all(rk),
+        _ => std::ptr::null_mut(),
+      }
+    };
+    let raw = Raw { rk, queue, timer };
     let client = Arc::new(Client { raw: RwLock::new(Some(raw)), jobs: Arc::new(Mailbox::new()), port, signals });
     client.start(raw)?;
     close_with(env, &client);
@@ -187,7 +195,7 @@ impl<S: Desk> Client<S> {
         self.signals.targets().0.drain(..).for_each(|(_, topic)| rd_kafka_topic_destroy(topic));
         rd_kafka_queue_destroy(raw.queue);
         rd_kafka_destroy_flags(raw.rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE as i32);
-        libc::free(raw.looking);
+        libc::free(raw.timer);
       }
     }
   }
