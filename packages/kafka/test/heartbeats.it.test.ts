@@ -78,4 +78,4 @@ test("a member gives back what it was told to by an answer that came too late: t
   }
   expect(late).toBe(1)
   await Promise.all([one.consumer.close(), other.consumer.close()])
-}, 60_000)
+})
