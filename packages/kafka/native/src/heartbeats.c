@@ -16,9 +16,9 @@
 
 /// On librdkafka's main thread, whose the group is. The flag is taken back with each answer.
 static void remind(rd_kafka_timers_t *timers, void *opaque) {
-  rd_kafka_cgrp_t *group = timers->rkts_rk->rk_cgrp;
-  if (group != NULL && group->rkcg_generation_id > 0)
-    group->rkcg_consumer_flags |= RD_KAFKA_CGRP_CONSUMER_F_SEND_FULL_REQUEST;
+  rd_kafka_t *rk = timers->rkts_rk;
+  if (rd_kafka_terminating(rk) || rk->rk_cgrp->rkcg_generation_id <= 0) return;
+  rk->rk_cgrp->rkcg_consumer_flags |= RD_KAFKA_CGRP_CONSUMER_F_SEND_FULL_REQUEST;
 }
 
 /// To be called once for a consumer; nothing happens for one that is no member by KIP-848. What it returns is to be freed when the
