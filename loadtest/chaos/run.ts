@@ -11,7 +11,7 @@ import { fromSources, job as usualJob } from "./place.ts"
 import type { Planned } from "./plan.ts"
 import { Precedence } from "./precedence.ts"
 import { type ChaosReport, type Injection, type Missed, reportOf, sumOf } from "./report.ts"
-import { type GroupProtocol, World } from "./world.ts"
+import { type GroupProtocol, type Mark, World } from "./world.ts"
 
 const PATIENCE_MS = 90_000
 
@@ -143,16 +143,22 @@ const injectAll = async (world: World, plan: Iterable<Planned>, until: number) =
   return { injections, missed }
 }
 
+/** What shows in ClickHouse shows in Kafka before; and what shows there is to show in ClickHouse, which is waited for beside the next fault. */
+const recovery = async (world: World, mark: Mark, { where, name }: Planned["fault"]) => {
+  if (where === "clickhouse") {
+    const [shownMs, committedMs] = await Promise.all([world.recovered(mark, where), world.recovered(mark, "kafka")])
+    return { recoveryMs: committedMs === undefined ? undefined : shownMs, committedMs }
+  }
+  const recoveryMs = await world.recovered(mark, where)
+  world.showsInTables(mark, name)
+  return { recoveryMs, committedMs: undefined }
+}
+
 /** Everything that is sent from here until the next fault belongs to this one. */
 const inject = async (world: World, { fault, seed }: Planned): Promise<Injection> => {
   const from = world.feed.sent
   const { mark, settle } = await fault.inject({ world, random: new Random(seed) })
-  const [shownMs, committedMs] = await Promise.all([
-    world.recovered(mark, fault.where),
-    fault.where === "kafka" ? undefined : world.recovered(mark, "kafka")
-  ])
-  const recoveryMs = fault.where === "kafka" || committedMs !== undefined ? shownMs : undefined
-  if (fault.where === "kafka") world.showsInTables(mark, fault.name)
+  const { recoveryMs, committedMs } = await recovery(world, mark, fault)
   await settle?.()
   const to = world.feed.sent
   const how = recoveryMs === undefined ? "has NOT recovered" : `recovered in ${Math.round(recoveryMs)} ms`

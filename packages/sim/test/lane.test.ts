@@ -63,10 +63,16 @@ test("where no step can keep it open, a transaction begins while it fills", () =
   expect(bench.waits("flush")).toBe(false)
 })
 
-test("nothing is polled while state is beyond its memory and more of it can leave: that goes slice by slice, beside commits", () => {
+/** A lane without room for state, which has that of a hundred keys; the poll that was under way has come back. */
+const overfull = () => {
   const bench = new Bench("process", undefined, undefined, NO_MEMORY).run()
   bench.feed(Array.from({ length: 100 }, (_, i) => ({ ...event(i, 100_000), account: `account-${i}` })))
   bench.answer("poll")
+  return bench
+}
+
+test("nothing is polled while state is beyond its memory and more of it can leave: that goes slice by slice, beside commits", () => {
+  const bench = overfull()
   expect(bench.waits("poll")).toBe(false)
   bench.settle(TRANSACTION)
   expect(bench.metrics.get("commits")).toBe(1)
@@ -78,9 +84,7 @@ test("nothing is polled while state is beyond its memory and more of it can leav
 })
 
 test("however long that takes, a poll each second hears what the group wants", () => {
-  const bench = new Bench("process", undefined, undefined, NO_MEMORY).run()
-  bench.feed(Array.from({ length: 100 }, (_, i) => ({ ...event(i, 100_000), account: `account-${i}` })))
-  bench.answer("poll")
+  const bench = overfull()
   bench.settle(TRANSACTION)
   expect(bench.waits("poll")).toBe(false)
   bench.now += 1000

@@ -2,9 +2,10 @@ import { afterAll, describe, expect, test } from "bun:test"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { ByteWriter, GridWindow, keyBy, keyed, MemorySpill, PartitionState, type ValueCodec } from "@headrace/core"
+import { ByteWriter, GridWindow, keyBy, keyed, MemorySpill, PartitionState } from "@headrace/core"
 import { LogError } from "@headrace/engine"
 import { Cells } from "../../core/src/state/cells.ts"
+import { json } from "../../core/test/json.ts"
 import { StateMemory } from "../../engine/src/task/memory.ts"
 import { SqliteSpill } from "../src/index.ts"
 
@@ -42,11 +43,6 @@ const bounded = (boundBytes: number, onFull: "wait" | "stop" = "wait", maxPages?
   }
 }
 
-const text: ValueCodec<string> = {
-  write: (value, out) => out.copy(new TextEncoder().encode(value), 0, value.length),
-  read: (bytes, start, end) => new TextDecoder().decode(bytes.subarray(start, end))
-}
-
 const BATCH = 100
 const COMMIT = 500
 
@@ -81,7 +77,7 @@ describe("the memory of a lane's state", () => {
   })
 
   test("leaves it in slices, however many entries a key has", () => {
-    const map = new Cells<string>({ id: "map", handle: 1, codec: text, timed: false })
+    const map = new Cells<unknown>({ id: "map", handle: 1, codec: json, timed: false })
     let put = 0
     class Counting extends MemorySpill {
       override put(key: Uint8Array, value: Uint8Array): void {

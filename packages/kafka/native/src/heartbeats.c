@@ -11,7 +11,7 @@
 #include "rdkafka_cgrp.h"
 #include "rdkafka_timer.h"
 
-/// No heartbeat comes sooner after another one, but for those that are hurried.
+/// Far below the default heartbeat interval, 5 s. One that comes sooner behind an answer says less, and the next one says all.
 #define REMIND_EVERY_US (250 * 1000)
 
 /// On librdkafka's main thread, whose the group is. The flag is taken back with each answer.
