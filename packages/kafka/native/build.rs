@@ -15,6 +15,8 @@ fn main() {
   let librdkafka = of("DEP_RDKAFKA_ROOT");
   cc::Build::new()
     .file("src/ask.c")
+    .file("src/attend.c")
+    .file("src/bootstrap.c")
     .file("src/coordinators.c")
     .file("src/enqueue.c")
     .file("src/heartbeats.c")
@@ -29,7 +31,9 @@ fn main() {
   for function in WRAPPED.iter().filter(|_| wraps) {
     println!("cargo:rustc-link-arg-cdylib=-Wl,--wrap={function}");
   }
-  for file in ["ask.c", "coordinators.c", "enqueue.c", "heartbeats.c", "rejoin.c", "slab.c", "slab.h"] {
+  for file in [
+    "ask.c", "attend.c", "attend.h", "bootstrap.c", "coordinators.c", "enqueue.c", "heartbeats.c", "rejoin.c", "slab.c", "slab.h",
+  ] {
     println!("cargo:rerun-if-changed=src/{file}");
   }
 }

@@ -18,12 +18,12 @@ let late = 0
 const proxy = new HoldingProxy(
   () => false,
   (answer, request) => {
-    if (apiOf(request) !== CONSUMER_GROUP_HEARTBEAT || clientOf(request) !== "one") return 0
-    if (answer.length < WITH_PARTITIONS_BYTES || late > 0) return 0
+    if (apiOf(request) !== CONSUMER_GROUP_HEARTBEAT || clientOf(request) !== "one") return answer
+    if (answer.length < WITH_PARTITIONS_BYTES || late > 0) return answer
     largest = Math.max(largest, answer.length)
-    if (answer.length === largest) return 0
+    if (answer.length === largest) return answer
     late++
-    return LATE_MS
+    return new Promise(resolve => setTimeout(resolve, LATE_MS, answer))
   }
 )
 

@@ -1,6 +1,9 @@
 import { type AddressInfo, connect, createServer, type Socket } from "node:net"
 import { type Kafka, startKafka } from "@headrace/dev"
 
+/** What becomes of an answer; those behind it wait for it. */
+type Passed = (answer: Buffer, request: Buffer) => Buffer | Promise<Buffer>
+
 /**
  * A proxy before the broker that keeps the next request of a kind back, when it is told to. One whose client has given up on it
  * arrives all the same when it is let go: networks do that. And answers may come late.
@@ -10,14 +13,13 @@ export class HoldingProxy {
   readonly #server = createServer(client => this.#join(client))
   readonly #sockets = new Set<Socket>()
   readonly #wants: (frame: Buffer) => boolean
-  readonly #delayMs: (answer: Buffer, request: Buffer) => number
+  readonly #passed: Passed
   #holding = false
   #kept: (() => Promise<void>) | undefined
 
-  /** `delayMs`: how late an answer is to come; what follows it waits for it. */
-  constructor(wants: (frame: Buffer) => boolean, delayMs: (answer: Buffer, request: Buffer) => number = () => 0) {
+  constructor(wants: (frame: Buffer) => boolean, passed: Passed = answer => answer) {
     this.#wants = wants
-    this.#delayMs = delayMs
+    this.#passed = passed
   }
 
   async listen(): Promise<number> {
@@ -74,9 +76,8 @@ export class HoldingProxy {
       const answer = Buffer.from(frame)
       const request = asked.get(answer.readInt32BE(4))
       asked.delete(answer.readInt32BE(4))
-      const delayMs = request === undefined ? 0 : this.#delayMs(answer, request)
-      before = before.then(() => (delayMs === 0 ? undefined : new Promise(resolve => setTimeout(resolve, delayMs))))
-      before.then(() => client.write(answer))
+      const passed = request === undefined ? answer : this.#passed(answer, request)
+      before = before.then(async () => void client.write(await passed))
     })
     broker.on("data", data => answers.push(Buffer.from(data)))
     for (const [one, other] of [

@@ -14,8 +14,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, RwLock};
 
 unsafe extern "C" {
-  fn headrace_look_for_coordinators(rk: *mut rd_kafka_t) -> *mut c_void;
-  fn headrace_say_all(rk: *mut rd_kafka_t) -> *mut c_void;
+  fn headrace_attend(rk: *mut rd_kafka_t) -> *mut c_void;
 }
 
 pub type Outcome = std::result::Result<Answer, Fault>;
@@ -26,8 +25,7 @@ pub struct Raw {
   pub rk: *mut rd_kafka_t,
   /// Where polls wait: the consumer's queue, or a producer's main queue.
   pub queue: *mut rd_kafka_queue_t,
-  /// What a producer looks for its coordinators by (coordinators.c), and a consumer says all to its group (heartbeats.c). Freed when the
-  /// handle is destroyed.
+  /// By which it is looked after (attend.c). Freed when the handle is destroyed.
   timer: *mut c_void,
 }
 
@@ -81,14 +79,7 @@ impl<S: Desk> Client<S> {
       unsafe { rd_kafka_destroy(rk) };
       return Err(Fault::invalid("a consumer needs a group.id, also one that only assigns").into());
     }
-    let timer = unsafe {
-      match role {
-        Role::Producer => headrace_look_for_coordinators(rk),
-        Role::Consumer => headrace_say_all(rk),
-        _ => std::ptr::null_mut(),
-      }
-    };
-    let raw = Raw { rk, queue, timer };
+    let raw = Raw { rk, queue, timer: unsafe { headrace_attend(rk) } };
     let client = Arc::new(Client { raw: RwLock::new(Some(raw)), jobs: Arc::new(Mailbox::new()), port, signals });
     client.start(raw)?;
     close_with(env, &client);

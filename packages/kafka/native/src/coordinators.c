@@ -10,11 +10,9 @@
 #include "rdkafka_int.h"
 #include "rdkafka_broker.h"
 #include "rdkafka_coord.h"
-#include "rdkafka_timer.h"
 #include "rdkafka_txnmgr.h"
+#include "attend.h"
 
-/// An answer takes a millisecond, and an election of another coordinator some seconds.
-#define LOOK_EVERY_US (250 * 1000)
 /// Of one request, before some broker has answered who the coordinator is. The request itself holds one reference.
 #define ASKED_MOST 3
 
@@ -43,19 +41,9 @@ static void look_for_transactions(rd_kafka_t *rk) {
   rd_kafka_wrunlock(rk);
 }
 
-/// On librdkafka's main thread, whose these structures are.
-static void look(rd_kafka_timers_t *timers, void *opaque) {
-  rd_kafka_t *rk = timers->rkts_rk;
-  if (rd_kafka_terminating(rk)) return;
+/// An answer takes a millisecond, and an election of another coordinator some seconds.
+void headrace_look_for_coordinators(rd_kafka_t *rk) {
+  if (!rd_kafka_is_transactional(rk)) return;
   look_for_groups(rk);
   look_for_transactions(rk);
-}
-
-/// To be called once for a producer; nothing happens for one without transactions. What it returns is to be freed when
-/// the producer is destroyed, not before.
-void *headrace_look_for_coordinators(rd_kafka_t *rk) {
-  if (!rd_kafka_is_transactional(rk)) return NULL;
-  rd_kafka_timer_t *timer = rd_calloc(1, sizeof(*timer));
-  rd_kafka_timer_start(&rk->rk_timers, timer, LOOK_EVERY_US, look, NULL);
-  return timer;
 }

@@ -9,24 +9,12 @@
 
 #include "rdkafka_int.h"
 #include "rdkafka_cgrp.h"
-#include "rdkafka_timer.h"
+#include "attend.h"
 
-/// Far below the default heartbeat interval, 5 s. One that comes sooner behind an answer says less, and the next one says all.
-#define REMIND_EVERY_US (250 * 1000)
-
-/// On librdkafka's main thread, whose the group is. The flag is taken back with each answer.
-static void remind(rd_kafka_timers_t *timers, void *opaque) {
-  rd_kafka_t *rk = timers->rkts_rk;
-  if (rd_kafka_terminating(rk) || rk->rk_cgrp->rkcg_generation_id <= 0) return;
-  rk->rk_cgrp->rkcg_consumer_flags |= RD_KAFKA_CGRP_CONSUMER_F_SEND_FULL_REQUEST;
-}
-
-/// To be called once for a consumer; nothing happens for one that is no member by KIP-848. What it returns is to be freed when the
-/// consumer is destroyed, not before.
-void *headrace_say_all(rd_kafka_t *rk) {
+/// The flag is taken back with each answer. A heartbeat that comes sooner behind one says less, and the next one says all: heartbeats
+/// are 5 s apart by default.
+void headrace_say_all(rd_kafka_t *rk) {
   rd_kafka_cgrp_t *group = rk->rk_cgrp;
-  if (group == NULL || group->rkcg_group_protocol != RD_KAFKA_GROUP_PROTOCOL_CONSUMER) return NULL;
-  rd_kafka_timer_t *timer = rd_calloc(1, sizeof(*timer));
-  rd_kafka_timer_start(&rk->rk_timers, timer, REMIND_EVERY_US, remind, NULL);
-  return timer;
+  if (group == NULL || group->rkcg_group_protocol != RD_KAFKA_GROUP_PROTOCOL_CONSUMER) return;
+  if (group->rkcg_generation_id > 0) group->rkcg_consumer_flags |= RD_KAFKA_CGRP_CONSUMER_F_SEND_FULL_REQUEST;
 }

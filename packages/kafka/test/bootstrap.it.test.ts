@@ -1,0 +1,76 @@
+import { afterAll, beforeAll, expect, test } from "bun:test"
+import { SOURCE_DEFAULTS } from "../src/defaults.ts"
+import { Consumer } from "../src/index.ts"
+import { apiOf, HoldingProxy, startBehind } from "./proxy.ts"
+import { createTopic, fresh } from "./support.ts"
+
+const METADATA = 3
+/** While so many are read out of an answer, the broker is on its way out: that ends what would begin again. */
+const PARTITIONS = 300
+/** Five times the time that librdkafka takes to begin again where it does. */
+const DEADLINE_MS = 20_000
+
+/** As long as this is so, the broker says of the cluster what one says that has just come back alone: topics, and no broker. */
+let isAlone = false
+let told = () => {}
+const proxy = new HoldingProxy(
+  () => false,
+  (answer, request) => {
+    if (!isAlone || apiOf(request) !== METADATA) return answer
+    told()
+    return withoutBrokers(answer)
+  }
+)
+
+let behind: Awaited<ReturnType<typeof startBehind>>
+beforeAll(async () => {
+  behind = await startBehind(proxy)
+})
+afterAll(() => behind?.stop())
+
+test("a client that was told of no brokers any more asks the bootstrap servers again", async () => {
+  const topic = await createTopic(behind.bootstrap, PARTITIONS)
+  const consumer = Consumer.open({
+    ...SOURCE_DEFAULTS,
+    "bootstrap.servers": behind.bootstrap,
+    "group.id": fresh("group"),
+    "topic.metadata.refresh.interval.ms": "200"
+  })
+  // It asks about the topics that it knows of.
+  await consumer.assign([{ topic, partition: 0, offset: 0 }])
+  const range = () => consumer.watermarkOffsets(topic, 0, 1_000)
+  const answers = async () => {
+    const until = performance.now() + DEADLINE_MS
+    // What asks while a broker is let go of fails at once.
+    while (!(await range().catch(() => false)) && performance.now() < until)
+      await new Promise(done => setTimeout(done, 20))
+    return performance.now() < until
+  }
+  expect(await answers()).toBe(true)
+  for (let times = 0; times < 3; times++) {
+    const twice = new Promise<void>(resolve => {
+      let times = 0
+      told = () => ++times === 2 && resolve()
+    })
+    isAlone = true
+    await twice
+    isAlone = false
+    expect(await answers()).toBe(true)
+  }
+  await consumer.close()
+})
+
+/** Length, correlation, tags, throttling; then the brokers: flexible versions, from 9. */
+const BROKERS_AT = 4 + 4 + 1 + 4
+
+const withoutBrokers = (answer: Buffer): Buffer => {
+  const count = answer.readUInt8(BROKERS_AT) - 1
+  let end = BROKERS_AT + 1
+  for (let i = 0; i < count; i++) end = afterBroker(answer, end)
+  const emptied = Buffer.concat([answer.subarray(0, BROKERS_AT), Buffer.of(1), answer.subarray(end)])
+  emptied.writeInt32BE(emptied.length - 4, 0)
+  return emptied
+}
+
+/** Node, host, port, rack (there is none), tags. */
+const afterBroker = (answer: Buffer, at: number): number => at + 4 + answer.readUInt8(at + 4) + 4 + 1 + 1
