@@ -125,7 +125,12 @@ test("goes on in a new client where the one that it has stands still, and counts
   expect(await follower.reached(0, 120_000, never)).toBeNumber()
   follower.halt()
   const after = await write(HALTED, [[1, 0, 2]], [["trial", 0, 1]], true)
+  // Also while it has none: whoever asks then is answered by the new one.
+  const asked: Promise<unknown>[] = []
+  const asking = setInterval(() => asked.push(follower.result(2)), 20)
   expect(await follower.reached(1, 120_000, never)).toBeNumber()
+  clearInterval(asking)
+  await Promise.all(asked)
   // At the record's end, or behind its marker, if that had come as well.
   expect(said.join("\n")).toContain(`stood still, and is replaced: ${HALTED.balances}/0 at `)
   expect(await follower.result(2)).toMatchObject({

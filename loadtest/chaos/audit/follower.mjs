@@ -208,14 +208,28 @@ class Reader {
   }
 
   halt() {
-    this.#consumer.pause(this.#places.map(({ topic, partition }) => ({ topic, partition })))
+    this.#consumer?.pause(this.#places.map(({ topic, partition }) => ({ topic, partition })))
   }
 
   /** Until all that is stable now has been taken. */
   async caughtUp() {
     for (const place of this.#places) {
-      const end = await high(this.#consumer, place.topic, place.partition)
+      const end = await this.#end(place)
       while (place.offset < end) await pause(LOOK_MS)
+    }
+  }
+
+  /** Of what is stable. A client that is replaced meanwhile cannot tell. */
+  async #end({ topic, partition }) {
+    for (;;) {
+      const asked = this.#consumer
+      if (asked !== undefined) {
+        const end = await high(asked, topic, partition).catch(error => {
+          if (asked === this.#consumer) throw error
+        })
+        if (end !== undefined) return end
+      }
+      await pause(LOOK_MS)
     }
   }
 
@@ -230,8 +244,13 @@ class Reader {
 
   async #look(place, mayTell) {
     const { topic, partition, offset, before, stable } = place
+    const asked = this.#consumer
+    if (asked === undefined) return
     // While no broker answers nothing can be said.
-    place.stable = await high(this.#consumer, topic, partition).catch(() => 0)
+    const end = await high(asked, topic, partition).catch(() => 0)
+    // Of a new one it is too soon.
+    if (asked !== this.#consumer) return
+    place.stable = end
     place.before = offset
     if (mayTell && place.stable > 0 && offset === before && offset < stable)
       this.#still.push(`${topic}/${partition} at ${offset}`)
@@ -240,8 +259,11 @@ class Reader {
   async #replace() {
     say({ note: `the auditing client stood still, and is replaced: ${this.#still.join(", ")}` })
     this.#still = []
-    this.#consumer.removeAllListeners("partition.eof")
-    this.#consumer.disconnect()
+    for (const place of this.#places) place.stable = 0
+    const old = this.#consumer
+    this.#consumer = undefined
+    old.removeAllListeners("partition.eof")
+    old.disconnect()
     // The broker may be away just now.
     while (
       !(await this.open().then(
