@@ -208,7 +208,7 @@ class Reader {
   }
 
   halt() {
-    this.#consumer?.pause(this.#places.map(({ topic, partition }) => ({ topic, partition })))
+    this.#consumer.pause(this.#places.map(({ topic, partition }) => ({ topic, partition })))
   }
 
   /** Until all that is stable now has been taken. */

@@ -47,7 +47,7 @@ test("a client that was told of no brokers any more asks the bootstrap servers a
     return performance.now() < until
   }
   expect(await answers()).toBe(true)
-  for (let times = 0; times < 3; times++) {
+  for (let round = 0; round < 3; round++) {
     const twice = new Promise<void>(resolve => {
       let times = 0
       told = () => ++times === 2 && resolve()
