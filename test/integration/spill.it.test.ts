@@ -17,11 +17,8 @@ const MB = 1 << 20
 const RSS_MB = 1500
 /** What the records of a poll (8,192 of them) add to state. */
 const POLL_MB = 8
-/**
- * Three polls may come on top of the bound: one is under way while the one before it is worked on, and after a second without one
- * the lane hears what the group wants. On a busy machine what is too much takes longer than that to leave.
- */
-const MOST_MB = BOUND_MB + 3 * POLL_MB
+/** Two polls may come on top of the bound: one is under way while the one before it is worked on. */
+const MOST_MB = BOUND_MB + 2 * POLL_MB
 
 let kafka: Kafka
 let registry: Registry

@@ -5,12 +5,12 @@ const INTERVAL = 25
 const FULL = 100
 
 const paceOf = (options: Partial<PaceOptions> = {}) =>
-  new Pace({ intervalMs: INTERVAL, fullPoll: FULL, markersPerSecond: 1_000, sinkPartitions: 1, ...options })
+  new Pace({ intervalMs: INTERVAL, markersPerSecond: 1_000, sinkPartitions: 1, ...options })
 
 describe("the pace of commits", () => {
   test("is the configured interval while polls are not full", () => {
     const pace = paceOf()
-    for (let i = 0; i < 100; i++) pace.polled(FULL - 1, 1)
+    for (let i = 0; i < 100; i++) pace.polled(FULL - 1, FULL, 1)
     expect(pace.dueAt(1_000)).toBe(1_000 + INTERVAL)
   })
 
@@ -18,19 +18,19 @@ describe("the pace of commits", () => {
     const pace = paceOf()
     const due: number[] = []
     for (let i = 0; i < 40; i++) {
-      pace.polled(FULL, 1)
+      pace.polled(FULL, FULL, 1)
       due.push(pace.dueAt(0))
     }
     expect(due[0]).toBeGreaterThan(INTERVAL)
     expect(due.every((at, i) => i === 0 || at >= due[i - 1]!)).toBe(true)
     expect(due.at(-1)).toBe(250)
-    pace.polled(0, 1)
+    pace.polled(0, FULL, 1)
     expect(pace.dueAt(0)).toBe(INTERVAL)
   })
 
   test("never commits more often than configured", () => {
     const pace = paceOf({ intervalMs: 2_000 })
-    pace.polled(FULL, 1)
+    pace.polled(FULL, FULL, 1)
     expect(pace.dueAt(0)).toBe(2_000)
   })
 
@@ -41,16 +41,16 @@ describe("the pace of commits", () => {
       [64, 125],
       [1, 62]
     ] as const) {
-      pace.polled(0, partitions)
+      pace.polled(0, FULL, partitions)
       expect(pace.dueAt(0)).toBe(ms)
     }
-    pace.polled(0, 0)
+    pace.polled(0, FULL, 0)
     expect(paceOf({ sinkPartitions: 3 }).dueAt(0)).toBe(INTERVAL)
   })
 
   test("grows beyond the pace of catching up where there are very many partitions", () => {
     const pace = paceOf({ sinkPartitions: 600 })
-    pace.polled(FULL, 0)
+    pace.polled(FULL, FULL, 0)
     expect(pace.dueAt(0)).toBe(600)
   })
 })

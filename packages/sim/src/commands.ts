@@ -23,7 +23,6 @@ import { APP, type CallOptions, type World } from "./world.ts"
 const RESTORE_PATIENCE_MS = 60_000
 /** The process stands still for as long as this. */
 const STILL_MS = 3_000
-const MAX_POLL_RECORDS = 8192
 
 export interface CommandParts {
   readonly world: World
@@ -111,7 +110,7 @@ export class Commands {
     if (still) world.inject("lane stands still")
     const poll = () => {
       if (world.random.chance(world.faults.fail / 4)) throw new LogError("Retry", "simulated poll failure")
-      const polled = source.poll(MAX_POLL_RECORDS)
+      const polled = source.poll(command.records)
       for (const change of polled.changes)
         world.trace(`    ${name} ${change.type} ${change.partitions.map(one => one.partition)}`)
       answer({ type: "polled", ...polled })

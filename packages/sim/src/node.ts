@@ -32,7 +32,7 @@ const MAX_BUFFERED_BYTES = 2_000
 /** Transactions above it are not sent once more. */
 const MAX_KEPT_BYTES = 4_000
 const MAX_IN_FLIGHT = 8
-const FULL_POLL = 4
+const MAX_POLL_RECORDS = 4
 /** One: windows are always in the middle of their firing. */
 const RESULTS_AT_ONCE = 1
 /** Of wall clocks, and what they are set by. */
@@ -111,10 +111,10 @@ export class Node {
     this.lane = new Lane({
       pace: new Pace({
         intervalMs: this.job.commitIntervalMs,
-        fullPoll: FULL_POLL,
         markersPerSecond: Number.POSITIVE_INFINITY,
         sinkPartitions: 0
       }),
+      maxPollRecords: MAX_POLL_RECORDS,
       maxBufferedBytes: MAX_BUFFERED_BYTES,
       maxKeptBytes: MAX_KEPT_BYTES,
       maxInFlight: MAX_IN_FLIGHT,

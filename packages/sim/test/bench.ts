@@ -61,7 +61,8 @@ export class Bench {
       this.released = true
     })
     this.lane = new Lane({
-      pace: new Pace({ intervalMs: 20, fullPoll: 8192, markersPerSecond: Number.POSITIVE_INFINITY, sinkPartitions: 0 }),
+      pace: new Pace({ intervalMs: 20, markersPerSecond: Number.POSITIVE_INFINITY, sinkPartitions: 0 }),
+      maxPollRecords: 8192,
       maxBufferedBytes: 1 << 20,
       maxKeptBytes: 1 << 20,
       maxInFlight: 8,

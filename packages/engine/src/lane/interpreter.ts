@@ -17,7 +17,6 @@ import { nameOf } from "./tasks.ts"
 
 /** Commands under way are few (a poll, two transactions, restores); this leaves room for releases and a stop. */
 const EVENT_QUEUE = 64
-export const MAX_POLL_RECORDS = 8192
 const POLL_FAILURE_PAUSE = "100 millis"
 
 export interface LaneParts {
@@ -196,7 +195,7 @@ const perform = (parts: LaneParts, command: Command): Effect.Effect<Event, LogEr
   const { source, producers } = parts
   switch (command.type) {
     case "poll":
-      return source.poll(MAX_POLL_RECORDS, command.timeoutMs).pipe(
+      return source.poll(command.records, command.timeoutMs).pipe(
         Effect.map((polled): Event => ({ type: "polled", ...polled })),
         // What failed at once would fail again at once.
         Effect.tapError(() => Effect.sleep(POLL_FAILURE_PAUSE))

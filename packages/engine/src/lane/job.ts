@@ -33,12 +33,13 @@ import type { TaskParts } from "../task/partition-task.ts"
 import { structuralDecoder, structuralEncoder } from "../task/structural.ts"
 import { alignedPartitions } from "./aligned.ts"
 import { Alignment } from "./alignment.ts"
-import { type LaneHandle, type LaneParts, MAX_POLL_RECORDS, runLane } from "./interpreter.ts"
+import { type LaneHandle, type LaneParts, runLane } from "./interpreter.ts"
 import { Lane } from "./lane.ts"
 import type { LaneOptions } from "./options.ts"
 import { Pace } from "./pace.ts"
 import { type SharedWhereabouts, Whereabouts } from "./whereabouts.ts"
 
+const MAX_POLL_RECORDS = 8192
 /** Unproduced output beyond this stops polling: the broker is slower than the lane, or away. */
 const MAX_BUFFERED_BYTES = 16 << 20
 /** Kept of a transaction until it is committed, to be sent once more: of the two of each lane. */
@@ -152,7 +153,7 @@ export const runLaneJob = (
     })
   )
 
-type Limits = "pace" | "maxBufferedBytes" | "maxKeptBytes" | "maxInFlight" | "resultsAtOnce"
+type Limits = "pace" | "maxPollRecords" | "maxBufferedBytes" | "maxKeptBytes" | "maxInFlight" | "resultsAtOnce"
 
 /** How much at once, and how often. */
 const limitsOf = (plan: Plan, job: JobConfig, topics: ReadonlyMap<string, number>): Pick<LaneOptions, Limits> => {
@@ -160,10 +161,10 @@ const limitsOf = (plan: Plan, job: JobConfig, topics: ReadonlyMap<string, number
   return {
     pace: new Pace({
       intervalMs: job.commitIntervalMs,
-      fullPoll: MAX_POLL_RECORDS,
       markersPerSecond: job.commitMarkers ?? COMMIT_MARKERS,
       sinkPartitions: written.reduce((sum, topic) => sum + topics.get(topic)!, OFFSETS_PARTITION)
     }),
+    maxPollRecords: MAX_POLL_RECORDS,
     maxBufferedBytes: MAX_BUFFERED_BYTES,
     maxKeptBytes: MAX_KEPT_BYTES,
     maxInFlight: maxInFlight(plan),

@@ -11,7 +11,10 @@ import type { LaneOptions } from "./options.ts"
 import { Sealing } from "./sealing.ts"
 import type { Tasks } from "./tasks.ts"
 
-/** For want of memory nothing is polled for as long, and then once: by polls the lane hears what the group wants. */
+/**
+ * For want of memory nothing is polled for as long, and then one record: who does not poll is taken for dead, and what the group
+ * wants is heard by polls.
+ */
 const RELIEVED_FOR_MS = 1000
 
 /**
@@ -34,6 +37,8 @@ export class Lane {
   private relieving = false
   /** When the last poll began, in ms. */
   private polledAt = 0
+  /** How many records it asked for at most. */
+  private asked = 0
   private inbox: Batch | undefined
   private commands: Command[] = []
   private now = 0
@@ -192,7 +197,7 @@ export class Lane {
 
   private polled(batch: Batch, changes: readonly GroupChange[]): void {
     this.polling = false
-    this.options.pace.polled(batch.count, this.tasks.size)
+    this.options.pace.polled(batch.count, this.asked, this.tasks.size)
     if (this.ended) return
     this.inbox = batch.count > 0 ? batch : undefined
     if (changes.length === 0 && this.inbox !== undefined) {
@@ -318,14 +323,16 @@ export class Lane {
     const { phase, leaves } = this.life
     const polls = phase === "running" || phase === "starting"
     if (!polls || leaves) return
-    if (this.tasks.relievable) {
+    const { relievable } = this.tasks
+    if (relievable) {
       this.relieve()
       if (this.now - this.polledAt < RELIEVED_FOR_MS) return
     }
     if (this.polling || this.sealing.congested(this.now)) return
     this.polling = true
     this.polledAt = this.now
-    this.emit([{ type: "poll", timeoutMs: this.sealing.pollTimeout(this.now) }])
+    this.asked = relievable ? 1 : this.options.maxPollRecords
+    this.emit([{ type: "poll", records: this.asked, timeoutMs: this.sealing.pollTimeout(this.now) }])
   }
 
   /** Slice by slice, so that commits go on beside it. */

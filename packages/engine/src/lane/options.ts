@@ -9,6 +9,8 @@ import type { Pace } from "./pace.ts"
 
 export interface LaneOptions {
   readonly pace: Pace
+  /** The most records that a poll brings. */
+  readonly maxPollRecords: number
   /** Unproduced output beyond this stops polling, in bytes. */
   readonly maxBufferedBytes: number
   /** A transaction of more bytes is not kept to be sent once more. */

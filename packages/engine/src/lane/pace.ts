@@ -6,8 +6,6 @@ const FULL_POLLS = 16
 export interface PaceOptions {
   /** The least time between two commits. */
   readonly intervalMs: number
-  /** The records of a full poll. */
-  readonly fullPoll: number
   /** The most transaction markers that the brokers are to write for this lane in a second. */
   readonly markersPerSecond: number
   /** Partitions that any transaction may touch, whatever the lane has: those of the sinks, and the group's offsets. */
@@ -32,10 +30,10 @@ export class Pace {
     this.leastMs = options.intervalMs
   }
 
-  /** Called for each poll. `partitions`: how many the lane has, each with a changelog. */
-  polled(records: number, partitions: number): void {
-    const { fullPoll, intervalMs, markersPerSecond, sinkPartitions } = this.options
-    this.full = records >= fullPoll ? Math.min(FULL_POLLS, this.full + 1) : 0
+  /** Called for each poll: it asked for so many records at most. `partitions`: how many the lane has, each with a changelog. */
+  polled(records: number, asked: number, partitions: number): void {
+    const { intervalMs, markersPerSecond, sinkPartitions } = this.options
+    this.full = records >= asked ? Math.min(FULL_POLLS, this.full + 1) : 0
     this.leastMs = Math.max(intervalMs, ((partitions + sinkPartitions) * 1000) / markersPerSecond)
   }
 
