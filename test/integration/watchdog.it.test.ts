@@ -10,6 +10,7 @@ import { Schema } from "effect"
 import { apiOf, clientOf, HoldingProxy, startBehind } from "../../packages/kafka/test/proxy.ts"
 import { Headrace, poll } from "../support/headrace.ts"
 import { createTopic, receive, type Servers, send } from "../support/records.ts"
+import { rowsOf } from "../support/sql.ts"
 
 let behind: Awaited<ReturnType<typeof startBehind>>
 let kafka: Kafka
@@ -19,9 +20,9 @@ let servers: Servers
 let directory: string
 const FETCH = 1
 const JOIN_GROUP = 11
-/** Before the broker: the answer to what a lane asks for does not come when it is held. */
-let holds = JOIN_GROUP
-const proxy = new HoldingProxy(frame => apiOf(frame) === holds && clientOf(frame).endsWith("0"))
+/** Before the broker: the answer to what a lane or a table asks for does not come when it is held. */
+let holds = (_frame: Buffer): boolean => false
+const proxy = new HoldingProxy(frame => holds(frame))
 /** Far longer than a start takes on a busy machine: what starts does not get on either. Who joins has five times as long. */
 const [HANGS_AFTER, JOINS_AFTER] = ["6 seconds", "3 seconds"]
 const started: Headrace[] = []
@@ -248,7 +249,7 @@ test("a lane that had read all, and whose fetches are not answered any more, is 
   await sendItems(topic, 0, 10)
   const headrace = await start(topic, { watchdog: { after: HANGS_AFTER } })
   await copies(topic, headrace, ids(0, 10))
-  holds = FETCH
+  holds = frame => apiOf(frame) === FETCH && clientOf(frame).endsWith("0")
   proxy.hold()
   // The client gives one up after a while, and asks again.
   const holding = setInterval(() => proxy.hold(), 100)
@@ -267,26 +268,41 @@ test("a lane that had read all, and whose fetches are not answered any more, is 
   expect(await headrace.stop()).toBe(0)
 })
 
-test("a lane whose group does not answer is named, and started again", async () => {
+test("a lane and a table whose groups do not answer are named, and started again", async () => {
   const topic = "unanswered"
   await createTopic(servers, topic, 1)
   await sendItems(topic, 0, 10)
-  holds = JOIN_GROUP
+  const held = new Set<string>()
+  holds = frame => {
+    if (apiOf(frame) !== JOIN_GROUP || held.has(clientOf(frame))) return false
+    held.add(clientOf(frame))
+    return true
+  }
   proxy.hold()
-  const headrace = await start(topic, { watchdog: { after: JOINS_AFTER }, checkpoint: { interval: "1 second" } })
-  const named = /WARN {2}lane 0: stalled for \d+ s: its group does not let it in/
-  await headrace.says(named)
-  expect(proxy.held).toBe(true)
-  expect(await health(headrace)).toContain("its group does not let it in")
-  await headrace.says(/lane 0: failed, starts again from what is committed in \d+ ms: stalled/)
-  // The answer to its second attempt is not held.
+  const settings = { watchdog: { after: JOINS_AFTER }, checkpoint: { interval: "1 second" } }
+  const headrace = await start(topic, settings, "", clickhouse.url)
+  const log = () => headrace.log
+  await poll(async () => held.size === 1, log)
+  proxy.hold()
+  await poll(async () => held.size === 2, log)
+  const units = ["lane 0", `table ${topic}`]
+  for (const unit of units)
+    await headrace.says(new RegExp(`WARN {2}${unit}: stalled for \\d+ s: its group does not let it in`))
+  const said = await health(headrace)
+  for (const unit of units) expect(said).toContain(`${unit}: stalled`)
+  for (const unit of units)
+    await headrace.says(new RegExp(`${unit}: failed, starts again from what is committed in \\d+ ms: stalled`))
+  // The answers to their second attempts are not held.
   await copies(topic, headrace, ids(0, 10))
   await poll(
     async () =>
       (await headrace.metric("headrace_ready")) === 1 &&
       (await headrace.metric("headrace_checkpoints_completed_total")) > 0,
-    () => headrace.log
+    log
   )
+  const rows = () => rowsOf<{ id: string }>(clickhouse.url, `SELECT id FROM ${topic} ORDER BY id`)
+  await poll(async () => (await rows()).length >= 10, log)
+  expect((await rows()).map(({ id }) => Number(id))).toEqual(ids(0, 10))
   expect(await headrace.stop()).toBe(0)
 })
 
