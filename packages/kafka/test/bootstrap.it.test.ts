@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { SOURCE_DEFAULTS } from "../src/defaults.ts"
-import { Consumer } from "../src/index.ts"
+import { Arena, Consumer } from "../src/index.ts"
 import { apiOf, HoldingProxy, startBehind } from "./proxy.ts"
-import { createTopic, fresh } from "./support.ts"
+import { createTopic, fresh, openProducer, pack, readUntil } from "./support.ts"
 
 const METADATA = 3
 /** While so many are read out of an answer, the broker is on its way out: that ends what would begin again. */
@@ -28,7 +28,10 @@ beforeAll(async () => {
 })
 afterAll(() => behind?.stop())
 
-test("a client that was told of no brokers any more asks the bootstrap servers again", async () => {
+test.each([
+  ["has read all", false],
+  ["does not take what it has fetched", true]
+])("told of no brokers any more, a client that %s asks the bootstrap servers again", async (_, leaves) => {
   const topic = await createTopic(behind.bootstrap, PARTITIONS)
   const consumer = Consumer.open({
     ...SOURCE_DEFAULTS,
@@ -38,6 +41,7 @@ test("a client that was told of no brokers any more asks the bootstrap servers a
   })
   // It asks about the topics that it knows of.
   await consumer.assign([{ topic, partition: 0, offset: 0 }])
+  if (leaves) await leaveOne(consumer, topic)
   const range = () => consumer.watermarkOffsets(topic, 0, 1_000)
   const answers = async () => {
     const until = performance.now() + DEADLINE_MS
@@ -59,6 +63,17 @@ test("a client that was told of no brokers any more asks the bootstrap servers a
   }
   await consumer.close()
 })
+
+/** Of two records that come in one answer, the client hands over one. The other keeps the broker that it came from. */
+const leaveOne = async (consumer: Consumer, topic: string): Promise<void> => {
+  const producer = openProducer(behind.bootstrap)
+  const id = producer.topicId(topic)
+  const records = ["taken", "left"].map(value => ({ topic: id, partition: 0, value }))
+  producer.produce(pack(records), 0, records.length)
+  await producer.flush(10_000)
+  await producer.close()
+  await readUntil(consumer, received => received.length === 1, { arena: new Arena(1 << 10, 1) })
+}
 
 /** Length, correlation, tags, throttling; then the brokers: flexible versions, from 9. */
 const BROKERS_AT = 4 + 4 + 1 + 4

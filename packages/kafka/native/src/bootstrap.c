@@ -12,9 +12,17 @@
 #include "rdkafka_timer.h"
 #include "attend.h"
 
-/// Coordinators have brokers of their own, which lead to no others. One that is on its way out counts until it is gone.
+/// Coordinators have brokers of their own, which lead to no others. One that is on its way out is none any more, and may stay on it
+/// for long: what was fetched from it, and is not taken yet, keeps it.
 static rd_bool_t has_none(rd_kafka_t *rk) {
-  return rd_atomic32_get(&rk->rk_broker_cnt) - rd_atomic32_get(&rk->rk_logical_broker_cnt) == 0;
+  rd_bool_t none = rd_true;
+  rd_kafka_rdlock(rk);
+  rd_kafka_broker_t *broker;
+  TAILQ_FOREACH(broker, &rk->rk_brokers, rkb_link) {
+    if (!RD_KAFKA_BROKER_IS_LOGICAL(broker) && !rd_kafka_broker_termination_in_progress(broker)) none = rd_false;
+  }
+  rd_kafka_rdunlock(rk);
+  return none;
 }
 
 /// What librdkafka would do, and one that was stopped is not under way.
