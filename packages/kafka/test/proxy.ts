@@ -14,8 +14,9 @@ export class HoldingProxy {
   readonly #sockets = new Set<Socket>()
   readonly #wants: (frame: Buffer) => boolean
   readonly #passed: Passed
-  #holding = false
-  #kept: (() => Promise<void>) | undefined
+  /** So many more are kept. */
+  #holding = 0
+  #kept: (() => Promise<void>)[] = []
 
   constructor(wants: (frame: Buffer) => boolean, passed: Passed = answer => answer) {
     this.#wants = wants
@@ -27,22 +28,22 @@ export class HoldingProxy {
     return (this.#server.address() as AddressInfo).port
   }
 
-  /** Keeps the next one. */
-  hold(): void {
-    this.#holding = true
+  /** Keeps the next one, or so many of them. */
+  hold(most = 1): void {
+    this.#holding = most
   }
 
   /** One is kept. */
   get held(): boolean {
-    return this.#kept !== undefined
+    return this.#kept.length > 0
   }
 
-  /** Lets it go on, if there is one, and keeps none any more. Settles when the broker has said something to that. */
+  /** Lets what is kept go on, and keeps none any more. Settles when the broker has said something to that. */
   async release(): Promise<void> {
     const kept = this.#kept
-    this.#holding = false
-    this.#kept = undefined
-    await kept?.()
+    this.#holding = 0
+    this.#kept = []
+    await Promise.all(kept.map(one => one()))
   }
 
   close(): void {
@@ -64,10 +65,10 @@ export class HoldingProxy {
     const asked = new Map<number, Buffer>()
     const frames = new Frames(frame => {
       asked.set(frame.readInt32BE(8), Buffer.from(frame))
-      if (this.#holding && this.#wants(frame)) {
-        this.#holding = false
+      if (this.#holding > 0 && this.#wants(frame)) {
+        this.#holding--
         isKept = true
-        this.#kept = release(frame)
+        this.#kept.push(release(frame))
       } else broker.write(frame)
     })
     client.on("data", data => frames.push(Buffer.from(data)))
