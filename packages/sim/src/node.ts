@@ -32,7 +32,7 @@ const MAX_BUFFERED_BYTES = 2_000
 /** Transactions above it are not sent once more. */
 const MAX_KEPT_BYTES = 4_000
 const MAX_IN_FLIGHT = 8
-const MAX_POLL_RECORDS = 4
+const MAX_POLL_RECORDS = 12
 /** One: windows are always in the middle of their firing. */
 const RESULTS_AT_ONCE = 1
 /** Of wall clocks, and what they are set by. */

@@ -161,7 +161,8 @@ export class SimSource {
   private fetch(maxRecords: number): Batch {
     const { random, log } = this.world
     const records: Fetched[] = []
-    let left = random.chance(0.3) ? 0 : Math.min(maxRecords, random.int(1, 12))
+    // A lane's poll comes back full in a third of the cases.
+    let left = random.chance(0.3) ? 0 : Math.min(maxRecords, random.int(1, 18))
     for (const name of random.shuffle([...this.positions.keys()].sort())) {
       const { topic, partition } = this.held.get(name)!
       const from = log.at({ topic, partition })
