@@ -110,7 +110,7 @@ export class Commands {
     if (still) world.inject("lane stands still")
     const poll = () => {
       if (world.random.chance(world.faults.fail / 4)) throw new LogError("Retry", "simulated poll failure")
-      const polled = source.poll(command.records)
+      const polled = source.poll(command.maxRecords)
       for (const change of polled.changes)
         world.trace(`    ${name} ${change.type} ${change.partitions.map(one => one.partition)}`)
       answer({ type: "polled", ...polled })

@@ -81,7 +81,7 @@ test("nothing is polled while state is beyond its memory and more of it can leav
   for (; !bench.waits("poll"); slices++) bench.answer("relieve")
   expect(slices).toBeGreaterThan(2)
   expect(bench.waits("relieve")).toBe(false)
-  expect(bench.waiting("poll").records).toBeGreaterThan(1)
+  expect(bench.waiting("poll").maxRecords).toBeGreaterThan(1)
 })
 
 test("however long that takes, a poll of one record each second hears what the group wants", () => {
@@ -91,7 +91,7 @@ test("however long that takes, a poll of one record each second hears what the g
   bench.now += 1000
   bench.answer("relieve")
   expect([bench.waits("poll"), bench.waits("relieve")]).toEqual([true, true])
-  expect(bench.waiting("poll").records).toBe(1)
+  expect(bench.waiting("poll").maxRecords).toBe(1)
   bench.answer("poll")
   expect([bench.waits("poll"), bench.waits("relieve")]).toEqual([false, true])
 })

@@ -50,7 +50,7 @@ export type Event =
 
 /** What the lane wants done. Commands of one step are begun in order; each but `abandon` completes with one event. */
 export type Command =
-  | { readonly type: "poll"; readonly records: number; readonly timeoutMs: number }
+  | { readonly type: "poll"; readonly maxRecords: number; readonly timeoutMs: number }
   | { readonly type: "process" }
   /** Comes back as it is, behind whatever else happened meanwhile. */
   | { readonly type: "relieve" }

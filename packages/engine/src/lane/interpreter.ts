@@ -195,7 +195,7 @@ const perform = (parts: LaneParts, command: Command): Effect.Effect<Event, LogEr
   const { source, producers } = parts
   switch (command.type) {
     case "poll":
-      return source.poll(command.records, command.timeoutMs).pipe(
+      return source.poll(command.maxRecords, command.timeoutMs).pipe(
         Effect.map((polled): Event => ({ type: "polled", ...polled })),
         // What failed at once would fail again at once.
         Effect.tapError(() => Effect.sleep(POLL_FAILURE_PAUSE))

@@ -332,7 +332,7 @@ export class Lane {
     this.polling = true
     this.polledAt = this.now
     this.asked = relievable ? 1 : this.options.maxPollRecords
-    this.emit([{ type: "poll", records: this.asked, timeoutMs: this.sealing.pollTimeout(this.now) }])
+    this.emit([{ type: "poll", maxRecords: this.asked, timeoutMs: this.sealing.pollTimeout(this.now) }])
   }
 
   /** Slice by slice, so that commits go on beside it. */
